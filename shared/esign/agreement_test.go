@@ -1,0 +1,199 @@
+package esign_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/esign"
+)
+
+var allTypes = []esign.Type{
+	esign.AgreementCreated, esign.AgreementSent, esign.AgreementViewed, esign.AgreementSigned,
+	esign.AgreementCompleted, esign.AgreementDeclined, esign.AgreementCancelled, esign.AgreementExpired,
+	esign.AgreementFailed, esign.AgreementUpdated, esign.Other,
+}
+
+func at(second int) time.Time {
+	return time.Date(2026, 11, 1, 12, 0, second, 0, time.UTC)
+}
+
+func fold(events ...esign.Event) esign.Agreement {
+	var a esign.Agreement
+	for _, e := range events {
+		a = esign.Fold(a, e)
+	}
+	return a
+}
+
+func event(t esign.Type, second int, participant string) esign.Event {
+	return esign.Event{
+		Provider: "docusign", AgreementID: "e1", Type: t, OccurredAt: at(second), Participant: participant,
+	}
+}
+
+func TestFold(t *testing.T) {
+	for name, tt := range map[string]struct {
+		events []esign.Event
+		want   esign.Agreement
+	}{
+		"nothing said yet": {
+			[]esign.Event{event(esign.AgreementUpdated, 5, "")},
+			esign.Agreement{Provider: "docusign", ID: "e1", UpdatedAt: at(5)},
+		},
+		"a late view does not reopen a completed agreement": {
+			[]esign.Event{event(esign.AgreementCompleted, 9, ""), event(esign.AgreementViewed, 3, "p1")},
+			esign.Agreement{
+				Provider: "docusign", ID: "e1", Status: esign.Completed, UpdatedAt: at(9),
+				Reached:      map[esign.Status]time.Time{esign.Completed: at(9), esign.Viewed: at(3)},
+				Participants: map[string]esign.Progress{"p1": {Status: esign.Viewed, At: at(3)}},
+			},
+		},
+		"two signers are told apart, each at its own highest status": {
+			[]esign.Event{
+				event(esign.AgreementSigned, 4, "p1"),
+				event(esign.AgreementViewed, 5, "p1"),
+				event(esign.AgreementViewed, 6, "p2"),
+			},
+			esign.Agreement{
+				Provider: "docusign", ID: "e1", Status: esign.Signed, UpdatedAt: at(6),
+				Reached: map[esign.Status]time.Time{esign.Signed: at(4), esign.Viewed: at(5)},
+				Participants: map[string]esign.Progress{
+					"p1": {Status: esign.Signed, At: at(4)}, "p2": {Status: esign.Viewed, At: at(6)},
+				},
+			},
+		},
+		"two different ends are a conflict, and the higher one stands": {
+			[]esign.Event{event(esign.AgreementDeclined, 4, ""), event(esign.AgreementExpired, 8, "")},
+			esign.Agreement{
+				Provider: "docusign", ID: "e1", Status: esign.Declined, UpdatedAt: at(8), Conflict: true,
+				Reached: map[esign.Status]time.Time{esign.Declined: at(4), esign.Expired: at(8)},
+			},
+		},
+		"a summary tells the progress of everybody": {
+			[]esign.Event{{
+				Provider: "docusign", AgreementID: "e1", Type: esign.AgreementSent, OccurredAt: at(1),
+				Participants: []esign.Participant{
+					{ID: "p1", Status: esign.Signed, At: at(7)}, {ID: "p2", Status: esign.Sent},
+					{ID: "", Status: esign.Sent}, {ID: "p3", Status: "no such status"},
+				},
+			}},
+			esign.Agreement{
+				Provider: "docusign", ID: "e1", Status: esign.Sent, UpdatedAt: at(1),
+				Reached: map[esign.Status]time.Time{esign.Sent: at(1)},
+				Participants: map[string]esign.Progress{
+					"p1": {Status: esign.Signed, At: at(7)}, "p2": {Status: esign.Sent, At: at(1)},
+				},
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, fold(tt.events...)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestFoldIgnoresOrderAndRepetition folds every permutation of short histories, and random permutations with random
+// repetitions of long ones.
+func TestFoldIgnoresOrderAndRepetition(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	history := func(n int) []esign.Event {
+		events := make([]esign.Event, n)
+		for i := range events {
+			e := event(allTypes[random.IntN(len(allTypes))], random.IntN(6), fmt.Sprintf("p%d", random.IntN(3)))
+			for range random.IntN(3) {
+				e.Participants = append(e.Participants, esign.Participant{
+					ID: fmt.Sprintf("p%d", random.IntN(4)), Status: allTypes[random.IntN(len(allTypes))].Status(), At: at(random.IntN(6)),
+				})
+			}
+			events[i] = e
+		}
+		return events
+	}
+	for range 40 {
+		events := history(5)
+		want := fold(events...)
+		permute(events, func(p []esign.Event) {
+			if diff := cmp.Diff(want, fold(p...)); diff != "" {
+				t.Fatalf("order %v: %s", p, diff)
+			}
+			if diff := cmp.Diff(want, fold(append(append([]esign.Event{}, p...), p...)...)); diff != "" {
+				t.Fatalf("repeated %v: %s", p, diff)
+			}
+		})
+	}
+	for range 300 {
+		events := history(30)
+		want := fold(events...)
+		shuffled := append(append([]esign.Event{}, events...), events[:random.IntN(len(events))]...)
+		random.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		if diff := cmp.Diff(want, fold(shuffled...)); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+}
+
+func permute(events []esign.Event, visit func([]esign.Event)) {
+	if len(events) == 0 {
+		visit(nil)
+	}
+	for i := range events {
+		rest := append(append([]esign.Event{}, events[:i]...), events[i+1:]...)
+		permute(rest, func(p []esign.Event) { visit(append(p, events[i])) })
+	}
+}
+
+func TestFoldChangesNeitherArgument(t *testing.T) {
+	before := fold(event(esign.AgreementSigned, 4, "p1"))
+	want := fold(event(esign.AgreementSigned, 4, "p1"))
+	esign.Fold(before, event(esign.AgreementCompleted, 9, "p2"))
+	esign.Fold(before, event(esign.AgreementViewed, 9, "p2"))
+	if diff := cmp.Diff(want, before); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFoldKeepsTheLowestParticipantsWhateverTheOrder(t *testing.T) {
+	var events []esign.Event
+	for i := range esign.MaxParticipants + 50 {
+		events = append(events, event(esign.AgreementViewed, 1, fmt.Sprintf("p%04d", i)))
+	}
+	want := fold(events...)
+	if len(want.Participants) != esign.MaxParticipants {
+		t.Fatalf("%d participants kept", len(want.Participants))
+	}
+	rand.New(rand.NewPCG(3, 4)).Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+	if diff := cmp.Diff(want, fold(events...)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestStatusOrder(t *testing.T) {
+	order := []esign.Status{
+		"", esign.Created, esign.Sent, esign.Viewed, esign.Signed,
+		esign.Failed, esign.Expired, esign.Cancelled, esign.Declined, esign.Completed,
+	}
+	for i, s := range order {
+		if s.Terminal() != (i >= 5) {
+			t.Errorf("%q terminal: %v", s, s.Terminal())
+		}
+		for j, u := range order {
+			if s.Before(u) != (i < j) {
+				t.Errorf("%q before %q: %v", s, u, s.Before(u))
+			}
+		}
+	}
+	for typ, want := range map[esign.Type]esign.Status{
+		esign.AgreementCompleted: esign.Completed, esign.AgreementUpdated: "", esign.Test: "",
+		esign.TemplateCreated: "", "created": "", "": "",
+	} {
+		if got := typ.Status(); got != want {
+			t.Errorf("%q has status %q, want %q", typ, got, want)
+		}
+	}
+}
