@@ -1,0 +1,102 @@
+package apigw
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+)
+
+// MaxBody is the size of a request body that API Gateway takes, in bytes.
+//
+// SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html: 10 MB.
+const MaxBody = 10 << 20
+
+// BinaryMediaTypes are passed to the function in base64, byte by byte; template.yaml says the same to API Gateway. What
+// is not listed is text, and API Gateway replaces in it what is not UTF-8.
+var BinaryMediaTypes = []string{"multipart/form-data", "application/octet-stream", "application/xml", "text/xml"}
+
+// HTTP runs function behind net/http, as API Gateway runs it on Lambda: events and answers go through their JSON.
+// resource is the path as template.yaml has it; the URL token, if any, is the request's path value "token".
+func HTTP(function Function, resource string, log *slog.Logger) http.Handler {
+	handler := lambda.NewHandler(function)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			http.Error(w, "the body is larger than 10 MiB", http.StatusRequestEntityTooLarge)
+			return
+		} else if err != nil {
+			http.Error(w, "the body could not be read", http.StatusBadRequest)
+			return
+		}
+		event, err := json.Marshal(proxyEvent(r, resource, body))
+		if err == nil {
+			event, err = handler.Invoke(r.Context(), event)
+		}
+		var response events.APIGatewayProxyResponse
+		if err == nil {
+			err = json.Unmarshal(event, &response)
+		}
+		if err != nil { // as API Gateway answers when a function fails
+			log.Error("function failed", "error", err)
+			http.Error(w, `{"message": "Internal server error"}`, http.StatusBadGateway)
+			return
+		}
+		for name, value := range response.Headers { // spelt as the function spells it
+			w.Header()[name] = []string{value}
+		}
+		for name, values := range response.MultiValueHeaders {
+			w.Header()[name] = values
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(response.Body)))
+		w.WriteHeader(response.StatusCode)
+		io.WriteString(w, response.Body)
+	})
+}
+
+func proxyEvent(r *http.Request, resource string, body []byte) events.APIGatewayProxyRequest {
+	e := events.APIGatewayProxyRequest{
+		Resource:                        resource,
+		Path:                            r.URL.Path,
+		HTTPMethod:                      r.Method,
+		Headers:                         map[string]string{},
+		MultiValueHeaders:               map[string][]string{},
+		QueryStringParameters:           map[string]string{},
+		MultiValueQueryStringParameters: r.URL.Query(),
+		Body:                            string(body),
+	}
+	for name, values := range r.Header {
+		e.MultiValueHeaders[name] = values
+		e.Headers[name] = values[len(values)-1]
+	}
+	e.MultiValueHeaders["Host"], e.Headers["Host"] = []string{r.Host}, r.Host
+	for name, values := range e.MultiValueQueryStringParameters {
+		e.QueryStringParameters[name] = values[len(values)-1]
+	}
+	if token := r.PathValue("token"); token != "" {
+		e.Resource, e.PathParameters = resource+"/{token}", map[string]string{"token": token}
+	}
+	if binary(r.Header.Get("Content-Type")) || !utf8.Valid(body) {
+		e.Body, e.IsBase64Encoded = base64.StdEncoding.EncodeToString(body), true
+	}
+	e.RequestContext.ResourcePath, e.RequestContext.HTTPMethod, e.RequestContext.Stage = e.Resource, r.Method, "local"
+	e.RequestContext.Identity.SourceIP, _, _ = net.SplitHostPort(r.RemoteAddr)
+	e.RequestContext.Identity.UserAgent = r.UserAgent()
+	return e
+}
+
+func binary(contentType string) bool {
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	return err == nil && slices.Contains(BinaryMediaTypes, mediaType)
+}

@@ -1,0 +1,339 @@
+// Package webhooktest is the suite that every provider runs. Its inputs are the examples in events/<provider>, complete
+// proxy events signed with the provider's development key; its outputs are golden files in the provider's testdata.
+package webhooktest
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/apigw"
+	"esignhooks/shared/esign"
+	"esignhooks/shared/webhook"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew; read the diff")
+
+// ReceivedAt is when the examples are received.
+var ReceivedAt = time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+
+// Root returns the module's root folder.
+func Root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if parent := filepath.Dir(dir); parent != dir {
+			dir = parent
+			continue
+		}
+		break
+	}
+	t.Fatal("webhooktest: no go.mod above the working directory")
+	return ""
+}
+
+// Fixture returns a file below the folder that ESIGN_FIXTURES names: recorded requests that are not ours to publish. It
+// skips the test if the variable is unset, and fails it if the file is missing.
+func Fixture(t testing.TB, path string) []byte {
+	t.Helper()
+	dir := os.Getenv("ESIGN_FIXTURES")
+	if dir == "" {
+		t.Skip("ESIGN_FIXTURES is unset: recorded requests are not tested")
+	}
+	if !filepath.IsAbs(dir) { // relative to the root, wherever the test runs
+		dir = filepath.Join(Root(t), dir)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Examples returns the requests in events/<provider>, by file name without ".json".
+func Examples(t testing.TB, provider string) map[string]*webhook.Request {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(Root(t), "events", provider, "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples in events/%s: %v", provider, err)
+	}
+	examples := map[string]*webhook.Request{}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e events.APIGatewayProxyRequest
+		if err := json.Unmarshal(b, &e); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		request, err := apigw.Request(e)
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		examples[strings.TrimSuffix(filepath.Base(file), ".json")] = request
+	}
+	return examples
+}
+
+// DevelopmentKeys are the keys that the examples are signed with.
+func DevelopmentKeys(p webhook.Provider) webhook.Keys {
+	return webhook.Keys{Keys: webhook.Secrets(p.Info().DevelopmentKey)}
+}
+
+// Delivery makes the delivery that the receiver would make of an identity of r.
+func Delivery(p webhook.Provider, r *webhook.Request, id webhook.Identity, proof esign.Proof) *webhook.Delivery {
+	return &webhook.Delivery{
+		Provider: p.Info().Name, EventID: id.EventID, Subject: id.Subject, Via: id.Via, ReceivedAt: ReceivedAt,
+		Proof: proof, ContentType: r.Header.Get("Content-Type"), Payload: r.Body,
+	}
+}
+
+// Clone returns a deep copy of r.
+func Clone(r *webhook.Request) *webhook.Request {
+	c := *r
+	c.Header = r.Header.Clone()
+	c.Query = maps.Clone(r.Query)
+	c.Body = slices.Clone(r.Body)
+	return &c
+}
+
+// Read verifies, identifies and normalises r as the pipeline does.
+func Read(p webhook.Provider, r *webhook.Request, keys webhook.Keys) ([]webhook.Identity, []esign.Event, error) {
+	proof, err := p.Verify(r, keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	ids, err := p.Identify(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	var read []esign.Event
+	for _, id := range ids {
+		event, err := p.Normalize(Delivery(p, r, id, proof))
+		if err != nil {
+			return nil, nil, err
+		}
+		read = append(read, event)
+	}
+	return ids, read, nil
+}
+
+// Run is the suite.
+func Run(t *testing.T, p webhook.Provider) {
+	posts := map[string]*webhook.Request{}
+	for name, r := range Examples(t, p.Info().Name) {
+		if r.Method == "POST" {
+			posts[name] = r
+		}
+	}
+	keys := DevelopmentKeys(p)
+	for name, r := range posts {
+		t.Run(name, func(t *testing.T) {
+			original := Clone(r)
+			golden(t, p, name, r)
+			refusals(t, p, r)
+			rotation(t, p, r)
+			flips(t, p, r, keys)
+			truncations(t, p, r)
+			concurrency(p, r, keys)
+			if diff := cmp.Diff(original, r); diff != "" {
+				t.Errorf("the request was changed: %s", diff)
+			}
+			if answer := p.Acknowledge(r); answer.Status != 200 {
+				t.Errorf("acknowledged with %d", answer.Status)
+			}
+		})
+	}
+}
+
+var (
+	eventID  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	typeName = regexp.MustCompile(`^(agreement|template|account)\.[a-z]+$|^test$|^other$`)
+)
+
+// golden checks what the example means against testdata/<name>.want.json, and that it is well formed.
+func golden(t *testing.T, p webhook.Provider, name string, r *webhook.Request) {
+	ids, read, err := Read(p, r, DevelopmentKeys(p))
+	if err != nil {
+		t.Fatalf("the example is not genuine and readable under the development key: %v", err)
+	}
+	again, err := p.Identify(Delivery(p, r, ids[0], "").Request())
+	if err != nil {
+		t.Fatalf("identified anew from the delivery: %v", err)
+	}
+	for i, id := range ids {
+		wellFormed(t, p, id, read[i])
+		if again[i].EventID != id.EventID || again[i].Subject != id.Subject {
+			t.Errorf("identified anew from the delivery as %+v, want %+v", again[i], id)
+		}
+	}
+	got, err := json.MarshalIndent(struct {
+		Identities []webhook.Identity
+		Events     []esign.Event
+	}{ids, read}, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	Golden(t, filepath.Join("testdata", name+".want.json"), append(got, '\n'))
+}
+
+// Golden compares got with the file; with -update it writes the file.
+func Golden(t testing.TB, file string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v; go test -update writes it", err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s differs; go test -update writes it anew: %s", file, diff)
+	}
+}
+
+func wellFormed(t *testing.T, p webhook.Provider, id webhook.Identity, e esign.Event) {
+	t.Helper()
+	name := p.Info().Name
+	if !eventID.MatchString(id.EventID) {
+		t.Errorf("event ID %q", id.EventID)
+	}
+	if !strings.HasPrefix(id.Subject, name+"#") || len(id.Subject) > 128 {
+		t.Errorf("subject %q", id.Subject)
+	}
+	if id.AgreementID != "" && id.Subject != webhook.AgreementSubject(name, id.AgreementID) {
+		t.Errorf("subject %q of agreement %q", id.Subject, id.AgreementID)
+	}
+	if id.VendorType != webhook.Label(id.VendorType) || id.Via != webhook.Label(id.Via) {
+		t.Errorf("labels %q, %q", id.VendorType, id.Via)
+	}
+	if e.AgreementID != id.AgreementID || e.VendorType != id.VendorType {
+		t.Errorf("identified as %q of %q, normalised as %q of %q", id.VendorType, id.AgreementID, e.VendorType, e.AgreementID)
+	}
+	if !typeName.MatchString(string(e.Type)) || strings.HasPrefix(string(e.Type), "agreement.") && e.AgreementID == "" {
+		t.Errorf("type %q of agreement %q", e.Type, e.AgreementID)
+	}
+	if b, _ := json.Marshal(e); strings.Contains(string(b), "@") {
+		t.Errorf("an e-mail address in the event: %s", b)
+	}
+}
+
+// refusals: without a key, and under a wrong one, nothing is genuine, and the error tells no secrets.
+func refusals(t *testing.T, p webhook.Provider, r *webhook.Request) {
+	wrong := webhook.Keys{Keys: webhook.Secrets("wrong-key-0123456789")}
+	for name, keys := range map[string]webhook.Keys{
+		"no key": {}, "an empty key": {Keys: []webhook.Secret{webhook.NewSecret("")}}, "another key": wrong,
+	} {
+		proof, err := p.Verify(r, keys)
+		if !errors.Is(err, webhook.ErrNotGenuine) && !errors.Is(err, webhook.ErrNoKey) || proof != "" {
+			t.Errorf("under %s: %q, %v", name, proof, err)
+			continue
+		}
+		secrets := []string{"wrong-key", p.Info().DevelopmentKey, "@"}
+		for _, values := range r.Header {
+			secrets = append(secrets, values...)
+		}
+		for _, secret := range secrets {
+			if len(secret) > 8 && strings.Contains(err.Error(), secret) {
+				t.Errorf("under %s, the error tells %q: %v", name, secret, err)
+			}
+		}
+	}
+}
+
+// rotation: any of the configured keys will do, wherever it stands, and what is signed with another will not.
+func rotation(t *testing.T, p webhook.Provider, r *webhook.Request) {
+	next := Clone(r)
+	if err := p.Sign(next, webhook.NewSecret("next-key-0123456789"), ReceivedAt); err != nil {
+		t.Fatal(err)
+	}
+	development := p.Info().DevelopmentKey
+	for _, order := range [][]string{{development, "next-key-0123456789"}, {"next-key-0123456789", development}} {
+		both := webhook.Keys{Keys: webhook.Secrets(order...)}
+		for name, r := range map[string]*webhook.Request{"current": r, "next": next} {
+			if _, err := p.Verify(r, both); err != nil {
+				t.Errorf("signed with the %s key: %v", name, err)
+			}
+		}
+	}
+	if _, err := p.Verify(next, DevelopmentKeys(p)); !errors.Is(err, webhook.ErrNotGenuine) {
+		t.Errorf("signed with an unknown key: %v", err)
+	}
+	if _, _, err := Read(p, next, webhook.Keys{Keys: webhook.Secrets("next-key-0123456789")}); err != nil {
+		t.Errorf("signed anew: %v", err)
+	}
+}
+
+// flips: what counts as signed after any one bit of the body changed means the same as before.
+func flips(t *testing.T, p webhook.Provider, r *webhook.Request, keys webhook.Keys) {
+	if proof, _ := p.Verify(r, keys); proof != esign.ProofSigned {
+		return
+	}
+	wantIDs, want, _ := Read(p, r, keys)
+	for i := range r.Body {
+		flipped := Clone(r)
+		flipped.Body[i] ^= 1 << (i % 8)
+		if proof, err := p.Verify(flipped, keys); err != nil || proof != esign.ProofSigned {
+			continue
+		}
+		ids, read, err := Read(p, flipped, keys)
+		if err != nil || !cmp.Equal(wantIDs, ids) || !cmp.Equal(want, read) {
+			t.Fatalf("byte %d changed, still counts as signed, and means something else: %v", i, err)
+		}
+	}
+}
+
+// truncations: whatever is cut off, reading does not panic, and the only error is ErrUnreadable.
+func truncations(t *testing.T, p webhook.Provider, r *webhook.Request) {
+	step := 1 + len(r.Body)/400
+	for n := 0; n < len(r.Body); n += step {
+		cut := Clone(r)
+		cut.Body = cut.Body[:n]
+		ids, err := p.Identify(cut)
+		if err != nil {
+			if !errors.Is(err, webhook.ErrUnreadable) {
+				t.Fatalf("cut to %d bytes: %v", n, err)
+			}
+			continue
+		}
+		for _, id := range ids {
+			if _, err := p.Normalize(Delivery(p, cut, id, "")); err != nil && !errors.Is(err, webhook.ErrUnreadable) {
+				t.Fatalf("cut to %d bytes: %v", n, err)
+			}
+		}
+	}
+}
+
+// concurrency gives the race detector something to see.
+func concurrency(p webhook.Provider, r *webhook.Request, keys webhook.Keys) {
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			Read(p, r, keys)
+			p.Acknowledge(r)
+		})
+	}
+	group.Wait()
+}
