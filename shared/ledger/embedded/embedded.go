@@ -1,0 +1,228 @@
+// Package embedded is the ledger of localhost: a bbolt file, synced to disk before every call returns.
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/ledger"
+)
+
+var (
+	eventsBucket     = []byte("ledger.events")     // subject, NUL, event ID → ledger.Entry
+	agreementsBucket = []byte("ledger.agreements") // subject → record
+)
+
+type record struct {
+	Agreement esign.Agreement
+	Version   int64
+}
+
+// Ledger implements [ledger.Ledger]. Its methods ignore the context: they do not wait for anything but the disk.
+type Ledger struct{ db *bbolt.DB }
+
+var _ ledger.Ledger = (*Ledger)(nil)
+
+// New makes a ledger in db.
+func New(db *bbolt.DB) (*Ledger, error) {
+	err := db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{eventsBucket, agreementsBucket} {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return &Ledger{db}, err
+}
+
+// Claim implements [ledger.Claimer].
+func (l *Ledger) Claim(_ context.Context, c ledger.Claim) (found ledger.State, err error) {
+	err = l.update(c.Key, func(e *ledger.Entry) bool {
+		found = e.State
+		if e.State != ledger.New {
+			return false
+		}
+		claim(e, c)
+		e.State = ledger.Received
+		return true
+	})
+	return found, err
+}
+
+// Repeated implements [ledger.Claimer].
+func (l *Ledger) Repeated(_ context.Context, key ledger.Key, via string) error {
+	return l.update(key, func(e *ledger.Entry) bool {
+		if e.State == ledger.New {
+			return false
+		}
+		e.Duplicates++
+		addVia(e, via)
+		return true
+	})
+}
+
+// Agreement implements [ledger.Ledger].
+func (l *Ledger) Agreement(_ context.Context, subject string) (esign.Agreement, int64, error) {
+	var r record
+	err := l.db.View(func(tx *bbolt.Tx) error {
+		return get(tx.Bucket(agreementsBucket), []byte(subject), &r)
+	})
+	return r.Agreement, r.Version, err
+}
+
+// Commit implements [ledger.Ledger].
+func (l *Ledger) Commit(_ context.Context, c ledger.Commit) error {
+	return l.db.Update(func(tx *bbolt.Tx) error {
+		events, agreements := tx.Bucket(eventsBucket), tx.Bucket(agreementsBucket)
+		var entry ledger.Entry
+		if err := get(events, key(c.Key), &entry); err != nil {
+			return err
+		}
+		if entry.State == ledger.Processed {
+			return ledger.ErrProcessed
+		}
+		if c.Agreement != nil {
+			var r record
+			if err := get(agreements, []byte(c.Subject), &r); err != nil {
+				return err
+			}
+			if r.Version != c.Version {
+				return ledger.ErrConflict
+			}
+			if err := put(agreements, []byte(c.Subject), record{*c.Agreement, c.Version + 1}); err != nil {
+				return err
+			}
+		}
+		claim(&entry, c.Claim)
+		entry.State, entry.Type, entry.OccurredAt, entry.ProcessedAt = ledger.Processed, c.Event.Type, c.Event.OccurredAt, c.At
+		entry.VendorType, entry.AgreementID = c.Event.VendorType, c.Event.AgreementID
+		entry.Event, entry.Agreement, entry.StatusBefore = &c.Event, c.Agreement, c.StatusBefore
+		if c.Agreement != nil {
+			entry.StatusAfter = c.Agreement.Status
+		}
+		return put(events, key(c.Key), entry)
+	})
+}
+
+// MarkUnreadable implements [ledger.Ledger].
+func (l *Ledger) MarkUnreadable(_ context.Context, c ledger.Claim) error {
+	return l.mark(c, ledger.Unreadable)
+}
+
+// MarkFailed records that the queue gave up on the event. It does nothing for a processed one.
+func (l *Ledger) MarkFailed(c ledger.Claim) error { return l.mark(c, ledger.Failed) }
+
+func (l *Ledger) mark(c ledger.Claim, state ledger.State) error {
+	return l.update(c.Key, func(e *ledger.Entry) bool {
+		if e.State == ledger.Processed {
+			return false
+		}
+		claim(e, c)
+		e.State = state
+		return true
+	})
+}
+
+// History implements [ledger.Ledger].
+func (l *Ledger) History(_ context.Context, subject string) ([]ledger.Entry, error) {
+	prefix := key(ledger.Key{Subject: subject})
+	var history []ledger.Entry
+	err := l.db.View(func(tx *bbolt.Tx) error {
+		cursor := tx.Bucket(eventsBucket).Cursor()
+		for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
+			var e ledger.Entry
+			if err := json.Unmarshal(v, &e); err != nil {
+				return err
+			}
+			history = append(history, e)
+		}
+		return nil
+	})
+	ledger.Sort(history)
+	return history, err
+}
+
+// Events reads all events, the last received first.
+func (l *Ledger) Events() ([]ledger.Entry, error) {
+	events, err := all[ledger.Entry](l.db, eventsBucket)
+	slices.SortStableFunc(events, func(a, b ledger.Entry) int { return b.ReceivedAt.Compare(a.ReceivedAt) })
+	return events, err
+}
+
+// Agreements reads all agreements, the last updated first.
+func (l *Ledger) Agreements() ([]esign.Agreement, error) {
+	records, err := all[record](l.db, agreementsBucket)
+	agreements := make([]esign.Agreement, len(records))
+	for i, r := range records {
+		agreements[i] = r.Agreement
+	}
+	slices.SortStableFunc(agreements, func(a, b esign.Agreement) int { return b.UpdatedAt.Compare(a.UpdatedAt) })
+	return agreements, err
+}
+
+// update changes one event; change says whether there is something to write.
+func (l *Ledger) update(k ledger.Key, change func(*ledger.Entry) bool) error {
+	return l.db.Update(func(tx *bbolt.Tx) error {
+		bucket := tx.Bucket(eventsBucket)
+		var e ledger.Entry
+		if err := get(bucket, key(k), &e); err != nil || !change(&e) {
+			return err
+		}
+		return put(bucket, key(k), e)
+	})
+}
+
+// claim fills in what an entry does not have from an earlier copy.
+func claim(e *ledger.Entry, c ledger.Claim) {
+	if e.State == ledger.New {
+		*e = ledger.Entry{
+			Key: c.Key, Provider: c.Provider, VendorType: c.VendorType, AgreementID: c.AgreementID,
+			OccurredAt: c.OccurredAt, ReceivedAt: c.ReceivedAt, Proof: c.Proof, SHA256: c.SHA256, Size: c.Size,
+		}
+		addVia(e, c.Via)
+	}
+}
+
+func addVia(e *ledger.Entry, via string) {
+	if via != "" && !slices.Contains(e.Via, via) {
+		e.Via = append(e.Via, via)
+		slices.Sort(e.Via)
+	}
+}
+
+func key(k ledger.Key) []byte { return []byte(k.Subject + "\x00" + k.ID) }
+
+func get(bucket *bbolt.Bucket, key []byte, v any) error {
+	b := bucket.Get(key)
+	if b == nil {
+		return nil
+	}
+	return json.Unmarshal(b, v)
+}
+
+func put(bucket *bbolt.Bucket, key []byte, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return bucket.Put(key, b)
+}
+
+func all[T any](db *bbolt.DB, bucket []byte) ([]T, error) {
+	var values []T
+	err := db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucket).ForEach(func(_, b []byte) error {
+			var v T
+			err := json.Unmarshal(b, &v)
+			values = append(values, v)
+			return err
+		})
+	})
+	return values, err
+}

@@ -1,0 +1,119 @@
+// Package ledger is the contract of the one table: claims, the history of every subject, and the state of every
+// agreement. Drivers: dynamodb, and embedded for localhost. ledgertest is the suite that both pass.
+//
+// There is no lock and no lease. Conditional writes decide who was first; what is written twice is written the same.
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"esignhooks/shared/esign"
+)
+
+// State is how far an event has come.
+type State string
+
+const (
+	// New is the state before the first claim. It is never stored.
+	New State = ""
+	// Received: claimed, and perhaps sent to the queue.
+	Received State = "received"
+	// Processed: its effect is committed.
+	Processed State = "processed"
+	// Unreadable: genuine, kept among the dead letters, and not understood.
+	Unreadable State = "unreadable"
+	// Failed: the queue gave up. Only localhost's queue tells; on AWS the dead-letter queue's alarm does.
+	Failed State = "failed"
+)
+
+var (
+	// ErrProcessed: the event's effect is already committed. There is nothing left to do.
+	ErrProcessed = errors.New("ledger: event is already processed")
+	// ErrConflict: somebody else changed the agreement, or is just doing so. Read it again and try again.
+	ErrConflict = errors.New("ledger: the agreement has changed")
+)
+
+// Key names an event: its subject and its ID.
+type Key struct {
+	Subject string
+	ID      string
+}
+
+// Claim is what the receiver knows of an event.
+type Claim struct {
+	Key
+	Provider    string
+	VendorType  string
+	AgreementID string
+	OccurredAt  time.Time // zero if the vendor told no time
+	ReceivedAt  time.Time
+	Proof       esign.Proof
+	Via         string // see [esignhooks/shared/webhook.Identity]
+	SHA256      string // of the payload, lower-case hex
+	Size        int    // of the payload, in bytes
+}
+
+// Commit is the effect of one event. Agreement is nil if the event is not about an agreement.
+type Commit struct {
+	Claim
+	Event        esign.Event
+	Agreement    *esign.Agreement // after the event
+	StatusBefore esign.Status
+	Version      int64 // of the agreement that the event was folded into; 0 if there was none
+	At           time.Time
+}
+
+// Entry is an event in the history.
+type Entry struct {
+	Key
+	State       State
+	Provider    string
+	Type        esign.Type // empty before it is processed
+	VendorType  string
+	AgreementID string
+	OccurredAt  time.Time // zero if not known yet
+	ReceivedAt  time.Time // of the first copy
+	ProcessedAt time.Time // zero before
+	Proof       esign.Proof
+	Duplicates  int      // genuine requests for it, less one
+	Via         []string // the subscriptions that copies came through, sorted
+	SHA256      string
+	Size        int
+
+	// Event, Agreement (after the event), StatusBefore and StatusAfter are there once it is processed.
+	Event        *esign.Event
+	Agreement    *esign.Agreement
+	StatusBefore esign.Status
+	StatusAfter  esign.Status
+}
+
+// Claimer is the receiver's side.
+type Claimer interface {
+	// Claim records that the event was received, unless it is known, and returns the state that it found: New for a first
+	// copy. A known event is left as it is. Exactly one of any number of simultaneous claims finds New. An error means
+	// that the claim may or may not be recorded; the caller goes on either way, since the effect is guarded by Commit.
+	Claim(context.Context, Claim) (State, error)
+	// Repeated counts one more genuine request for a known event, and the subscription it came through. It does nothing
+	// for an unknown event. Best effort: the caller may ignore the error.
+	Repeated(ctx context.Context, key Key, via string) error
+}
+
+// Ledger is both sides.
+type Ledger interface {
+	Claimer
+
+	// Agreement reads the agreement of a subject, strongly consistent. Version is 0 if there is none yet.
+	Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error)
+	// Commit records the effect of an event: in one transaction, the event becomes Processed and the agreement takes its
+	// new state. It needs no earlier claim, and keeps the counts of one. It returns ErrProcessed if the effect is already
+	// there, else ErrConflict if the agreement's version is no longer that of the commit. Any other error means that it
+	// may or may not have happened; calling again settles it, with the same effect.
+	Commit(context.Context, Commit) error
+	// MarkUnreadable records that the event was set aside; it needs no earlier claim. It does nothing for a processed one.
+	MarkUnreadable(context.Context, Claim) error
+	// History reads the events of a subject, strongly consistent, by the time they occurred, then by the time they were
+	// received.
+	History(ctx context.Context, subject string) ([]Entry, error)
+}

@@ -1,0 +1,339 @@
+// Package ledgertest is the suite that every driver of the ledger passes.
+package ledgertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/ledger"
+)
+
+var (
+	start   = time.Date(2026, 11, 2, 9, 30, 0, 123456789, time.UTC)
+	unequal = cmpopts.EquateEmpty()
+)
+
+// Run runs the suite. open makes an empty ledger, or one in which no other test has used the subject that it is asked for.
+func Run(t *testing.T, open func(t *testing.T) ledger.Ledger) {
+	for name, test := range map[string]func(*testing.T, ledger.Ledger, string){
+		"Claim":                       testClaim,
+		"ClaimAtOnce":                 testClaimAtOnce,
+		"Repeated":                    testRepeated,
+		"Commit":                      testCommit,
+		"CommitWithoutClaim":          testCommitWithoutClaim,
+		"CommitAtOnce":                testCommitAtOnce,
+		"CommitConflict":              testCommitConflict,
+		"CommitWithoutAgreement":      testCommitWithoutAgreement,
+		"Unreadable":                  testUnreadable,
+		"History":                     testHistory,
+		"LargestAgreement":            testLargestAgreement,
+		"UnknownSubject":              testUnknownSubject,
+		"SubjectsDoNotRunIntoAnother": testSubjectsDoNotRunIntoAnother,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t), fmt.Sprintf("docusign#%s-%d", name, time.Now().UnixNano()))
+		})
+	}
+}
+
+func claimOf(subject, id string) ledger.Claim {
+	return ledger.Claim{
+		Key: ledger.Key{Subject: subject, ID: id}, Provider: "docusign", VendorType: "envelope-sent", AgreementID: "e1",
+		OccurredAt: start.Add(-time.Minute), ReceivedAt: start, Proof: esign.ProofSigned, Via: "configuration/1",
+		SHA256: "00ff", Size: 17,
+	}
+}
+
+func commitOf(c ledger.Claim, typ esign.Type, before esign.Agreement, version int64) ledger.Commit {
+	event := esign.Event{
+		ID: c.ID, Provider: c.Provider, Type: typ, VendorType: c.VendorType, Subject: c.Subject, AgreementID: c.AgreementID,
+		OccurredAt: c.OccurredAt, ReceivedAt: c.ReceivedAt, Proof: c.Proof, Participant: "1",
+		Attributes: map[string]string{"format": "sim"},
+	}
+	after := esign.Fold(before, event)
+	return ledger.Commit{
+		Claim: c, Event: event, Agreement: &after, StatusBefore: before.Status, Version: version, At: start.Add(time.Second),
+	}
+}
+
+func processed(c ledger.Commit) ledger.Entry {
+	e := ledger.Entry{
+		Key: c.Key, State: ledger.Processed, Provider: c.Provider, Type: c.Event.Type, VendorType: c.VendorType,
+		AgreementID: c.AgreementID, OccurredAt: c.OccurredAt, ReceivedAt: c.ReceivedAt, ProcessedAt: c.At, Proof: c.Proof,
+		Via: []string{c.Via}, SHA256: c.SHA256, Size: c.Size,
+		Event: &c.Event, Agreement: c.Agreement, StatusBefore: c.StatusBefore,
+	}
+	if c.Agreement != nil {
+		e.StatusAfter = c.Agreement.Status
+	}
+	return e
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantHistory(t *testing.T, l ledger.Ledger, subject string, want ...ledger.Entry) {
+	t.Helper()
+	got, err := l.History(t.Context(), subject)
+	must(t, err)
+	if diff := cmp.Diff(want, got, unequal); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func testClaim(t *testing.T, l ledger.Ledger, subject string) {
+	c := claimOf(subject, "a")
+	commit := commitOf(c, esign.AgreementSent, esign.Agreement{}, 0)
+	for _, step := range []struct {
+		behaviour string
+		before    func() error
+		want      ledger.State
+	}{
+		{"first delivery", func() error { return nil }, ledger.New},
+		{"died before the queue had it", func() error { return nil }, ledger.Received},
+		{"duplicate after its effect", func() error { return l.Commit(t.Context(), commit) }, ledger.Processed},
+	} {
+		must(t, step.before())
+		later := c
+		later.ReceivedAt, later.SHA256 = c.ReceivedAt.Add(time.Hour), "other"
+		if step.want == ledger.New {
+			later = c
+		}
+		if got, err := l.Claim(t.Context(), later); err != nil || got != step.want {
+			t.Errorf("%s: found %q, %v; want %q", step.behaviour, got, err, step.want)
+		}
+	}
+	wantHistory(t, l, subject, processed(commit)) // of the first copy
+}
+
+func testClaimAtOnce(t *testing.T, l ledger.Ledger, subject string) {
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	found := map[ledger.State]int{}
+	for range 16 {
+		group.Go(func() {
+			state, err := l.Claim(t.Context(), claimOf(subject, "a"))
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			found[state]++
+		})
+	}
+	group.Wait()
+	if diff := cmp.Diff(map[ledger.State]int{ledger.New: 1, ledger.Received: 15}, found); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func testRepeated(t *testing.T, l ledger.Ledger, subject string) {
+	c := claimOf(subject, "a")
+	must(t, l.Repeated(t.Context(), c.Key, "configuration/1")) // not known: nothing to count
+	wantHistory(t, l, subject)
+
+	_, err := l.Claim(t.Context(), c)
+	must(t, err)
+	must(t, l.Repeated(t.Context(), c.Key, "configuration/1"))
+	must(t, l.Repeated(t.Context(), c.Key, "configuration/2"))
+	commit := commitOf(c, esign.AgreementSent, esign.Agreement{}, 0)
+	must(t, l.Commit(t.Context(), commit)) // keeps the counts
+	must(t, l.Repeated(t.Context(), c.Key, ""))
+
+	want := processed(commit)
+	want.Duplicates, want.Via = 3, []string{"configuration/1", "configuration/2"}
+	wantHistory(t, l, subject, want)
+}
+
+func testCommit(t *testing.T, l ledger.Ledger, subject string) {
+	first := claimOf(subject, "a")
+	_, err := l.Claim(t.Context(), first)
+	must(t, err)
+	sent := commitOf(first, esign.AgreementSent, esign.Agreement{}, 0)
+	must(t, l.Commit(t.Context(), sent))
+	if err := l.Commit(t.Context(), sent); !errors.Is(err, ledger.ErrProcessed) {
+		t.Errorf("the same effect twice: %v", err)
+	}
+
+	agreement, version, err := l.Agreement(t.Context(), subject)
+	must(t, err)
+	if diff := cmp.Diff(*sent.Agreement, agreement); diff != "" || version != 1 {
+		t.Errorf("version %d, %s", version, diff)
+	}
+	second := claimOf(subject, "b")
+	second.OccurredAt = first.OccurredAt.Add(time.Second)
+	completed := commitOf(second, esign.AgreementCompleted, agreement, version)
+	must(t, l.Commit(t.Context(), completed))
+	agreement, version, err = l.Agreement(t.Context(), subject)
+	must(t, err)
+	if diff := cmp.Diff(*completed.Agreement, agreement); diff != "" || version != 2 {
+		t.Errorf("version %d, %s", version, diff)
+	}
+	wantHistory(t, l, subject, processed(sent), processed(completed))
+}
+
+func testCommitWithoutClaim(t *testing.T, l ledger.Ledger, subject string) {
+	c := claimOf(subject, "a")
+	commit := commitOf(c, esign.AgreementSent, esign.Agreement{}, 0)
+	must(t, l.Commit(t.Context(), commit))
+	wantHistory(t, l, subject, processed(commit))
+	if got, err := l.Claim(t.Context(), c); err != nil || got != ledger.Processed {
+		t.Errorf("claimed afterwards: %q, %v", got, err)
+	}
+}
+
+func testCommitAtOnce(t *testing.T, l ledger.Ledger, subject string) {
+	commit := commitOf(claimOf(subject, "a"), esign.AgreementSent, esign.Agreement{}, 0)
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	done := 0
+	for range 8 {
+		group.Go(func() {
+			for {
+				err := l.Commit(t.Context(), commit)
+				switch {
+				case err == nil:
+					mu.Lock()
+					done++
+					mu.Unlock()
+				case errors.Is(err, ledger.ErrConflict): // met another transaction
+					continue
+				case !errors.Is(err, ledger.ErrProcessed):
+					t.Error(err)
+				}
+				return
+			}
+		})
+	}
+	group.Wait()
+	if done != 1 {
+		t.Errorf("committed %d times", done)
+	}
+}
+
+func testCommitConflict(t *testing.T, l ledger.Ledger, subject string) {
+	must(t, l.Commit(t.Context(), commitOf(claimOf(subject, "a"), esign.AgreementSent, esign.Agreement{}, 0)))
+	for _, version := range []int64{0, 2} {
+		late := commitOf(claimOf(subject, "b"), esign.AgreementViewed, esign.Agreement{}, version)
+		if err := l.Commit(t.Context(), late); !errors.Is(err, ledger.ErrConflict) {
+			t.Errorf("on version %d of 1: %v", version, err)
+		}
+	}
+	both := commitOf(claimOf(subject, "a"), esign.AgreementSent, esign.Agreement{}, 7)
+	if err := l.Commit(t.Context(), both); !errors.Is(err, ledger.ErrProcessed) {
+		t.Errorf("processed and another version: %v", err)
+	}
+	history, err := l.History(t.Context(), subject)
+	if must(t, err); len(history) != 1 {
+		t.Errorf("a refused commit left %+v", history)
+	}
+}
+
+func testCommitWithoutAgreement(t *testing.T, l ledger.Ledger, subject string) {
+	c := claimOf(subject, "a")
+	c.AgreementID, c.VendorType, c.OccurredAt, c.Via = "", "template-created", time.Time{}, ""
+	_, err := l.Claim(t.Context(), c)
+	must(t, err)
+	commit := commitOf(c, esign.TemplateCreated, esign.Agreement{}, 0)
+	commit.Agreement = nil
+	commit.Event.OccurredAt = start
+	must(t, l.Commit(t.Context(), commit))
+	if err := l.Commit(t.Context(), commit); !errors.Is(err, ledger.ErrProcessed) {
+		t.Errorf("the same effect twice: %v", err)
+	}
+	if _, version, err := l.Agreement(t.Context(), subject); err != nil || version != 0 {
+		t.Errorf("an agreement of version %d, %v", version, err)
+	}
+	want := processed(commit)
+	want.OccurredAt, want.Via = start, nil
+	wantHistory(t, l, subject, want)
+}
+
+func testUnreadable(t *testing.T, l ledger.Ledger, subject string) {
+	c := claimOf(subject, "a")
+	c.AgreementID, c.VendorType, c.OccurredAt = "", "", time.Time{}
+	must(t, l.MarkUnreadable(t.Context(), c)) // without a claim, if the store was out of reach
+	must(t, l.MarkUnreadable(t.Context(), c))
+	if got, err := l.Claim(t.Context(), c); err != nil || got != ledger.Unreadable {
+		t.Errorf("claimed afterwards: %q, %v", got, err)
+	}
+	want := ledger.Entry{
+		Key: c.Key, State: ledger.Unreadable, Provider: "docusign", ReceivedAt: start, Proof: esign.ProofSigned,
+		Via: []string{"configuration/1"}, SHA256: "00ff", Size: 17,
+	}
+	wantHistory(t, l, subject, want)
+
+	commit := commitOf(c, esign.Other, esign.Agreement{}, 0) // a later version can read it
+	commit.Agreement = nil
+	must(t, l.Commit(t.Context(), commit))
+	must(t, l.MarkUnreadable(t.Context(), c)) // too late
+	wantHistory(t, l, subject, processed(commit))
+}
+
+func testHistory(t *testing.T, l ledger.Ledger, subject string) {
+	add := func(id string, occurred, received time.Duration) {
+		c := claimOf(subject, id)
+		c.OccurredAt, c.ReceivedAt = start.Add(occurred), start.Add(received)
+		if occurred == 0 {
+			c.OccurredAt = time.Time{}
+		}
+		_, err := l.Claim(t.Context(), c)
+		must(t, err)
+	}
+	add("c", 3*time.Second, 9*time.Second)
+	add("a", 4*time.Second, 7*time.Second)
+	add("d", 0, 5*time.Second) // no time known: it stands where it was received
+	add("b", 3*time.Second, 8*time.Second)
+	history, err := l.History(t.Context(), subject)
+	must(t, err)
+	var got []string
+	for _, e := range history {
+		got = append(got, e.ID)
+	}
+	if diff := cmp.Diff([]string{"b", "c", "a", "d"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func testLargestAgreement(t *testing.T, l ledger.Ledger, subject string) {
+	commit := commitOf(claimOf(subject, "a"), esign.AgreementSent, esign.Agreement{}, 0)
+	for i := range 2 * esign.MaxParticipants {
+		commit.Event.Participants = append(commit.Event.Participants, esign.Participant{
+			ID: fmt.Sprintf("sha256:%064d", i), Status: esign.Cancelled, At: start.Add(time.Duration(i)),
+		})
+	}
+	after := esign.Fold(esign.Agreement{}, commit.Event)
+	commit.Agreement = &after
+	must(t, l.Commit(t.Context(), commit))
+	got, _, err := l.Agreement(t.Context(), subject)
+	must(t, err)
+	if len(got.Participants) != esign.MaxParticipants {
+		t.Errorf("%d participants", len(got.Participants))
+	}
+}
+
+func testUnknownSubject(t *testing.T, l ledger.Ledger, subject string) {
+	if agreement, version, err := l.Agreement(t.Context(), subject); err != nil || version != 0 {
+		t.Errorf("%+v, version %d, %v", agreement, version, err)
+	}
+	wantHistory(t, l, subject)
+}
+
+func testSubjectsDoNotRunIntoAnother(t *testing.T, l ledger.Ledger, subject string) {
+	_, err := l.Claim(context.Background(), claimOf(subject+"0", "a"))
+	must(t, err)
+	wantHistory(t, l, subject)
+}

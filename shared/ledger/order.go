@@ -1,0 +1,22 @@
+package ledger
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Sort orders a history: by OccurredAt, then ReceivedAt, then ID. An event whose time is not known stands at the time it
+// was received.
+func Sort(history []Entry) {
+	slices.SortFunc(history, func(a, b Entry) int {
+		return cmp.Or(a.occurred().Compare(b.occurred()), a.ReceivedAt.Compare(b.ReceivedAt), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+func (e Entry) occurred() time.Time {
+	if e.OccurredAt.IsZero() {
+		return e.ReceivedAt
+	}
+	return e.OccurredAt
+}

@@ -1,0 +1,168 @@
+// Package queue is the contract of the queue between the receivers and the worker, and the wire format of its messages.
+// Drivers: sqs, and embedded for localhost. queuetest is the suite that both pass.
+//
+// The queue is first in, first out for each group, and at least once. The worker stands the repetitions.
+package queue
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/payload"
+	"esignhooks/shared/webhook"
+)
+
+// Message is what a queue carries. Group and DeduplicationID are printable ASCII of 1 to 128 characters, Body is not
+// empty and holds only characters that SQS takes, and attributes are at most 10, none empty.
+type Message struct {
+	Group           string
+	DeduplicationID string
+	Body            string
+	Attributes      map[string]string
+	Trace           string // the X-Ray trace header; may be empty
+}
+
+// Received is a message as a consumer gets it. It stays invisible until it is deleted, or the visibility timeout is over.
+type Received struct {
+	Message
+	ID       string // a redrive gives it a new one
+	Receipt  string // what Delete takes
+	Receives int    // 1 the first time
+}
+
+// Sender puts messages on a queue.
+type Sender interface {
+	// Send returns when the queue has the message durably. A message whose DeduplicationID the queue took within the last
+	// five minutes is taken without being delivered again. An error means that it may or may not have been taken.
+	Send(context.Context, Message) error
+}
+
+// MaxMessage is the size of a message that the queue takes: the body and the names, types and values of the attributes.
+//
+// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html: 1 MiB.
+const MaxMessage = 1 << 20
+
+// ErrMalformed: the message is not one that Encode makes. Set it aside.
+var ErrMalformed = errors.New("queue: malformed message")
+
+// How the body of a message holds the payload.
+const (
+	encodingText   = "text"   // as it is
+	encodingBase64 = "base64" // because it holds what SQS refuses
+	encodingEmpty  = "empty"  // there is none, which SQS refuses
+	encodingStored = "stored" // the body is the payload's key in the payload store
+)
+
+// Encode makes the message of a delivery. If the payload does not fit, key is where the payload must be put before the
+// message is sent; otherwise it is empty.
+func Encode(d *webhook.Delivery) (m Message, key string) {
+	m = Message{
+		Group:           d.Subject,
+		DeduplicationID: d.EventID,
+		Body:            string(d.Payload),
+		Trace:           d.Trace,
+		Attributes: map[string]string{
+			"provider":   d.Provider,
+			"eventId":    d.EventID,
+			"subject":    d.Subject,
+			"receivedAt": d.ReceivedAt.UTC().Format(time.RFC3339Nano),
+			"proof":      string(d.Proof),
+			"encoding":   encodingText,
+		},
+	}
+	for name, value := range map[string]string{"contentType": contentType(d.ContentType), "via": d.Via} {
+		if value != "" { // SQS refuses empty values
+			m.Attributes[name] = value
+		}
+	}
+	switch {
+	case len(d.Payload) == 0:
+		m.Body, m.Attributes["encoding"] = "-", encodingEmpty
+	case !sendable(d.Payload):
+		m.Body, m.Attributes["encoding"] = base64.StdEncoding.EncodeToString(d.Payload), encodingBase64
+	}
+	if size(m) > MaxMessage {
+		key = payload.Key(d.Provider, d.ReceivedAt, d.Payload)
+		m.Body, m.Attributes["encoding"] = key, encodingStored
+	}
+	return m, key
+}
+
+// Decode reads a message, and fetches its payload if it is stored elsewhere. It returns ErrMalformed for what Encode
+// would not have made; other errors are the payload store's.
+func Decode(ctx context.Context, m Message, payloads payload.Store) (*webhook.Delivery, error) {
+	attribute := m.Attributes
+	d := &webhook.Delivery{
+		Provider:    attribute["provider"],
+		EventID:     attribute["eventId"],
+		Subject:     attribute["subject"],
+		Via:         attribute["via"],
+		Proof:       esign.Proof(attribute["proof"]),
+		ContentType: attribute["contentType"],
+		Trace:       m.Trace,
+	}
+	var err error
+	if d.ReceivedAt, err = time.Parse(time.RFC3339Nano, attribute["receivedAt"]); err != nil {
+		return nil, fmt.Errorf("%w: receivedAt", ErrMalformed)
+	}
+	for _, name := range []string{"provider", "eventId", "subject", "proof"} {
+		if attribute[name] == "" {
+			return nil, fmt.Errorf("%w: no %s", ErrMalformed, name)
+		}
+	}
+	switch attribute["encoding"] {
+	case encodingText:
+		d.Payload = []byte(m.Body)
+	case encodingEmpty:
+		d.Payload = []byte{}
+	case encodingBase64:
+		if d.Payload, err = base64.StdEncoding.DecodeString(m.Body); err != nil {
+			return nil, fmt.Errorf("%w: body is not base64", ErrMalformed)
+		}
+	case encodingStored:
+		if d.Payload, err = payloads.Get(ctx, m.Body); err != nil {
+			return nil, fmt.Errorf("queue: payload of %s: %w", d.EventID, err)
+		}
+	default:
+		return nil, fmt.Errorf("%w: encoding", ErrMalformed)
+	}
+	return d, nil
+}
+
+// contentType returns a header value that fits in an attribute, else none: readers can do without.
+func contentType(s string) string {
+	if len(s) > 256 || strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
+		return ""
+	}
+	return s
+}
+
+// sendable says whether SQS takes the payload as a message body.
+//
+// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html:
+// only #x9 #xA #xD, #x20 to #xD7FF, #xE000 to #xFFFD, #x10000 to #x10FFFF.
+func sendable(body []byte) bool {
+	if !utf8.Valid(body) {
+		return false
+	}
+	for _, r := range string(body) {
+		if r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xfffe || r == 0xffff {
+			return false
+		}
+	}
+	return true
+}
+
+func size(m Message) int {
+	n := len(m.Body)
+	for name, value := range m.Attributes {
+		n += len(name) + len("String") + len(value)
+	}
+	return n
+}
