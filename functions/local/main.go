@@ -1,0 +1,66 @@
+// Command local runs all functions on localhost with an embedded store, or sends an example to a gateway.
+//
+//	local
+//	local send -provider docusign -event envelope-completed [-agreement ID] [-url URL]
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"esignhooks/shared/local"
+	"esignhooks/shared/provider"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	config, err := local.ReadConfig(provider.All(), os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	if len(os.Args) > 1 {
+		return send(ctx, config, os.Args[1:])
+	}
+	gateway, err := local.Open(config, provider.All(), slog.New(slog.NewJSONHandler(os.Stderr, nil)))
+	if err != nil {
+		return err
+	}
+	listener, err := gateway.Listen()
+	if err != nil {
+		return err
+	}
+	if err := gateway.Banner(os.Stdout, "http://"+listener.Addr().String(), time.Now()); err != nil {
+		return err
+	}
+	return gateway.Serve(ctx, listener)
+}
+
+func send(ctx context.Context, config local.Config, arguments []string) error {
+	if arguments[0] != "send" {
+		return fmt.Errorf("unknown command %q; there is: send", arguments[0])
+	}
+	var s local.Sending
+	flags := flag.NewFlagSet("send", flag.ExitOnError)
+	flags.StringVar(&s.Provider, "provider", "", "the provider")
+	flags.StringVar(&s.Event, "event", "", "an example in events/<provider>, without .json")
+	flags.StringVar(&s.Agreement, "agreement", "", "the agreement's ID; without, a new one")
+	flags.StringVar(&s.URL, "url", "", "the webhook's URL; without, the gateway on localhost")
+	if err := flags.Parse(arguments[1:]); err != nil {
+		return err
+	}
+	return local.Send(ctx, os.Stdout, config, provider.All(), s, time.Now())
+}

@@ -1,0 +1,62 @@
+// Package local wires everything for localhost, in one process without AWS: a gateway that calls the very functions that
+// run on Lambda, the embedded ledger and queue, and the read API. It never imports the AWS SDK.
+package local
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"esignhooks/shared/webhook"
+)
+
+// Config is the configuration of localhost.
+type Config struct {
+	Port string // PORT; default 3000
+	Data string // DATA: the folder of the embedded store; default .local
+	Keys map[string]Keys
+}
+
+// Keys are the keys of one provider, and where they come from.
+type Keys struct {
+	webhook.Keys
+	Development bool // the well-known development key, since the variable is unset
+}
+
+// ReadConfig reads the environment through lookup, which is [os.LookupEnv]. It reports all problems at once.
+func ReadConfig(providers []webhook.Provider, lookup func(string) (string, bool)) (Config, error) {
+	value := func(name, fallback string) string {
+		if v, ok := lookup(name); ok && v != "" {
+			return v
+		}
+		return fallback
+	}
+	config := Config{Port: value("PORT", "3000"), Data: value("DATA", ".local"), Keys: map[string]Keys{}}
+	var problems []error
+	if n, err := strconv.Atoi(config.Port); err != nil || n < 0 || n > 65535 {
+		problems = append(problems, fmt.Errorf("PORT is %q, not a port number from 0 to 65535", config.Port))
+	}
+	for _, p := range providers {
+		info := p.Info()
+		keys := Keys{}
+		list, ok := lookup(info.KeysVariable)
+		if keys.Development = !ok; !ok {
+			list = info.DevelopmentKey
+		}
+		tokens, _ := lookup(info.TokensVariable())
+		keys.Keys.Keys = webhook.Secrets(strings.Split(list, ",")...)
+		keys.URLTokens = webhook.Secrets(strings.Split(tokens, ",")...)
+		for _, token := range keys.URLTokens {
+			if strings.ContainsAny(token.Reveal(), "/?#% ") {
+				problems = append(problems, fmt.Errorf("%s: a token must not hold / ? # %% or a space, it is one segment of a URL", info.TokensVariable()))
+			}
+		}
+		config.Keys[info.Name] = keys
+	}
+	return config, errors.Join(problems...)
+}
+
+// address is where the gateway listens: on this machine only.
+func (c Config) address() string { return net.JoinHostPort("127.0.0.1", c.Port) }

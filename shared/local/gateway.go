@@ -1,0 +1,165 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"esignhooks/shared/apigw"
+	ledger "esignhooks/shared/ledger/embedded"
+	"esignhooks/shared/payload/folder"
+	"esignhooks/shared/process"
+	queue "esignhooks/shared/queue/embedded"
+	"esignhooks/shared/receive"
+	"esignhooks/shared/webhook"
+)
+
+// The queue of localhost tries for about two minutes.
+const (
+	visibility  = 5 * time.Second
+	maxReceives = 25
+	workers     = 4 // batches processed at once
+)
+
+// Gateway is everything on localhost.
+type Gateway struct {
+	config    Config
+	providers []webhook.Provider
+	log       *slog.Logger
+	db        *bbolt.DB
+	ledger    *ledger.Ledger
+	queue     *queue.Queue
+	worker    *process.Processor
+	webhooks  map[string]http.Handler // by provider
+}
+
+// Open opens the store, which holds what was acknowledged before.
+func Open(config Config, providers []webhook.Provider, log *slog.Logger) (*Gateway, error) {
+	if err := os.MkdirAll(config.Data, 0o700); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(config.Data, "esignhooks.db")
+	db, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: time.Second})
+	if errors.Is(err, bbolt.ErrTimeout) {
+		return nil, errors.New(file + " is in use by another process; stop it, or set DATA to another folder")
+	} else if err != nil {
+		return nil, err
+	}
+	g := &Gateway{config: config, providers: providers, log: log, db: db, webhooks: map[string]http.Handler{}}
+	if err := g.wire(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return g, nil
+}
+
+func (g *Gateway) wire() (err error) {
+	if g.ledger, err = ledger.New(g.db); err != nil {
+		return err
+	}
+	deadLetters, err := queue.Open(g.db, queue.Config{Name: "dead-letters", Visibility: visibility})
+	if err != nil {
+		return err
+	}
+	g.queue, err = queue.Open(g.db, queue.Config{
+		Name: "deliveries", Visibility: visibility, MaxReceives: maxReceives, DeadLetters: deadLetters, OnDeadLetter: g.gaveUp,
+	})
+	if err != nil {
+		return err
+	}
+	payloads := folder.New(filepath.Join(g.config.Data, "payloads"))
+	g.worker = &process.Processor{
+		Providers: g.providers, Ledger: g.ledger, Payloads: payloads, DeadLetters: deadLetters, Now: time.Now, Log: g.log,
+	}
+	for _, p := range g.providers {
+		name := p.Info().Name
+		keys := g.config.Keys[name].Keys
+		if !keys.Configured() {
+			g.log.Warn("no key: every request will be refused", "provider", name, "variable", p.Info().KeysVariable)
+		}
+		receiver := &receive.Receiver{
+			Provider: p, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil }, Claims: g.ledger,
+			Payloads: payloads, Queue: g.queue, Now: time.Now, Log: g.log.With("provider", name),
+		}
+		g.webhooks[name] = apigw.HTTP(apigw.Serve(receiver.Receive), "/webhooks/"+name, g.log)
+	}
+	return nil
+}
+
+// Serve works until ctx is done.
+func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{
+		Handler: g, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() { g.work(ctx) })
+	}
+	context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		server.Shutdown(grace)
+	})
+	err := server.Serve(listener)
+	cancel()
+	group.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return errors.Join(err, g.db.Close())
+}
+
+// Listen opens the configured port on this machine only.
+func (g *Gateway) Listen() (net.Listener, error) { return net.Listen("tcp", g.config.address()) }
+
+// ServeHTTP routes as API Gateway does, without the redirects of http.ServeMux: a vendor that is redirected loses its
+// event.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/"), "/")
+	if segments[0] == "webhooks" {
+		g.serveWebhook(w, r, segments[1:])
+	} else if !isLocal(r.Host) {
+		http.NotFound(w, r) // a tunnel must not publish what we know
+	} else {
+		g.serveReader(w, r, segments)
+	}
+}
+
+func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request, segments []string) {
+	var function http.Handler
+	if len(segments) == 1 || len(segments) == 2 {
+		function = g.webhooks[segments[0]]
+	}
+	if function == nil {
+		http.NotFound(w, r)
+		return
+	}
+	if len(segments) == 2 {
+		token, err := url.PathUnescape(segments[1])
+		if err != nil || token == "" {
+			http.NotFound(w, r)
+			return
+		}
+		r.SetPathValue("token", token)
+	}
+	function.ServeHTTP(w, r)
+}
+
+// isLocal says whether a Host header names this machine.
+func isLocal(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return host == "localhost" || host == "127.0.0.1"
+}

@@ -1,0 +1,159 @@
+package local
+
+import (
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/ledger"
+	"esignhooks/shared/webhook"
+)
+
+// event is an event as the read API shows it.
+type event struct {
+	ID          string            `json:"id"`
+	Provider    string            `json:"provider"`
+	Type        esign.Type        `json:"type"`
+	VendorType  string            `json:"vendorType"`
+	AgreementID string            `json:"agreementId"`
+	OccurredAt  time.Time         `json:"occurredAt"`
+	ReceivedAt  time.Time         `json:"receivedAt"`
+	State       ledger.State      `json:"state"`
+	Duplicates  int               `json:"duplicates"`
+	Proof       esign.Proof       `json:"proof"`
+	Via         []string          `json:"via"`
+	Approximate bool              `json:"occurredAtApproximate,omitempty"`
+	Participant string            `json:"participant,omitempty"`
+	Attributes  map[string]string `json:"attributes,omitempty"`
+}
+
+func eventOf(e ledger.Entry) event {
+	shown := event{
+		ID: e.ID, Provider: e.Provider, Type: e.Type, VendorType: e.VendorType, AgreementID: e.AgreementID,
+		OccurredAt: e.OccurredAt, ReceivedAt: e.ReceivedAt, State: e.State, Duplicates: e.Duplicates, Proof: e.Proof,
+		Via: append([]string{}, e.Via...),
+	}
+	if shown.OccurredAt.IsZero() {
+		shown.OccurredAt, shown.Approximate = e.ReceivedAt, true
+	}
+	if e.Event != nil {
+		shown.Approximate, shown.Participant, shown.Attributes = e.Event.Approximate, e.Event.Participant, e.Event.Attributes
+	}
+	if shown.Type == "" && e.State == ledger.Unreadable {
+		shown.Type = esign.Other
+	}
+	return shown
+}
+
+func eventsOf(entries []ledger.Entry) []event {
+	shown := make([]event, len(entries))
+	for i, e := range entries {
+		shown[i] = eventOf(e)
+	}
+	return shown
+}
+
+// serveReader answers / and /api/.
+func (g *Gateway) serveReader(w http.ResponseWriter, r *http.Request, segments []string) {
+	path := strings.Join(segments[:min(2, len(segments))], "/")
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "read only", http.StatusMethodNotAllowed)
+	case path == "" && len(segments) == 1:
+		g.servePage(w)
+	case path == "api/agreements" && len(segments) == 2:
+		agreements, err := g.ledger.Agreements()
+		answer(w, map[string]any{"agreements": agreements}, err)
+	case path == "api/agreements" && len(segments) == 4:
+		g.serveAgreement(w, r, segments[2], segments[3])
+	case path == "api/events" && len(segments) == 2:
+		entries, err := g.ledger.Events()
+		answer(w, map[string]any{"events": eventsOf(entries)}, err)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (g *Gateway) serveAgreement(w http.ResponseWriter, r *http.Request, provider, escaped string) {
+	id, err := url.PathUnescape(escaped)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	for _, id := range []string{id, strings.ToLower(id)} { // some vendors' IDs are kept in lower case
+		subject := webhook.AgreementSubject(provider, id)
+		agreement, version, err := g.ledger.Agreement(r.Context(), subject)
+		if err == nil && version == 0 {
+			continue
+		}
+		history, historyErr := g.ledger.History(r.Context(), subject)
+		if err == nil {
+			err = historyErr
+		}
+		answer(w, struct {
+			esign.Agreement
+			Events []event `json:"events"`
+		}{agreement, eventsOf(history)}, err)
+		return
+	}
+	http.NotFound(w, r)
+}
+
+func answer(w http.ResponseWriter, v any, err error) {
+	body, marshalErr := json.Marshal(v)
+	if err != nil || marshalErr != nil {
+		http.Error(w, "the store cannot be read", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(body)
+}
+
+var page = template.Must(template.New("").Funcs(template.FuncMap{
+	"time": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+	"path": url.PathEscape,
+}).Parse(`<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>esignhooks</title>
+<meta name="viewport" content="width=device-width">
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222; background: #fff }
+table { border-collapse: collapse; width: 100% } th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #ddd; vertical-align: top }
+td.id { font-family: ui-monospace, monospace; overflow-wrap: anywhere } .note { color: #666 } .scroll { overflow-x: auto }
+</style>
+<h1>esignhooks</h1>
+<h2>Agreements</h2>
+{{if .Agreements}}<div class="scroll"><table><tr><th>updated (UTC)<th>provider<th>agreement<th>status</tr>
+{{range .Agreements}}<tr><td>{{time .UpdatedAt}}<td>{{.Provider}}<td class="id"><a href="/api/agreements/{{path .Provider}}/{{path .ID}}">{{.ID}}</a><td>{{or .Status "–"}}{{if .Conflict}} <span class="note">(conflicting ends)</span>{{end}}</tr>
+{{end}}</table></div>{{else}}<p class="note">None yet. Send one: <code>make send PROVIDER=docusign EVENT=envelope-completed</code></p>{{end}}
+<h2>Events</h2>
+{{if .Events}}<div class="scroll"><table><tr><th>received (UTC)<th>provider<th>type<th>vendor's name<th>agreement<th>state<th>proof<th>duplicates</tr>
+{{range .Events}}<tr><td>{{time .ReceivedAt}}<td>{{.Provider}}<td>{{.Type}}<td>{{.VendorType}}<td class="id">{{.AgreementID}}<td>{{.State}}<td>{{.Proof}}<td>{{.Duplicates}}</tr>
+{{end}}</table></div>{{else}}<p class="note">None yet.</p>{{end}}
+</html>
+`))
+
+func (g *Gateway) servePage(w http.ResponseWriter) {
+	agreements, err := g.ledger.Agreements()
+	if err != nil {
+		answer(w, nil, err)
+		return
+	}
+	entries, err := g.ledger.Events()
+	if err != nil {
+		answer(w, nil, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	w.Header().Set("Cache-Control", "no-store")
+	page.Execute(w, struct {
+		Agreements []esign.Agreement
+		Events     []event
+	}{agreements, eventsOf(entries)})
+}

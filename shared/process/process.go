@@ -1,0 +1,203 @@
+// Package process is the worker: it makes each delivery's effect happen, once. It normalises the delivery, folds the
+// event into its agreement, and commits both in one transaction.
+package process
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/ledger"
+	"esignhooks/shared/payload"
+	"esignhooks/shared/queue"
+	"esignhooks/shared/webhook"
+)
+
+// attempts is how often a commit is tried within one invocation when the agreement has changed under it.
+const attempts = 8
+
+// Processor is the queue's consumer. Its fields are set once, before the first batch.
+type Processor struct {
+	Providers   []webhook.Provider
+	Ledger      ledger.Ledger
+	Payloads    payload.Store
+	DeadLetters queue.Sender
+	Now         func() time.Time
+	Log         *slog.Logger
+}
+
+// Handle processes a batch. It reports what must come again: a failed message, and those of its group behind it, which
+// wait until it is done.
+//
+// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html: the identifier is the message ID;
+// for FIFO queues everything of a group after the first failure is reported too.
+func (p *Processor) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
+	stopped := map[string]bool{}
+	for _, record := range batch.Records {
+		message := Message(record)
+		if !stopped[message.Group] {
+			if err := p.process(ctx, message); err == nil {
+				continue
+			} else {
+				p.Log.ErrorContext(ctx, "not processed", "event", message.Attributes["eventId"], "error", err)
+			}
+		}
+		stopped[message.Group] = true
+		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId})
+	}
+	return response, nil
+}
+
+// Message reads a record of Lambda's SQS event.
+func Message(record events.SQSMessage) queue.Received {
+	m := queue.Received{ID: record.MessageId, Message: queue.Message{
+		Group:           record.Attributes["MessageGroupId"],
+		DeduplicationID: record.Attributes["MessageDeduplicationId"],
+		Body:            record.Body,
+		Trace:           record.Attributes["AWSTraceHeader"],
+		Attributes:      map[string]string{},
+	}}
+	for name, attribute := range record.MessageAttributes {
+		if attribute.StringValue != nil {
+			m.Attributes[name] = *attribute.StringValue
+		}
+	}
+	return m
+}
+
+// process returns an error only for what is worth trying again.
+func (p *Processor) process(ctx context.Context, message queue.Received) error {
+	delivery, err := queue.Decode(ctx, message.Message, p.Payloads)
+	if errors.Is(err, queue.ErrMalformed) {
+		return p.setAside(ctx, message, nil, err)
+	} else if err != nil {
+		return err
+	}
+	all, err := p.read(delivery)
+	if err != nil {
+		return p.setAside(ctx, message, delivery, err)
+	}
+	for _, f := range all {
+		if err := p.commit(ctx, f.delivery, f.event); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type found struct {
+	delivery *webhook.Delivery
+	event    esign.Event
+}
+
+// read says what a delivery means: one event. Only a delivery that the receiver could not read, redriven from the dead
+// letters to a worker that can, is identified anew, and may then hold several. Whatever goes wrong here goes wrong every
+// time.
+func (p *Processor) read(delivery *webhook.Delivery) (all []found, err error) {
+	defer func() {
+		if recovered := recover(); recovered != nil { // the value may quote the payload, the stack does not
+			p.Log.Error("panic", "provider", delivery.Provider, "event", delivery.EventID, "stack", string(debug.Stack()))
+			err = fmt.Errorf("process: panic in provider %s: %w", delivery.Provider, webhook.ErrUnreadable)
+		}
+	}()
+	i := slices.IndexFunc(p.Providers, func(p webhook.Provider) bool { return p.Info().Name == delivery.Provider })
+	if i < 0 {
+		return nil, fmt.Errorf("process: no such provider: %w", webhook.ErrUnreadable)
+	}
+	provider := p.Providers[i]
+	identities := []webhook.Identity{{EventID: delivery.EventID, Subject: delivery.Subject, Via: delivery.Via}}
+	if delivery.Subject == webhook.UnreadableSubject(delivery.Provider) {
+		if identities, err = provider.Identify(delivery.Request()); err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range identities {
+		d := *delivery
+		d.EventID, d.Subject, d.Via = id.EventID, id.Subject, id.Via
+		event, err := provider.Normalize(&d)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found{&d, complete(event, &d)})
+	}
+	return all, nil
+}
+
+// complete adds to an event what its delivery knows.
+func complete(e esign.Event, d *webhook.Delivery) esign.Event {
+	e.ID, e.Provider, e.Subject, e.ReceivedAt, e.Proof = d.EventID, d.Provider, d.Subject, d.ReceivedAt, d.Proof
+	if e.OccurredAt.IsZero() {
+		e.OccurredAt, e.Approximate = d.ReceivedAt, true
+	}
+	if len(e.Participants) > esign.MaxParticipants { // those that the fold would keep
+		slices.SortStableFunc(e.Participants, func(a, b esign.Participant) int { return cmp.Compare(a.ID, b.ID) })
+		e.Participants = e.Participants[:esign.MaxParticipants]
+	}
+	return e
+}
+
+// commit folds the event into its agreement and records both, however many others are doing the same.
+func (p *Processor) commit(ctx context.Context, d *webhook.Delivery, e esign.Event) error {
+	log := p.Log.With("provider", e.Provider, "event", e.ID, "type", e.Type)
+	var err error
+	for range attempts {
+		commit := ledger.Commit{Claim: claim(d, e), Event: e, At: p.Now().UTC()}
+		if e.AgreementID != "" {
+			before, version, err := p.Ledger.Agreement(ctx, e.Subject)
+			if err != nil {
+				return err
+			}
+			after := esign.Fold(before, e)
+			commit.Agreement, commit.StatusBefore, commit.Version = &after, before.Status, version
+		}
+		err = p.Ledger.Commit(ctx, commit)
+		switch {
+		case err == nil:
+			log.InfoContext(ctx, "processed", "before", commit.StatusBefore, "agreement", e.AgreementID)
+			return nil
+		case errors.Is(err, ledger.ErrProcessed):
+			log.InfoContext(ctx, "already processed")
+			return nil
+		case !errors.Is(err, ledger.ErrConflict):
+			return err
+		}
+	}
+	return err
+}
+
+// setAside moves a message to the dead letters and marks its event, in this order: whatever fails between, the message
+// comes again and nothing is lost. The message's own ID is the deduplication ID, since one that is redriven and still
+// not readable must be taken again.
+func (p *Processor) setAside(ctx context.Context, message queue.Received, d *webhook.Delivery, reason error) error {
+	letter := message.Message
+	letter.DeduplicationID = message.ID
+	if err := p.DeadLetters.Send(ctx, letter); err != nil {
+		return fmt.Errorf("process: dead letter: %w", err)
+	}
+	p.Log.ErrorContext(ctx, "unreadable", "provider", letter.Attributes["provider"], "event", letter.Attributes["eventId"],
+		"reason", reason.Error())
+	if d == nil {
+		return nil // not even an identity
+	}
+	return p.Ledger.MarkUnreadable(ctx, claim(d, esign.Event{}))
+}
+
+func claim(d *webhook.Delivery, e esign.Event) ledger.Claim {
+	sum := sha256.Sum256(d.Payload)
+	return ledger.Claim{
+		Key: ledger.Key{Subject: d.Subject, ID: d.EventID}, Provider: d.Provider, VendorType: e.VendorType,
+		AgreementID: e.AgreementID, OccurredAt: e.OccurredAt, ReceivedAt: d.ReceivedAt, Proof: d.Proof, Via: d.Via,
+		SHA256: hex.EncodeToString(sum[:]), Size: len(d.Payload),
+	}
+}

@@ -1,0 +1,220 @@
+// Package receive is what happens before a vendor gets its answer: verify, identify, claim, enqueue, acknowledge. Nothing
+// slow, and nothing that the vendor need not wait for.
+package receive
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"esignhooks/shared/ledger"
+	"esignhooks/shared/payload"
+	"esignhooks/shared/queue"
+	"esignhooks/shared/webhook"
+)
+
+// The deadlines of the steps of one request, and of all of it: the answer is out within 4 s whatever happens behind us,
+// since the strictest vendors wait 5 s. Reading the keys takes at most 1 s of it.
+//
+// SPEC: https://helpx.adobe.com/sign/developer/webhook/overview.html and
+// https://www.esignglobal.com/developer-center/api/e3esec8grw834hdls3c5uket, read 2026-11-22.
+const (
+	deadline      = 3800 * time.Millisecond
+	claimDeadline = 800 * time.Millisecond
+	countDeadline = 300 * time.Millisecond // of counting a duplicate, beside the sending
+	storeDeadline = 1000 * time.Millisecond
+	sendDeadline  = 1000 * time.Millisecond
+)
+
+// MaxBody is the size of a body, in bytes, above which a request is answered 413. API Gateway and Lambda set lower limits.
+const MaxBody = 10 << 20
+
+// retryAfter is how many seconds a vendor is asked to wait when we cannot take its request. Vendors have schedules of
+// their own; it is for those who read it.
+const retryAfter = "30"
+
+// Receiver receives the requests of one provider. Its fields are set once, before the first request.
+type Receiver struct {
+	Provider webhook.Provider
+	// Keys returns the keys that are valid now. An error means that there are none, not even old ones.
+	Keys     func(context.Context) (webhook.Keys, error)
+	Claims   ledger.Claimer
+	Payloads payload.Store
+	Queue    queue.Sender
+	Now      func() time.Time
+	Log      *slog.Logger // with the provider's name
+}
+
+// Receive answers one request.
+func (r *Receiver) Receive(ctx context.Context, request *webhook.Request) *webhook.Response {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	response, err := r.receive(ctx, request)
+	if err != nil {
+		return r.refuse(ctx, request, err)
+	}
+	return response
+}
+
+var (
+	errNoSuchURL = errors.New("receive: no URL token matches")
+	errMethod    = errors.New("receive: method not allowed")
+	errTooLarge  = errors.New("receive: body over the limit")
+	errTryAgain  = errors.New("receive: cannot be taken now")
+)
+
+func (r *Receiver) receive(ctx context.Context, request *webhook.Request) (*webhook.Response, error) {
+	keys, err := r.Keys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: keys: %w", errTryAgain, err)
+	}
+	request.TokenMatched = webhook.Any(keys.URLTokens, request.URLToken)
+	if len(keys.URLTokens) > 0 && !request.TokenMatched {
+		return nil, errNoSuchURL
+	}
+	switch request.Method {
+	case http.MethodGet:
+		return r.Provider.Challenge(request, keys)
+	case http.MethodPost:
+		return r.post(ctx, request, keys)
+	}
+	return nil, errMethod
+}
+
+func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webhook.Keys) (*webhook.Response, error) {
+	if len(request.Body) > MaxBody {
+		return nil, errTooLarge
+	}
+	proof, err := r.Provider.Verify(request, keys)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(request.Body)
+	now := r.Now().UTC()
+	for _, id := range r.identify(ctx, request) {
+		claim := ledger.Claim{
+			Key: ledger.Key{Subject: id.Subject, ID: id.EventID}, Provider: r.Provider.Info().Name,
+			VendorType: id.VendorType, AgreementID: id.AgreementID, OccurredAt: id.OccurredAt, ReceivedAt: now,
+			Proof: proof, Via: id.Via, SHA256: hex.EncodeToString(sum[:]), Size: len(request.Body),
+		}
+		delivery := webhook.Delivery{
+			Provider: claim.Provider, EventID: id.EventID, Subject: id.Subject, Via: id.Via, ReceivedAt: now, Proof: proof,
+			ContentType: request.Header.Get("Content-Type"), Payload: request.Body, Trace: request.Trace,
+		}
+		if err := r.take(ctx, claim, &delivery); err != nil {
+			return nil, err
+		}
+	}
+	return r.Provider.Acknowledge(request), nil
+}
+
+// identify never fails: what cannot be read, or makes the provider panic, is kept as unreadable.
+func (r *Receiver) identify(ctx context.Context, request *webhook.Request) (ids []webhook.Identity) {
+	name := r.Provider.Info().Name
+	defer func() {
+		if p := recover(); p != nil || len(ids) == 0 {
+			r.Log.ErrorContext(ctx, "unreadable request", "panic", p != nil, "contentEncoding",
+				webhook.Label(request.Header.Get("Content-Encoding")))
+			ids = []webhook.Identity{webhook.Unreadable(name, request.Body)}
+		}
+	}()
+	ids, err := r.Provider.Identify(request)
+	if err != nil {
+		return nil
+	}
+	return ids
+}
+
+// take claims and enqueues one event. It returns nil once the queue has it, or it is known to be done.
+func (r *Receiver) take(ctx context.Context, claim ledger.Claim, delivery *webhook.Delivery) error {
+	log := r.Log.With("event", claim.ID, "type", claim.VendorType)
+	found := r.claim(ctx, log, claim)
+	counted := make(chan struct{})
+	go func() { // beside the sending; after the answer the process is frozen
+		defer close(counted)
+		r.count(ctx, log, found, claim)
+	}()
+	defer func() { <-counted }()
+	if found == ledger.Processed || found == ledger.Unreadable {
+		log.InfoContext(ctx, "duplicate", "state", found)
+		return nil
+	}
+	if err := r.send(ctx, delivery); err != nil {
+		return fmt.Errorf("%w: %s: %w", errTryAgain, claim.ID, err)
+	}
+	log.InfoContext(ctx, "received", "proof", claim.Proof, "again", found == ledger.Received)
+	return nil
+}
+
+// claim returns the state that the event was found in. If the ledger cannot tell, the event is taken for new: the worker
+// finds out, and the acknowledgement depends on the queue alone.
+func (r *Receiver) claim(ctx context.Context, log *slog.Logger, claim ledger.Claim) ledger.State {
+	ctx, cancel := context.WithTimeout(ctx, claimDeadline)
+	defer cancel()
+	found, err := r.Claims.Claim(ctx, claim)
+	if err != nil {
+		log.WarnContext(ctx, "not claimed", "error", err)
+		return ledger.New
+	}
+	return found
+}
+
+func (r *Receiver) count(ctx context.Context, log *slog.Logger, found ledger.State, claim ledger.Claim) {
+	if found == ledger.New {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, countDeadline)
+	defer cancel()
+	if err := r.Claims.Repeated(ctx, claim.Key, claim.Via); err != nil {
+		log.WarnContext(ctx, "duplicate not counted", "error", err)
+	}
+}
+
+func (r *Receiver) send(ctx context.Context, delivery *webhook.Delivery) error {
+	message, key := queue.Encode(delivery)
+	if key != "" {
+		ctx, cancel := context.WithTimeout(ctx, storeDeadline)
+		defer cancel()
+		if err := r.Payloads.Put(ctx, key, delivery.Payload); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendDeadline)
+	defer cancel()
+	return r.Queue.Send(ctx, message)
+}
+
+// refuse is the one place where an error becomes a status. Nothing of the error or of the request gets into the answer.
+func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, err error) *webhook.Response {
+	info := r.Provider.Info()
+	switch {
+	case errors.Is(err, errNoSuchURL):
+		r.Log.WarnContext(ctx, "refused", "reason", "URL token")
+		return &webhook.Response{Status: http.StatusNotFound}
+	case errors.Is(err, webhook.ErrNoChallenge), errors.Is(err, errMethod):
+		return text(http.StatusMethodNotAllowed, "This URL receives "+info.Title+" webhooks, by POST.\n", "Allow", info.Allow)
+	case errors.Is(err, webhook.ErrNotGenuine), errors.Is(err, webhook.ErrNoKey):
+		r.Log.WarnContext(ctx, "refused", "reason", err.Error(), "method", webhook.Label(request.Method))
+		return &webhook.Response{Status: http.StatusUnauthorized}
+	case errors.Is(err, errTooLarge):
+		r.Log.ErrorContext(ctx, "refused", "reason", "size", "bytes", len(request.Body))
+		return text(http.StatusRequestEntityTooLarge, "the body is larger than 10 MiB: do not include documents\n")
+	default:
+		r.Log.ErrorContext(ctx, "not taken", "error", err)
+		return text(http.StatusServiceUnavailable, "try again later\n", "Retry-After", retryAfter)
+	}
+}
+
+// text makes a plain-text answer with the given names and values of headers.
+func text(status int, body string, headers ...string) *webhook.Response {
+	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
+	for i := 0; i < len(headers); i += 2 {
+		header.Set(headers[i], headers[i+1])
+	}
+	return &webhook.Response{Status: status, Header: header, Body: []byte(body)}
+}

@@ -1,0 +1,161 @@
+// Package sample makes fresh, genuine requests of the examples in events: a new agreement, times of now, signed.
+package sample
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	examples "esignhooks/events"
+	"esignhooks/shared/apigw"
+	"esignhooks/shared/esign"
+	"esignhooks/shared/webhook"
+)
+
+// Names lists a provider's examples.
+func Names(p webhook.Provider) []string {
+	files, _ := fs.Glob(examples.FS, p.Info().Name+"/*.json") // the pattern is well formed
+	for i, file := range files {
+		files[i] = strings.TrimSuffix(path.Base(file), ".json")
+	}
+	return files
+}
+
+// Completed names the provider's shortest example of a completed agreement.
+func Completed(p webhook.Provider) (string, error) {
+	shortest, size := "", 0
+	for _, name := range Names(p) {
+		r, err := read(p, name)
+		if err != nil {
+			return "", err
+		}
+		_, event, err := meaning(p, r)
+		if err == nil && event.Type == esign.AgreementCompleted && (size == 0 || len(r.Body) < size) {
+			shortest, size = name, len(r.Body)
+		}
+	}
+	if shortest == "" {
+		return "", fmt.Errorf("sample: no example of %s completes an agreement", p.Info().Name)
+	}
+	return shortest, nil
+}
+
+// Request makes a request of an example, about the agreement with the given ID, or about a new one if it is empty. It
+// returns the ID, empty if the example is not about an agreement.
+func Request(p webhook.Provider, name, agreementID string, key webhook.Secret, now time.Time) (*webhook.Request, string, error) {
+	r, err := read(p, name)
+	if err != nil {
+		return nil, "", err
+	}
+	if r.Method == "POST" {
+		id, event, err := meaning(p, r)
+		if err != nil {
+			return nil, "", err
+		}
+		if id.AgreementID == "" {
+			agreementID = ""
+		} else {
+			if agreementID == "" {
+				agreementID = likeness(id.AgreementID)
+			}
+			old := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(id.AgreementID))
+			r.Body = old.ReplaceAllLiteral(r.Body, []byte(agreementID))
+		}
+		if !event.OccurredAt.IsZero() {
+			r.Body = shift(r.Body, now.Sub(event.OccurredAt))
+		}
+	}
+	return r, agreementID, p.Sign(r, key, now)
+}
+
+func read(p webhook.Provider, name string) (*webhook.Request, error) {
+	b, err := examples.FS.ReadFile(p.Info().Name + "/" + name + ".json")
+	if err != nil {
+		return nil, fmt.Errorf("sample: %s has no example %q; there are: %s", p.Info().Name, name, strings.Join(Names(p), ", "))
+	}
+	var e events.APIGatewayProxyRequest
+	if err := json.Unmarshal(b, &e); err != nil {
+		return nil, err
+	}
+	return apigw.Request(e)
+}
+
+func meaning(p webhook.Provider, r *webhook.Request) (webhook.Identity, esign.Event, error) {
+	if r.Method != "POST" {
+		return webhook.Identity{}, esign.Event{}, nil
+	}
+	ids, err := p.Identify(r)
+	if err != nil {
+		return webhook.Identity{}, esign.Event{}, err
+	}
+	event, err := p.Normalize(&webhook.Delivery{
+		EventID: ids[0].EventID, Subject: ids[0].Subject, ContentType: r.Header.Get("Content-Type"), Payload: r.Body,
+	})
+	return ids[0], event, err
+}
+
+// likeness makes a random ID that looks like id: letters and digits are replaced, case, length and punctuation stay. If
+// id is hexadecimal, so is its likeness.
+func likeness(id string) string {
+	letters := "ghijkmnpqrstuvwxyz"
+	if !strings.ContainsAny(strings.ToLower(id), letters) {
+		letters = "abcdef"
+	}
+	random := make([]byte, len(id))
+	rand.Read(random)
+	var out strings.Builder
+	for i, c := range []byte(id) {
+		switch r := int(random[i]); {
+		case '0' <= c && c <= '9':
+			c = byte('0' + r%10)
+		case 'a' <= c && c <= 'z':
+			c = letters[r%len(letters)]
+		case 'A' <= c && c <= 'Z':
+			c = letters[r%len(letters)] - 'a' + 'A'
+		}
+		out.WriteByte(c)
+	}
+	return out.String()
+}
+
+var (
+	clock = regexp.MustCompile(`\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?`)
+	unix  = regexp.MustCompile(`\b1[5-9]\d{8}(\d{3})?\b`) // seconds or milliseconds
+)
+
+// shift moves every time in the body, and keeps how it is written.
+func shift(body []byte, by time.Duration) []byte {
+	body = clock.ReplaceAllFunc(body, func(old []byte) []byte {
+		_, fraction, _ := bytes.Cut(old, []byte("."))
+		layout := "2006-01-02T15:04:05"
+		if len(fraction) > 0 {
+			layout += "." + strings.Repeat("0", len(fraction))
+		}
+		t, err := time.Parse(layout, string(old))
+		if err != nil {
+			return old
+		}
+		return []byte(t.Add(by).Format(layout))
+	})
+	return unix.ReplaceAllFunc(body, func(old []byte) []byte {
+		n, err := strconv.ParseInt(string(old), 10, 64)
+		switch {
+		case err != nil:
+			return old
+		case len(old) > 10:
+			n += by.Milliseconds()
+		default:
+			n += int64(by / time.Second)
+		}
+		return strconv.AppendInt(nil, n, 10)
+	})
+}
