@@ -1,0 +1,105 @@
+// Package adobesign receives Adobe Acrobat Sign webhooks. Adobe signs nothing: a request is proved by the secret URL
+// token, if there is one, and by the client ID, which anybody can know. Adobe wants the client ID back in every answer.
+//
+// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/webhookapis, read 2026-11-22: a GET when
+// the webhook is created or reactivated and a POST for each event carry X-AdobeSign-ClientId; an answer without its echo
+// has failed even with status 200, is retried for 72 hours, and all later events wait behind it.
+package adobesign
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/webhook"
+)
+
+const name = "adobesign"
+
+const clientIDHeader = "X-AdobeSign-ClientId"
+
+// Provider is Adobe Acrobat Sign. Its keys are client IDs, also called application IDs.
+//
+// SPEC: https://helpx.adobe.com/de/sign/web/developers/webhooks/create.html, read 2026-11-22: webhooks made in the web
+// application carry a shared public ID, those made by API the application's own. So there are several, and none is secret.
+type Provider struct{}
+
+// Info implements [webhook.Provider].
+func (Provider) Info() webhook.Info {
+	return webhook.Info{
+		Name:           name,
+		Title:          "Adobe Acrobat Sign",
+		KeysVariable:   "ADOBESIGN_CLIENT_IDS",
+		DevelopmentKey: "DEVELOPMENTCLIENTID",
+		Allow:          "GET, POST",
+	}
+}
+
+// Challenge implements [webhook.Provider]: the verification of intent. Adobe does not create a webhook whose client ID
+// is refused.
+func (Provider) Challenge(r *webhook.Request, keys webhook.Keys) (*webhook.Response, error) {
+	if err := verifyClientID(r, keys); err != nil {
+		return nil, err
+	}
+	return echo(clientID(r)), nil
+}
+
+// Verify implements [webhook.Provider]. The URL token proves more than the client ID, but does not stand in for it.
+func (Provider) Verify(r *webhook.Request, keys webhook.Keys) (esign.Proof, error) {
+	if err := verifyClientID(r, keys); err != nil {
+		return "", err
+	}
+	if r.TokenMatched {
+		return esign.ProofURLToken, nil
+	}
+	return esign.ProofClientID, nil
+}
+
+// Acknowledge implements [webhook.Provider].
+func (Provider) Acknowledge(r *webhook.Request) *webhook.Response { return echo(clientID(r)) }
+
+// Sign implements [webhook.Provider].
+func (Provider) Sign(r *webhook.Request, key webhook.Secret, _ time.Time) error {
+	r.Header.Set(clientIDHeader, key.Reveal())
+	return nil
+}
+
+func verifyClientID(r *webhook.Request, keys webhook.Keys) error {
+	if len(keys.Keys) == 0 {
+		return fmt.Errorf("adobesign: client ID: %w", webhook.ErrNoKey)
+	}
+	if !webhook.Any(keys.Keys, clientID(r)) {
+		return fmt.Errorf("adobesign: client ID: %w", webhook.ErrNotGenuine)
+	}
+	return nil
+}
+
+// clientID returns the client ID that r names. It is empty if r names none, several, or one that is not printable ASCII
+// and so must not be echoed in a header.
+func clientID(r *webhook.Request) string {
+	id := ""
+	for i, value := range r.Header.Values(clientIDHeader) {
+		value = strings.TrimSpace(value)
+		if i > 0 && value != id {
+			return ""
+		}
+		id = value
+	}
+	if strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return ""
+	}
+	return id
+}
+
+// echo returns id in the header and in the body: Adobe takes either. What has no ID is not acknowledged.
+func echo(id string) *webhook.Response {
+	if id == "" {
+		return &webhook.Response{Status: http.StatusUnauthorized}
+	}
+	body, _ := json.Marshal(map[string]string{"xAdobeSignClientId": id})              // a map of strings always marshals
+	header := http.Header{"Content-Type": {"application/json"}, clientIDHeader: {id}} // spelt as Adobe does
+	return &webhook.Response{Status: http.StatusOK, Header: header, Body: body}
+}

@@ -1,0 +1,130 @@
+package adobesign
+
+import (
+	"cmp"
+	"strings"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/webhook"
+)
+
+// types are the events that mean more than "something about it changed".
+//
+// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events/webhookeventsagreements, read
+// 2026-11-22; webhookeventslibrary beside it. AGREEMENT_PARTICIPANT_COMPLETED is not here: it has the same trigger as
+// AGREEMENT_ACTION_COMPLETED and would count a signature twice.
+var types = map[webhook.Text]esign.Type{
+	"AGREEMENT_CREATED":                                 esign.AgreementCreated,
+	"AGREEMENT_ACTION_REQUESTED":                        esign.AgreementSent,
+	"AGREEMENT_DOCUMENTS_VIEWED":                        esign.AgreementViewed,
+	"AGREEMENT_DOCUMENTS_VIEWED_PASSWORD_PROTECTED":     esign.AgreementViewed,
+	"AGREEMENT_EMAIL_VIEWED":                            esign.AgreementViewed,
+	"AGREEMENT_ACTION_COMPLETED":                        esign.AgreementSigned, // see signatures
+	"AGREEMENT_WORKFLOW_COMPLETED":                      esign.AgreementCompleted,
+	"AGREEMENT_REJECTED":                                esign.AgreementDeclined,
+	"AGREEMENT_RECALLED":                                esign.AgreementCancelled,
+	"AGREEMENT_RECALLED_MAX_SIGNING_EMAIL_OTP_ATTEMPTS": esign.AgreementCancelled,
+	"AGREEMENT_EXPIRED":                                 esign.AgreementExpired,
+	"AGREEMENT_AUTO_CANCELLED_CONVERSION_PROBLEM":       esign.AgreementFailed,
+
+	"LIBRARY_DOCUMENT_CREATED":                           esign.TemplateCreated,
+	"LIBRARY_DOCUMENT_MODIFIED":                          esign.TemplateUpdated,
+	"LIBRARY_DOCUMENT_AUTO_CANCELLED_CONVERSION_PROBLEM": esign.TemplateFailed,
+}
+
+// signatures are the values of actionType that make AGREEMENT_ACTION_COMPLETED a signature. The others are approvals,
+// acceptances, deliveries and the like.
+//
+// SPEC: as for types.
+var signatures = map[webhook.Text]bool{
+	"": true, "ESIGNED": true, "DIGSIGNED": true, "WRITTEN_SIGNED": true, "PRESIGNED": true, "SIGNED": true,
+	"DIGITAL_SIGN_UIDAI_SIGNER_CONSENT": true,
+}
+
+// Normalize implements [webhook.Provider].
+func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
+	p, err := parse(d.Payload)
+	if err != nil {
+		return esign.Event{}, err
+	}
+	about := p.resource()
+	return esign.Event{
+		Type:         typeOf(p, about),
+		VendorType:   webhook.Label(string(p.Event)),
+		AgreementID:  about.agreementID(),
+		AccountID:    webhook.Label(string(p.AccountID)),
+		OccurredAt:   webhook.Time(string(p.EventDate)),
+		Participant:  webhook.ParticipantKey(string(p.participant())),
+		Participants: participants(about),
+		Attributes:   attributes(p, about),
+	}, nil
+}
+
+func typeOf(p *payload, about resource) esign.Type {
+	t := types[p.Event]
+	if t == esign.AgreementSigned && !signatures[p.ActionType] {
+		t = esign.AgreementUpdated
+	}
+	switch {
+	case !strings.HasPrefix(string(p.Event), "AGREEMENT_"):
+		return cmp.Or(t, esign.Other)
+	case about.agreementID() == "":
+		return esign.Other
+	default:
+		return cmp.Or(t, esign.AgreementUpdated)
+	}
+}
+
+// participants tells the progress of the signers that stand alone in their set. A set has one status for all its
+// members, and any one of them may have signed.
+//
+// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events/webhookpayloadoverview, read
+// 2026-11-22: in the dated sample, userId of a member is the participantUserId of the event; it may be missing.
+func participants(about resource) []esign.Participant {
+	var signers []esign.Participant
+	for _, set := range about.ParticipantSetsInfo.ParticipantSets {
+		status := setStatus(set.Status)
+		if set.Role != "SIGNER" || status == "" || len(set.MemberInfos) != 1 || set.MemberInfos[0].UserID == "" {
+			continue
+		}
+		id := webhook.ParticipantKey(string(set.MemberInfos[0].UserID))
+		signers = append(signers, esign.Participant{ID: id, Status: status})
+	}
+	return signers
+}
+
+func setStatus(status webhook.Text) esign.Status {
+	switch {
+	case status == "COMPLETED":
+		return esign.Signed
+	case strings.HasPrefix(string(status), "WAITING_FOR_MY_"):
+		return esign.Sent
+	default:
+		return ""
+	}
+}
+
+func attributes(p *payload, about resource) map[string]string {
+	said := map[string]string{
+		"webhookNotificationId":        string(p.NotificationID),
+		"webhookScope":                 string(p.Scope),
+		"subEvent":                     string(p.SubEvent),
+		"actionType":                   string(p.ActionType),
+		"participantRole":              string(p.ParticipantRole),
+		"parentType":                   string(p.ParentType),
+		"parentId":                     string(p.ParentID),
+		"conditionalParametersTrimmed": cmp.Or(p.Trimmed.String(), about.Trimmed.String()),
+	}
+	if about.Kind == "agreement" {
+		said["agreementStatus"] = string(about.Status)
+	} else {
+		said["resourceType"], said["resourceId"], said["resourceStatus"] = about.Kind, string(about.ID), string(about.Status)
+	}
+	kept := map[string]string{}
+	for key, value := range said {
+		if label := webhook.Label(value); label != "" {
+			kept[key] = label
+		}
+	}
+	return kept
+}

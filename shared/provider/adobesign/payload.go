@@ -1,0 +1,109 @@
+package adobesign
+
+import (
+	"strings"
+
+	"esignhooks/shared/webhook"
+)
+
+// payload is what is read of a notification. Every value may be missing or "".
+//
+// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events/webhookpayloadoverview, read
+// 2026-11-22: common fields, and one object named after the resource.
+type payload struct {
+	WebhookID        webhook.Text `json:"webhookId"`
+	NotificationID   webhook.Text `json:"webhookNotificationId"`
+	Scope            webhook.Text `json:"webhookScope"`
+	Event            webhook.Text `json:"event"`
+	SubEvent         webhook.Text `json:"subEvent"`
+	EventDate        webhook.Text `json:"eventDate"`         // RFC 3339, whole seconds
+	ResourceType     webhook.Text `json:"eventResourceType"` // documented in capitals, sent in small letters
+	ParentType       webhook.Text `json:"eventResourceParentType"`
+	ParentID         webhook.Text `json:"eventResourceParentId"`
+	ParticipantRole  webhook.Text `json:"participantRole"`
+	ActionType       webhook.Text `json:"actionType"`
+	ParticipantID    webhook.Text `json:"participantUserId"`
+	ParticipantEmail webhook.Text `json:"participantUserEmail"`
+	ActingID         webhook.Text `json:"actingUserId"`
+	ActingEmail      webhook.Text `json:"actingUserEmail"`
+	AccountID        webhook.Text `json:"accountId"`
+	Trimmed          trimmed      `json:"conditionalParametersTrimmed"`
+
+	Agreement       resource `json:"agreement"`
+	Widget          resource `json:"widget"`
+	MegaSign        resource `json:"megaSign"` // documented as "megasign" too; encoding/json matches either
+	LibraryDocument resource `json:"libraryDocument"`
+}
+
+// resource is what an event is about. Its kind is agreement, widget, megasign or librarydocument, or whatever
+// eventResourceType says where the payload holds no resource.
+type resource struct {
+	Kind                string       `json:"-"`
+	ID                  webhook.Text `json:"id"`
+	Status              webhook.Text `json:"status"`
+	Trimmed             trimmed      `json:"conditionalParametersTrimmed"`
+	ParticipantSetsInfo struct {
+		ParticipantSets []participantSet `json:"participantSets"`
+	} `json:"participantSetsInfo"`
+}
+
+type participantSet struct {
+	Role        webhook.Text `json:"role"`
+	Status      webhook.Text `json:"status"`
+	MemberInfos []struct {
+		UserID webhook.Text `json:"userId"` // unlike "id", what participantUserId says
+	} `json:"memberInfos"`
+}
+
+// trimmed names the groups of fields that Adobe left out of a payload above 10 MB. The overview has it beside the
+// resource, the tables of the resources have it inside.
+type trimmed []webhook.Text
+
+func (t trimmed) String() string {
+	var words []string
+	for _, word := range t {
+		if word != "" {
+			words = append(words, string(word))
+		}
+	}
+	return strings.Join(words, ",")
+}
+
+func parse(body []byte) (*payload, error) {
+	p := new(payload)
+	if err := webhook.DecodeJSON(body, p); err != nil {
+		return nil, err
+	}
+	p.Agreement.Kind, p.Widget.Kind = "agreement", "widget"
+	p.MegaSign.Kind, p.LibraryDocument.Kind = "megasign", "librarydocument"
+	return p, nil
+}
+
+// resource returns the resource that p is about. It has no ID if p holds none.
+func (p *payload) resource() resource {
+	for _, r := range []resource{p.Agreement, p.Widget, p.MegaSign, p.LibraryDocument} {
+		if r.ID != "" {
+			return r
+		}
+	}
+	return resource{Kind: strings.ToLower(strings.ReplaceAll(string(p.ResourceType), "_", ""))}
+}
+
+// agreementID is empty if r is not an agreement.
+func (r resource) agreementID() string {
+	if r.Kind != "agreement" {
+		return ""
+	}
+	return webhook.AgreementID(string(r.ID))
+}
+
+func (r resource) subject() string {
+	switch {
+	case r.ID == "":
+		return webhook.Subject(name, "other", "")
+	case r.Kind == "agreement":
+		return webhook.AgreementSubject(name, r.agreementID())
+	default:
+		return webhook.Subject(name, r.Kind, string(r.ID))
+	}
+}
