@@ -1,0 +1,87 @@
+package docusign_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/provider/docusign"
+	"esignhooks/shared/webhook"
+	"esignhooks/shared/webhook/webhooktest"
+)
+
+var provider docusign.Provider
+
+func TestProvider(t *testing.T) { webhooktest.Run(t, provider) }
+
+func TestInfo(t *testing.T) {
+	want := webhook.Info{
+		Name: "docusign", Title: "DocuSign Connect", KeysVariable: "DOCUSIGN_HMAC_KEYS",
+		DevelopmentKey: "development-docusign-hmac-key", Allow: "POST",
+	}
+	if got := provider.Info(); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestThereIsNoChallenge(t *testing.T) {
+	r := &webhook.Request{Method: http.MethodGet}
+	if answer, err := provider.Challenge(r, webhooktest.DevelopmentKeys(provider)); answer != nil || !errors.Is(err, webhook.ErrNoChallenge) {
+		t.Errorf("answered %v, %v", answer, err)
+	}
+}
+
+func TestAcknowledgementIsAnEmpty200(t *testing.T) {
+	if got := provider.Acknowledge(&webhook.Request{}); got.Status != 200 || len(got.Body) != 0 || len(got.Header) != 0 {
+		t.Errorf("acknowledged with %+v", got)
+	}
+}
+
+const (
+	envelopeID = "11111111-2222-4333-8444-555555555555"
+	accountID  = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+	generated  = "2026-11-02T08:00:05.5470000Z"
+)
+
+// sim makes a SIM message with these members of data, and of the message itself.
+func sim(event, data string, members ...string) string {
+	more := ""
+	for _, member := range members {
+		more += "," + member
+	}
+	return fmt.Sprintf(`{"event":%q,"data":{%s}%s}`, event, data, more)
+}
+
+// about is sim of an event of the one envelope that most tests use, made at the usual time.
+func about(event, data string) string {
+	if data != "" {
+		data = "," + data
+	}
+	return sim(event, `"envelopeId":"`+envelopeID+`"`+data, `"generatedDateTime":"`+generated+`"`)
+}
+
+// legacy makes an XML message with this content of EnvelopeStatus, and what follows that.
+func legacy(status, more string) string {
+	return `<DocuSignEnvelopeInformation xmlns="http://www.docusign.net/API/3.0"><EnvelopeStatus><EnvelopeID>` + envelopeID +
+		`</EnvelopeID>` + status + `</EnvelopeStatus>` + more + `</DocuSignEnvelopeInformation>`
+}
+
+func identify(t *testing.T, body string) webhook.Identity {
+	t.Helper()
+	ids, err := provider.Identify(&webhook.Request{Body: []byte(body)})
+	if err != nil || len(ids) != 1 {
+		t.Fatalf("identified as %v, %v: %.300s", ids, err, body)
+	}
+	return ids[0]
+}
+
+func normalize(t *testing.T, body string) esign.Event {
+	t.Helper()
+	e, err := provider.Normalize(&webhook.Delivery{Payload: []byte(body)})
+	if err != nil {
+		t.Fatalf("%v: %.300s", err, body)
+	}
+	return e
+}

@@ -1,0 +1,134 @@
+package docusign
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"encoding/xml"
+	"maps"
+	"slices"
+
+	"esignhooks/shared/webhook"
+)
+
+// envelope is DocuSign's description of an envelope, as far as we read it.
+//
+// SPEC: https://github.com/docusign/OpenAPI-Specifications, connect.schema-v2.json, and
+// https://github.com/docusign/connect-node-listener-aws, webhook_eg_msg_completed.xml, read 2026-11-22.
+type envelope struct {
+	times
+	EnvelopeID   text       `json:"envelopeId" xml:"EnvelopeID"`
+	Status       text       `json:"status" xml:"Status"`
+	StatusTime   text       `json:"statusChangedDateTime" xml:"-"`
+	VoidedReason text       `json:"voidedReason" xml:"VoidReason"`
+	Recipients   recipients `json:"recipients" xml:"RecipientStatuses>RecipientStatus"`
+	Documents    []struct {
+		PDFBytes present
+	} `json:"envelopeDocuments" xml:"-"`
+}
+
+// recipient is one recipient of an envelope, whatever its role.
+type recipient struct {
+	times
+	RecipientID text `json:"recipientId" xml:"RecipientId"`
+	Status      text `json:"status" xml:"Status"`
+	Type        text `json:"recipientType" xml:"Type"`
+
+	list string // JSON: the name of the list that it stands in
+}
+
+// signs says whether the recipient is one who signs. Others, such as carbon copies, are "completed" as well.
+func (r recipient) signs() bool {
+	switch cmp.Or(r.list, string(r.Type)) {
+	case "signers", "inPersonSigners", "seals", "witnesses", "notaries", // JSON
+		"Signer", "InPersonSigner", "Seal", "Witness", "Notary": // XML
+		return true
+	}
+	return false
+}
+
+// recipients are all lists of recipients, one after the other, in the order of the lists' names.
+type recipients []recipient
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (rs *recipients) UnmarshalJSON(b []byte) error {
+	var lists map[string][]recipient
+	_ = json.Unmarshal(b, &lists) // beside the lists stand a count and the like, which have other types
+	*rs = nil
+	for _, list := range slices.Sorted(maps.Keys(lists)) {
+		for _, r := range lists[list] {
+			r.list = list
+			*rs = append(*rs, r)
+		}
+	}
+	return nil
+}
+
+// times are when an envelope or a recipient entered each status; empty for those it has not entered.
+type times struct {
+	Created   text `json:"createdDateTime" xml:"Created"`
+	Sent      text `json:"sentDateTime" xml:"Sent"`
+	Delivered text `json:"deliveredDateTime" xml:"Delivered"`
+	Signed    text `json:"signedDateTime" xml:"Signed"`
+	Completed text `json:"completedDateTime" xml:"Completed"`
+	Declined  text `json:"declinedDateTime" xml:"Declined"`
+	Voided    text `json:"voidedDateTime" xml:"Voided"`
+	Deleted   text `json:"deletedDateTime" xml:"Deleted"`
+	TimedOut  text `json:"-" xml:"TimedOut"`
+}
+
+// of returns the time of a status, in lower case.
+//
+// Not of "corrected" or "resent", which can happen many times: lastModifiedDateTime was seen to stand before
+// sentDateTime on a completed envelope, and nothing says that each correction moves it, or each resending sentDateTime.
+// A time that stays where it was would make two events one.
+func (t times) of(status string) text {
+	switch status {
+	case "created":
+		return t.Created
+	case "sent":
+		return t.Sent
+	case "delivered":
+		return t.Delivered
+	case "signed":
+		return t.Signed
+	case "completed":
+		return cmp.Or(t.Completed, t.Signed) // a recipient has only the latter
+	case "declined":
+		return t.Declined
+	case "voided":
+		return t.Voided
+	case "deleted":
+		return t.Deleted
+	case "timedout":
+		return t.TimedOut
+	}
+	return ""
+}
+
+// text is a scalar of either format, trimmed.
+type text string
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (t *text) UnmarshalJSON(b []byte) error { return (*webhook.Text)(t).UnmarshalJSON(b) }
+
+// UnmarshalText implements [encoding.TextUnmarshaler], for XML.
+func (t *text) UnmarshalText(b []byte) error {
+	*t = text(bytes.TrimSpace(b))
+	return nil
+}
+
+// present says that there is a value, of any size, without keeping it.
+type present bool
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (p *present) UnmarshalJSON(b []byte) error {
+	*p = len(b) > 0 && b[0] == '"' && string(b) != `""`
+	return nil
+}
+
+// UnmarshalXML implements [xml.Unmarshaler].
+func (p *present) UnmarshalXML(d *xml.Decoder, _ xml.StartElement) error {
+	*p = true
+	return d.Skip()
+}

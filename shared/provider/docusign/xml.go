@@ -1,0 +1,79 @@
+package docusign
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"esignhooks/shared/webhook"
+)
+
+// xmlMessage is the legacy format. Its namespace stands on the root, on the children only, or nowhere: tags without one
+// match all of these.
+//
+// SPEC: https://github.com/docusign/connect-node-listener-aws, webhook_eg_msg_completed.xml, read 2026-11-22: no event name
+// and no account GUID; times without a zone.
+type xmlMessage struct {
+	XMLName        xml.Name `xml:"DocuSignEnvelopeInformation"` // a SOAP envelope is another
+	EnvelopeStatus struct {
+		envelope
+		TimeGenerated text
+		CustomFields  []struct{ Name, Value text } `xml:"CustomFields>CustomField"`
+	}
+	PDFBytes       present `xml:"DocumentPDFs>DocumentPDF>PDFBytes"`
+	TimeZoneOffset text    // hours; only if the configuration asks for it
+}
+
+func readXML(body []byte) (*message, error) {
+	var x xmlMessage
+	d := xml.NewTokenDecoder(withoutDoctype{xml.NewDecoder(bytes.NewReader(body))})
+	if err := d.Decode(&x); err != nil || d.Skip() != io.EOF {
+		return nil, fmt.Errorf("not DocuSign's XML: %w", webhook.ErrUnreadable) // the detail would quote the body
+	}
+	status := x.EnvelopeStatus
+	if status.EnvelopeID == "" || status.Status == "" {
+		return nil, fmt.Errorf("XML without an envelope's status: %w", webhook.ErrUnreadable)
+	}
+	m := &message{
+		envelope: status.envelope, format: formatXML, generated: status.TimeGenerated,
+		envelopeID: strings.ToLower(string(status.EnvelopeID)),
+		documents:  bool(x.PDFBytes), offset: offset(x.TimeZoneOffset),
+	}
+	for _, field := range status.CustomFields {
+		// Senders can name a field of their own so, with any text in it: DocuSign's is the account's number.
+		if _, err := strconv.ParseUint(string(field.Value), 10, 64); field.Name == "AccountId" && err == nil {
+			m.accountID = string(field.Value)
+		}
+	}
+	return m, nil
+}
+
+func offset(hours text) *time.Duration {
+	n, err := strconv.ParseFloat(string(hours), 64)
+	if err != nil || !(math.Abs(n) <= 14) {
+		return nil
+	}
+	d := time.Duration(n * float64(time.Hour))
+	return &d
+}
+
+// withoutDoctype refuses document type declarations. The decoder would not expand their entities; it would pass them
+// over.
+type withoutDoctype struct{ d *xml.Decoder }
+
+var errDoctype = errors.New("document type declaration")
+
+// Token implements [xml.TokenReader].
+func (w withoutDoctype) Token() (xml.Token, error) {
+	token, err := w.d.RawToken()
+	if _, ok := token.(xml.Directive); ok {
+		return nil, errDoctype
+	}
+	return token, err
+}

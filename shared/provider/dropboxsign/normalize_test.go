@@ -1,0 +1,158 @@
+package dropboxsign_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/webhook"
+)
+
+func TestTypes(t *testing.T) {
+	for vendorType, want := range map[string]esign.Type{
+		"signature_request_prepared":       esign.AgreementCreated,
+		"signature_request_sent":           esign.AgreementSent,
+		"signature_request_viewed":         esign.AgreementViewed,
+		"signature_request_signed":         esign.AgreementSigned,
+		"signature_request_all_signed":     esign.AgreementCompleted,
+		"signature_request_declined":       esign.AgreementDeclined,
+		"signature_request_canceled":       esign.AgreementCancelled,
+		"signature_request_expired":        esign.AgreementExpired,
+		"signature_request_invalid":        esign.AgreementFailed,
+		"file_error":                       esign.AgreementFailed,
+		"unknown_error":                    esign.AgreementFailed,
+		"signature_request_downloadable":   esign.AgreementUpdated,
+		"signature_request_email_bounce":   esign.AgreementUpdated,
+		"signature_request_remind":         esign.AgreementUpdated,
+		"signature_request_incomplete_qes": esign.AgreementUpdated,
+		"signature_request_destroyed":      esign.AgreementUpdated,
+		"signature_request_reassigned":     esign.AgreementUpdated,
+		"signature_request_signer_removed": esign.AgreementUpdated,
+		"sign_url_invalid":                 esign.AgreementUpdated,
+		"template_created":                 esign.TemplateCreated,
+		"template_error":                   esign.TemplateFailed,
+		"account_confirmed":                esign.AccountConfirmed,
+		"callback_test":                    esign.Test,
+		"fax_received":                     esign.Other,
+		"fax_sent":                         esign.Other,
+		"fax_busy":                         esign.Other,
+		"fax_no_answer":                    esign.Other,
+		"fax_disconnected":                 esign.Other,
+		"fax_on_hold":                      esign.Other,
+		"fax_blacklisted":                  esign.Other,
+		"template_shared":                  esign.Other,
+		"account_renamed":                  esign.Other,
+		"signature_request_notarized":      esign.Other,
+		"signature_request_cancelled":      esign.Other, // the vendor writes one l
+		"Signature_Request_Sent":           esign.Other,
+	} {
+		event := meaning(t, asMultipart(callback(vendorType, at, request)))
+		if event.Type != want || event.VendorType != vendorType {
+			t.Errorf("%s: %q of %q, want %q", vendorType, event.Type, event.VendorType, want)
+		}
+		for name, rest := range map[string]string{"nothing": "", "a template": `,"template":{"template_id":"t1"}`} {
+			alone := meaning(t, asMultipart(callback(vendorType, at, rest)))
+			if strings.HasPrefix(string(want), "agreement.") {
+				if alone.Type != esign.Other {
+					t.Errorf("%s with %s: %q", vendorType, name, alone.Type)
+				}
+			} else if alone.Type != want {
+				t.Errorf("%s with %s: %q, want %q", vendorType, name, alone.Type, want)
+			}
+		}
+	}
+}
+
+func TestEvent(t *testing.T) {
+	second := func(unix int64) time.Time { return time.Unix(unix, 0).UTC() }
+	nine := second(1793610000)
+	for name, tt := range map[string]struct {
+		message string
+		want    esign.Event
+	}{
+		"all there is to know": {
+			withMetadata(signed, at, `{"related_signature_id":"s1","reported_for_account_id":"a1","reported_for_app_id":"p1","event_message":"m"}`,
+				`,"account_guid":"a2","client_id":"p2","signature_request":{"signature_request_id":"r1","test_mode":true,"is_complete":false,
+				"signatures":[{"signature_id":"s1","status_code":"signed","signed_at":1793609990,"last_viewed_at":1793609980},
+				{"signature_id":"s2","status_code":"declined","last_viewed_at":1793609980},
+				{"signature_id":"s3","status_code":"awaiting_signature","signed_at":null,"last_viewed_at":"1793609985"},
+				{"signature_id":"s4","status_code":"awaiting_signature","signed_at":null,"last_viewed_at":null},
+				{"signature_id":"s5","status_code":"on_hold"},{"signature_id":"s6"},{"status_code":"signed"},{"signature_id":"","status_code":"signed"}]}`),
+			esign.Event{
+				Type: esign.AgreementSigned, VendorType: signed, AgreementID: "r1", AccountID: "a1", OccurredAt: nine, Participant: "s1",
+				Participants: []esign.Participant{
+					{ID: "s1", Status: esign.Signed, At: second(1793609990)},
+					{ID: "s2", Status: esign.Declined},
+					{ID: "s3", Status: esign.Viewed, At: second(1793609985)},
+					{ID: "s4", Status: esign.Sent},
+				},
+				Attributes: map[string]string{"callback": "app", "app_id": "p1", "test_mode": "true"},
+			},
+		},
+		"an account callback of an app's request": {
+			callback("signature_request_sent", at, request+`,"account_guid":"a2","client_id":"p2"`),
+			esign.Event{
+				Type: esign.AgreementSent, VendorType: "signature_request_sent", AgreementID: "r1", AccountID: "a2", OccurredAt: nine,
+				Attributes: map[string]string{"callback": "account", "app_id": "p2"},
+			},
+		},
+		"a copy to download": {
+			callback("signature_request_downloadable", at, `,"signature_request":{"signature_request_id":"r1","is_complete":true,"test_mode":1}`),
+			esign.Event{
+				Type: esign.AgreementUpdated, VendorType: "signature_request_downloadable", AgreementID: "r1", OccurredAt: nine,
+				Attributes: map[string]string{"callback": "account", "is_complete": "true", "test_mode": "true"},
+			},
+		},
+		"signers who belong to no request": {
+			callback(signed, at, `,"signature_request":{"signatures":[{"signature_id":"s1","status_code":"signed"}]}`),
+			esign.Event{
+				Type: esign.Other, VendorType: signed, OccurredAt: nine, Attributes: map[string]string{"callback": "account"},
+			},
+		},
+		"values of wrong types": {
+			withMetadata(signed, at, `[]`, `,"account_guid":{},"client_id":[],"template":[],"account":"x","transmission":1,"signature_request":
+				{"signature_request_id":"r1","metadata":[],"test_mode":"no","is_complete":{},"signatures":{"signature_id":"s1","status_code":"signed"}}`),
+			esign.Event{
+				Type: esign.AgreementSigned, VendorType: signed, AgreementID: "r1", OccurredAt: nine, Attributes: map[string]string{"callback": "account"},
+			},
+		},
+		"one signer of a wrong type among others": {
+			callback(signed, at, `,"signature_request":{"signature_request_id":"r1","signatures":[null,1,"s",[],{"signature_id":7,"status_code":"signed","signed_at":{}}]}`),
+			esign.Event{
+				Type: esign.AgreementSigned, VendorType: signed, AgreementID: "r1", OccurredAt: nine, Attributes: map[string]string{"callback": "account"},
+				Participants: []esign.Participant{{ID: "7", Status: esign.Signed}},
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, meaning(t, asURLEncoded(tt.message))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestNothingPersonalInTheEvent(t *testing.T) {
+	r := asJSON(withMetadata("signature_request_declined", at, `{"related_signature_id":"private@example.com","event_message":"private"}`,
+		`,"signature_request":{"signature_request_id":"r1","title":"private","original_title":"private","subject":"private","message":"private",
+		"metadata":{"private":"private"},"custom_fields":[{"value":"private"}],"response_data":[{"value":"private"}],"signing_url":"https://private",
+		"files_url":"https://private","details_url":"https://private","final_copy_uri":"/private","requester_email_address":"private@example.com",
+		"cc_email_addresses":["private@example.com"],"signatures":[{"signature_id":"private@example.com","status_code":"signed",
+		"signer_email_address":"private@example.com","signer_name":"private","signer_role":"private","decline_reason":"private"}]},
+		"transmission":{"files_url":"https://private","from":"private"},"account":{"email_address":"private@example.com"},"template":{"title":"private"}`))
+	both, err := json.Marshal(struct {
+		Identity webhook.Identity
+		Event    esign.Event
+	}{only(t, r), meaning(t, r)})
+	if err != nil || strings.Contains(string(both), "private") {
+		t.Errorf("%s, %v", both, err)
+	}
+	fax := only(t, asJSON(callback("fax_received", at, `,"transmission":{"files_url":"https://private"}`)))
+	if strings.Contains(fax.Subject, "private") {
+		t.Errorf("an address in the subject %q", fax.Subject)
+	}
+}

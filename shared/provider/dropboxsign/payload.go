@@ -1,0 +1,102 @@
+package dropboxsign
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"esignhooks/shared/webhook"
+)
+
+// callback is what we read of a message. The rest, much of it personal, is passed over.
+//
+// SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml (EventCallbackRequest), read 2026-11-22: only event
+// is required. account_guid and client_id stand in official examples alone. An empty object may come as [], as PHP
+// writes it.
+type callback struct {
+	message []byte // the JSON text as it was sent
+
+	Event struct {
+		Time     verbatim `json:"event_time"` // seconds since 1970
+		Type     verbatim `json:"event_type"`
+		Hash     verbatim `json:"event_hash"`
+		Metadata struct {
+			Signature webhook.Text `json:"related_signature_id"`
+			Account   webhook.Text `json:"reported_for_account_id"`
+			App       webhook.Text `json:"reported_for_app_id"` // makes it an app callback
+		} `json:"event_metadata"`
+	} `json:"event"`
+	AccountGUID  webhook.Text `json:"account_guid"`
+	ClientID     webhook.Text `json:"client_id"`
+	Template     template     `json:"template"`
+	Account      account      `json:"account"`
+	Transmission transmission `json:"transmission"` // a fax
+
+	SignatureRequest json.RawMessage `json:"signature_request"`
+	request          signatureRequest
+}
+
+type template struct {
+	ID webhook.Text `json:"template_id"`
+}
+
+type account struct {
+	ID webhook.Text `json:"account_id"`
+}
+
+type transmission struct {
+	FilesURL webhook.Text `json:"files_url"` // all that tells one fax from another
+}
+
+type signatureRequest struct {
+	ID         webhook.Text `json:"signature_request_id"`
+	IsComplete webhook.Text `json:"is_complete"`
+	TestMode   webhook.Text `json:"test_mode"`
+	Signatures []signature  `json:"signatures"`
+}
+
+type signature struct {
+	ID         webhook.Text `json:"signature_id"`
+	Status     webhook.Text `json:"status_code"`
+	SignedAt   webhook.Text `json:"signed_at"`
+	LastViewed webhook.Text `json:"last_viewed_at"`
+}
+
+// verbatim is a JSON string, or a number as it is written: what event_hash covers, so nothing is trimmed.
+type verbatim string
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (v *verbatim) UnmarshalJSON(b []byte) error {
+	*v = ""
+	switch {
+	case b[0] == '"':
+		return json.Unmarshal(b, (*string)(v))
+	case b[0] == '-', '0' <= b[0] && b[0] <= '9':
+		*v = verbatim(b)
+	}
+	return nil
+}
+
+// read decodes the callback that r holds, whether it names an event or not.
+func read(r *webhook.Request) (*callback, error) {
+	text, err := message(r)
+	if err != nil {
+		return nil, err
+	}
+	c := &callback{message: text}
+	if err := webhook.DecodeJSON(text, c); err != nil {
+		return nil, err
+	}
+	_ = webhook.DecodeJSON(c.SignatureRequest, &c.request) // what is not an object has no fields
+	return c, nil
+}
+
+// readEvent is read for what must name an event.
+func readEvent(r *webhook.Request) (*callback, error) {
+	c, err := read(r)
+	if err == nil && c.vendorType() == "" {
+		err = fmt.Errorf("dropboxsign: no event_type: %w", webhook.ErrUnreadable)
+	}
+	return c, err
+}
+
+func (c *callback) vendorType() string { return webhook.Label(string(c.Event.Type)) }
