@@ -207,7 +207,7 @@ func testSize(t *testing.T, q, _ Queue) {
 		t.Error("the largest body came out otherwise")
 	}
 	remove(t, q, received...)
-	m.DeduplicationID, m.Body = "2", m.Body+"x"
+	m.DeduplicationID, m.Body = "2", strings.Repeat("x", queue.MaxMessage+1)
 	if err := q.Send(t.Context(), m); err == nil {
 		t.Error("a larger message was taken")
 	}

@@ -1,0 +1,164 @@
+// Package enginetest starts the local engines that the AWS drivers are tested against: DynamoDB Local, ElasticMQ and
+// moto. They come from Maven Central and PyPI once, into the user's cache folder. Where that is not possible a test is
+// skipped with the reason; if CI is set it fails.
+package enginetest
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// DynamoDB starts DynamoDB Local and returns its URL. It stops with the test.
+func DynamoDB(t testing.TB) string {
+	return java(t, "com.amazonaws:DynamoDBLocal:2.6.1", "-Djava.library.path=lib", "-cp", "lib/*",
+		"com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-sharedDb", "-disableTelemetry", "-port", "PORT")
+}
+
+// SQS starts ElasticMQ and returns its URL. It stops with the test.
+func SQS(t testing.TB) string {
+	return java(t, "org.elasticmq:elasticmq-server_2.13:1.7.1", "-Dnode-address.host=127.0.0.1", "-Dnode-address.port=PORT",
+		"-Drest-sqs.bind-hostname=127.0.0.1", "-Drest-sqs.bind-port=PORT", "-Drest-stats.enabled=false", "-cp", "lib/*",
+		"org.elasticmq.server.Main")
+}
+
+// S3 starts moto and returns its URL. It stops with the test.
+func S3(t testing.TB) string {
+	t.Helper()
+	dir := folder(t, "moto-5.2.1")
+	python := filepath.Join(dir, "bin", "python")
+	once(t, dir, func() error {
+		if err := run("", "python3", "-m", "venv", dir); err != nil {
+			return err
+		}
+		return run("", python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "moto[server,s3]==5.2.1")
+	})
+	port := freePort(t)
+	return serve(t, port, dir, python, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", port)
+}
+
+const pom = `<project><modelVersion>4.0.0</modelVersion><groupId>x</groupId><artifactId>x</artifactId><version>1</version>
+<packaging>pom</packaging><dependencies><dependency><groupId>%s</groupId><artifactId>%s</artifactId><version>%s</version>
+</dependency></dependencies></project>`
+
+// java starts a program of Maven Central; PORT in the arguments stands for its port.
+func java(t testing.TB, artifact string, arguments ...string) string {
+	t.Helper()
+	dir := folder(t, strings.ReplaceAll(artifact, ":", "-"))
+	once(t, dir, func() error {
+		part := strings.Split(artifact, ":")
+		if err := os.WriteFile(filepath.Join(dir, "pom.xml"), fmt.Appendf(nil, pom, part[0], part[1], part[2]), 0o644); err != nil {
+			return err
+		}
+		return run(dir, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib", "-DincludeScope=runtime")
+	})
+	port := freePort(t)
+	for i, argument := range arguments {
+		arguments[i] = strings.ReplaceAll(argument, "PORT", port)
+	}
+	arguments = append([]string{"-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}, arguments...)
+	return serve(t, port, dir, "java", arguments...)
+}
+
+func folder(t testing.TB, name string) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		missing(t, err)
+	}
+	dir := filepath.Join(cache, "esignhooks", name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		missing(t, err)
+	}
+	return dir
+}
+
+// once fetches an engine, while other packages' tests wait for it.
+func once(t testing.TB, dir string, fetch func() error) {
+	t.Helper()
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		missing(t, err)
+	}
+	defer lock.Close() // and so unlocks
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		missing(t, err)
+	}
+	done := filepath.Join(dir, "done")
+	if _, err := os.Stat(done); err == nil {
+		return
+	}
+	if err := fetch(); err != nil {
+		missing(t, err)
+	}
+	if err := os.WriteFile(done, nil, 0o644); err != nil {
+		missing(t, err)
+	}
+}
+
+func run(dir, name string, arguments ...string) error {
+	command := exec.Command(name, arguments...)
+	command.Dir = dir
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, out)
+	}
+	return nil
+}
+
+func missing(t testing.TB, reason error) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("engine not available: %v", reason)
+	}
+	t.Skipf("engine not available: %v", reason)
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return port
+}
+
+// serve starts a server and waits until it answers. It is killed with the test: it has nothing to save.
+func serve(t testing.TB, port, dir, name string, arguments ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	command := exec.Command(name, arguments...)
+	command.Dir, command.Stdout, command.Stderr = dir, &out, &out
+	if err := command.Start(); err != nil {
+		missing(t, err)
+	}
+	ended := make(chan struct{})
+	go func() { command.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		command.Process.Kill()
+		<-ended
+	})
+	url := "http://127.0.0.1:" + port
+	for range 600 {
+		if answer, err := http.Get(url); err == nil {
+			answer.Body.Close()
+			return url
+		}
+		select {
+		case <-ended:
+			missing(t, fmt.Errorf("%s ended: %s", name, &out))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	missing(t, fmt.Errorf("%s does not answer", name))
+	return ""
+}

@@ -1,0 +1,231 @@
+// Package dynamodb is the ledger in a DynamoDB table: one partition per subject, one item per event, and one for the
+// agreement under the sort key "@". It makes claims with one conditional PutItem, and effects with one transaction.
+package dynamodb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/ledger"
+)
+
+// Ledger implements [ledger.Ledger].
+type Ledger struct {
+	client *dynamodb.Client
+	table  string
+	expiry time.Duration
+}
+
+var _ ledger.Ledger = (*Ledger)(nil)
+
+// New makes a ledger in a table with the string keys pk and sk. Items expire so long after their last effect, by the TTL
+// attribute "expires"; never if expiry is 0.
+func New(client *dynamodb.Client, table string, expiry time.Duration) *Ledger {
+	return &Ledger{client, table, expiry}
+}
+
+// TTL deletes late, by days: what has expired may still be there, and counts as absent.
+//
+// SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
+const (
+	absent  = "attribute_not_exists(pk) OR expires < :now"
+	undone  = absent + " OR #state <> :processed"
+	version = "attribute_not_exists(pk) OR expires < :now OR #version = :version"
+)
+
+// Claim implements [ledger.Claimer].
+func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.State, error) {
+	item := claimItem(c)
+	item["state"] = text(string(ledger.Received))
+	l.expire(item, c.ReceivedAt)
+	_, err := l.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &l.table, Item: item, ConditionExpression: aws.String(absent),
+		ExpressionAttributeValues:           map[string]types.AttributeValue{":now": unix(c.ReceivedAt)},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	var exists *types.ConditionalCheckFailedException
+	if errors.As(err, &exists) {
+		return ledger.State(get(exists.Item, "state")), nil
+	}
+	return ledger.New, wrap("claim", err)
+}
+
+// Repeated implements [ledger.Claimer].
+func (l *Ledger) Repeated(ctx context.Context, key ledger.Key, via string) error {
+	add := "ADD duplicates :one"
+	values := map[string]types.AttributeValue{":one": number(1)}
+	if via != "" {
+		add += ", via :via"
+		values[":via"] = &types.AttributeValueMemberSS{Value: []string{via}}
+	}
+	_, err := l.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &l.table, Key: itemKey(key), UpdateExpression: &add,
+		ConditionExpression: aws.String("attribute_exists(pk)"), ExpressionAttributeValues: values,
+	})
+	var unknown *types.ConditionalCheckFailedException
+	if errors.As(err, &unknown) {
+		return nil
+	}
+	return wrap("count", err)
+}
+
+// Agreement implements [ledger.Ledger].
+func (l *Ledger) Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error) {
+	out, err := l.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &l.table, Key: itemKey(ledger.Key{Subject: subject, ID: agreementSK}), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil || out.Item == nil {
+		return agreement, 0, wrap("agreement", err)
+	}
+	if err := fromJSON(out.Item, "agreement", &agreement); err != nil {
+		return agreement, 0, wrap("agreement", err)
+	}
+	version, err = strconv.ParseInt(get(out.Item, "version"), 10, 64)
+	return agreement, version, wrap("agreement", err)
+}
+
+// Commit implements [ledger.Ledger]. The SDK makes the ClientRequestToken, which guards its own repetitions only.
+func (l *Ledger) Commit(ctx context.Context, c ledger.Commit) error {
+	event, err := l.eventUpdate(c)
+	if err != nil {
+		return wrap("commit", err)
+	}
+	writes := []types.TransactWriteItem{{Update: event}}
+	if c.Agreement != nil {
+		agreement, err := l.agreementPut(c)
+		if err != nil {
+			return wrap("commit", err)
+		}
+		writes = append(writes, types.TransactWriteItem{Put: agreement})
+	}
+	_, err = l.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
+	var cancelled *types.TransactionCanceledException
+	if errors.As(err, &cancelled) {
+		return reason(cancelled)
+	}
+	return wrap("commit", err)
+}
+
+// reason reads why a transaction was cancelled: one code per write, in their order. The event's comes first: if its effect
+// is there, nothing else matters.
+//
+// SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+func reason(cancelled *types.TransactionCanceledException) error {
+	const failed, conflict = "ConditionalCheckFailed", "TransactionConflict"
+	for i, r := range cancelled.CancellationReasons {
+		switch code := aws.ToString(r.Code); {
+		case i == 0 && code == failed:
+			return ledger.ErrProcessed
+		case code == failed || code == conflict:
+			return ledger.ErrConflict
+		}
+	}
+	return wrap("commit", cancelled)
+}
+
+// eventUpdate is an Update, not a Put: the counts of a claim survive, and so does the first copy's.
+func (l *Ledger) eventUpdate(c ledger.Commit) (*types.Update, error) {
+	u := newUpdate()
+	u.claim(c.Claim)
+	if err := u.json("event", c.Event); err != nil {
+		return nil, err
+	}
+	if c.Agreement != nil {
+		if err := u.json("agreement", c.Agreement); err != nil {
+			return nil, err
+		}
+		u.set("statusBefore", text(string(c.StatusBefore)))
+		u.set("statusAfter", text(string(c.Agreement.Status)))
+	}
+	u.set("state", text(string(ledger.Processed)))
+	u.set("type", text(string(c.Event.Type)))
+	u.set("vendorType", text(c.Event.VendorType))
+	u.set("agreementId", text(c.Event.AgreementID))
+	u.set("occurredAt", instant(c.Event.OccurredAt))
+	u.set("processedAt", instant(c.At))
+	u.expire(l.expiry, c.At)
+	u.value(":now", unix(c.At))
+	u.value(":processed", text(string(ledger.Processed)))
+	return &types.Update{
+		TableName: &l.table, Key: itemKey(c.Key), UpdateExpression: u.expression(), ConditionExpression: aws.String(undone),
+		ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values,
+	}, nil
+}
+
+func (l *Ledger) agreementPut(c ledger.Commit) (*types.Put, error) {
+	item := itemKey(ledger.Key{Subject: c.Subject, ID: agreementSK})
+	body, err := toJSON(c.Agreement)
+	if err != nil {
+		return nil, err
+	}
+	item["agreement"], item["version"] = body, number(c.Version+1)
+	item["provider"], item["agreementId"] = text(c.Agreement.Provider), text(c.Agreement.ID)
+	item["status"], item["updatedAt"] = text(string(c.Agreement.Status)), instant(c.Agreement.UpdatedAt)
+	l.expire(item, c.At)
+	return &types.Put{
+		TableName: &l.table, Item: item, ConditionExpression: aws.String(version),
+		ExpressionAttributeNames:  map[string]string{"#version": "version"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":version": number(c.Version), ":now": unix(c.At)},
+	}, nil
+}
+
+// MarkUnreadable implements [ledger.Ledger].
+func (l *Ledger) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
+	u := newUpdate()
+	u.claim(c)
+	u.set("state", text(string(ledger.Unreadable)))
+	u.expire(l.expiry, c.ReceivedAt)
+	u.value(":now", unix(c.ReceivedAt))
+	u.value(":processed", text(string(ledger.Processed)))
+	_, err := l.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &l.table, Key: itemKey(c.Key), UpdateExpression: u.expression(), ConditionExpression: aws.String(undone),
+		ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values,
+	})
+	var processed *types.ConditionalCheckFailedException
+	if errors.As(err, &processed) {
+		return nil
+	}
+	return wrap("mark unreadable", err)
+}
+
+// History implements [ledger.Ledger].
+func (l *Ledger) History(ctx context.Context, subject string) ([]ledger.Entry, error) {
+	var history []ledger.Entry
+	pages := dynamodb.NewQueryPaginator(l.client, &dynamodb.QueryInput{
+		TableName: &l.table, ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :subject"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":subject": text(subject)},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, wrap("history", err)
+		}
+		for _, item := range page.Items {
+			if get(item, "sk") == agreementSK {
+				continue
+			}
+			e, err := entry(item)
+			if err != nil {
+				return nil, wrap("history", err)
+			}
+			history = append(history, e)
+		}
+	}
+	ledger.Sort(history)
+	return history, nil
+}
+
+func wrap(action string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("ledger/dynamodb: %s: %w", action, err)
+}
