@@ -1,0 +1,11 @@
+// Command worker is the Lambda function that processes the queue's deliveries.
+package main
+
+import (
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"esignhooks/shared/app"
+	"esignhooks/shared/provider"
+)
+
+func main() { lambda.Start(app.Worker(provider.All())) }

@@ -1,0 +1,79 @@
+// Package app wires the Lambda functions: it reads the environment, that template.yaml writes, and the keys. One process
+// serves one function; what it makes, it makes once, before the first invocation.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// config is the environment of a function.
+type config struct {
+	table           string        // TABLE_NAME
+	payloadBucket   string        // PAYLOAD_BUCKET
+	queueURL        string        // QUEUE_URL; receivers
+	deadLetterURL   string        // DEAD_LETTER_QUEUE_URL; worker
+	secretARN       string        // SECRET_ARN; receivers
+	requireURLToken bool          // REQUIRE_URL_TOKEN: true or false; receivers
+	expiry          time.Duration // EXPIRE_AFTER_DAYS: 0 is never, else at least 30
+}
+
+// minExpiry is longer than every vendor's retries, and than a message may be in the queue, among the dead letters and in
+// the queue again.
+const minExpiry = 30
+
+// environment looks variables up, and collects what is wrong with them.
+type environment struct {
+	lookup   func(string) (string, bool) // [os.LookupEnv]
+	problems []error
+}
+
+func (e *environment) get(name string) string {
+	value, _ := e.lookup(name)
+	return value
+}
+
+func (e *environment) need(name string) string {
+	value := e.get(name)
+	if value == "" {
+		e.problems = append(e.problems, fmt.Errorf("%s is not set", name))
+	}
+	return value
+}
+
+func (e *environment) err() error { return errors.Join(e.problems...) }
+
+// receiverConfig reads what a receiver needs. All problems are reported at once.
+func receiverConfig(lookup func(string) (string, bool)) (config, error) {
+	e := environment{lookup: lookup}
+	c := e.common()
+	c.queueURL, c.secretARN = e.need("QUEUE_URL"), e.need("SECRET_ARN")
+	switch value := e.get("REQUIRE_URL_TOKEN"); value {
+	case "true", "false":
+		c.requireURLToken = value == "true"
+	default:
+		e.problems = append(e.problems, fmt.Errorf("REQUIRE_URL_TOKEN is %q, neither true nor false", value))
+	}
+	return c, e.err()
+}
+
+// workerConfig reads what the worker needs.
+func workerConfig(lookup func(string) (string, bool)) (config, error) {
+	e := environment{lookup: lookup}
+	c := e.common()
+	c.deadLetterURL = e.need("DEAD_LETTER_QUEUE_URL")
+	return c, e.err()
+}
+
+func (e *environment) common() config {
+	c := config{table: e.need("TABLE_NAME"), payloadBucket: e.need("PAYLOAD_BUCKET")}
+	value := e.need("EXPIRE_AFTER_DAYS")
+	days, err := strconv.Atoi(value)
+	if value != "" && (err != nil || days != 0 && days < minExpiry || days > 36500) {
+		e.problems = append(e.problems, fmt.Errorf("EXPIRE_AFTER_DAYS is %q, neither 0 nor a number of days from %d", value, minExpiry))
+	}
+	c.expiry = time.Duration(days) * 24 * time.Hour
+	return c
+}

@@ -1,0 +1,128 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"esignhooks/shared/webhook"
+)
+
+// How old keys may be before they are read again, how long reading may take, and how soon it is tried again after it has
+// failed.
+const (
+	keysAge      = 60 * time.Second
+	keysDeadline = time.Second
+	keysRetry    = 10 * time.Second
+)
+
+// keys are one provider's keys in Secrets Manager. Requests use those that were read last while newer ones are read, and
+// when they cannot be read: an outage of Secrets Manager stops nobody.
+type keys struct {
+	read            func(context.Context) (string, error)
+	requireURLToken bool
+	now             func() time.Time
+	log             *slog.Logger
+
+	mu      sync.Mutex
+	current webhook.Keys
+	known   bool
+	next    time.Time // of reading
+	reading sync.Mutex
+}
+
+// secret reads the secret with this ARN.
+func secret(client *secretsmanager.Client, arn string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
+		if err != nil {
+			return "", err
+		}
+		if out.SecretString == nil {
+			return "", errors.New("the secret is binary")
+		}
+		return *out.SecretString, nil
+	}
+}
+
+// get returns the keys that are valid now. It fails only if none were ever read.
+func (k *keys) get(ctx context.Context) (webhook.Keys, error) {
+	current, known, due := k.state()
+	if !due {
+		return current, k.missing(known)
+	}
+	if !known { // nothing to use meanwhile: wait for whoever reads
+		k.reading.Lock()
+	} else if !k.reading.TryLock() {
+		return current, nil
+	}
+	defer k.reading.Unlock()
+	if current, known, due = k.state(); due {
+		k.refresh(ctx)
+		current, known, _ = k.state()
+	}
+	return current, k.missing(known)
+}
+
+func (k *keys) state() (current webhook.Keys, known, due bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.current, k.known, !k.now().Before(k.next)
+}
+
+func (k *keys) missing(known bool) error {
+	if known {
+		return nil
+	}
+	return errors.New("app: no keys could be read yet")
+}
+
+func (k *keys) refresh(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, keysDeadline)
+	defer cancel()
+	text, err := k.read(ctx)
+	var read webhook.Keys
+	if err == nil {
+		read, err = parseKeys(text, k.requireURLToken)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err != nil {
+		k.next = k.now().Add(keysRetry)
+		if !k.known {
+			k.next = k.now() // somebody waits for them
+		}
+		k.log.Error("keys not read", "stale", k.known, "error", err)
+		return
+	}
+	if !read.Configured() {
+		k.log.Warn("no key in the secret: every request will be refused")
+	}
+	k.current, k.known, k.next = read, true, k.now().Add(keysAge)
+}
+
+// parseKeys reads a secret: {"keys": [...], "urlTokens": [...], "urlToken": "..."}, all valid at once. An error quotes
+// nothing of it.
+func parseKeys(text string, requireURLToken bool) (webhook.Keys, error) {
+	var stored struct {
+		Keys      []string `json:"keys"`
+		URLTokens []string `json:"urlTokens"`
+		URLToken  string   `json:"urlToken"`
+	}
+	if err := json.Unmarshal([]byte(text), &stored); err != nil {
+		return webhook.Keys{}, errors.New(`the secret is not like {"keys": ["…"], "urlTokens": ["…"], "urlToken": "…"}`)
+	}
+	keys := webhook.Keys{
+		Keys:      webhook.Secrets(stored.Keys...),
+		URLTokens: webhook.Secrets(append(stored.URLTokens, stored.URLToken)...),
+	}
+	if requireURLToken && len(keys.URLTokens) == 0 {
+		return webhook.Keys{}, errors.New("the secret holds neither urlToken nor urlTokens, and this provider's requests need one")
+	}
+	return keys, nil
+}
