@@ -12,7 +12,7 @@ import (
 )
 
 // DecodeJSON reads a vendor's JSON object into v, tolerantly: unknown fields are passed over, and so is a field whose
-// value has another type than v's. Of duplicate keys the last one counts. A byte order mark is skipped. It returns
+// value has another type than v's. Of duplicate keys the last one counts, and objects under them are merged. A byte order mark is skipped. It returns
 // ErrUnreadable if the body is not one JSON object.
 func DecodeJSON(body []byte, v any) error {
 	body = TrimBOM(body)
@@ -47,6 +47,12 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 	default:
 		*t = Text(b)
 	}
+	return nil
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler], for XML.
+func (t *Text) UnmarshalText(b []byte) error {
+	*t = Text(bytes.TrimSpace(b))
 	return nil
 }
 

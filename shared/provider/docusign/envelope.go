@@ -1,7 +1,6 @@
 package docusign
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"encoding/xml"
@@ -106,17 +105,8 @@ func (t times) of(status string) text {
 	return ""
 }
 
-// text is a scalar of either format, trimmed.
-type text string
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (t *text) UnmarshalJSON(b []byte) error { return (*webhook.Text)(t).UnmarshalJSON(b) }
-
-// UnmarshalText implements [encoding.TextUnmarshaler], for XML.
-func (t *text) UnmarshalText(b []byte) error {
-	*t = text(bytes.TrimSpace(b))
-	return nil
-}
+// text is a scalar of either format.
+type text = webhook.Text
 
 // present says that there is a value, of any size, without keeping it.
 type present bool

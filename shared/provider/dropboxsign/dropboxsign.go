@@ -11,8 +11,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Name is the one word for this provider.
-const Name = "dropboxsign"
+const name = "dropboxsign"
 
 // Provider is Dropbox Sign's protocol.
 type Provider struct{}
@@ -20,7 +19,7 @@ type Provider struct{}
 // Info implements [webhook.Provider].
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
-		Name:           Name,
+		Name:           name,
 		Title:          "Dropbox Sign",
 		KeysVariable:   "DROPBOXSIGN_API_KEYS",
 		DevelopmentKey: "development-dropboxsign-api-key",

@@ -26,7 +26,7 @@ func TestProvider(t *testing.T) { webhooktest.Run(t, provider) }
 
 func TestExamplesOfAllShapes(t *testing.T) {
 	proofs := map[esign.Proof]int{}
-	for name, r := range webhooktest.Examples(t, dropboxsign.Name) {
+	for name, r := range webhooktest.Examples(t, "dropboxsign") {
 		proof, err := provider.Verify(r, keys)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/provider/dropboxsign"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
 )
@@ -18,7 +17,7 @@ var eventID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // FuzzIdentify: the only error is ErrUnreadable, identities are well formed, and Normalize agrees.
 func FuzzIdentify(f *testing.F) {
-	for _, r := range webhooktest.Examples(f, dropboxsign.Name) {
+	for _, r := range webhooktest.Examples(f, "dropboxsign") {
 		f.Add(r.Header.Get("Content-Type"), r.Body)
 	}
 	f.Add("", []byte(`{"event":{"event_type":"`+signed+`"}`+viewed+`}`))
@@ -36,7 +35,7 @@ func FuzzIdentify(f *testing.F) {
 		if !eventID.MatchString(id.EventID) || id.VendorType == "" || id.VendorType != webhook.Label(id.VendorType) || id.Via != webhook.Label(id.Via) {
 			t.Errorf("%+v", id)
 		}
-		if !strings.HasPrefix(id.Subject, dropboxsign.Name+"#") || len(id.Subject) > 128 {
+		if !strings.HasPrefix(id.Subject, "dropboxsign"+"#") || len(id.Subject) > 128 {
 			t.Errorf("subject %q", id.Subject)
 		}
 		if event.VendorType != id.VendorType || event.AgreementID != id.AgreementID || !event.OccurredAt.Equal(id.OccurredAt) {
@@ -50,7 +49,7 @@ func FuzzIdentify(f *testing.F) {
 
 // FuzzVerify: whatever is signed under the Content-Sha256 of an example means what the example means.
 func FuzzVerify(f *testing.F) {
-	examples := webhooktest.Examples(f, dropboxsign.Name)
+	examples := webhooktest.Examples(f, "dropboxsign")
 	for name, r := range examples {
 		f.Add(name, r.Header.Get("Content-Type"), r.Body)
 	}
@@ -76,7 +75,7 @@ func FuzzVerify(f *testing.F) {
 
 // FuzzSign: what can be signed is genuine afterwards, and still the same event.
 func FuzzSign(f *testing.F) {
-	for _, r := range webhooktest.Examples(f, dropboxsign.Name) {
+	for _, r := range webhooktest.Examples(f, "dropboxsign") {
 		f.Add(r.Header.Get("Content-Type"), r.Body)
 	}
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {

@@ -69,7 +69,7 @@ func (c *callback) eventID() string {
 	if c.signerUnnamed() {
 		fields = append(fields, string(c.SignatureRequest))
 	}
-	return webhook.EventID(Name, fields...)
+	return webhook.EventID(name, fields...)
 }
 
 // signerUnnamed says whether callbacks about two signers could be alike in time, type and IDs. Only the state of the
@@ -102,13 +102,13 @@ func (c *callback) subject() string {
 	kind, id := c.object()
 	switch kind {
 	case kindAgreement:
-		return webhook.AgreementSubject(Name, c.agreementID())
+		return webhook.AgreementSubject(name, c.agreementID())
 	case kindAccount:
 		id = cmp.Or(id, c.accountID())
 	case kindFax:
-		id = webhook.EventID(Name, kindFax, id) // an address is nobody's business
+		id = webhook.EventID(name, kindFax, id) // an address is nobody's business
 	}
-	return webhook.Subject(Name, kind, id)
+	return webhook.Subject(name, kind, id)
 }
 
 // accountID is the account that the callback is reported for; app callbacks may not name it.

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"esignhooks/shared/provider/dropboxsign"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
 )
@@ -103,7 +102,7 @@ func TestTwoEvents(t *testing.T) {
 
 func TestExamplesHoldOneEventTwiceAndNoOther(t *testing.T) {
 	seen := map[string][]string{}
-	for name, r := range webhooktest.Examples(t, dropboxsign.Name) {
+	for name, r := range webhooktest.Examples(t, "dropboxsign") {
 		id := only(t, r).EventID
 		seen[id] = append(seen[id], name)
 	}
@@ -112,7 +111,7 @@ func TestExamplesHoldOneEventTwiceAndNoOther(t *testing.T) {
 			t.Errorf("one event: %v", names)
 		}
 	}
-	if len(seen) != len(webhooktest.Examples(t, dropboxsign.Name))-1 {
+	if len(seen) != len(webhooktest.Examples(t, "dropboxsign"))-1 {
 		t.Errorf("%d events", len(seen))
 	}
 }
@@ -133,7 +132,7 @@ func TestRecordedCallbacksAreEightEvents(t *testing.T) {
 
 func TestSubjects(t *testing.T) {
 	long := strings.Repeat("r", 600)
-	fax := webhook.Subject(dropboxsign.Name, "fax", webhook.EventID(dropboxsign.Name, "fax", "https://example.com/f"))
+	fax := webhook.Subject("dropboxsign", "fax", webhook.EventID("dropboxsign", "fax", "https://example.com/f"))
 	for name, tt := range map[string]struct{ message, subject, agreement string }{
 		"a request":                   {callback(signed, at, request), "dropboxsign#r1", "r1"},
 		"a request of unknown type":   {callback("new", at, request), "dropboxsign#r1", "r1"},
@@ -148,7 +147,7 @@ func TestSubjects(t *testing.T) {
 		"an ID that is a list":        {callback(signed, at, `,"signature_request":{"signature_request_id":["r1"]}`), "dropboxsign#other:", ""},
 		"the last of two IDs":         {callback(signed, at, `,"signature_request":{"signature_request_id":"r0","signature_request_id":"r1"}`), "dropboxsign#r1", "r1"},
 		"the last of two requests":    {callback(signed, at, second+request), "dropboxsign#r1", "r1"},
-		"a very long ID":              {callback(signed, at, strings.Replace(request, "r1", long, 1)), webhook.AgreementSubject(dropboxsign.Name, webhook.AgreementID(long)), webhook.AgreementID(long)},
+		"a very long ID":              {callback(signed, at, strings.Replace(request, "r1", long, 1)), webhook.AgreementSubject("dropboxsign", webhook.AgreementID(long)), webhook.AgreementID(long)},
 		"a template":                  {callback("template_created", at, `,"template":{"template_id":"t1"}`), "dropboxsign#template:t1", ""},
 		"a template beside a request": {callback("template_error", at, `,"template":{"template_id":"t1"}`+request), "dropboxsign#template:t1", ""},
 		"a template that is missing":  {callback("template_error", at, ""), "dropboxsign#template:", ""},

@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/provider/dropboxsign"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
 )
@@ -112,7 +111,7 @@ func TestRecordedRequest(t *testing.T) {
 //	jq -r .body signature-request-all-signed.json | base64 -d | sed -n 4p | tr -d '\r\n' |
 //	  openssl dgst -sha256 -hmac development-dropboxsign-api-key -r | cut -c-64 | tr -d '\n' | base64 -w0
 func TestSignedByOpenSSL(t *testing.T) {
-	r := webhooktest.Examples(t, dropboxsign.Name)["signature-request-all-signed"]
+	r := webhooktest.Examples(t, "dropboxsign")["signature-request-all-signed"]
 	if !strings.Contains(string(r.Body), `"6465aeae12c3e7803f175347d65a783348c93bf65e3971735b38a6d76bf85e58"`) {
 		t.Error("another event_hash")
 	}
