@@ -1,0 +1,136 @@
+// Package shared holds tests of the rules that all packages keep.
+package shared
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layers are the packages from the top down. Imports run downwards only; within a layer there are none, but for
+// what stands in the map below.
+var layers = [][]string{
+	{"functions/*"},
+	{"shared/app", "shared/local"},
+	{"shared/receive", "shared/process", "shared/sample"},
+	{"shared/ledger/*", "shared/queue/*", "shared/payload/*"},
+	{"shared/apigw", "shared/queue", "shared/provider"},
+	{"shared/ledger", "shared/payload", "shared/provider/*"},
+	{"shared/webhook"},
+	{"shared/esign", "events"},
+}
+
+// aside are packages for tests only: anybody's tests may import them.
+var aside = []string{"shared/webhook/webhooktest", "shared/ledger/ledgertest", "shared/queue/queuetest", "shared/payload/payloadtest", "shared/enginetest"}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+func packages(t *testing.T) map[string]goPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Deps", "esignhooks/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]goPackage{}
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := decoder.Decode(&p); err == io.EOF {
+			return found
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if ours, ok := strings.CutPrefix(p.ImportPath, "esignhooks/"); ok {
+			found[ours] = p
+		}
+	}
+}
+
+func layer(name string) int {
+	return slices.IndexFunc(layers, func(patterns []string) bool {
+		return slices.ContainsFunc(patterns, func(pattern string) bool {
+			ok, _ := path.Match(pattern, name)
+			return ok
+		})
+	})
+}
+
+func TestImportsRunDownwards(t *testing.T) {
+	for name, p := range packages(t) {
+		if name == "shared" || slices.Contains(aside, name) {
+			continue
+		}
+		if layer(name) < 0 {
+			t.Errorf("%s stands in no layer", name)
+		}
+		for _, imported := range p.Imports {
+			imported, ours := strings.CutPrefix(imported, "esignhooks/")
+			if ours && (slices.Contains(aside, imported) || layer(imported) <= layer(name)) {
+				t.Errorf("%s imports %s", name, imported)
+			}
+		}
+	}
+}
+
+// TestPurity: what must not do I/O cannot.
+func TestPurity(t *testing.T) {
+	all := packages(t)
+	for name, p := range all {
+		allowed := []string{"strings", "time", "maps", "slices", "cmp"}
+		switch {
+		case name == "shared/esign":
+		case strings.HasPrefix(name, "shared/provider/"):
+			allowed = append(allowed, "bytes", "crypto/hmac", "crypto/sha256", "encoding/base64", "encoding/hex", "encoding/json",
+				"encoding/xml", "errors", "fmt", "io", "math", "mime", "mime/multipart", "net/http", "net/url", "strconv",
+				"esignhooks/shared/esign", "esignhooks/shared/webhook")
+		default:
+			continue
+		}
+		for _, imported := range p.Imports {
+			if !slices.Contains(allowed, imported) {
+				t.Errorf("%s imports %s", name, imported)
+			}
+		}
+	}
+}
+
+// TestLocalhostDoesNotKnowAWS: the first start of localhost need not compile the SDK.
+func TestLocalhostDoesNotKnowAWS(t *testing.T) {
+	for _, name := range []string{"functions/local", "shared/local"} {
+		deps := packages(t)[name].Deps
+		if len(deps) == 0 {
+			t.Fatalf("no package %s", name)
+		}
+		for _, imported := range deps {
+			if strings.HasPrefix(imported, "github.com/aws/aws-sdk-go-v2") || strings.HasPrefix(imported, "github.com/aws/smithy-go") {
+				t.Errorf("%s depends on %s", name, imported)
+			}
+		}
+	}
+}
+
+// TestFunctionsAreSmall: a new module in a Lambda binary is a decision.
+func TestFunctionsAreSmall(t *testing.T) {
+	modules := []string{
+		"esignhooks", "github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go",
+		"go.etcd.io/bbolt", "golang.org/x/sys",
+	}
+	for name, p := range packages(t) {
+		if !strings.HasPrefix(name, "functions/") {
+			continue
+		}
+		for _, imported := range p.Deps {
+			first, _, _ := strings.Cut(imported, "/")
+			if strings.Contains(first, ".") && !slices.ContainsFunc(modules, func(m string) bool { return strings.HasPrefix(imported, m+"/") || imported == m }) {
+				t.Errorf("%s depends on %s", name, imported)
+			}
+		}
+	}
+}
