@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"esignhooks/shared/apigw"
 	ledger "esignhooks/shared/ledger/embedded"
@@ -50,7 +51,7 @@ func Open(config Config, providers []webhook.Provider, log *slog.Logger) (*Gatew
 	}
 	file := filepath.Join(config.Data, "esignhooks.db")
 	db, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: time.Second})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bbolterrors.ErrTimeout) {
 		return nil, errors.New(file + " is in use by another process; stop it, or set DATA to another folder")
 	} else if err != nil {
 		return nil, err

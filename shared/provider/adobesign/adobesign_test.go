@@ -170,6 +170,7 @@ func FuzzClientID(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second string) {
 		r := post("{}", first, second)
 		answer := adobesign.Provider{}.Acknowledge(r)
+		//lint:ignore SA1008 spelt as Adobe does
 		echoed := strings.Join(answer.Header["X-AdobeSign-ClientId"], ",")
 		_, err := adobesign.Provider{}.Verify(r, keys(documentationID))
 		if (err == nil) != (echoed == documentationID) {
