@@ -106,8 +106,8 @@ func (k *keys) refresh(ctx context.Context) {
 	k.current, k.known, k.next = read, true, k.now().Add(keysAge)
 }
 
-// parseKeys reads a secret: {"keys": [...], "urlTokens": [...], "urlToken": "..."}, all valid at once. An error quotes
-// nothing of it.
+// parseKeys reads a secret: {"keys": [...], "urlTokens": [...], "urlToken": "..."}, all valid at once. The template
+// generates urlToken, wanted or not: it counts only where a token is required. An error quotes nothing of the secret.
 func parseKeys(text string, requireURLToken bool) (webhook.Keys, error) {
 	var stored struct {
 		Keys      []string `json:"keys"`
@@ -117,10 +117,10 @@ func parseKeys(text string, requireURLToken bool) (webhook.Keys, error) {
 	if err := json.Unmarshal([]byte(text), &stored); err != nil {
 		return webhook.Keys{}, errors.New(`the secret is not like {"keys": ["…"], "urlTokens": ["…"], "urlToken": "…"}`)
 	}
-	keys := webhook.Keys{
-		Keys:      webhook.Secrets(stored.Keys...),
-		URLTokens: webhook.Secrets(append(stored.URLTokens, stored.URLToken)...),
+	if requireURLToken {
+		stored.URLTokens = append(stored.URLTokens, stored.URLToken)
 	}
+	keys := webhook.Keys{Keys: webhook.Secrets(stored.Keys...), URLTokens: webhook.Secrets(stored.URLTokens...)}
 	if requireURLToken && len(keys.URLTokens) == 0 {
 		return webhook.Keys{}, errors.New("the secret holds neither urlToken nor urlTokens, and this provider's requests need one")
 	}

@@ -124,7 +124,7 @@ var page = template.Must(template.New("").Funcs(template.FuncMap{
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222; background: #fff }
 table { border-collapse: collapse; width: 100% } th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #ddd; vertical-align: top }
-td.id { font-family: ui-monospace, monospace; overflow-wrap: anywhere } .note { color: #666 } .scroll { overflow-x: auto }
+td:first-child { white-space: nowrap } td.id { font-family: ui-monospace, monospace; overflow-wrap: anywhere } .note { color: #666 } .scroll { overflow-x: auto }
 </style>
 <h1>esignhooks</h1>
 <h2>Agreements</h2>

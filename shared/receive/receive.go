@@ -65,13 +65,12 @@ var (
 	errNoSuchURL = errors.New("receive: no URL token matches")
 	errMethod    = errors.New("receive: method not allowed")
 	errTooLarge  = errors.New("receive: body over the limit")
-	errTryAgain  = errors.New("receive: cannot be taken now")
 )
 
 func (r *Receiver) receive(ctx context.Context, request *webhook.Request) (*webhook.Response, error) {
 	keys, err := r.Keys(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w: keys: %w", errTryAgain, err)
+		return nil, fmt.Errorf("receive: keys: %w", err)
 	}
 	request.TokenMatched = webhook.Any(keys.URLTokens, request.URLToken)
 	if len(keys.URLTokens) > 0 && !request.TokenMatched {
@@ -145,7 +144,7 @@ func (r *Receiver) take(ctx context.Context, claim ledger.Claim, delivery *webho
 		return nil
 	}
 	if err := r.send(ctx, delivery); err != nil {
-		return fmt.Errorf("%w: %s: %w", errTryAgain, claim.ID, err)
+		return fmt.Errorf("receive: %s: %w", claim.ID, err)
 	}
 	log.InfoContext(ctx, "received", "proof", claim.Proof, "again", found == ledger.Received)
 	return nil
@@ -204,7 +203,7 @@ func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, err err
 	case errors.Is(err, errTooLarge):
 		r.Log.ErrorContext(ctx, "refused", "reason", "size", "bytes", len(request.Body))
 		return text(http.StatusRequestEntityTooLarge, "the body is larger than 10 MiB: do not include documents\n")
-	default:
+	default: // something behind us is out of reach
 		r.Log.ErrorContext(ctx, "not taken", "error", err)
 		return text(http.StatusServiceUnavailable, "try again later\n", "Retry-After", retryAfter)
 	}
