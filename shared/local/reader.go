@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,24 +60,36 @@ func eventsOf(entries []ledger.Entry) []event {
 
 // serveReader answers / and /api/.
 func (g *Gateway) serveReader(w http.ResponseWriter, r *http.Request, segments []string) {
-	path := strings.Join(segments[:min(2, len(segments))], "/")
+	var read func()
 	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "read only", http.StatusMethodNotAllowed)
-	case path == "" && len(segments) == 1:
-		g.servePage(w)
-	case path == "api/agreements" && len(segments) == 2:
-		agreements, err := g.ledger.Agreements()
-		answer(w, map[string]any{"agreements": agreements}, err)
-	case path == "api/agreements" && len(segments) == 4:
-		g.serveAgreement(w, r, segments[2], segments[3])
-	case path == "api/events" && len(segments) == 2:
-		entries, err := g.ledger.Events()
-		answer(w, map[string]any{"events": eventsOf(entries)}, err)
+	case r.URL.Path == "/":
+		read = func() { g.servePage(w) }
+	case slices.Equal(segments, []string{"api", "agreements"}):
+		read = func() { g.serveAgreements(w) }
+	case slices.Equal(segments, []string{"api", "events"}):
+		read = func() { g.serveEvents(w) }
+	case len(segments) == 4 && segments[0] == "api" && segments[1] == "agreements":
+		read = func() { g.serveAgreement(w, r, segments[2], segments[3]) }
 	default:
 		http.NotFound(w, r)
+		return
 	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "read only", http.StatusMethodNotAllowed)
+		return
+	}
+	read()
+}
+
+func (g *Gateway) serveAgreements(w http.ResponseWriter) {
+	agreements, err := g.ledger.Agreements()
+	answer(w, map[string]any{"agreements": agreements}, err)
+}
+
+func (g *Gateway) serveEvents(w http.ResponseWriter) {
+	entries, err := g.ledger.Events()
+	answer(w, map[string]any{"events": eventsOf(entries)}, err)
 }
 
 func (g *Gateway) serveAgreement(w http.ResponseWriter, r *http.Request, provider, escaped string) {

@@ -36,12 +36,14 @@ func UnreadableSubject(provider string) string { return provider + "#unreadable"
 const maxSubject = 128
 
 // AgreementSubject is the subject of an event that is about an agreement. An ID that holds anything but printable ASCII,
-// or a colon (which sets other subjects apart), or makes the subject too long, stands there as its hash.
+// or makes the subject too long, or could be taken for another subject, stands there as its hash.
 func AgreementSubject(provider, agreementID string) string {
-	if id := agreementID; !strings.Contains(id, ":") && plain(provider+"#"+id, maxSubject) {
-		return provider + "#" + id
+	id := AgreementID(agreementID)
+	subject := provider + "#" + id
+	if strings.Contains(id, ":") || subject == UnreadableSubject(provider) || !plain(subject, maxSubject) {
+		subject = provider + "#" + digest(id)
 	}
-	return provider + "#" + digest(agreementID)
+	return subject
 }
 
 // AgreementID is the vendor's ID of an agreement as it is stored and shown: itself, unless it is absurdly long.
