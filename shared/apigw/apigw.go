@@ -47,7 +47,7 @@ func proxyResponse(r *webhook.Response) events.APIGatewayProxyResponse {
 	return p
 }
 
-// Request reads a proxy event. Hand-made events often lack the multi-value maps, or hold null: then the single-value ones
+// Request reads a proxy event. Hand-made events often lack the multi-value maps, or are empty: then the single-value ones
 // count.
 //
 // SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
@@ -75,7 +75,7 @@ func Request(e events.APIGatewayProxyRequest) (*webhook.Request, error) {
 }
 
 func values(multi map[string][]string, single map[string]string) map[string][]string {
-	if multi != nil {
+	if len(multi) > 0 {
 		return multi
 	}
 	multi = make(map[string][]string, len(single))

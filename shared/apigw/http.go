@@ -1,9 +1,11 @@
 package apigw
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -40,14 +42,7 @@ func HTTP(function Function, resource string, log *slog.Logger) http.Handler {
 			http.Error(w, "the body could not be read", http.StatusBadRequest)
 			return
 		}
-		event, err := json.Marshal(proxyEvent(r, resource, body))
-		if err == nil {
-			event, err = handler.Invoke(r.Context(), event)
-		}
-		var response events.APIGatewayProxyResponse
-		if err == nil {
-			err = json.Unmarshal(event, &response)
-		}
+		response, err := invoke(r.Context(), handler, proxyEvent(r, resource, body))
 		if err != nil { // as API Gateway answers when a function fails
 			log.Error("function failed", "error", err)
 			http.Error(w, `{"message": "Internal server error"}`, http.StatusBadGateway)
@@ -63,6 +58,30 @@ func HTTP(function Function, resource string, log *slog.Logger) http.Handler {
 		w.WriteHeader(response.StatusCode)
 		io.WriteString(w, response.Body)
 	})
+}
+
+// invoke runs the function. A panic and an answer without a status are errors, as they are to API Gateway.
+func invoke(ctx context.Context, handler lambda.Handler, e events.APIGatewayProxyRequest) (response events.APIGatewayProxyResponse, err error) {
+	defer func() {
+		if recover() != nil { // the value may quote the body
+			err = errors.New("apigw: panic")
+		}
+	}()
+	event, err := json.Marshal(e)
+	if err != nil {
+		return response, err
+	}
+	answer, err := handler.Invoke(ctx, event)
+	if err != nil {
+		return response, err
+	}
+	if err := json.Unmarshal(answer, &response); err != nil {
+		return response, err
+	}
+	if response.StatusCode < 200 || response.StatusCode > 599 {
+		return response, fmt.Errorf("apigw: answer with status %d", response.StatusCode)
+	}
+	return response, nil
 }
 
 func proxyEvent(r *http.Request, resource string, body []byte) events.APIGatewayProxyRequest {

@@ -26,14 +26,22 @@ const (
 type keys struct {
 	read            func(context.Context) (string, error)
 	requireURLToken bool
+	refusesAll      func(webhook.Keys) bool
 	now             func() time.Time
 	log             *slog.Logger
 
-	mu      sync.Mutex
-	current webhook.Keys
-	known   bool
-	next    time.Time // of reading
-	reading sync.Mutex
+	reading sync.Mutex // held while reading
+
+	mu    sync.Mutex
+	state keyState
+}
+
+// keyState is what the last reading left.
+type keyState struct {
+	keys  webhook.Keys
+	known bool
+	reads int
+	next  time.Time // of reading
 }
 
 // secret reads the secret with this ARN.
@@ -52,34 +60,33 @@ func secret(client *secretsmanager.Client, arn string) func(context.Context) (st
 
 // get returns the keys that are valid now. It fails only if none were ever read.
 func (k *keys) get(ctx context.Context) (webhook.Keys, error) {
-	current, known, due := k.state()
-	if !due {
-		return current, k.missing(known)
+	before := k.last()
+	if k.now().Before(before.next) {
+		return before.result()
 	}
-	if !known { // nothing to use meanwhile: wait for whoever reads
+	if !before.known { // nothing to use meanwhile: wait for whoever reads
 		k.reading.Lock()
 	} else if !k.reading.TryLock() {
-		return current, nil
+		return before.result()
 	}
 	defer k.reading.Unlock()
-	if current, known, due = k.state(); due {
+	if k.last().reads == before.reads { // nobody has read while we waited
 		k.refresh(ctx)
-		current, known, _ = k.state()
 	}
-	return current, k.missing(known)
+	return k.last().result()
 }
 
-func (k *keys) state() (current webhook.Keys, known, due bool) {
+func (k *keys) last() keyState {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.current, k.known, !k.now().Before(k.next)
+	return k.state
 }
 
-func (k *keys) missing(known bool) error {
-	if known {
-		return nil
+func (s keyState) result() (webhook.Keys, error) {
+	if !s.known {
+		return webhook.Keys{}, errors.New("app: no keys could be read yet")
 	}
-	return errors.New("app: no keys could be read yet")
+	return s.keys, nil
 }
 
 func (k *keys) refresh(ctx context.Context) {
@@ -92,18 +99,18 @@ func (k *keys) refresh(ctx context.Context) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.state.reads++
 	if err != nil {
-		k.next = k.now().Add(keysRetry)
-		if !k.known {
-			k.next = k.now() // somebody waits for them
+		k.log.Error("keys not read", "stale", k.state.known, "error", err)
+		if k.state.known { // otherwise each request tries
+			k.state.next = k.now().Add(keysRetry)
 		}
-		k.log.Error("keys not read", "stale", k.known, "error", err)
 		return
 	}
-	if !read.Configured() {
+	if k.refusesAll(read) {
 		k.log.Warn("no key in the secret: every request will be refused")
 	}
-	k.current, k.known, k.next = read, true, k.now().Add(keysAge)
+	k.state.keys, k.state.known, k.state.next = read, true, k.now().Add(keysAge)
 }
 
 // parseKeys reads a secret: {"keys": [...], "urlTokens": [...], "urlToken": "..."}, all valid at once. The template

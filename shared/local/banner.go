@@ -27,7 +27,7 @@ func (g *Gateway) Banner(w io.Writer, base string, now time.Time) error {
 		} else if len(keys.Keys.Keys) == 0 {
 			shown = "none in $" + info.KeysVariable
 		}
-		if !keys.Configured() {
+		if webhook.RefusesAll(p, keys.Keys) {
 			shown += ": refuses every request"
 		}
 		fmt.Fprintf(w, "%-18s %s\n%-18s key: %s\n", info.Title, g.url(base, p), "", shown)

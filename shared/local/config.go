@@ -49,8 +49,8 @@ func ReadConfig(providers []webhook.Provider, lookup func(string) (string, bool)
 		keys.Keys.Keys = webhook.Secrets(strings.Split(list, ",")...)
 		keys.URLTokens = webhook.Secrets(strings.Split(tokens, ",")...)
 		for _, token := range keys.URLTokens {
-			if strings.ContainsAny(token.Reveal(), "/?#% ") {
-				problems = append(problems, fmt.Errorf("%s: a token must not hold / ? # %% or a space, it is one segment of a URL", info.TokensVariable()))
+			if !isSegment(token.Reveal()) {
+				problems = append(problems, fmt.Errorf("%s: a token is one segment of a URL: printable ASCII without / ? # %%, and not . or ..", info.TokensVariable()))
 			}
 		}
 		config.Keys[info.Name] = keys
@@ -60,3 +60,10 @@ func ReadConfig(providers []webhook.Provider, lookup func(string) (string, bool)
 
 // address is where the gateway listens: on this machine only.
 func (c Config) address() string { return net.JoinHostPort("127.0.0.1", c.Port) }
+
+// isSegment says whether a text may stand in a path as it is, and does not mean a folder.
+func isSegment(s string) bool {
+	return s != "." && s != ".." && !strings.ContainsFunc(s, func(c rune) bool {
+		return c <= ' ' || c > '~' || strings.ContainsRune("/?#%", c)
+	})
+}

@@ -84,7 +84,7 @@ func (g *Gateway) wire() (err error) {
 	for _, p := range g.providers {
 		name := p.Info().Name
 		keys := g.config.Keys[name].Keys
-		if !keys.Configured() {
+		if webhook.RefusesAll(p, keys) {
 			g.log.Warn("no key: every request will be refused", "provider", name, "variable", p.Info().KeysVariable)
 		}
 		receiver := &receive.Receiver{

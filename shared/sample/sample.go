@@ -3,10 +3,13 @@ package sample
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/url"
 	"path"
 	"regexp"
 	"strconv"
@@ -50,31 +53,48 @@ func Completed(p webhook.Provider) (string, error) {
 }
 
 // Request makes a request of an example, about the agreement with the given ID, or about a new one if it is empty. It
-// returns the ID, empty if the example is not about an agreement.
+// returns the ID under which the agreement is known; empty if the example is not about one.
 func Request(p webhook.Provider, name, agreementID string, key webhook.Secret, now time.Time) (*webhook.Request, string, error) {
 	r, err := read(p, name)
 	if err != nil {
 		return nil, "", err
 	}
-	if r.Method == "POST" {
-		id, event, err := meaning(p, r)
-		if err != nil {
-			return nil, "", err
+	if r.Method != http.MethodPost {
+		return r, "", p.Sign(r, key, now)
+	}
+	id, event, err := meaning(p, r)
+	if err != nil {
+		return nil, "", err
+	}
+	r.Body = renewed(r, func(text []byte) []byte {
+		if !event.OccurredAt.IsZero() {
+			text = shift(text, now.Sub(event.OccurredAt))
 		}
 		if id.AgreementID == "" {
-			agreementID = ""
-		} else {
-			if agreementID == "" {
-				agreementID = likeness(id.AgreementID)
-			}
-			old := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(id.AgreementID))
-			r.Body = old.ReplaceAllLiteral(r.Body, []byte(agreementID))
+			return text
 		}
-		if !event.OccurredAt.IsZero() {
-			r.Body = shift(r.Body, now.Sub(event.OccurredAt))
+		old := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(id.AgreementID))
+		return old.ReplaceAllLiteral(text, []byte(cmp.Or(agreementID, likeness(id.AgreementID))))
+	})
+	if err := p.Sign(r, key, now); err != nil {
+		return nil, "", err
+	}
+	id, _, err = meaning(p, r)
+	return r, id.AgreementID, err
+}
+
+// renewed returns the body with its text changed, whatever the form that the text is wrapped in.
+func renewed(r *webhook.Request, change func([]byte) []byte) []byte {
+	if r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+		return change(r.Body)
+	}
+	form, _ := url.ParseQuery(string(r.Body)) // ours is well formed
+	for _, values := range form {
+		for i, value := range values {
+			values[i] = string(change([]byte(value)))
 		}
 	}
-	return r, agreementID, p.Sign(r, key, now)
+	return []byte(form.Encode())
 }
 
 func read(p webhook.Provider, name string) (*webhook.Request, error) {
@@ -90,7 +110,7 @@ func read(p webhook.Provider, name string) (*webhook.Request, error) {
 }
 
 func meaning(p webhook.Provider, r *webhook.Request) (webhook.Identity, esign.Event, error) {
-	if r.Method != "POST" {
+	if r.Method != http.MethodPost {
 		return webhook.Identity{}, esign.Event{}, nil
 	}
 	ids, err := p.Identify(r)

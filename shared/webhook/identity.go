@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"regexp"
 	"strings"
 )
 
@@ -57,16 +58,23 @@ func AgreementID(id string) string {
 // Subject is the subject of an event that is about something else: a template, an account. The id may be empty.
 func Subject(provider, kind, id string) string {
 	prefix := provider + "#" + kind + ":"
-	if !plain(id, maxSubject-len(prefix)) {
+	if !plain(id, maxSubject-len(prefix)) || strings.HasPrefix(id, digestPrefix) {
 		id = digest(id)
 	}
 	return prefix + id
 }
 
-// ParticipantKey is the form in which a participant is stored and shown: the vendor's opaque ID, or its hash if it may
-// be an e-mail address or a telephone number, or is too long.
+// opaque is how vendors' own IDs look. Integrators choose some IDs, and may choose an e-mail address, a name or a
+// telephone number.
+var (
+	opaque = regexp.MustCompile(`^[A-Za-z0-9_*-]{0,64}$`)
+	phone  = regexp.MustCompile(`^-*([0-9]-*){9,}$`)
+)
+
+// ParticipantKey is the form in which a participant is stored and shown: the vendor's opaque ID, or the hash of what may
+// tell who it is.
 func ParticipantKey(id string) string {
-	if plain(id, 64) && !strings.ContainsAny(id, "@+") {
+	if opaque.MatchString(id) && !phone.MatchString(id) {
 		return id
 	}
 	return digest(id)
@@ -100,7 +108,9 @@ func plain(s string, limit int) bool {
 	return true
 }
 
+const digestPrefix = "sha256:"
+
 func digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return digestPrefix + hex.EncodeToString(sum[:])
 }

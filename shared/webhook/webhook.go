@@ -128,3 +128,9 @@ type Provider interface {
 	// tests and for sending requests to oneself.
 	Sign(r *Request, key Secret, at time.Time) error
 }
+
+// RefusesAll says whether the provider can find no request genuine with these keys: then somebody has to be told.
+func RefusesAll(p Provider, keys Keys) bool {
+	_, err := p.Verify(&Request{Method: http.MethodPost, TokenMatched: len(keys.URLTokens) > 0}, keys)
+	return errors.Is(err, ErrNoKey)
+}
