@@ -148,7 +148,8 @@ func TestServe(t *testing.T) {
 			Header: http.Header{"X-AdobeSign-ClientId": {"id"}, "Content-Type": {"application/json"}, "X-Many": {"1", "2"}},
 		}
 	})
-	ctx := context.WithValue(t.Context(), "x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1") // as aws-lambda-go does
+	//lint:ignore SA1029 aws-lambda-go does so
+	ctx := context.WithValue(t.Context(), "x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
 	p, err := function(ctx, events.APIGatewayProxyRequest{HTTPMethod: "POST", Body: "e30=", IsBase64Encoded: true})
 	if err != nil {
 		t.Fatal(err)

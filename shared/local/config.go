@@ -50,7 +50,7 @@ func ReadConfig(providers []webhook.Provider, lookup func(string) (string, bool)
 		keys.URLTokens = webhook.Secrets(strings.Split(tokens, ",")...)
 		for _, token := range keys.URLTokens {
 			if !isSegment(token.Reveal()) {
-				problems = append(problems, fmt.Errorf("%s: a token is one segment of a URL: printable ASCII without / ? # %%, and not . or ..", info.TokensVariable()))
+				problems = append(problems, fmt.Errorf("%s: a token is one segment of a URL, neither dots alone nor with any of / ? # %% and spaces in it", info.TokensVariable()))
 			}
 		}
 		config.Keys[info.Name] = keys
