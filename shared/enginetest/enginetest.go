@@ -30,16 +30,16 @@ func SQS(t testing.TB) string {
 		"org.elasticmq.server.Main")
 }
 
-// S3 starts moto and returns its URL. It stops with the test.
-func S3(t testing.TB) string {
+// Moto starts moto, for S3 and Secrets Manager, and returns its URL. It stops with the test.
+func Moto(t testing.TB) string {
 	t.Helper()
-	dir := folder(t, "moto-5.2.1")
+	dir := folder(t, "moto-5.2.1-s3-secretsmanager")
 	python := filepath.Join(dir, "bin", "python")
 	once(t, dir, func() error {
 		if err := run("", "python3", "-m", "venv", dir); err != nil {
 			return err
 		}
-		return run("", python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "moto[server,s3]==5.2.1")
+		return run("", python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "moto[server,s3,secretsmanager]==5.2.1")
 	})
 	port := freePort(t)
 	return serve(t, port, dir, python, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", port)

@@ -14,7 +14,7 @@ import (
 
 func TestStore(t *testing.T) {
 	client := sdk.New(sdk.Options{
-		BaseEndpoint: aws.String(enginetest.S3(t)), Region: "us-east-1", UsePathStyle: true,
+		BaseEndpoint: aws.String(enginetest.Moto(t)), Region: "us-east-1", UsePathStyle: true,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
 		}),
