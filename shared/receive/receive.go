@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"esignhooks/shared/ledger"
@@ -48,6 +50,8 @@ type Receiver struct {
 	Queue    queue.Sender
 	Now      func() time.Time
 	Log      *slog.Logger // with the provider's name
+
+	first sync.Once
 }
 
 // Receive answers one request.
@@ -93,6 +97,7 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 	if err != nil {
 		return nil, err
 	}
+	r.first.Do(func() { r.logHeaders(ctx, request) })
 	sum := sha256.Sum256(request.Body)
 	now := r.Now().UTC()
 	for _, id := range r.identify(ctx, request) {
@@ -112,13 +117,26 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 	return r.Provider.Acknowledge(request), nil
 }
 
+// logHeaders tells which headers a vendor really sends: their names, since not all vendors document how they sign.
+func (r *Receiver) logHeaders(ctx context.Context, request *webhook.Request) {
+	var names []string
+	for name := range request.Header {
+		names = append(names, webhook.Label(name))
+	}
+	slices.Sort(names)
+	r.Log.InfoContext(ctx, "first genuine request", "headers", names)
+}
+
+// encoded says whether the body came with a Content-Encoding. API Gateway undoes gzip, and a signature over the
+// compressed bytes can then not be verified.
+func encoded(request *webhook.Request) bool { return request.Header.Get("Content-Encoding") != "" }
+
 // identify never fails: what cannot be read, or makes the provider panic, is kept as unreadable.
 func (r *Receiver) identify(ctx context.Context, request *webhook.Request) (ids []webhook.Identity) {
 	name := r.Provider.Info().Name
 	defer func() {
 		if p := recover(); p != nil || len(ids) == 0 {
-			r.Log.ErrorContext(ctx, "unreadable request", "panic", p != nil, "contentEncoding",
-				webhook.Label(request.Header.Get("Content-Encoding")))
+			r.Log.ErrorContext(ctx, "unreadable request", "panic", p != nil, "encoded", encoded(request))
 			ids = []webhook.Identity{webhook.Unreadable(name, request.Body)}
 		}
 	}()
@@ -198,7 +216,8 @@ func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, err err
 	case errors.Is(err, webhook.ErrNoChallenge), errors.Is(err, errMethod):
 		return text(http.StatusMethodNotAllowed, "This URL receives "+info.Title+" webhooks, by POST.\n", "Allow", info.Allow)
 	case errors.Is(err, webhook.ErrNotGenuine), errors.Is(err, webhook.ErrNoKey):
-		r.Log.WarnContext(ctx, "refused", "reason", err.Error(), "method", webhook.Label(request.Method))
+		r.Log.WarnContext(ctx, "refused", "reason", err.Error(), "method", webhook.Label(request.Method),
+			"encoded", encoded(request))
 		return &webhook.Response{Status: http.StatusUnauthorized}
 	case errors.Is(err, errTooLarge):
 		r.Log.ErrorContext(ctx, "refused", "reason", "size", "bytes", len(request.Body))

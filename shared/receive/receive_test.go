@@ -450,3 +450,27 @@ func TestLogsHoldNoSecretsAndNoBodies(t *testing.T) {
 		}
 	}
 }
+
+func TestTheFirstGenuineRequestTellsItsHeadersByName(t *testing.T) {
+	p := docusign.Provider{}
+	w := newWorld(t, p, webhooktest.DevelopmentKeys(p))
+	r := completed(t)
+	r.Header["X-Scheme-Nobody-Documents"] = []string{"secret-value"}
+	for range 2 {
+		w.Receive(t.Context(), r)
+	}
+	if log := w.log.String(); strings.Count(log, "X-Scheme-Nobody-Documents") != 1 || strings.Contains(log, "secret-value") {
+		t.Error(log)
+	}
+}
+
+func TestARefusalTellsThatTheBodyCameEncoded(t *testing.T) {
+	p := docusign.Provider{}
+	w := newWorld(t, p, webhooktest.DevelopmentKeys(p))
+	r := completed(t)
+	r.Body = append(r.Body, ' ')
+	r.Header.Set("Content-Encoding", "gzip")
+	if answer := w.Receive(t.Context(), r); answer.Status != 401 || !strings.Contains(w.log.String(), `"encoded":true`) {
+		t.Errorf("%d %s", answer.Status, &w.log)
+	}
+}

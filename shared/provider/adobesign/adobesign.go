@@ -69,10 +69,10 @@ func (Provider) Sign(r *webhook.Request, key webhook.Secret, _ time.Time) error 
 
 func verifyClientID(r *webhook.Request, keys webhook.Keys) error {
 	if len(keys.Keys) == 0 {
-		return fmt.Errorf("adobesign: client ID: %w", webhook.ErrNoKey)
+		return fmt.Errorf("adobesign: %w", webhook.ErrNoKey)
 	}
 	if !webhook.Any(keys.Keys, clientID(r)) {
-		return fmt.Errorf("adobesign: client ID: %w", webhook.ErrNotGenuine)
+		return fmt.Errorf("adobesign: the client ID is missing or not configured: %w", webhook.ErrNotGenuine)
 	}
 	return nil
 }
