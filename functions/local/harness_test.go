@@ -53,6 +53,7 @@ type gateway struct {
 	env     []string
 	output  *output // stdout and stderr together
 	banner  *output // stdout
+	log     *output // stderr
 	process *exec.Cmd
 	exited  chan struct{}
 }
@@ -72,9 +73,9 @@ func start(t *testing.T, env ...string) *gateway {
 
 func startIn(t *testing.T, data string, env ...string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, data: data, env: env, output: &output{}, banner: &output{}, exited: make(chan struct{})}
+	g := &gateway{t: t, data: data, env: env, output: &output{}, banner: &output{}, log: &output{}, exited: make(chan struct{})}
 	g.process = command(data, env...)
-	g.process.Stdout, g.process.Stderr = io.MultiWriter(g.output, g.banner), g.output
+	g.process.Stdout, g.process.Stderr = io.MultiWriter(g.output, g.banner), io.MultiWriter(g.output, g.log)
 	if err := g.process.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ package apigw
 import (
 	"context"
 	"encoding/base64"
-	"fmt"
+	"errors"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -56,7 +56,7 @@ func Request(e events.APIGatewayProxyRequest) (*webhook.Request, error) {
 	if e.IsBase64Encoded {
 		var err error
 		if body, err = base64.StdEncoding.DecodeString(e.Body); err != nil {
-			return nil, fmt.Errorf("apigw: body says it is base64 and is not") // the detail would quote the body
+			return nil, errors.New("apigw: body says it is base64 and is not") // the detail would quote the body
 		}
 	}
 	header := http.Header{}

@@ -33,13 +33,14 @@ var BinaryMediaTypes = []string{"multipart/form-data", "application/octet-stream
 func HTTP(function Function, resource string, log *slog.Logger) http.Handler {
 	handler := lambda.NewHandler(function)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			http.Error(w, "the body is larger than 10 MiB", http.StatusRequestEntityTooLarge)
-			return
-		} else if err != nil {
+		body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+		if err != nil {
 			http.Error(w, "the body could not be read", http.StatusBadRequest)
+			return
+		}
+		if len(body) > MaxBody {
+			io.CopyN(io.Discard, r.Body, 4*MaxBody) // or a sender that is still sending would not see the answer
+			http.Error(w, "the body is larger than 10 MiB: do not include documents", http.StatusRequestEntityTooLarge)
 			return
 		}
 		response, err := invoke(r.Context(), handler, proxyEvent(r, resource, body))

@@ -139,7 +139,8 @@ func awsConfig() (aws.Config, error) {
 	return awsconfig.LoadDefaultConfig(context.Background(),
 		awsconfig.WithHTTPClient(transport),
 		awsconfig.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = 200 * time.Millisecond })
+			standard := retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = 200 * time.Millisecond })
+			return retry.AddWithErrorCodes(standard, "TransactionConflictException") // a write that met a transaction
 		}))
 }
 

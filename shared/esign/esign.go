@@ -82,7 +82,7 @@ const (
 	ProofClientID     Proof = "client-id"     // nothing signed; the sender knew a public identifier
 )
 
-// Event is one happening at a vendor. It holds no names, e-mail addresses or documents: it is stored and published.
+// Event is one happening at a vendor. It holds no names, e-mail addresses or documents: it is stored, and shown.
 type Event struct {
 	// ID is equal if and only if it is the same happening, however often and through however many subscriptions it is
 	// delivered. Lower-case hex SHA-256.

@@ -6,10 +6,13 @@ package ledger
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"time"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/webhook"
 )
 
 // State is how far an event has come.
@@ -24,14 +27,18 @@ const (
 	Processed State = "processed"
 	// Unreadable: genuine, kept among the dead letters, and not understood.
 	Unreadable State = "unreadable"
-	// Failed: the queue gave up. Only localhost's queue tells; on AWS the dead-letter queue's alarm does.
+	// Failed: the queue gave up. Only localhost's queue tells; on AWS the message is in the dead-letter queue.
 	Failed State = "failed"
 )
+
+// MaxVia is how many subscriptions an event remembers.
+const MaxVia = 20
 
 var (
 	// ErrProcessed: the event's effect is already committed. There is nothing left to do.
 	ErrProcessed = errors.New("ledger: event is already processed")
-	// ErrConflict: somebody else changed the agreement, or is just doing so. Read it again and try again.
+	// ErrConflict: somebody else changed the agreement, or is just doing so, or there is too much to do at once. Wait a
+	// little, read it again and try again.
 	ErrConflict = errors.New("ledger: the agreement has changed")
 )
 
@@ -50,9 +57,19 @@ type Claim struct {
 	OccurredAt  time.Time // zero if the vendor told no time
 	ReceivedAt  time.Time
 	Proof       esign.Proof
-	Via         string // see [esignhooks/shared/webhook.Identity]
+	Via         string // see [webhook.Identity]
 	SHA256      string // of the payload, lower-case hex
 	Size        int    // of the payload, in bytes
+}
+
+// NewClaim makes the claim of a delivery.
+func NewClaim(d *webhook.Delivery, vendorType, agreementID string, occurredAt time.Time) Claim {
+	sum := sha256.Sum256(d.Payload)
+	return Claim{
+		Key: Key{Subject: d.Subject, ID: d.EventID}, Provider: d.Provider, VendorType: vendorType, AgreementID: agreementID,
+		OccurredAt: occurredAt, ReceivedAt: d.ReceivedAt, Proof: d.Proof, Via: d.Via,
+		SHA256: hex.EncodeToString(sum[:]), Size: len(d.Payload),
+	}
 }
 
 // Commit is the effect of one event. Agreement is nil if the event is not about an agreement.
@@ -65,6 +82,14 @@ type Commit struct {
 	At           time.Time
 }
 
+// StatusAfter is the agreement's status after the event.
+func (c Commit) StatusAfter() esign.Status {
+	if c.Agreement == nil {
+		return ""
+	}
+	return c.Agreement.Status
+}
+
 // Entry is an event in the history.
 type Entry struct {
 	Key
@@ -73,13 +98,13 @@ type Entry struct {
 	Type        esign.Type // empty before it is processed
 	VendorType  string
 	AgreementID string
-	OccurredAt  time.Time // zero if not known yet
-	ReceivedAt  time.Time // of the first copy
-	ProcessedAt time.Time // zero before
-	Proof       esign.Proof
-	Duplicates  int      // genuine requests for it, less one
-	Via         []string // the subscriptions that copies came through, sorted
-	SHA256      string
+	OccurredAt  time.Time   // zero if not known yet
+	ReceivedAt  time.Time   // of the first copy
+	ProcessedAt time.Time   // zero before
+	Proof       esign.Proof // of the copy that was processed, before that of the first
+	Duplicates  int         // genuine requests for it, less one
+	Via         []string    // the subscriptions that copies came through, sorted, MaxVia at most
+	SHA256      string      // as Proof
 	Size        int
 
 	// Event, Agreement (after the event), StatusBefore and StatusAfter are there once it is processed.

@@ -85,7 +85,7 @@ func (g *Gateway) curl(base string, p webhook.Provider, now time.Time) (string, 
 	}
 	arguments := []string{"curl -i", doubleQuoted(url)}
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
-		if isForm && name == "Content-Type" || !essential(name) {
+		if isForm && name == "Content-Type" || transport(name) {
 			continue
 		}
 		value := name + ": " + r.Header.Get(name)
@@ -98,9 +98,13 @@ func (g *Gateway) curl(base string, p webhook.Provider, now time.Time) (string, 
 	return strings.Join(append(arguments, body...), " "), nil
 }
 
-// essential says whether a header of an example says something that the request needs.
-func essential(name string) bool {
-	return name == "Content-Type" || name == "Content-Sha256" || strings.HasPrefix(name, "X-") && !strings.HasPrefix(name, "X-Forwarded") && !strings.HasPrefix(name, "X-Amz")
+// transport says whether a header of an example is made by what carries a request, and not by the vendor.
+func transport(name string) bool {
+	switch name {
+	case "Accept", "Accept-Encoding", "Connection", "Content-Length", "Host", "User-Agent", "Via":
+		return true
+	}
+	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Amz") || strings.HasPrefix(name, "Cloudfront-")
 }
 
 // form makes curl's arguments for the body. A multipart body is made of its fields, since a shell has no way to write

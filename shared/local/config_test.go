@@ -42,11 +42,9 @@ func reveal(secrets []webhook.Secret) []string {
 }
 
 func TestReadConfig(t *testing.T) {
-	development := map[string]plain{
-		"adobesign":   {Keys: []string{"DEVELOPMENTCLIENTID"}, Development: true},
-		"docusign":    {Keys: []string{"development-docusign-hmac-key"}, Development: true},
-		"dropboxsign": {Keys: reveal(webhook.Secrets(info("dropboxsign").DevelopmentKey)), Development: true},
-		"esignglobal": {Keys: reveal(webhook.Secrets(info("esignglobal").DevelopmentKey)), Development: true},
+	development := map[string]plain{}
+	for _, p := range provider.All() {
+		development[p.Info().Name] = plain{Keys: []string{p.Info().DevelopmentKey}, Development: true}
 	}
 	for name, tt := range map[string]struct {
 		env        map[string]string

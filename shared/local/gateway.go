@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -91,7 +93,7 @@ func (g *Gateway) wire() (err error) {
 			Provider: p, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil }, Claims: g.ledger,
 			Payloads: payloads, Queue: g.queue, Now: time.Now, Log: g.log.With("provider", name),
 		}
-		g.webhooks[name] = apigw.HTTP(apigw.Serve(receiver.Receive), "/webhooks/"+name, g.log)
+		g.webhooks[name] = apigw.HTTP(apigw.Serve(receiver.Receive), "/webhooks/"+name, g.log.With("provider", name))
 	}
 	return nil
 }
@@ -122,7 +124,13 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 }
 
 // Listen opens the configured port on this machine only.
-func (g *Gateway) Listen() (net.Listener, error) { return net.Listen("tcp", g.config.address()) }
+func (g *Gateway) Listen() (net.Listener, error) {
+	listener, err := net.Listen("tcp", g.config.address())
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %s is in use; stop what uses it, or set PORT to another", g.config.Port)
+	}
+	return listener, err
+}
 
 // ServeHTTP routes as API Gateway does, without the redirects of http.ServeMux: a vendor that is redirected loses its
 // event.

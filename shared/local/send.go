@@ -95,7 +95,7 @@ func httpRequest(ctx context.Context, p webhook.Provider, key webhook.Secret, r 
 	}
 	request.URL.RawQuery = r.Query.Encode()
 	for name, values := range r.Header {
-		if essential(name) || name == "User-Agent" {
+		if !transport(name) {
 			request.Header[name] = values
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"esignhooks/shared/esign"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/queue"
 )
@@ -81,10 +80,10 @@ func sqsEvent(received []queue.Received) events.SQSEvent {
 
 // gaveUp records that the queue has moved a message to the dead letters.
 func (g *Gateway) gaveUp(m queue.Message) {
-	received, _ := time.Parse(time.RFC3339Nano, m.Attributes["receivedAt"])
-	err := g.ledger.MarkFailed(ledger.Claim{
-		Key: ledger.Key{Subject: m.Attributes["subject"], ID: m.Attributes["eventId"]}, Provider: m.Attributes["provider"],
-		ReceivedAt: received, Proof: esign.Proof(m.Attributes["proof"]), Via: m.Attributes["via"],
-	})
-	g.log.Error("given up", "event", m.Attributes["eventId"], "error", err)
+	d := m.Identity()
+	log := g.log.With("provider", d.Provider, "event", d.EventID)
+	log.Warn("given up")
+	if err := g.ledger.MarkFailed(ledger.NewClaim(d, "", "", time.Time{})); err != nil {
+		log.Error("not marked as failed", "error", err)
+	}
 }

@@ -5,11 +5,10 @@ package process
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -23,7 +22,8 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// attempts is how often a commit is tried within one invocation when the agreement has changed under it.
+// attempts is how often a commit is tried within one invocation when the agreement has changed under it, with growing
+// pauses in between: at most a second in all.
 const attempts = 8
 
 // Processor is the queue's consumer. Its fields are set once, before the first batch.
@@ -47,16 +47,21 @@ func (p *Processor) Handle(ctx context.Context, batch events.SQSEvent) (events.S
 	for _, record := range batch.Records {
 		message := Message(record)
 		if !stopped[message.Group] {
-			if err := p.process(ctx, message); err == nil {
+			err := p.process(ctx, message)
+			if err == nil {
 				continue
-			} else {
-				p.Log.ErrorContext(ctx, "not processed", "event", message.Attributes["eventId"], "error", err)
 			}
+			p.log(message).ErrorContext(ctx, "not processed", "error", err)
 		}
 		stopped[message.Group] = true
 		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId})
 	}
 	return response, nil
+}
+
+func (p *Processor) log(m queue.Received) *slog.Logger {
+	identity := m.Identity()
+	return p.Log.With("provider", identity.Provider, "event", identity.EventID)
 }
 
 // Message reads a record of Lambda's SQS event.
@@ -88,15 +93,16 @@ func (p *Processor) process(ctx context.Context, message queue.Received) error {
 	if err != nil {
 		return p.setAside(ctx, message, delivery, err)
 	}
-	for _, f := range all {
-		if err := p.commit(ctx, f.delivery, f.event); err != nil {
+	for _, m := range all {
+		if err := p.commit(ctx, m.delivery, m.event); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-type found struct {
+// meaning is what a delivery says: the delivery with its identity, and the event.
+type meaning struct {
 	delivery *webhook.Delivery
 	event    esign.Event
 }
@@ -104,7 +110,7 @@ type found struct {
 // read says what a delivery means: one event. Only a delivery that the receiver could not read, redriven from the dead
 // letters to a worker that can, is identified anew, and may then hold several. Whatever goes wrong here goes wrong every
 // time.
-func (p *Processor) read(delivery *webhook.Delivery) (all []found, err error) {
+func (p *Processor) read(delivery *webhook.Delivery) (all []meaning, err error) {
 	defer func() {
 		if recovered := recover(); recovered != nil { // the value may quote the payload, the stack does not
 			p.Log.Error("panic", "provider", delivery.Provider, "event", delivery.EventID, "stack", string(debug.Stack()))
@@ -129,7 +135,7 @@ func (p *Processor) read(delivery *webhook.Delivery) (all []found, err error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, found{&d, complete(event, &d)})
+		all = append(all, meaning{&d, complete(event, &d)})
 	}
 	return all, nil
 }
@@ -151,8 +157,9 @@ func complete(e esign.Event, d *webhook.Delivery) esign.Event {
 func (p *Processor) commit(ctx context.Context, d *webhook.Delivery, e esign.Event) error {
 	log := p.Log.With("provider", e.Provider, "event", e.ID, "type", e.Type)
 	var err error
-	for range attempts {
-		commit := ledger.Commit{Claim: claim(d, e), Event: e, At: p.Now().UTC()}
+	for attempt := range attempts {
+		pause(ctx, attempt)
+		commit := ledger.Commit{Claim: ledger.NewClaim(d, e.VendorType, e.AgreementID, e.OccurredAt), Event: e, At: p.Now().UTC()}
 		if e.AgreementID != "" {
 			before, version, err := p.Ledger.Agreement(ctx, e.Subject)
 			if err != nil {
@@ -164,7 +171,7 @@ func (p *Processor) commit(ctx context.Context, d *webhook.Delivery, e esign.Eve
 		err = p.Ledger.Commit(ctx, commit)
 		switch {
 		case err == nil:
-			log.InfoContext(ctx, "processed", "before", commit.StatusBefore, "agreement", e.AgreementID)
+			log.InfoContext(ctx, "processed", "agreement", e.AgreementID, "statusBefore", commit.StatusBefore, "statusAfter", commit.StatusAfter())
 			return nil
 		case errors.Is(err, ledger.ErrProcessed):
 			log.InfoContext(ctx, "already processed")
@@ -176,6 +183,17 @@ func (p *Processor) commit(ctx context.Context, d *webhook.Delivery, e esign.Eve
 	return err
 }
 
+// pause waits before another attempt, at random up to 4 ms, 8 ms, 16 ms and so on.
+func pause(ctx context.Context, attempt int) {
+	if attempt == 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(rand.N(2 * time.Millisecond << attempt)):
+	}
+}
+
 // setAside moves a message to the dead letters and marks its event, in this order: whatever fails between, the message
 // comes again and nothing is lost. The message's own ID is the deduplication ID, since one that is redriven and still
 // not readable must be taken again.
@@ -185,19 +203,9 @@ func (p *Processor) setAside(ctx context.Context, message queue.Received, d *web
 	if err := p.DeadLetters.Send(ctx, letter); err != nil {
 		return fmt.Errorf("process: dead letter: %w", err)
 	}
-	p.Log.ErrorContext(ctx, "unreadable", "provider", letter.Attributes["provider"], "event", letter.Attributes["eventId"],
-		"reason", reason.Error())
+	p.log(message).ErrorContext(ctx, "unreadable", "error", reason)
 	if d == nil {
 		return nil // not even an identity
 	}
-	return p.Ledger.MarkUnreadable(ctx, claim(d, esign.Event{}))
-}
-
-func claim(d *webhook.Delivery, e esign.Event) ledger.Claim {
-	sum := sha256.Sum256(d.Payload)
-	return ledger.Claim{
-		Key: ledger.Key{Subject: d.Subject, ID: d.EventID}, Provider: d.Provider, VendorType: e.VendorType,
-		AgreementID: e.AgreementID, OccurredAt: e.OccurredAt, ReceivedAt: d.ReceivedAt, Proof: d.Proof, Via: d.Via,
-		SHA256: hex.EncodeToString(sum[:]), Size: len(d.Payload),
-	}
+	return p.Ledger.MarkUnreadable(ctx, ledger.NewClaim(d, "", "", time.Time{}))
 }

@@ -426,7 +426,7 @@ func TestMalformedMessagesAndUnknownProvidersAreSetAside(t *testing.T) {
 	malformed := record("1", delivery(t, docusign.Provider{}, "envelope-sent"))
 	delete(malformed.MessageAttributes, "eventId")
 	unknown := *delivery(t, docusign.Provider{}, "envelope-sent")
-	unknown.Provider = "acmesign"
+	unknown.Provider = "nobody"
 	if failed := w.handle(t, malformed, record("2", &unknown)); failed != nil {
 		t.Errorf("failed: %v", failed)
 	}

@@ -87,28 +87,33 @@ func Encode(d *webhook.Delivery) (m Message, key string) {
 	case !sendable(d.Payload):
 		m.Body, m.Attributes["encoding"] = base64.StdEncoding.EncodeToString(d.Payload), encodingBase64
 	}
-	if size(m) > MaxMessage {
+	if m.Size() > MaxMessage {
 		key = payload.Key(d.Provider, d.ReceivedAt, d.Payload)
 		m.Body, m.Attributes["encoding"] = key, encodingStored
 	}
 	return m, key
 }
 
+// Identity is what the attributes say of the delivery, as far as they say it: all but the payload.
+func (m Message) Identity() *webhook.Delivery {
+	receivedAt, _ := time.Parse(time.RFC3339Nano, m.Attributes["receivedAt"]) // zero if it cannot be read
+	return &webhook.Delivery{
+		Provider:    m.Attributes["provider"],
+		EventID:     m.Attributes["eventId"],
+		Subject:     m.Attributes["subject"],
+		Via:         m.Attributes["via"],
+		ReceivedAt:  receivedAt,
+		Proof:       esign.Proof(m.Attributes["proof"]),
+		ContentType: m.Attributes["contentType"],
+		Trace:       m.Trace,
+	}
+}
+
 // Decode reads a message, and fetches its payload if it is stored elsewhere. It returns ErrMalformed for what Encode
 // would not have made; other errors are the payload store's.
 func Decode(ctx context.Context, m Message, payloads payload.Store) (*webhook.Delivery, error) {
-	attribute := m.Attributes
-	d := &webhook.Delivery{
-		Provider:    attribute["provider"],
-		EventID:     attribute["eventId"],
-		Subject:     attribute["subject"],
-		Via:         attribute["via"],
-		Proof:       esign.Proof(attribute["proof"]),
-		ContentType: attribute["contentType"],
-		Trace:       m.Trace,
-	}
-	var err error
-	if d.ReceivedAt, err = time.Parse(time.RFC3339Nano, attribute["receivedAt"]); err != nil {
+	attribute, d := m.Attributes, m.Identity()
+	if d.ReceivedAt.IsZero() {
 		return nil, fmt.Errorf("%w: receivedAt", ErrMalformed)
 	}
 	for _, name := range []string{"provider", "eventId", "subject", "proof"} {
@@ -116,6 +121,7 @@ func Decode(ctx context.Context, m Message, payloads payload.Store) (*webhook.De
 			return nil, fmt.Errorf("%w: no %s", ErrMalformed, name)
 		}
 	}
+	var err error
 	switch attribute["encoding"] {
 	case encodingText:
 		d.Payload = []byte(m.Body)
@@ -159,7 +165,8 @@ func sendable(body []byte) bool {
 	return true
 }
 
-func size(m Message) int {
+// Size is what SQS counts against MaxMessage, in bytes.
+func (m Message) Size() int {
 	n := len(m.Body)
 	for name, value := range m.Attributes {
 		n += len(name) + len("String") + len(value)

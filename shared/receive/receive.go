@@ -4,12 +4,11 @@ package receive
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -98,18 +97,13 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 		return nil, err
 	}
 	r.first.Do(func() { r.logHeaders(ctx, request) })
-	sum := sha256.Sum256(request.Body)
 	now := r.Now().UTC()
 	for _, id := range r.identify(ctx, request) {
-		claim := ledger.Claim{
-			Key: ledger.Key{Subject: id.Subject, ID: id.EventID}, Provider: r.Provider.Info().Name,
-			VendorType: id.VendorType, AgreementID: id.AgreementID, OccurredAt: id.OccurredAt, ReceivedAt: now,
-			Proof: proof, Via: id.Via, SHA256: hex.EncodeToString(sum[:]), Size: len(request.Body),
-		}
 		delivery := webhook.Delivery{
-			Provider: claim.Provider, EventID: id.EventID, Subject: id.Subject, Via: id.Via, ReceivedAt: now, Proof: proof,
+			Provider: r.Provider.Info().Name, EventID: id.EventID, Subject: id.Subject, Via: id.Via, ReceivedAt: now, Proof: proof,
 			ContentType: request.Header.Get("Content-Type"), Payload: request.Body, Trace: request.Trace,
 		}
+		claim := ledger.NewClaim(&delivery, id.VendorType, id.AgreementID, id.OccurredAt)
 		if err := r.take(ctx, claim, &delivery); err != nil {
 			return nil, err
 		}
@@ -132,24 +126,28 @@ func (r *Receiver) logHeaders(ctx context.Context, request *webhook.Request) {
 func encoded(request *webhook.Request) bool { return request.Header.Get("Content-Encoding") != "" }
 
 // identify never fails: what cannot be read, or makes the provider panic, is kept as unreadable.
-func (r *Receiver) identify(ctx context.Context, request *webhook.Request) (ids []webhook.Identity) {
-	name := r.Provider.Info().Name
+func (r *Receiver) identify(ctx context.Context, request *webhook.Request) []webhook.Identity {
+	ids, err := r.tryToIdentify(request)
+	if err == nil && len(ids) > 0 {
+		return ids
+	}
+	id := webhook.Unreadable(r.Provider.Info().Name, request.Body)
+	r.Log.ErrorContext(ctx, "unreadable", "event", id.EventID, "error", err, "encoded", encoded(request))
+	return []webhook.Identity{id}
+}
+
+func (r *Receiver) tryToIdentify(request *webhook.Request) (ids []webhook.Identity, err error) {
 	defer func() {
-		if p := recover(); p != nil || len(ids) == 0 {
-			r.Log.ErrorContext(ctx, "unreadable request", "panic", p != nil, "encoded", encoded(request))
-			ids = []webhook.Identity{webhook.Unreadable(name, request.Body)}
+		if recover() != nil { // the value may quote the body, the stack does not
+			err = fmt.Errorf("receive: panic in provider: %s", debug.Stack())
 		}
 	}()
-	ids, err := r.Provider.Identify(request)
-	if err != nil {
-		return nil
-	}
-	return ids
+	return r.Provider.Identify(request)
 }
 
 // take claims and enqueues one event. It returns nil once the queue has it, or it is known to be done.
 func (r *Receiver) take(ctx context.Context, claim ledger.Claim, delivery *webhook.Delivery) error {
-	log := r.Log.With("event", claim.ID, "type", claim.VendorType)
+	log := r.Log.With("event", claim.ID, "vendorType", claim.VendorType)
 	found := r.claim(ctx, log, claim)
 	counted := make(chan struct{})
 	go func() { // beside the sending; after the answer the process is frozen
@@ -216,7 +214,7 @@ func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, err err
 	case errors.Is(err, webhook.ErrNoChallenge), errors.Is(err, errMethod):
 		return text(http.StatusMethodNotAllowed, "This URL receives "+info.Title+" webhooks, by POST.\n", "Allow", info.Allow)
 	case errors.Is(err, webhook.ErrNotGenuine), errors.Is(err, webhook.ErrNoKey):
-		r.Log.WarnContext(ctx, "refused", "reason", err.Error(), "method", webhook.Label(request.Method),
+		r.Log.WarnContext(ctx, "refused", "error", err, "method", webhook.Label(request.Method),
 			"encoded", encoded(request))
 		return &webhook.Response{Status: http.StatusUnauthorized}
 	case errors.Is(err, errTooLarge):

@@ -56,6 +56,33 @@ func (t *Text) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// MaxList is how many elements of a vendor's list are read. No agreement has as many participants; a body that lists
+// millions of nothing would cost a hundred times its size.
+const MaxList = 1000
+
+// List is a JSON array, of which no more than MaxList elements are read, and those that fit. What is no array reads as
+// empty.
+type List[T any] []T
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (l *List[T]) UnmarshalJSON(b []byte) error {
+	*l = nil
+	if len(b) == 0 || b[0] != '[' {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(b)) // of what is known to be valid
+	d.Token()
+	for d.More() && len(*l) < MaxList {
+		var v T
+		var wrongType *json.UnmarshalTypeError
+		if err := d.Decode(&v); err != nil && !errors.As(err, &wrongType) {
+			return err
+		}
+		*l = append(*l, v)
+	}
+	return nil
+}
+
 // UnixTime reads seconds or milliseconds since 1970, which are told apart by their size. Like [Time] it returns zero
 // for what it cannot read.
 func UnixTime(s string) time.Time {

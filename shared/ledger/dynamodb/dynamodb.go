@@ -60,21 +60,31 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.State, error
 
 // Repeated implements [ledger.Claimer].
 func (l *Ledger) Repeated(ctx context.Context, key ledger.Key, via string) error {
-	add := "ADD duplicates :one"
-	values := map[string]types.AttributeValue{":one": number(1)}
-	if via != "" {
-		add += ", via :via"
-		values[":via"] = &types.AttributeValueMemberSS{Value: []string{via}}
+	err := l.repeated(ctx, key, via)
+	var refused *types.ConditionalCheckFailedException
+	if errors.As(err, &refused) && via != "" { // more subscriptions than are kept
+		err = l.repeated(ctx, key, "")
 	}
-	_, err := l.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &l.table, Key: itemKey(key), UpdateExpression: &add,
-		ConditionExpression: aws.String("attribute_exists(pk)"), ExpressionAttributeValues: values,
-	})
-	var unknown *types.ConditionalCheckFailedException
-	if errors.As(err, &unknown) {
-		return nil
+	if errors.As(err, &refused) {
+		return nil // not known
 	}
 	return wrap("count", err)
+}
+
+func (l *Ledger) repeated(ctx context.Context, key ledger.Key, via string) error {
+	input := dynamodb.UpdateItemInput{
+		TableName: &l.table, Key: itemKey(key), UpdateExpression: aws.String("ADD duplicates :one"),
+		ConditionExpression:       aws.String("attribute_exists(pk)"),
+		ExpressionAttributeValues: item{":one": number(1)},
+	}
+	if via != "" {
+		*input.UpdateExpression += ", via :via"
+		*input.ConditionExpression += " AND (attribute_not_exists(via) OR size(via) < :most)"
+		input.ExpressionAttributeValues[":via"] = &types.AttributeValueMemberSS{Value: []string{via}}
+		input.ExpressionAttributeValues[":most"] = number(ledger.MaxVia)
+	}
+	_, err := l.client.UpdateItem(ctx, &input)
+	return err
 }
 
 // Agreement implements [ledger.Ledger].
@@ -119,12 +129,14 @@ func (l *Ledger) Commit(ctx context.Context, c ledger.Commit) error {
 //
 // SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 func reason(cancelled *types.TransactionCanceledException) error {
-	const failed, conflict = "ConditionalCheckFailed", "TransactionConflict"
 	for i, r := range cancelled.CancellationReasons {
-		switch code := aws.ToString(r.Code); {
-		case i == 0 && code == failed:
-			return ledger.ErrProcessed
-		case code == failed || code == conflict:
+		switch code := aws.ToString(r.Code); code {
+		case "ConditionalCheckFailed":
+			if i == 0 {
+				return ledger.ErrProcessed
+			}
+			return ledger.ErrConflict
+		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded": // the SDK does not repeat these
 			return ledger.ErrConflict
 		}
 	}
@@ -134,7 +146,7 @@ func reason(cancelled *types.TransactionCanceledException) error {
 // eventUpdate is an Update, not a Put: the counts of a claim survive, and so does the first copy's.
 func (l *Ledger) eventUpdate(c ledger.Commit) (*types.Update, error) {
 	u := newUpdate()
-	u.claim(c.Claim)
+	u.claim(c.Claim, "vendorType", "agreementId", "occurredAt", "proof", "sha256", "size")
 	if err := u.json("event", c.Event); err != nil {
 		return nil, err
 	}
@@ -151,6 +163,9 @@ func (l *Ledger) eventUpdate(c ledger.Commit) (*types.Update, error) {
 	u.set("agreementId", text(c.Event.AgreementID))
 	u.set("occurredAt", instant(c.Event.OccurredAt))
 	u.set("processedAt", instant(c.At))
+	u.set("proof", text(string(c.Proof))) // these three are the copy's that was processed
+	u.set("sha256", text(c.SHA256))
+	u.set("size", number(int64(c.Size)))
 	u.expire(l.expiry, c.At)
 	u.value(":now", unix(c.At))
 	u.value(":processed", text(string(ledger.Processed)))

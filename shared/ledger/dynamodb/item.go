@@ -103,12 +103,10 @@ func (u *update) assign(name, expression string, v types.AttributeValue) {
 	u.values[":"+name] = v
 }
 
-// claim keeps what an earlier claim has recorded.
-func (u *update) claim(c ledger.Claim) {
+// claim keeps what an earlier claim has recorded, and leaves out the key and what else the caller sets.
+func (u *update) claim(c ledger.Claim, but ...string) {
 	for name, v := range claimItem(c) {
-		switch name {
-		case "pk", "sk", "vendorType", "agreementId", "occurredAt": // the key; or known better by now
-		default:
+		if name != "pk" && name != "sk" && !slices.Contains(but, name) {
 			u.setFirst(name, v)
 		}
 	}

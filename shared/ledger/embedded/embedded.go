@@ -102,10 +102,8 @@ func (l *Ledger) Commit(_ context.Context, c ledger.Commit) error {
 		claim(&entry, c.Claim)
 		entry.State, entry.Type, entry.OccurredAt, entry.ProcessedAt = ledger.Processed, c.Event.Type, c.Event.OccurredAt, c.At
 		entry.VendorType, entry.AgreementID = c.Event.VendorType, c.Event.AgreementID
-		entry.Event, entry.Agreement, entry.StatusBefore = &c.Event, c.Agreement, c.StatusBefore
-		if c.Agreement != nil {
-			entry.StatusAfter = c.Agreement.Status
-		}
+		entry.Proof, entry.SHA256, entry.Size = c.Proof, c.SHA256, c.Size
+		entry.Event, entry.Agreement, entry.StatusBefore, entry.StatusAfter = &c.Event, c.Agreement, c.StatusBefore, c.StatusAfter()
 		return put(events, key(c.Key), entry)
 	})
 }
@@ -190,7 +188,7 @@ func claim(e *ledger.Entry, c ledger.Claim) {
 }
 
 func addVia(e *ledger.Entry, via string) {
-	if via != "" && !slices.Contains(e.Via, via) {
+	if via != "" && len(e.Via) < ledger.MaxVia && !slices.Contains(e.Via, via) {
 		e.Via = append(e.Via, via)
 		slices.Sort(e.Via)
 	}

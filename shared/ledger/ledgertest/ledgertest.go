@@ -29,6 +29,8 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Ledger) {
 		"Repeated":                    testRepeated,
 		"Commit":                      testCommit,
 		"CommitWithoutClaim":          testCommitWithoutClaim,
+		"CommitOfAnotherCopy":         testCommitOfAnotherCopy,
+		"ManySubscriptions":           testManySubscriptions,
 		"CommitAtOnce":                testCommitAtOnce,
 		"CommitConflict":              testCommitConflict,
 		"CommitWithoutAgreement":      testCommitWithoutAgreement,
@@ -192,6 +194,35 @@ func testCommitWithoutClaim(t *testing.T, l ledger.Ledger, subject string) {
 	wantHistory(t, l, subject, processed(commit))
 	if got, err := l.Claim(t.Context(), c); err != nil || got != ledger.Processed {
 		t.Errorf("claimed afterwards: %q, %v", got, err)
+	}
+}
+
+// testCommitOfAnotherCopy: what is vouched for is what was processed.
+func testCommitOfAnotherCopy(t *testing.T, l ledger.Ledger, subject string) {
+	first := claimOf(subject, "a")
+	_, err := l.Claim(t.Context(), first)
+	must(t, err)
+	other := first
+	other.Proof, other.SHA256, other.Size = esign.ProofPartlySigned, "ee", 99
+	other.ReceivedAt = first.ReceivedAt.Add(time.Minute)
+	commit := commitOf(other, esign.AgreementSent, esign.Agreement{}, 0)
+	must(t, l.Commit(t.Context(), commit))
+	want := processed(commit)
+	want.ReceivedAt = first.ReceivedAt
+	wantHistory(t, l, subject, want)
+}
+
+func testManySubscriptions(t *testing.T, l ledger.Ledger, subject string) {
+	c := claimOf(subject, "a")
+	_, err := l.Claim(t.Context(), c)
+	must(t, err)
+	for i := range 2 * ledger.MaxVia {
+		must(t, l.Repeated(t.Context(), c.Key, fmt.Sprintf("via-%d", i)))
+	}
+	history, err := l.History(t.Context(), subject)
+	must(t, err)
+	if e := history[0]; len(e.Via) != ledger.MaxVia || e.Duplicates != 2*ledger.MaxVia {
+		t.Errorf("%d subscriptions, %d duplicates", len(e.Via), e.Duplicates)
 	}
 }
 

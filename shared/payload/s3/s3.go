@@ -30,17 +30,22 @@ func New(client *s3.Client, bucket string) *Store { return &Store{client, bucket
 // Put implements [payload.Store].
 //
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html: If-None-Match: * is answered 412
-// if the object is there.
+// if the object is there, and 409 if somebody else is just writing it; then one tries again.
 func (s *Store) Put(ctx context.Context, key string, body []byte) error {
-	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(body), IfNoneMatch: aws.String("*"),
-		ContentType: aws.String("application/octet-stream"),
-	})
-	var answer smithy.APIError
-	if errors.As(err, &answer) && answer.ErrorCode() == "PreconditionFailed" {
-		return nil
+	for {
+		_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(body), IfNoneMatch: aws.String("*"),
+			ContentType: aws.String("application/octet-stream"),
+		})
+		var answer smithy.APIError
+		errors.As(err, &answer)
+		switch {
+		case err == nil, answer != nil && answer.ErrorCode() == "PreconditionFailed":
+			return nil
+		case answer == nil || answer.ErrorCode() != "ConditionalRequestConflict" || ctx.Err() != nil:
+			return wrap("put", err)
+		}
 	}
-	return wrap("put", err)
 }
 
 // Get implements [payload.Store].

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -17,10 +18,10 @@ import (
 	"esignhooks/shared/queue"
 )
 
-// Deduplication is how long a deduplication ID is remembered.
+// deduplication is how long a deduplication ID is remembered.
 //
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html
-const Deduplication = 5 * time.Minute
+const deduplication = 5 * time.Minute
 
 // Config is the configuration of a queue.
 type Config struct {
@@ -107,20 +108,18 @@ func (q *Queue) Send(_ context.Context, m queue.Message) error {
 
 // check refuses what SQS refuses.
 func check(m queue.Message) error {
-	size := len(m.Body)
 	for name, value := range m.Attributes {
 		if value == "" {
 			return fmt.Errorf("queue: attribute %s is empty", name)
 		}
-		size += len(name) + len("String") + len(value)
 	}
-	switch {
+	switch size := m.Size(); {
 	case m.Group == "" || len(m.Group) > 128 || m.DeduplicationID == "" || len(m.DeduplicationID) > 128:
-		return fmt.Errorf("queue: group and deduplication ID take 1 to 128 characters")
+		return errors.New("queue: group and deduplication ID take 1 to 128 characters")
 	case m.Body == "":
-		return fmt.Errorf("queue: body is empty")
+		return errors.New("queue: body is empty")
 	case len(m.Attributes) > 10:
-		return fmt.Errorf("queue: more than 10 attributes")
+		return errors.New("queue: more than 10 attributes")
 	case size > queue.MaxMessage:
 		return fmt.Errorf("queue: message of %d bytes, more than %d", size, queue.MaxMessage)
 	}
@@ -140,7 +139,7 @@ func (q *Queue) append(tx *bbolt.Tx, m queue.Message, now time.Time) (*entry, er
 	if remembered(deduplicated.Get(id), now) {
 		return nil, nil
 	}
-	if err := deduplicated.Put(id, []byte(now.Add(Deduplication).Format(time.RFC3339Nano))); err != nil {
+	if err := deduplicated.Put(id, []byte(now.Add(deduplication).Format(time.RFC3339Nano))); err != nil {
 		return nil, err
 	}
 	messages := tx.Bucket(q.messages)
@@ -191,8 +190,9 @@ func (q *Queue) wake() {
 func (q *Queue) Receive(ctx context.Context, limit int) ([]queue.Received, error) {
 	for {
 		q.mu.Lock()
-		received, err := q.take(limit, time.Now())
-		changed, next := q.changed, q.nextVisible()
+		now := time.Now()
+		received, err := q.take(limit, now)
+		changed, next := q.changed, q.nextVisible(now)
 		q.mu.Unlock()
 		if err != nil || len(received) > 0 {
 			return received, err
@@ -210,9 +210,11 @@ func (q *Queue) Receive(ctx context.Context, limit int) ([]queue.Received, error
 	}
 }
 
-func (q *Queue) nextVisible() (next time.Time) {
+// nextVisible is when the next message in flight becomes visible again. Those that are visible and wait for their group
+// are none.
+func (q *Queue) nextVisible(now time.Time) (next time.Time) {
 	for _, e := range q.pending {
-		if !e.visibleAt.IsZero() && (next.IsZero() || e.visibleAt.Before(next)) {
+		if e.visibleAt.After(now) && (next.IsZero() || e.visibleAt.Before(next)) {
 			next = e.visibleAt
 		}
 	}
@@ -307,7 +309,7 @@ func (q *Queue) Delete(_ context.Context, receipt string) error {
 		}
 		return err
 	}
-	return fmt.Errorf("queue: no message in flight has this receipt")
+	return errors.New("queue: no message in flight has this receipt")
 }
 
 func (q *Queue) remove(e *entry) {
@@ -317,13 +319,6 @@ func (q *Queue) remove(e *entry) {
 			return
 		}
 	}
-}
-
-// Len returns how many messages there are, in flight or not.
-func (q *Queue) Len() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.pending)
 }
 
 func put(bucket *bbolt.Bucket, sequence uint64, r record) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -94,16 +95,19 @@ func TestRestart(t *testing.T) {
 }
 
 func TestReceiveWakesUpForANewMessage(t *testing.T) {
-	q := open(t, database(t, filepath.Join(t.TempDir(), "db")), embedded.Config{Name: "q", Visibility: time.Hour})
-	got := make(chan error)
-	go func() {
-		_, err := q.Receive(t.Context(), 1)
-		got <- err
-	}()
-	if err := q.Send(t.Context(), queue.Message{Group: "g", DeduplicationID: "1", Body: "1"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-got; err != nil {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		q := open(t, database(t, filepath.Join(t.TempDir(), "db")), embedded.Config{Name: "q", Visibility: time.Hour})
+		got := make(chan error)
+		go func() {
+			_, err := q.Receive(t.Context(), 1)
+			got <- err
+		}()
+		synctest.Wait() // until it waits
+		if err := q.Send(t.Context(), queue.Message{Group: "g", DeduplicationID: "1", Body: "1"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
+	})
 }
