@@ -14,14 +14,14 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 run: gateway
 	@exec $(GATEWAY)
 
-## send: send a fresh, signed request: PROVIDER=docusign EVENT=envelope-completed [AGREEMENT=id] [URL=https://…]
+## send: send a fresh, signed request: PROVIDER=docusign EVENT=envelope-completed [AGREEMENT=id] [URL=of the webhook]
 send: gateway
 	@exec $(GATEWAY) send -provider '$(PROVIDER)' -event '$(EVENT)' -agreement '$(AGREEMENT)' -url '$(URL)'
 
 gateway:
 	@CGO_ENABLED=0 go build -trimpath -o $(GATEWAY) ./functions/local
 
-## test: all tests; those of the AWS drivers need Java, Maven and Python, and are skipped with the reason without
+## test: all tests; without Java, Maven and Python those of the AWS drivers are skipped
 test:
 	go test $(RACE) ./...
 

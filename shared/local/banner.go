@@ -37,11 +37,11 @@ func (g *Gateway) Banner(w io.Writer, base string, now time.Time) error {
 		if keys := g.config.Keys[p.Info().Name]; len(keys.Keys.Keys) == 0 {
 			continue
 		}
-		command, err := g.curl(base, p, now)
-		if err != nil {
-			return err
+		if command, err := g.curl(base, p, now); err != nil {
+			fmt.Fprintf(w, "\n%s: %v\n", p.Info().Title, err)
+		} else {
+			fmt.Fprintf(w, "\n%s\n", command)
 		}
-		fmt.Fprintf(w, "\n%s\n", command)
 	}
 	_, err := fmt.Fprintln(w)
 	return err

@@ -50,7 +50,10 @@ func Send(ctx context.Context, w io.Writer, config Config, providers []webhook.P
 	answer, err := client.Do(request)
 	var failed *url.Error
 	if errors.As(err, &failed) { // its text would hold the URL, and so the token
-		return fmt.Errorf("the request was not answered (is the gateway running? make run): %w", failed.Err)
+		if s.URL == "" {
+			return fmt.Errorf("nothing answers on %s; start it with make run: %w", config.address(), failed.Err)
+		}
+		return fmt.Errorf("the URL does not answer: %w", failed.Err)
 	} else if err != nil {
 		return err
 	}
@@ -60,7 +63,7 @@ func Send(ctx context.Context, w io.Writer, config Config, providers []webhook.P
 		return err
 	}
 	fmt.Fprintf(w, "%s %s: %s\n", s.Provider, s.Event, answer.Status)
-	if agreement != "" {
+	if agreement != "" && answer.StatusCode == http.StatusOK {
 		fmt.Fprintf(w, "agreement %s\n", agreement)
 	}
 	fmt.Fprintf(w, "%s\n", body)
