@@ -52,7 +52,7 @@ func newAccount(t *testing.T) *account {
 		"AWS_ENDPOINT_URL_S3": moto, "AWS_ENDPOINT_URL_SECRETS_MANAGER": moto, "AWS_ENDPOINT_URL": "",
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "", "AWS_REGION": "us-east-1",
 		"AWS_SAM_LOCAL": "true", // and must not matter
-		"TABLE_NAME":    "Table", "PAYLOAD_BUCKET": "payloads", "EXPIRE_AFTER_DAYS": "30",
+		"TABLE_NAME":    "Table", "PAYLOAD_BUCKET": "payloads", "EXPIRE_AFTER_DAYS": "30", "REQUIRE_URL_TOKEN": "true",
 	} {
 		t.Setenv(name, value)
 	}
@@ -65,7 +65,6 @@ func newAccount(t *testing.T) *account {
 	log := slog.New(slog.NewJSONHandler(t.Output(), nil))
 	for _, p := range provider.All() {
 		t.Setenv("SECRET_ARN", a.makeSecret(p))
-		t.Setenv("REQUIRE_URL_TOKEN", fmt.Sprint(p.Info().Name != "docusign"))
 		receiver, err := newReceiver(p, log)
 		must(t, err)
 		a.receivers[p.Info().Name] = lambda.NewHandler(apigw.Serve(receiver.Receive))
@@ -111,7 +110,7 @@ func (a *account) makeQueue(name string) string {
 // makeSecret makes the secret as the template does, with the development key put in.
 func (a *account) makeSecret(p webhook.Provider) string {
 	text := fmt.Sprintf(`{"keys":[%q],"urlTokens":[]`, p.Info().DevelopmentKey)
-	if p.Info().Name != "docusign" {
+	if !p.Info().SignsAll {
 		text += fmt.Sprintf(`,"urlToken":%q`, urlToken)
 	}
 	out, err := secretsmanager.NewFromConfig(a.config).CreateSecret(a.t.Context(), &secretsmanager.CreateSecretInput{
@@ -197,7 +196,7 @@ func TestOnAWS(t *testing.T) {
 	queueURL, deadLetterURL := os.Getenv("QUEUE_URL"), os.Getenv("DEAD_LETTER_QUEUE_URL")
 	for _, p := range provider.All() {
 		for name, r := range webhooktest.Examples(t, p.Info().Name) {
-			if p.Info().Name != "docusign" {
+			if !p.Info().SignsAll {
 				if answer := a.post(p, r); answer.StatusCode != 404 {
 					t.Errorf("%s %s without a token: %d", p.Info().Name, name, answer.StatusCode)
 				}

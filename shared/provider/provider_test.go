@@ -10,7 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/esign"
 	"esignhooks/shared/provider"
+	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
 )
 
@@ -61,6 +65,7 @@ func TestNothingIsMissing(t *testing.T) {
 		return string(b)
 	}
 	template, readme := read("template.yaml"), read("README.md")
+	first := parts{}
 	var names []string
 	for _, p := range provider.All() {
 		info := p.Info()
@@ -68,24 +73,23 @@ func TestNothingIsMissing(t *testing.T) {
 		if !regexp.MustCompile(`^[a-z]+$`).MatchString(info.Name) || info.Title == "" || info.KeysVariable == "" || info.DevelopmentKey == "" || info.Allow == "" {
 			t.Errorf("incomplete: %+v", info)
 		}
-		main := read("functions", info.Name, "main.go")
-		if lines := strings.Count(main, "\n"); lines > 25 {
-			t.Errorf("functions/%s/main.go has %d lines: it only wires", info.Name, lines)
-		}
-		if main := strings.ReplaceAll(strings.ReplaceAll(main, info.Name, "x"), info.Title, "X"); len(names) > 1 {
-			first := provider.All()[0].Info()
-			if want := strings.ReplaceAll(strings.ReplaceAll(read("functions", first.Name, "main.go"), first.Name, "x"), first.Title, "X"); main != want {
-				t.Errorf("functions/%s/main.go differs from %s's in more than the provider", info.Name, first.Name)
-			}
-		}
-		for _, path := range []string{"/webhooks/" + info.Name, "/webhooks/" + info.Name + "/{token}"} {
-			if !strings.Contains(template, path+"\n") {
-				t.Errorf("template.yaml has no path %s", path)
-			}
+		checkExamples(t, p)
+		tests, _ := filepath.Glob(filepath.Join(root, "shared/provider", info.Name, "*_test.go"))
+		if !slices.ContainsFunc(tests, func(file string) bool { return strings.Contains(read(file[len(root):]), "webhooktest.Run(") }) {
+			t.Errorf("no test in shared/provider/%s calls webhooktest.Run", info.Name)
 		}
 		for _, word := range []string{info.Title, info.KeysVariable, info.DevelopmentKey, "/webhooks/" + info.Name} {
 			if !strings.Contains(readme, word) {
 				t.Errorf("README.md does not mention %s", word)
+			}
+		}
+		mine := partsOf(t, info, template, read("functions", info.Name, "main.go"))
+		if len(first) == 0 {
+			first = mine
+		}
+		for what, text := range first {
+			if diff := cmp.Diff(text, mine[what]); diff != "" && mine[what] != "" {
+				t.Errorf("%s of %s differs from %s's in more than the provider: %s", what, info.Name, names[0], diff)
 			}
 		}
 	}
@@ -100,4 +104,78 @@ func TestNothingIsMissing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// checkExamples wants every example genuine under the development key, and one that completes an agreement.
+func checkExamples(t *testing.T, p webhook.Provider) {
+	t.Helper()
+	completes := false
+	for name, r := range webhooktest.Examples(t, p.Info().Name) {
+		if r.Method != "POST" {
+			continue
+		}
+		_, read, err := webhooktest.Read(p, r, webhooktest.DevelopmentKeys(p))
+		if err != nil {
+			t.Errorf("events/%s/%s.json is not genuine and readable under the development key: %v", p.Info().Name, name, err)
+			continue
+		}
+		completes = completes || read[0].Type == esign.AgreementCompleted
+	}
+	if !completes {
+		t.Errorf("no example in events/%s completes an agreement", p.Info().Name)
+	}
+}
+
+// parts are the texts that exist once for each provider, with all that is its own replaced.
+type parts map[string]string
+
+func partsOf(t *testing.T, info webhook.Info, template, main string) parts {
+	t.Helper()
+	own := regexp.MustCompile(`(?m)^  (\w+)Function:$`)
+	logical := ""
+	for _, match := range own.FindAllStringSubmatch(template, -1) {
+		if strings.ToLower(match[1]) == info.Name {
+			logical = match[1]
+		}
+	}
+	if logical == "" {
+		t.Errorf("template.yaml has no function for %s", info.Name)
+		return nil
+	}
+	if lines := strings.Count(main, "\n"); lines > 25 {
+		t.Errorf("functions/%s/main.go has %d lines: it only wires", info.Name, lines)
+	}
+	for _, path := range []string{"/webhooks/" + info.Name, "/webhooks/" + info.Name + "/{token}"} {
+		if !regexp.MustCompile(`(?m)^ +Path: ` + regexp.QuoteMeta(path) + `$`).MatchString(template) {
+			t.Errorf("template.yaml has no path %s", path)
+		}
+	}
+	for _, output := range []string{logical + "Secret", logical + "WebhookUrl"} {
+		if block(template[strings.Index(template, "\nOutputs:"):], output) == "" {
+			t.Errorf("template.yaml has no output %s", output)
+		}
+	}
+	if block(template, logical+"Secret") == "" {
+		t.Errorf("template.yaml has no %sSecret", logical)
+	}
+	same := strings.NewReplacer(info.Title, "TITLE", logical, "LOGICAL", info.Name, "NAME")
+	comment := regexp.MustCompile(` #.*|\n +Description: .*`)
+	return parts{
+		"main.go":               same.Replace(main),
+		"the template function": comment.ReplaceAllString(same.Replace(block(template, logical+"Function")), ""),
+		"the template log":      same.Replace(block(template, logical+"Logs")),
+	}
+}
+
+// block returns the lines of the first entry of the template with this key.
+func block(template, key string) string {
+	_, after, ok := strings.Cut(template, "\n  "+key+":\n")
+	if !ok {
+		return ""
+	}
+	end := regexp.MustCompile(`\n ? ?[^ \n]`).FindStringIndex(after)
+	if end == nil {
+		return after
+	}
+	return after[:end[0]]
 }

@@ -59,9 +59,18 @@ func (k Keys) Configured() bool { return len(k.Keys)+len(k.URLTokens) > 0 }
 
 // Any says whether candidate is one of the secrets. It compares with all of them.
 func Any(secrets []Secret, candidate string) bool {
+	return Matches(secrets, []string{candidate}, Secret.Reveal)
+}
+
+// Matches says whether any of the values is what sign makes under any of the keys. It compares all with all, in constant
+// time. Nothing matches under an empty key: anybody could sign with it.
+func Matches(keys []Secret, values []string, sign func(Secret) string) bool {
 	found := false
-	for _, secret := range secrets {
-		found = secret.Equal(candidate) || found
+	for _, key := range keys {
+		made, usable := NewSecret(sign(key)), key.Reveal() != ""
+		for _, value := range values {
+			found = made.Equal(value) && usable || found
+		}
 	}
 	return found
 }

@@ -9,13 +9,19 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/webhook"
+	"esignhooks/shared/webhook/webhooktest"
 )
 
 const canary = "canary-5f0e9b"
@@ -297,6 +303,84 @@ func TestAny(t *testing.T) {
 				t.Error(got)
 			}
 		})
+	}
+}
+
+func TestMatches(t *testing.T) {
+	sign := func(key webhook.Secret) string { return hex.EncodeToString(key.HMAC(sha256.New, []byte("body"))) }
+	one, two, empty := webhook.NewSecret("one"), webhook.NewSecret("two"), webhook.NewSecret("")
+	for name, tt := range map[string]struct {
+		keys   []webhook.Secret
+		values []string
+		want   bool
+	}{
+		"one key, its value":                    {[]webhook.Secret{one}, []string{sign(one)}, true},
+		"one key, another's value":              {[]webhook.Secret{one}, []string{sign(two)}, false},
+		"the first of two keys":                 {[]webhook.Secret{one, two}, []string{sign(one)}, true},
+		"the last of two keys":                  {[]webhook.Secret{one, two}, []string{sign(two)}, true},
+		"the first of two values":               {[]webhook.Secret{one}, []string{sign(one), sign(two)}, true},
+		"the last of two values":                {[]webhook.Secret{one}, []string{sign(two), sign(one)}, true},
+		"the last of both":                      {[]webhook.Secret{two, one}, []string{"x", sign(one)}, true},
+		"a beginning of the value":              {[]webhook.Secret{one}, []string{sign(one)[:63]}, false},
+		"the value in capitals":                 {[]webhook.Secret{one}, []string{strings.ToUpper(sign(one))}, false},
+		"the key itself":                        {[]webhook.Secret{one}, []string{"one"}, false},
+		"no keys":                               {nil, []string{sign(one)}, false},
+		"no values":                             {[]webhook.Secret{one}, nil, false},
+		"an empty value":                        {[]webhook.Secret{one}, []string{""}, false},
+		"signed with the empty key":             {[]webhook.Secret{empty}, []string{sign(empty)}, false},
+		"signed with the zero key":              {[]webhook.Secret{{}}, []string{sign(empty)}, false},
+		"signed with the empty one of two keys": {[]webhook.Secret{one, empty}, []string{sign(empty)}, false},
+		"an empty key hides no others":          {[]webhook.Secret{empty, one, {}}, []string{sign(one)}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := webhook.Matches(tt.keys, tt.values, sign); got != tt.want {
+				t.Error(got)
+			}
+		})
+	}
+	if webhook.Matches([]webhook.Secret{one}, []string{""}, func(webhook.Secret) string { return "" }) {
+		t.Error("what has no signature matches nothing")
+	}
+}
+
+// TestSecretsAreComparedInOnePlace reads the source: providers reveal a secret in Sign alone and compare by Matches and
+// Any, and so does the receiver.
+func TestSecretsAreComparedInOnePlace(t *testing.T) {
+	root, seen := webhooktest.Root(t), map[string]int{}
+	for _, dir := range []string{"shared/webhook", "shared/provider", "shared/receive"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			if err != nil {
+				return err
+			}
+			for _, imported := range file.Imports {
+				if dir == "shared/provider" && (imported.Path.Value == `"crypto/hmac"` || imported.Path.Value == `"crypto/subtle"`) {
+					t.Errorf("%s imports %s", path, imported.Path.Value)
+				}
+			}
+			for _, d := range file.Decls {
+				f, _ := d.(*ast.FuncDecl)
+				allowed := path == filepath.Join(root, "shared/webhook/secret.go") || dir == "shared/provider" && f != nil && f.Name.Name == "Sign"
+				ast.Inspect(d, func(n ast.Node) bool {
+					if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Reveal" { // also as a value
+						if seen[dir]++; !allowed {
+							t.Errorf("%s reveals a secret", path)
+						}
+					}
+					return true
+				})
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen["shared/webhook"] == 0 || seen["shared/provider"] == 0 {
+		t.Errorf("the test looks at the wrong places: %v", seen)
 	}
 }
 

@@ -90,6 +90,8 @@ type Info struct {
 	KeysVariable string
 	// DevelopmentKey is the well-known key of localhost and of `sam local`. It proves nothing.
 	DevelopmentKey string
+	// SignsAll says that the vendor's signature covers the whole body, always. Otherwise the URL should hold a secret token.
+	SignsAll bool
 	// Allow lists the methods that the vendor uses, as the Allow header does.
 	Allow string
 }
@@ -124,8 +126,8 @@ type Provider interface {
 	// Acknowledge makes the answer that the vendor takes for "received, do not send again", to a genuine POST.
 	Acknowledge(*Request) *Response
 
-	// Sign makes r, an example of a POST, genuine under the key, as the vendor would at the given time. It is for
-	// tests and for sending requests to oneself.
+	// Sign makes r, an example, genuine under the key, as the vendor would at the given time. The Header of r is not nil.
+	// It is for tests and for sending requests to oneself.
 	Sign(r *Request, key Secret, at time.Time) error
 }
 

@@ -8,24 +8,20 @@ package adobesign
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"strings"
-	"time"
 
-	"esignhooks/shared/esign"
 	"esignhooks/shared/webhook"
 )
 
 const name = "adobesign"
-
-const clientIDHeader = "X-AdobeSign-ClientId"
 
 // Provider is Adobe Acrobat Sign. Its keys are client IDs, also called application IDs.
 //
 // SPEC: https://helpx.adobe.com/de/sign/web/developers/webhooks/create.html, read 2026-11-22: webhooks made in the web
 // application carry a shared public ID, those made by API the application's own. So there are several, and none is secret.
 type Provider struct{}
+
+var _ webhook.Provider = Provider{}
 
 // Info implements [webhook.Provider].
 func (Provider) Info() webhook.Info {
@@ -47,52 +43,8 @@ func (Provider) Challenge(r *webhook.Request, keys webhook.Keys) (*webhook.Respo
 	return echo(clientID(r)), nil
 }
 
-// Verify implements [webhook.Provider]. The URL token proves more than the client ID, but does not stand in for it.
-func (Provider) Verify(r *webhook.Request, keys webhook.Keys) (esign.Proof, error) {
-	if err := verifyClientID(r, keys); err != nil {
-		return "", err
-	}
-	if r.TokenMatched {
-		return esign.ProofURLToken, nil
-	}
-	return esign.ProofClientID, nil
-}
-
 // Acknowledge implements [webhook.Provider].
 func (Provider) Acknowledge(r *webhook.Request) *webhook.Response { return echo(clientID(r)) }
-
-// Sign implements [webhook.Provider].
-func (Provider) Sign(r *webhook.Request, key webhook.Secret, _ time.Time) error {
-	r.Header.Set(clientIDHeader, key.Reveal())
-	return nil
-}
-
-func verifyClientID(r *webhook.Request, keys webhook.Keys) error {
-	if len(keys.Keys) == 0 {
-		return fmt.Errorf("adobesign: %w", webhook.ErrNoKey)
-	}
-	if !webhook.Any(keys.Keys, clientID(r)) {
-		return fmt.Errorf("adobesign: the client ID is missing or not configured: %w", webhook.ErrNotGenuine)
-	}
-	return nil
-}
-
-// clientID returns the client ID that r names. It is empty if r names none, several, or one that is not printable ASCII
-// and so must not be echoed in a header.
-func clientID(r *webhook.Request) string {
-	id := ""
-	for i, value := range r.Header.Values(clientIDHeader) {
-		value = strings.TrimSpace(value)
-		if i > 0 && value != id {
-			return ""
-		}
-		id = value
-	}
-	if strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		return ""
-	}
-	return id
-}
 
 // echo returns id in the header and in the body: Adobe takes either. What has no ID is not acknowledged.
 func echo(id string) *webhook.Response {

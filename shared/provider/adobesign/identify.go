@@ -18,7 +18,7 @@ func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
 		via += "/" + id
 	}
 	return []webhook.Identity{{
-		EventID:     eventID(p, about, r.Body),
+		EventID:     p.eventID(r.Body),
 		Subject:     about.subject(),
 		AgreementID: about.agreementID(),
 		VendorType:  webhook.Label(string(p.Event)),
@@ -32,8 +32,8 @@ func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
 //
 // SPEC: https://helpx.adobe.com/se/sign/web/developers/webhooks/overview.html, read 2026-11-22: duplicates are normal,
 // and are to be recognised by the event.
-func eventID(p *payload, about resource, body []byte) string {
-	switch {
+func (p *payload) eventID(body []byte) string {
+	switch about := p.resource(); {
 	case about.ID != "" && p.Event != "" && p.EventDate != "":
 		return webhook.EventID(name, "event", about.Kind, string(about.ID), string(p.Event), string(p.SubEvent),
 			string(p.EventDate), string(p.participant()), string(cmp.Or(p.ActingID, p.ActingEmail)), string(p.ActionType))

@@ -47,20 +47,19 @@ func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
 	if err != nil {
 		return esign.Event{}, err
 	}
-	about := p.resource()
 	return esign.Event{
-		Type:         typeOf(p, about),
+		Type:         p.eventType(),
 		VendorType:   webhook.Label(string(p.Event)),
-		AgreementID:  about.agreementID(),
+		AgreementID:  p.resource().agreementID(),
 		AccountID:    webhook.Label(string(p.AccountID)),
 		OccurredAt:   webhook.Time(string(p.EventDate)),
 		Participant:  webhook.ParticipantKey(string(p.participant())),
-		Participants: participants(about),
-		Attributes:   attributes(p, about),
+		Participants: p.participants(),
+		Attributes:   p.attributes(),
 	}, nil
 }
 
-func typeOf(p *payload, about resource) esign.Type {
+func (p *payload) eventType() esign.Type {
 	t := types[p.Event]
 	if t == esign.AgreementSigned && !signatures[p.ActionType] {
 		t = esign.AgreementUpdated
@@ -68,7 +67,7 @@ func typeOf(p *payload, about resource) esign.Type {
 	switch {
 	case !strings.HasPrefix(string(p.Event), "AGREEMENT_"):
 		return cmp.Or(t, esign.Other)
-	case about.agreementID() == "":
+	case p.resource().agreementID() == "":
 		return esign.Other
 	default:
 		return cmp.Or(t, esign.AgreementUpdated)
@@ -80,9 +79,9 @@ func typeOf(p *payload, about resource) esign.Type {
 //
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events/webhookpayloadoverview, read
 // 2026-11-22: in the dated sample, userId of a member is the participantUserId of the event; it may be missing.
-func participants(about resource) []esign.Participant {
+func (p *payload) participants() []esign.Participant {
 	var signers []esign.Participant
-	for _, set := range about.ParticipantSetsInfo.ParticipantSets {
+	for _, set := range p.resource().ParticipantSetsInfo.ParticipantSets {
 		status := setStatus(set.Status)
 		if set.Role != "SIGNER" || status == "" || len(set.MemberInfos) != 1 || set.MemberInfos[0].UserID == "" {
 			continue
@@ -104,7 +103,8 @@ func setStatus(status webhook.Text) esign.Status {
 	}
 }
 
-func attributes(p *payload, about resource) map[string]string {
+func (p *payload) attributes() map[string]string {
+	about := p.resource()
 	said := map[string]string{
 		"webhookNotificationId":        string(p.NotificationID),
 		"webhookScope":                 string(p.Scope),

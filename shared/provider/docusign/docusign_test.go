@@ -1,9 +1,7 @@
 package docusign_test
 
 import (
-	"errors"
 	"fmt"
-	"net/http"
 	"testing"
 
 	"esignhooks/shared/esign"
@@ -15,23 +13,6 @@ import (
 var provider docusign.Provider
 
 func TestProvider(t *testing.T) { webhooktest.Run(t, provider) }
-
-func TestInfo(t *testing.T) {
-	want := webhook.Info{
-		Name: "docusign", Title: "DocuSign Connect", KeysVariable: "DOCUSIGN_HMAC_KEYS",
-		DevelopmentKey: "development-docusign-hmac-key", Allow: "POST",
-	}
-	if got := provider.Info(); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
-	}
-}
-
-func TestThereIsNoChallenge(t *testing.T) {
-	r := &webhook.Request{Method: http.MethodGet}
-	if answer, err := provider.Challenge(r, webhooktest.DevelopmentKeys(provider)); answer != nil || !errors.Is(err, webhook.ErrNoChallenge) {
-		t.Errorf("answered %v, %v", answer, err)
-	}
-}
 
 func TestAcknowledgementIsAnEmpty200(t *testing.T) {
 	if got := provider.Acknowledge(&webhook.Request{}); got.Status != 200 || len(got.Body) != 0 || len(got.Header) != 0 {

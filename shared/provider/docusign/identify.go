@@ -9,19 +9,19 @@ import (
 
 // Identify implements [webhook.Provider]. A message holds one event.
 func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
-	m, err := read(r.Body)
+	p, err := parse(r.Body)
 	if err != nil {
 		return nil, err
 	}
-	subject, agreementID := m.subject()
-	occurredAt, _ := m.occurredAt()
+	subject, agreementID := p.subject()
+	occurredAt, _ := p.occurredAt()
 	return []webhook.Identity{{
-		EventID:     m.eventID(),
+		EventID:     p.eventID(),
 		Subject:     subject,
 		AgreementID: agreementID,
-		VendorType:  m.vendorType(),
+		VendorType:  p.vendorType(),
 		OccurredAt:  occurredAt,
-		Via:         m.via(),
+		Via:         p.via(),
 	}}, nil
 }
 
@@ -38,35 +38,35 @@ var (
 // eventID makes an identity of what does not change when DocuSign sends the same event again, or through a second
 // configuration: not the body, not retryCount, not configurationId, and the account neither, which in "Recipient Connect"
 // is not the sender's and in XML has another form.
-func (m *message) eventID() string {
-	_, which := m.step()
+func (p *payload) eventID() string {
+	_, which := p.step()
 	switch {
-	case m.format != formatSIM && slices.Contains(onceAsStatus, which):
-		return webhook.EventID(name, "envelope", m.envelopeID, "envelope-"+which)
-	case m.format != formatSIM: // the time as it is written: the message's zone comes and goes with the configuration
-		return webhook.EventID(name, "status", m.envelopeID, which, string(cmp.Or(m.stepTime(), m.StatusTime)))
-	case m.envelopeID != "" && slices.Contains(onceToEnvelope, m.event):
-		return webhook.EventID(name, "envelope", m.envelopeID, m.event)
-	case m.envelopeID != "" && m.recipientID != "" && slices.Contains(onceToRecipient, m.event):
-		return webhook.EventID(name, "recipient", m.envelopeID, m.event, m.recipientID)
+	case p.format != formatSIM && slices.Contains(onceAsStatus, which):
+		return webhook.EventID(name, "envelope", p.envelopeID, "envelope-"+which)
+	case p.format != formatSIM: // the time as it is written: the message's zone comes and goes with the configuration
+		return webhook.EventID(name, "status", p.envelopeID, which, string(cmp.Or(p.stepTime(), p.StatusTime)))
+	case p.envelopeID != "" && slices.Contains(onceToEnvelope, p.event):
+		return webhook.EventID(name, "envelope", p.envelopeID, p.event)
+	case p.envelopeID != "" && p.recipientID != "" && slices.Contains(onceToRecipient, p.event):
+		return webhook.EventID(name, "recipient", p.envelopeID, p.event, p.recipientID)
 	}
-	subject, _ := m.subject()
-	return webhook.EventID(name, "repeatable", subject, m.event, m.recipientID, m.moment())
+	subject, _ := p.subject()
+	return webhook.EventID(name, "repeatable", subject, p.event, p.recipientID, p.moment())
 }
 
 // moment tells two events of the same kind apart: the time of the step, else that of the message, else the whole body.
 // The last two count the event twice if DocuSign makes the message anew for a retry, or if a second configuration does
 // not ask for the summary. That is harmless; making one of two events would lose one.
-func (m *message) moment() string {
-	if step := string(m.stepTime()); !webhook.Time(step).IsZero() {
+func (p *payload) moment() string {
+	if step := string(p.stepTime()); !webhook.Time(step).IsZero() {
 		return step
 	}
-	return cmp.Or(string(m.generated), string(m.body))
+	return cmp.Or(string(p.generated), string(p.body))
 }
 
-func (m *message) via() string {
-	if m.configuration == "" {
-		return m.format
+func (p *payload) via() string {
+	if p.configuration == "" {
+		return p.format
 	}
-	return webhook.Label("configuration/" + m.configuration)
+	return webhook.Label("configuration/" + p.configuration)
 }

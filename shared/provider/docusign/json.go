@@ -29,7 +29,7 @@ type jsonMessage struct {
 	} `json:"data"`
 }
 
-func readJSON(body []byte) (*message, error) {
+func parseJSON(body []byte) (*payload, error) {
 	var j jsonMessage
 	if err := webhook.DecodeJSON(body, &j); err != nil {
 		return nil, err
@@ -38,27 +38,27 @@ func readJSON(body []byte) (*message, error) {
 	if j.Event != nil {
 		event = string(*j.Event)
 	}
-	m := &message{
+	p := &payload{
 		generated: j.GeneratedDateTime, configuration: string(j.ConfigurationID),
 		accountID: id(j.Data.AccountID, j.URI, "accounts"),
 	}
 	if event == "" && j.EnvelopeID != "" && j.Status != "" {
-		m.format, m.envelope = formatAggregate, j.envelope
-		m.envelopeID = strings.ToLower(string(j.EnvelopeID))
+		p.format, p.envelope = formatAggregate, j.envelope
+		p.envelopeID = strings.ToLower(string(j.EnvelopeID))
 	} else {
-		m.format, m.event, m.envelope = formatSIM, event, j.Data.Summary
-		m.envelopeID = id(j.Data.EnvelopeID, j.URI, "envelopes")
-		m.recipientID = string(j.Data.RecipientID)
-		m.agreementID = strings.ToLower(string(j.Data.AgreementID))
-		m.templateID = cmp.Or(id(j.Data.TemplateID, j.URI, "templates"), m.envelopeID)
+		p.format, p.event, p.envelope = formatSIM, event, j.Data.Summary
+		p.envelopeID = id(j.Data.EnvelopeID, j.URI, "envelopes")
+		p.recipientID = string(j.Data.RecipientID)
+		p.agreementID = strings.ToLower(string(j.Data.AgreementID))
+		p.templateID = cmp.Or(id(j.Data.TemplateID, j.URI, "templates"), p.envelopeID)
 	}
-	if j.Event == nil && m.format == formatSIM || event == "" && m.envelopeID == "" {
-		return nil, fmt.Errorf("JSON with neither an event nor an envelope's status: %w", webhook.ErrUnreadable)
+	if j.Event == nil && p.format == formatSIM || event == "" && p.envelopeID == "" {
+		return nil, fmt.Errorf("docusign: JSON with neither an event nor an envelope's status: %w", webhook.ErrUnreadable)
 	}
-	for _, document := range m.Documents {
-		m.documents = m.documents || bool(document.PDFBytes)
+	for _, document := range p.Documents {
+		p.documents = p.documents || bool(document.PDFBytes)
 	}
-	return m, nil
+	return p, nil
 }
 
 // id is the ID in the data, or else the segment of the URI that follows collection.

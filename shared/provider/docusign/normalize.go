@@ -9,34 +9,11 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Normalize implements [webhook.Provider].
-func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
-	m, err := read(d.Payload)
-	if err != nil {
-		return esign.Event{}, err
-	}
-	e := esign.Event{
-		Type:       m.eventType(),
-		VendorType: m.vendorType(),
-		AccountID:  webhook.Label(m.accountID),
-		Attributes: m.attributes(),
-	}
-	e.OccurredAt, e.Approximate = m.occurredAt()
-	if _, e.AgreementID = m.subject(); e.AgreementID == "" {
-		return e, nil
-	}
-	e.Participants = m.participants()
-	if m.recipientID != "" {
-		e.Participant = webhook.ParticipantKey(m.recipientID)
-	}
-	return e, nil
-}
-
-// eventTypes maps SIM's events. Names that are not here are [esign.Other].
+// types maps SIM's events. Names that are not here are [esign.Other].
 //
 // SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI 2.1,
 // read 2026-11-22: the list of events.
-var eventTypes = map[string]esign.Type{
+var types = map[string]esign.Type{
 	"envelope-created":               esign.AgreementCreated,
 	"envelope-sent":                  esign.AgreementSent,
 	"envelope-delivered":             esign.AgreementViewed, // all recipients have opened it
@@ -75,21 +52,45 @@ var statusTypes = map[string]esign.Type{
 	"timedout":  esign.AgreementExpired,
 }
 
-func (m *message) eventType() esign.Type {
-	_, which := m.step()
-	types, key, unknown := eventTypes, m.event, esign.Other
-	if m.format != formatSIM {
-		types, key, unknown = statusTypes, which, esign.AgreementUpdated
+// Normalize implements [webhook.Provider].
+func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
+	p, err := parse(d.Payload)
+	if err != nil {
+		return esign.Event{}, err
 	}
-	t, ok := types[key]
-	switch _, agreementID := m.subject(); {
+	e := esign.Event{
+		Type:       p.eventType(),
+		VendorType: p.vendorType(),
+		AccountID:  webhook.Label(p.accountID),
+		Attributes: p.attributes(),
+	}
+	e.OccurredAt, e.Approximate = p.occurredAt()
+	if _, e.AgreementID = p.subject(); e.AgreementID == "" {
+		return e, nil
+	}
+	e.Participants = p.participants()
+	if p.recipientID != "" {
+		e.Participant = webhook.ParticipantKey(p.recipientID)
+	}
+	return e, nil
+}
+
+func (p *payload) eventType() esign.Type {
+	_, which := p.step()
+	t, ok := types[p.event]
+	unknown := esign.Other
+	if p.format != formatSIM {
+		t, ok = statusTypes[which]
+		unknown = esign.AgreementUpdated
+	}
+	switch _, agreementID := p.subject(); {
 	case !ok:
 		return unknown
 	case agreementID == "" && strings.HasPrefix(string(t), "agreement."):
 		return esign.Other // of an envelope that nobody can name
-	case t == esign.AgreementCancelled && m.expired():
+	case t == esign.AgreementCancelled && p.expired():
 		return esign.AgreementExpired
-	case t == esign.AgreementSigned && m.recipient().list != "" && !m.recipient().signs():
+	case t == esign.AgreementSigned && p.recipient().list != "" && !p.recipient().signs():
 		return esign.AgreementUpdated
 	}
 	return t
@@ -99,22 +100,22 @@ func (m *message) eventType() esign.Type {
 //
 // SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI 2.1,
 // read 2026-11-22. The wording of the reason is not documented.
-func (m *message) expired() bool {
-	return strings.Contains(strings.ToLower(string(m.VoidedReason)), "expired")
+func (p *payload) expired() bool {
+	return strings.Contains(strings.ToLower(string(p.VoidedReason)), "expired")
 }
 
 // occurredAt is when it happened, or approximately: not later than the message was made.
-func (m *message) occurredAt() (at time.Time, approximate bool) {
+func (p *payload) occurredAt() (at time.Time, approximate bool) {
 	var changed text
-	if whose, which := m.step(); whose == "envelope" && strings.EqualFold(which, string(m.Status)) {
-		changed = m.StatusTime // otherwise it is another status's
+	if whose, which := p.step(); whose == "envelope" && strings.EqualFold(which, string(p.Status)) {
+		changed = p.StatusTime // otherwise it is another status's
 	}
-	for _, s := range []text{changed, m.stepTime()} {
-		if at, approximate = m.time(s); !at.IsZero() {
+	for _, s := range []text{changed, p.stepTime()} {
+		if at, approximate = p.time(s); !at.IsZero() {
 			return at, approximate
 		}
 	}
-	at, _ = m.time(m.generated)
+	at, _ = p.time(p.generated)
 	return at, !at.IsZero()
 }
 
@@ -128,14 +129,14 @@ var progress = map[string]esign.Status{
 }
 
 // participants are those who sign, by ID, as many as an agreement remembers.
-func (m *message) participants() []esign.Participant {
+func (p *payload) participants() []esign.Participant {
 	var said []esign.Participant
-	for _, r := range m.Recipients {
+	for _, r := range p.Recipients {
 		status := strings.ToLower(string(r.Status))
 		if r.RecipientID == "" || !r.signs() || progress[status] == "" {
 			continue
 		}
-		at, _ := m.time(r.of(status))
+		at, _ := p.time(r.of(status))
 		said = append(said, esign.Participant{
 			ID: webhook.ParticipantKey(string(r.RecipientID)), Status: progress[status], At: at,
 		})
@@ -145,15 +146,15 @@ func (m *message) participants() []esign.Participant {
 }
 
 // attributes are the vendor's words that are worth keeping.
-func (m *message) attributes() map[string]string {
-	attributes := map[string]string{"format": m.format}
-	if m.Status != "" {
-		attributes["envelopeStatus"] = webhook.Label(string(m.Status))
+func (p *payload) attributes() map[string]string {
+	attributes := map[string]string{"format": p.format}
+	if p.Status != "" {
+		attributes["envelopeStatus"] = webhook.Label(string(p.Status))
 	}
-	if r := m.recipient(); r.Type != "" {
+	if r := p.recipient(); r.Type != "" {
 		attributes["recipientType"] = webhook.Label(string(r.Type))
 	}
-	if m.documents {
+	if p.documents {
 		attributes["documentsIncluded"] = "true"
 	}
 	return attributes

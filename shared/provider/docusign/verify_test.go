@@ -119,7 +119,7 @@ func TestVerifyUsesTheKeysAsTheyAre(t *testing.T) {
 		"pasted with quotes and a newline":     {key, webhook.Keys{Keys: webhook.Secrets("\"" + key + "\"\n")}, nil},
 		"the last of several":                  {key, webhook.Keys{Keys: webhook.Secrets("one", "two", key)}, nil},
 		"beside an empty one":                  {key, webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(""), webhook.NewSecret(key)}}, nil},
-		"an empty key proves nothing":          {"", webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(""), {}}}, webhook.ErrNoKey},
+		"an empty key proves nothing":          {"", webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(""), {}}}, webhook.ErrNotGenuine},
 		"an empty key beside a good one":       {"", webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(""), webhook.NewSecret(key)}}, webhook.ErrNotGenuine},
 		"no key":                               {key, webhook.Keys{}, webhook.ErrNoKey},
 		"a URL token is no key":                {key, webhook.Keys{URLTokens: webhook.Secrets(key)}, webhook.ErrNoKey},

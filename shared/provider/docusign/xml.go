@@ -30,17 +30,17 @@ type xmlMessage struct {
 	TimeZoneOffset text    // hours; only if the configuration asks for it
 }
 
-func readXML(body []byte) (*message, error) {
+func parseXML(body []byte) (*payload, error) {
 	var x xmlMessage
 	d := xml.NewTokenDecoder(withoutDoctype{xml.NewDecoder(bytes.NewReader(body))})
 	if err := d.Decode(&x); err != nil || d.Skip() != io.EOF {
-		return nil, fmt.Errorf("not DocuSign's XML: %w", webhook.ErrUnreadable) // the detail would quote the body
+		return nil, fmt.Errorf("docusign: not DocuSign's XML: %w", webhook.ErrUnreadable) // the detail would quote the body
 	}
 	status := x.EnvelopeStatus
 	if status.EnvelopeID == "" || status.Status == "" {
-		return nil, fmt.Errorf("XML without an envelope's status: %w", webhook.ErrUnreadable)
+		return nil, fmt.Errorf("docusign: XML without an envelope's status: %w", webhook.ErrUnreadable)
 	}
-	m := &message{
+	p := &payload{
 		envelope: status.envelope, format: formatXML, generated: status.TimeGenerated,
 		envelopeID: strings.ToLower(string(status.EnvelopeID)),
 		documents:  bool(x.PDFBytes), offset: offset(x.TimeZoneOffset),
@@ -48,10 +48,10 @@ func readXML(body []byte) (*message, error) {
 	for _, field := range status.CustomFields {
 		// Senders can name a field of their own so, with any text in it: DocuSign's is the account's number.
 		if _, err := strconv.ParseUint(string(field.Value), 10, 64); field.Name == "AccountId" && err == nil {
-			m.accountID = string(field.Value)
+			p.accountID = string(field.Value)
 		}
 	}
-	return m, nil
+	return p, nil
 }
 
 func offset(hours text) *time.Duration {

@@ -16,6 +16,8 @@ const name = "dropboxsign"
 // Provider is Dropbox Sign's protocol.
 type Provider struct{}
 
+var _ webhook.Provider = Provider{}
+
 // Info implements [webhook.Provider].
 func (Provider) Info() webhook.Info {
 	return webhook.Info{

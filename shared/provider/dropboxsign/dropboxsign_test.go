@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -35,12 +34,6 @@ func TestExamplesOfAllShapes(t *testing.T) {
 	}
 	if proofs[esign.ProofSigned] < 10 || proofs[esign.ProofPartlySigned] != 2 {
 		t.Errorf("proofs %v", proofs)
-	}
-}
-
-func TestChallengeIsRefused(t *testing.T) {
-	if _, err := provider.Challenge(&webhook.Request{Method: http.MethodGet}, keys); !errors.Is(err, webhook.ErrNoChallenge) {
-		t.Error(err)
 	}
 }
 

@@ -9,17 +9,17 @@ import (
 
 // Identify implements [webhook.Provider].
 func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
-	c, err := readEvent(r)
+	p, err := parse(r)
 	if err != nil {
 		return nil, err
 	}
 	return []webhook.Identity{{
-		EventID:     c.eventID(),
-		Subject:     c.subject(),
-		AgreementID: c.agreementID(),
-		VendorType:  c.vendorType(),
-		OccurredAt:  webhook.UnixTime(string(c.Event.Time)),
-		Via:         c.via(),
+		EventID:     p.eventID(),
+		Subject:     p.subject(),
+		AgreementID: p.agreementID(),
+		VendorType:  p.vendorType(),
+		OccurredAt:  webhook.UnixTime(string(p.Event.Time)),
+		Via:         p.via(),
 	}}, nil
 }
 
@@ -39,35 +39,35 @@ const (
 // SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml (2026), read 2026-11-22: account_confirmed carries
 // account, template_* template, callback_test nothing, all others signature_request; official examples of fax_* carry
 // transmission.
-func (c *callback) object() (kind, id string) {
-	switch typ := string(c.Event.Type); {
+func (p *payload) object() (kind, id string) {
+	switch typ := string(p.Event.Type); {
 	case typ == "callback_test":
 		return kindTest, ""
 	case strings.HasPrefix(typ, "template_"):
-		return kindTemplate, string(c.Template.ID)
+		return kindTemplate, string(p.Template.ID)
 	case strings.HasPrefix(typ, "account_"):
-		return kindAccount, string(c.Account.ID)
+		return kindAccount, string(p.Account.ID)
 	case strings.HasPrefix(typ, "fax_"):
-		return kindFax, string(c.Transmission.FilesURL)
-	case c.request.ID != "":
-		return kindAgreement, string(c.request.ID)
-	case c.Template.ID != "":
-		return kindTemplate, string(c.Template.ID)
-	case c.Account.ID != "":
-		return kindAccount, string(c.Account.ID)
-	case c.Transmission.FilesURL != "":
-		return kindFax, string(c.Transmission.FilesURL)
+		return kindFax, string(p.Transmission.FilesURL)
+	case p.request.ID != "":
+		return kindAgreement, string(p.request.ID)
+	case p.Template.ID != "":
+		return kindTemplate, string(p.Template.ID)
+	case p.Account.ID != "":
+		return kindAccount, string(p.Account.ID)
+	case p.Transmission.FilesURL != "":
+		return kindFax, string(p.Transmission.FilesURL)
 	}
 	return kindOther, ""
 }
 
 // eventID leaves out whom the callback is reported for: account and app are both told of one event. event_hash would
 // not do: requests sent in the same second share it.
-func (c *callback) eventID() string {
-	kind, id := c.object()
-	fields := []string{kind, string(c.Event.Type), string(c.Event.Time), id, string(c.Event.Metadata.Signature)}
-	if c.signerUnnamed() {
-		fields = append(fields, string(c.SignatureRequest))
+func (p *payload) eventID() string {
+	kind, id := p.object()
+	fields := []string{kind, string(p.Event.Type), string(p.Event.Time), id, string(p.Event.Metadata.Signature)}
+	if p.signerUnnamed() {
+		fields = append(fields, string(p.SignatureRequest))
 	}
 	return webhook.EventID(name, fields...)
 }
@@ -78,10 +78,10 @@ func (c *callback) eventID() string {
 //
 // SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml, read 2026-11-22: related_signature_id comes with
 // signature_request_signed and signature_request_viewed.
-func (c *callback) signerUnnamed() bool {
-	switch c.Event.Type {
+func (p *payload) signerUnnamed() bool {
+	switch p.Event.Type {
 	case "signature_request_signed", "signature_request_viewed":
-		return c.Event.Metadata.Signature == ""
+		return p.Event.Metadata.Signature == ""
 	case "signature_request_prepared", "signature_request_sent", "signature_request_all_signed",
 		"signature_request_declined", "signature_request_canceled", "signature_request_expired",
 		"signature_request_invalid", "file_error", "unknown_error",
@@ -91,20 +91,20 @@ func (c *callback) signerUnnamed() bool {
 	return true
 }
 
-func (c *callback) agreementID() string {
-	if kind, id := c.object(); kind == kindAgreement {
+func (p *payload) agreementID() string {
+	if kind, id := p.object(); kind == kindAgreement {
 		return webhook.AgreementID(id)
 	}
 	return ""
 }
 
-func (c *callback) subject() string {
-	kind, id := c.object()
+func (p *payload) subject() string {
+	kind, id := p.object()
 	switch kind {
 	case kindAgreement:
-		return webhook.AgreementSubject(name, c.agreementID())
+		return webhook.AgreementSubject(name, p.agreementID())
 	case kindAccount:
-		id = cmp.Or(id, c.accountID())
+		id = cmp.Or(id, p.accountID())
 	case kindFax:
 		id = webhook.EventID(name, kindFax, id) // an address is nobody's business
 	}
@@ -112,17 +112,17 @@ func (c *callback) subject() string {
 }
 
 // accountID is the account that the callback is reported for; app callbacks may not name it.
-func (c *callback) accountID() string { return string(cmp.Or(c.Event.Metadata.Account, c.AccountGUID)) }
+func (p *payload) accountID() string { return string(cmp.Or(p.Event.Metadata.Account, p.AccountGUID)) }
 
 // via names the subscription.
 //
 // SPEC: https://github.com/hellosign/hellosign-openapi sdks (EventCallbackHelper), read 2026-11-22: it is an app
 // callback if reported_for_app_id is not empty, else an account callback.
-func (c *callback) via() string {
-	if app := c.Event.Metadata.App; app != "" {
+func (p *payload) via() string {
+	if app := p.Event.Metadata.App; app != "" {
 		return webhook.Label("app/" + string(app))
 	}
-	if account := c.accountID(); account != "" {
+	if account := p.accountID(); account != "" {
 		return webhook.Label("account/" + account)
 	}
 	return ""

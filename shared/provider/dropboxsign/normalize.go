@@ -42,71 +42,71 @@ var types = map[string]esign.Type{
 
 // Normalize implements [webhook.Provider].
 func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
-	c, err := readEvent(d.Request())
+	p, err := parse(d.Request())
 	if err != nil {
 		return esign.Event{}, err
 	}
 	return esign.Event{
-		Type:         c.meaning(),
-		VendorType:   c.vendorType(),
-		AgreementID:  c.agreementID(),
-		AccountID:    webhook.Label(c.accountID()),
-		OccurredAt:   webhook.UnixTime(string(c.Event.Time)),
-		Participant:  webhook.ParticipantKey(string(c.Event.Metadata.Signature)),
-		Participants: c.participants(),
-		Attributes:   c.attributes(),
+		Type:         p.eventType(),
+		VendorType:   p.vendorType(),
+		AgreementID:  p.agreementID(),
+		AccountID:    webhook.Label(p.accountID()),
+		OccurredAt:   webhook.UnixTime(string(p.Event.Time)),
+		Participant:  webhook.ParticipantKey(string(p.Event.Metadata.Signature)),
+		Participants: p.participants(),
+		Attributes:   p.attributes(),
 	}, nil
 }
 
-// meaning is a type of an agreement only where the agreement is named: official samples of unknown_error have no object.
-func (c *callback) meaning() esign.Type {
-	meaning := cmp.Or(types[string(c.Event.Type)], esign.Other)
-	if strings.HasPrefix(string(meaning), "agreement.") && c.agreementID() == "" {
+// eventType is a type of an agreement only where the agreement is named: official samples of unknown_error have no object.
+func (p *payload) eventType() esign.Type {
+	t := cmp.Or(types[string(p.Event.Type)], esign.Other)
+	if strings.HasPrefix(string(t), "agreement.") && p.agreementID() == "" {
 		return esign.Other
 	}
-	return meaning
+	return t
 }
 
-func (c *callback) participants() []esign.Participant {
-	if c.agreementID() == "" {
+func (p *payload) participants() []esign.Participant {
+	if p.agreementID() == "" {
 		return nil
 	}
 	var said []esign.Participant
-	for _, s := range c.request.Signatures {
-		p := esign.Participant{ID: webhook.ParticipantKey(string(s.ID))}
+	for _, s := range p.request.Signatures {
+		participant := esign.Participant{ID: webhook.ParticipantKey(string(s.ID))}
 		switch viewed := webhook.UnixTime(string(s.LastViewed)); {
 		case s.ID == "":
 			continue
 		case s.Status == "signed":
-			p.Status, p.At = esign.Signed, webhook.UnixTime(string(s.SignedAt))
+			participant.Status, participant.At = esign.Signed, webhook.UnixTime(string(s.SignedAt))
 		case s.Status == "declined":
-			p.Status = esign.Declined
+			participant.Status = esign.Declined
 		case s.Status == "awaiting_signature" && !viewed.IsZero():
-			p.Status, p.At = esign.Viewed, viewed
+			participant.Status, participant.At = esign.Viewed, viewed
 		case s.Status == "awaiting_signature":
-			p.Status = esign.Sent
+			participant.Status = esign.Sent
 		default:
 			continue
 		}
-		said = append(said, p)
+		said = append(said, participant)
 	}
 	return said
 }
 
 // attributes holds nothing of signature_request.metadata, which is the sender's own and may be personal.
-func (c *callback) attributes() map[string]string {
+func (p *payload) attributes() map[string]string {
 	attributes := map[string]string{"callback": "account"}
-	if c.Event.Metadata.App != "" {
+	if p.Event.Metadata.App != "" {
 		attributes["callback"] = "app"
 	}
-	if app := cmp.Or(c.Event.Metadata.App, c.ClientID); app != "" {
+	if app := cmp.Or(p.Event.Metadata.App, p.ClientID); app != "" {
 		attributes["app_id"] = webhook.Label(string(app))
 	}
-	if mode := c.request.TestMode; mode == "true" || mode == "1" {
+	if mode := p.request.TestMode; mode == "true" || mode == "1" {
 		attributes["test_mode"] = "true"
 	}
-	if c.Event.Type == "signature_request_downloadable" && c.request.IsComplete != "" {
-		attributes["is_complete"] = webhook.Label(string(c.request.IsComplete)) // then the copy is final
+	if p.Event.Type == "signature_request_downloadable" && p.request.IsComplete != "" {
+		attributes["is_complete"] = webhook.Label(string(p.request.IsComplete)) // then the copy is final
 	}
 	return attributes
 }

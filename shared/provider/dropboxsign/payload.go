@@ -7,12 +7,12 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// callback is what we read of a message. The rest, much of it personal, is passed over.
+// payload is what we read of a message. The rest, much of it personal, is passed over.
 //
 // SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml (EventCallbackRequest), read 2026-11-22: only event
 // is required. account_guid and client_id stand in official examples alone. An empty object may come as [], as PHP
 // writes it.
-type callback struct {
+type payload struct {
 	message []byte // the JSON text as it was sent
 
 	Event struct {
@@ -76,27 +76,30 @@ func (v *verbatim) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// read decodes the callback that r holds, whether it names an event or not.
-func read(r *webhook.Request) (*callback, error) {
+// parse reads the callback that r holds, which must name an event.
+func parse(r *webhook.Request) (*payload, error) {
+	p, err := decode(r)
+	if err != nil {
+		return nil, err
+	}
+	if p.vendorType() == "" {
+		return nil, fmt.Errorf("dropboxsign: no event_type: %w", webhook.ErrUnreadable)
+	}
+	return p, nil
+}
+
+// decode reads the callback that r holds, whether it names an event or not.
+func decode(r *webhook.Request) (*payload, error) {
 	text, err := message(r)
 	if err != nil {
 		return nil, err
 	}
-	c := &callback{message: text}
-	if err := webhook.DecodeJSON(text, c); err != nil {
+	p := &payload{message: text}
+	if err := webhook.DecodeJSON(text, p); err != nil {
 		return nil, err
 	}
-	_ = webhook.DecodeJSON(c.SignatureRequest, &c.request) // what is not an object has no fields
-	return c, nil
+	_ = webhook.DecodeJSON(p.SignatureRequest, &p.request) // what is not an object has no fields
+	return p, nil
 }
 
-// readEvent is read for what must name an event.
-func readEvent(r *webhook.Request) (*callback, error) {
-	c, err := read(r)
-	if err == nil && c.vendorType() == "" {
-		err = fmt.Errorf("dropboxsign: no event_type: %w", webhook.ErrUnreadable)
-	}
-	return c, err
-}
-
-func (c *callback) vendorType() string { return webhook.Label(string(c.Event.Type)) }
+func (p *payload) vendorType() string { return webhook.Label(string(p.Event.Type)) }

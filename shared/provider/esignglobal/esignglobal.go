@@ -12,15 +12,17 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-const provider = "esignglobal"
+const name = "esignglobal"
 
-// Provider implements [webhook.Provider].
+// Provider is eSignGlobal's protocol.
 type Provider struct{}
+
+var _ webhook.Provider = Provider{}
 
 // Info implements [webhook.Provider].
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
-		Name:           provider,
+		Name:           name,
 		Title:          "eSignGlobal",
 		KeysVariable:   "ESIGNGLOBAL_SECRETS",
 		DevelopmentKey: "development-esignglobal-secret",

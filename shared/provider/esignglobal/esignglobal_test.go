@@ -18,23 +18,6 @@ var provider = esignglobal.Provider{}
 
 func TestProvider(t *testing.T) { webhooktest.Run(t, provider) }
 
-func TestInfo(t *testing.T) {
-	want := webhook.Info{
-		Name: "esignglobal", Title: "eSignGlobal", KeysVariable: "ESIGNGLOBAL_SECRETS",
-		DevelopmentKey: "development-esignglobal-secret", Allow: "POST",
-	}
-	if diff := cmp.Diff(want, provider.Info()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestThereIsNoChallenge(t *testing.T) {
-	r := &webhook.Request{Method: "GET", TokenMatched: true}
-	if _, err := provider.Challenge(r, webhooktest.DevelopmentKeys(provider)); !errors.Is(err, webhook.ErrNoChallenge) {
-		t.Errorf("got %v", err)
-	}
-}
-
 const acknowledgement = `{"code":"200","msg":"success"}`
 
 func TestAcknowledge(t *testing.T) {

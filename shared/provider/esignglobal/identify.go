@@ -8,49 +8,49 @@ import (
 
 // Identify implements [webhook.Provider]: a callback is one event.
 func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
-	c, err := decode(r.Body)
+	p, err := parse(r.Body)
 	if err != nil {
 		return nil, err
 	}
-	fields := c.identity()
+	fields := p.identity()
 	if fields == nil {
 		fields = []string{"body", string(r.Body)}
 	}
-	at, _ := c.occurredAt()
+	at, _ := p.occurredAt()
 	return []webhook.Identity{{
-		EventID:     webhook.EventID(provider, fields...),
-		Subject:     c.subject(),
-		AgreementID: c.agreementID(),
-		VendorType:  webhook.Label(c.name()),
+		EventID:     webhook.EventID(name, fields...),
+		Subject:     p.subject(),
+		AgreementID: p.agreementID(),
+		VendorType:  webhook.Label(p.event()),
 		OccurredAt:  at,
-		Via:         c.via(),
+		Via:         p.via(),
 	}}, nil
 }
 
 // identity returns the fields that tell the event from all others, or nil if the event is unknown or one of them is
 // missing: then the body is all there is. The vendor has no event ID, and may send the same event as v1 and as v2, so
 // times, which only v1 has, count nowhere but between two views of one signer.
-func (c *callback) identity() []string {
-	if c.name() == templateFillResult {
-		if c.Template.TaskID == "" || c.Template.Status == "" {
+func (p *payload) identity() []string {
+	if p.event() == templateFillResult {
+		if p.Template.TaskID == "" || p.Template.Status == "" {
 			return nil
 		}
-		return []string{"template", string(c.Template.TaskID), string(c.Template.Status)}
+		return []string{"template", string(p.Template.TaskID), string(p.Template.Status)}
 	}
-	e := c.envelope()
+	e := p.envelope()
 	if e.ID == "" {
 		return nil
 	}
 	id := string(e.ID)
-	switch c.name() {
+	switch p.event() {
 	case envelopeStart, envelopeAllSignerSigned, envelopeFinish, envelopeCancel, envelopeExpired, envelopeSignerFailed:
-		return []string{"envelope", id, c.name()}
+		return []string{"envelope", id, p.event()}
 	case envelopeSignerSigned:
-		return with(set(c.about(), signer.identity), "signed", id)
+		return with(set(p.about(), signer.identity), "signed", id)
 	case envelopeSignerViewed:
-		return with(set(c.about(), signer.identity), "viewed", id, string(e.SignerInfo.ViewedTime))
+		return with(set(p.about(), signer.identity), "viewed", id, string(e.SignerInfo.ViewedTime))
 	case envelopeDeclined, signerDeclined:
-		return with(set(c.about(), func(s signer) string { return string(s.Email) }), "declined", id)
+		return with(set(p.about(), func(s signer) string { return string(s.Email) }), "declined", id)
 	}
 	return nil
 }
@@ -83,17 +83,17 @@ func (s signer) identity() string {
 	if s.id() == "" && phone == "" {
 		return ""
 	}
-	return webhook.EventID(provider, string(s.BusinessID), string(s.Email), string(phone), string(s.Order))
+	return webhook.EventID(name, string(s.BusinessID), string(s.Email), string(phone), string(s.Order))
 }
 
-func (c *callback) agreementID() string { return webhook.AgreementID(string(c.envelope().ID)) }
+func (p *payload) agreementID() string { return webhook.AgreementID(string(p.envelope().ID)) }
 
-func (c *callback) subject() string {
-	if id := c.agreementID(); id != "" {
-		return webhook.AgreementSubject(provider, id)
+func (p *payload) subject() string {
+	if id := p.agreementID(); id != "" {
+		return webhook.AgreementSubject(name, id)
 	}
-	if id := c.Template.TaskID; id != "" || c.name() == templateFillResult {
-		return webhook.Subject(provider, "template", string(id))
+	if id := p.Template.TaskID; id != "" || p.event() == templateFillResult {
+		return webhook.Subject(name, "template", string(id))
 	}
-	return webhook.Subject(provider, "other", "")
+	return webhook.Subject(name, "other", "")
 }

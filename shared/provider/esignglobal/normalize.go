@@ -33,36 +33,36 @@ var statuses = map[webhook.Text]esign.Status{
 
 // Normalize implements [webhook.Provider].
 func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
-	c, err := decode(d.Payload)
+	p, err := parse(d.Payload)
 	if err != nil {
 		return esign.Event{}, err
 	}
 	event := esign.Event{
-		Type:         c.eventType(),
-		VendorType:   webhook.Label(c.name()),
-		AgreementID:  c.agreementID(),
-		Participants: c.participants(),
-		Attributes:   c.attributes(),
+		Type:         p.eventType(),
+		VendorType:   webhook.Label(p.event()),
+		AgreementID:  p.agreementID(),
+		Participants: p.participants(),
+		Attributes:   p.attributes(),
 	}
-	event.OccurredAt, event.Approximate = c.occurredAt()
-	if about := c.about(); len(about) == 1 {
+	event.OccurredAt, event.Approximate = p.occurredAt()
+	if about := p.about(); len(about) == 1 {
 		event.Participant = webhook.ParticipantKey(about[0].id())
 	}
 	return event, nil
 }
 
-func (c *callback) eventType() esign.Type {
-	name, e := c.name(), c.envelope()
-	switch known, ok := types[name]; {
-	case name == templateFillResult:
-		return taskType(c.Template.Status)
+func (p *payload) eventType() esign.Type {
+	event, e := p.event(), p.envelope()
+	switch known, ok := types[event]; {
+	case event == templateFillResult:
+		return taskType(p.Template.Status)
 	case e.ID == "":
 		return esign.Other
-	case name == envelopeFinish && e.Status != "" && e.Status != envelopeCompleted:
+	case event == envelopeFinish && e.Status != "" && e.Status != envelopeCompleted:
 		return esign.AgreementUpdated // whether FINISH also closes what was cancelled or expired is not documented
 	case ok:
 		return known
-	case strings.HasPrefix(name, "ENVELOPE_") || strings.HasPrefix(name, "SIGNER_"):
+	case strings.HasPrefix(event, "ENVELOPE_") || strings.HasPrefix(event, "SIGNER_"):
 		return esign.AgreementUpdated
 	}
 	return esign.Other
@@ -79,15 +79,15 @@ func taskType(status webhook.Text) esign.Type {
 }
 
 // occurredAt is zero for v2, which has no times of events.
-func (c *callback) occurredAt() (at time.Time, approximate bool) {
-	e := c.envelope()
-	switch c.name() {
+func (p *payload) occurredAt() (at time.Time, approximate bool) {
+	e := p.envelope()
+	switch p.event() {
 	case envelopeStart:
 		return moment(e.CreateTime), true
 	case envelopeSignerViewed:
 		return moment(e.SignerInfo.ViewedTime), false
 	case envelopeSignerSigned:
-		return lastSigned(c.about()), false
+		return lastSigned(p.about()), false
 	case envelopeAllSignerSigned:
 		return lastSigned(e.SignedSigners), true
 	case envelopeFinish, envelopeCancel, envelopeExpired, envelopeDeclined, signerDeclined, envelopeSignerFailed:
@@ -105,32 +105,32 @@ func lastSigned(signers []signer) (last time.Time) {
 	return last
 }
 
-func (c *callback) participants() []esign.Participant {
+func (p *payload) participants() []esign.Participant {
 	var said []esign.Participant
-	for _, s := range c.envelope().listed() {
+	for _, s := range p.envelope().listed() {
 		status, ok := statuses[s.Status]
 		if !ok || s.id() == "" {
 			continue
 		}
-		p := esign.Participant{ID: webhook.ParticipantKey(s.id()), Status: status}
+		participant := esign.Participant{ID: webhook.ParticipantKey(s.id()), Status: status}
 		switch status {
 		case esign.Signed:
-			p.At = moment(s.SignDate)
+			participant.At = moment(s.SignDate)
 		case esign.Viewed:
-			p.At = moment(s.ViewedTime)
+			participant.At = moment(s.ViewedTime)
 		}
-		said = append(said, p)
+		said = append(said, participant)
 	}
 	return said
 }
 
 // attributes holds statuses only where they are the numbers that they should be, and nothing else of the payload:
 // access codes stand in it in clear.
-func (c *callback) attributes() map[string]string {
+func (p *payload) attributes() map[string]string {
 	var attributes map[string]string
-	for name, status := range map[string]webhook.Text{
-		"envelopeStatus": c.envelope().Status,
-		"taskStatus":     c.Template.Status,
+	for key, status := range map[string]webhook.Text{
+		"envelopeStatus": p.envelope().Status,
+		"taskStatus":     p.Template.Status,
 	} {
 		if _, err := strconv.ParseUint(string(status), 10, 16); err != nil {
 			continue
@@ -138,7 +138,7 @@ func (c *callback) attributes() map[string]string {
 		if attributes == nil {
 			attributes = map[string]string{}
 		}
-		attributes[name] = string(status)
+		attributes[key] = string(status)
 	}
 	return attributes
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -27,12 +26,12 @@ const (
 	templateFillResult      = "TEMPLATE_FILL_RESULT"
 )
 
-// callback is a request's body: v1 above, v2 below. It leaves out what is personal and not needed.
+// payload is a request's body: v1 above, v2 below. It leaves out what is personal and not needed.
 //
 // SPEC: https://www.esignglobal.com/developer-center/api/oqef89swtse7xva7ihxd4eah (v1) and
 // https://www.esignglobal.com/developer-center/document/fznrramnzm5xmc8xs34bqck1 (v2) are the pages of one event each;
 // read 2026-11-22. They agree on no type, so a scalar is a [webhook.Text].
-type callback struct {
+type payload struct {
 	Enum     webhook.Text `json:"callBackEnum"` // the action itself only where there is no callBackDesc
 	Desc     webhook.Text `json:"callBackDesc"`
 	Envelope envelope     `json:"callBackEnvelopeVO"`
@@ -41,8 +40,8 @@ type callback struct {
 		Status webhook.Text `json:"taskStatus"`
 	} `json:"callBackTemplateVO"`
 
-	Event   webhook.Text `json:"event"`
-	Payload envelope     `json:"eventPayload"`
+	Event        webhook.Text `json:"event"`
+	EventPayload envelope     `json:"eventPayload"`
 }
 
 type envelope struct {
@@ -84,19 +83,19 @@ const (
 	taskFailed    = "3"
 )
 
-// decode reads a body, and returns ErrUnreadable if it is not a JSON object.
-func decode(body []byte) (*callback, error) {
+// parse reads a body, and returns ErrUnreadable if it is not a JSON object.
+func parse(body []byte) (*payload, error) {
 	if err := webhook.DecodeJSON(body, &struct{}{}); err != nil { // bounds the depth as well
-		return nil, fmt.Errorf("esignglobal: %w", err)
+		return nil, err
 	}
 	d := json.NewDecoder(bytes.NewReader(webhook.TrimBOM(body)))
 	d.UseNumber()
 	folded, _ := json.Marshal(foldKeys(d)) // of what was JSON
-	c := &callback{}
-	if err := webhook.DecodeJSON(folded, c); err != nil {
-		return nil, fmt.Errorf("esignglobal: %w", err)
+	p := &payload{}
+	if err := webhook.DecodeJSON(folded, p); err != nil {
+		return nil, err
 	}
-	return c, nil
+	return p, nil
 }
 
 // foldKeys reads a value of JSON that is known to be valid. The keys of its objects become lower case and lose their
@@ -125,31 +124,31 @@ func foldKeys(d *json.Decoder) any {
 	return token
 }
 
-// name is the vendor's name of the event, never derived from a status. ENVELOPE_UPDATE without callBackDesc stays that.
-func (c *callback) name() string { return string(cmp.Or(c.Desc, c.Enum, c.Event)) }
+// event is the vendor's name of the event, never derived from a status. ENVELOPE_UPDATE without callBackDesc stays that.
+func (p *payload) event() string { return string(cmp.Or(p.Desc, p.Enum, p.Event)) }
 
 // via is the shape that the callback has, and so the kind of subscription.
-func (c *callback) via() string {
+func (p *payload) via() string {
 	switch {
-	case c.Desc != "" || c.Enum != "":
+	case p.Desc != "" || p.Enum != "":
 		return "v1"
-	case c.Event != "":
+	case p.Event != "":
 		return "v2"
 	}
 	return ""
 }
 
-func (c *callback) envelope() *envelope {
-	if c.Envelope.ID == "" {
-		return &c.Payload
+func (p *payload) envelope() *envelope {
+	if p.Envelope.ID == "" {
+		return &p.EventPayload
 	}
-	return &c.Envelope
+	return &p.Envelope
 }
 
 // about returns the signers whom the event is about: one, unless there is nothing but a list.
-func (c *callback) about() []signer {
-	e := c.envelope()
-	switch c.name() {
+func (p *payload) about() []signer {
+	e := p.envelope()
+	switch p.event() {
 	case envelopeSignerSigned:
 		if e.SignerInfo.identity() == "" {
 			return e.SignedSigners

@@ -1,7 +1,6 @@
 package esignglobal
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -45,9 +44,6 @@ func (Provider) Verify(r *webhook.Request, keys webhook.Keys) (esign.Proof, erro
 
 // Sign implements [webhook.Provider].
 func (Provider) Sign(r *webhook.Request, key webhook.Secret, at time.Time) error {
-	if r.Header == nil {
-		r.Header = http.Header{}
-	}
 	timestamp := strconv.FormatInt(at.UnixMilli(), 10)
 	r.Header.Set(appIDHeader, "7400000001")
 	r.Header.Set(timestampHeader, timestamp)
@@ -57,16 +53,10 @@ func (Provider) Sign(r *webhook.Request, key webhook.Secret, at time.Time) error
 }
 
 func genuine(r *webhook.Request, keys []webhook.Secret) bool {
-	got, timestamp := only(r.Header, signatureHeader), only(r.Header, timestampHeader)
-	if timestamp == "" {
-		return false
-	}
-	found := false
-	for _, key := range keys {
-		match := hmac.Equal([]byte(got), []byte(signature(r, timestamp, key)))
-		found = match && key.Reveal() != "" || found // anybody can sign with an empty key
-	}
-	return found
+	sent, timestamp := only(r.Header, signatureHeader), only(r.Header, timestampHeader)
+	return timestamp != "" && webhook.Matches(keys, []string{sent}, func(key webhook.Secret) string {
+		return signature(r, timestamp, key)
+	})
 }
 
 // signature is what the vendor would send. Nothing separates the parts, but moving the borders between them makes no
@@ -77,8 +67,8 @@ func genuine(r *webhook.Request, keys []webhook.Secret) bool {
 // values are percent-decoded is inferred from the vendor's Java and PHP examples.
 func signature(r *webhook.Request, timestamp string, key webhook.Secret) string {
 	parts := [][]byte{[]byte(timestamp)}
-	for _, name := range slices.Sorted(maps.Keys(r.Query)) {
-		for _, value := range r.Query[name] {
+	for _, parameter := range slices.Sorted(maps.Keys(r.Query)) {
+		for _, value := range r.Query[parameter] {
 			parts = append(parts, []byte(value))
 		}
 	}
@@ -86,8 +76,8 @@ func signature(r *webhook.Request, timestamp string, key webhook.Secret) string 
 }
 
 // only returns the value of a header, empty if the header is missing or comes with different values.
-func only(h http.Header, name string) string {
-	values := slices.Compact(slices.Clone(h.Values(name)))
+func only(h http.Header, header string) string {
+	values := slices.Compact(slices.Clone(h.Values(header)))
 	if len(values) != 1 {
 		return ""
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -143,6 +144,8 @@ func Run(t *testing.T, p webhook.Provider) {
 		}
 	}
 	keys := DevelopmentKeys(p)
+	challenge(t, p, keys)
+	orphans(t, posts)
 	for name, r := range posts {
 		t.Run(name, func(t *testing.T) {
 			original := Clone(r)
@@ -161,6 +164,29 @@ func Run(t *testing.T, p webhook.Provider) {
 		})
 	}
 }
+
+// challenge: the vendor sends GET if and only if it sends a challenge.
+func challenge(t *testing.T, p webhook.Provider, keys webhook.Keys) {
+	_, err := p.Challenge(&webhook.Request{Method: http.MethodGet, Header: http.Header{}}, keys)
+	if allow := p.Info().Allow; slices.Contains(strings.Split(allow, ", "), http.MethodGet) == errors.Is(err, webhook.ErrNoChallenge) {
+		t.Errorf("Allow is %q, and Challenge returns %v", allow, err)
+	}
+}
+
+// orphans: no golden file is left of an example that went.
+func orphans(t *testing.T, examples map[string]*webhook.Request) {
+	files, err := filepath.Glob(filepath.Join("testdata", "*"+wantJSON))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if examples[strings.TrimSuffix(filepath.Base(file), wantJSON)] == nil {
+			t.Errorf("%s has no example of a POST: delete it", file)
+		}
+	}
+}
+
+const wantJSON = ".want.json"
 
 var (
 	eventID  = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -190,8 +216,10 @@ func golden(t *testing.T, p webhook.Provider, name string, r *webhook.Request) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	Golden(t, filepath.Join("testdata", name+".want.json"), append(got, '\n'))
+	Golden(t, filepath.Join("testdata", name+wantJSON), append(got, '\n'))
 }
+
+const writeGolden = "go test ./shared/provider/... -update" // where the golden files of all callers are
 
 // Golden compares got with the file; with -update it writes the file.
 func Golden(t testing.TB, file string, got []byte) {
@@ -207,10 +235,10 @@ func Golden(t testing.TB, file string, got []byte) {
 	}
 	want, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatalf("%v; go test -update writes it", err)
+		t.Fatalf("%v; %s writes it", err, writeGolden)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs; go test -update writes it anew: %s", file, diff)
+		t.Errorf("%s differs; %s writes it anew: %s", file, writeGolden, diff)
 	}
 }
 
@@ -240,19 +268,30 @@ func wellFormed(t *testing.T, p webhook.Provider, id webhook.Identity, e esign.E
 	}
 }
 
-// refusals: without a key, and under a wrong one, nothing is genuine, and the error tells no secrets.
+// refusals: without a key, under a wrong one, and under an empty one that it is even signed with, nothing is genuine, and
+// the error tells no secrets.
 func refusals(t *testing.T, p webhook.Provider, r *webhook.Request) {
-	wrong := webhook.Keys{Keys: webhook.Secrets("wrong-key-0123456789")}
-	for name, keys := range map[string]webhook.Keys{
-		"no key": {}, "an empty key": {Keys: []webhook.Secret{webhook.NewSecret("")}}, "another key": wrong,
+	empty, signed := webhook.NewSecret(""), Clone(r)
+	if err := p.Sign(signed, empty, ReceivedAt); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		request *webhook.Request
+		keys    []webhook.Secret
+		want    []error
+	}{
+		"no key":       {r, nil, []error{webhook.ErrNoKey}},
+		"an empty key": {signed, []webhook.Secret{empty}, []error{webhook.ErrNotGenuine, webhook.ErrNoKey}},
+		"another key":  {r, webhook.Secrets("wrong-key-0123456789"), []error{webhook.ErrNotGenuine}},
 	} {
-		proof, err := p.Verify(r, keys)
-		if !errors.Is(err, webhook.ErrNotGenuine) && !errors.Is(err, webhook.ErrNoKey) || proof != "" {
+		proof, err := p.Verify(tt.request, webhook.Keys{Keys: tt.keys})
+		if !slices.ContainsFunc(tt.want, func(want error) bool { return errors.Is(err, want) }) || proof != "" {
 			t.Errorf("under %s: %q, %v", name, proof, err)
 			continue
 		}
+		prefixed(t, p, err)
 		secrets := []string{"wrong-key", p.Info().DevelopmentKey, "@"}
-		for _, values := range r.Header {
+		for _, values := range tt.request.Header {
 			secrets = append(secrets, values...)
 		}
 		for _, secret := range secrets {
@@ -260,6 +299,16 @@ func refusals(t *testing.T, p webhook.Provider, r *webhook.Request) {
 				t.Errorf("under %s, the error tells %q: %v", name, secret, err)
 			}
 		}
+	}
+}
+
+// prefixed: an error says once whose it is, the provider's or that of [webhook.DecodeJSON].
+func prefixed(t *testing.T, p webhook.Provider, err error) {
+	t.Helper()
+	text := err.Error()
+	if own := p.Info().Name + ": "; strings.Count(text, own)+strings.Count(text, "webhook: ") != 1 ||
+		!strings.HasPrefix(text, own) && !strings.HasPrefix(text, "webhook: ") {
+		t.Errorf("not prefixed once: %q", text)
 	}
 }
 
@@ -316,6 +365,7 @@ func truncations(t *testing.T, p webhook.Provider, r *webhook.Request) {
 			if !errors.Is(err, webhook.ErrUnreadable) {
 				t.Fatalf("cut to %d bytes: %v", n, err)
 			}
+			prefixed(t, p, err)
 			continue
 		}
 		for _, id := range ids {

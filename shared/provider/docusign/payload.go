@@ -16,8 +16,8 @@ const (
 	formatXML       = "xml"       // the same in XML
 )
 
-// message is what a request tells, whatever its format.
-type message struct {
+// payload is what a request tells, whatever its format.
+type payload struct {
 	envelope // SIM: the summary, if the configuration asks for it
 
 	format        string
@@ -34,50 +34,50 @@ type message struct {
 	body          []byte
 }
 
-// read reads a body. The Content-Type that DocuSign sends is not documented: the first character tells the format.
-func read(body []byte) (*message, error) {
+// parse reads a body. The Content-Type that DocuSign sends is not documented: the first character tells the format.
+func parse(body []byte) (*payload, error) {
 	trimmed := bytes.TrimLeft(webhook.TrimBOM(body), " \t\r\n")
-	var m *message
+	var p *payload
 	var err error
 	switch {
 	case bytes.HasPrefix(trimmed, []byte("{")):
-		m, err = readJSON(trimmed)
+		p, err = parseJSON(trimmed)
 	case bytes.HasPrefix(trimmed, []byte("<")):
-		m, err = readXML(trimmed)
+		p, err = parseXML(trimmed)
 	default:
-		err = webhook.ErrUnreadable
+		err = fmt.Errorf("docusign: neither a JSON object nor XML: %w", webhook.ErrUnreadable)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("docusign: %w", err)
+		return nil, err
 	}
-	m.body = body
-	return m, nil
+	p.body = body
+	return p, nil
 }
 
 // step splits what happened into whose step it is, "envelope" or "recipient" among others, and which.
-func (m *message) step() (whose, which string) {
-	if m.format != formatSIM {
-		return "envelope", strings.ToLower(string(m.Status))
+func (p *payload) step() (whose, which string) {
+	if p.format != formatSIM {
+		return "envelope", strings.ToLower(string(p.Status))
 	}
-	whose, which, _ = strings.Cut(m.event, "-")
+	whose, which, _ = strings.Cut(p.event, "-")
 	return whose, which
 }
 
 // stepTime is the time of the step itself, where the message tells it.
-func (m *message) stepTime() text {
-	switch whose, which := m.step(); whose {
+func (p *payload) stepTime() text {
+	switch whose, which := p.step(); whose {
 	case "envelope":
-		return m.of(which)
+		return p.of(which)
 	case "recipient":
-		return m.recipient().of(which)
+		return p.recipient().of(which)
 	}
 	return ""
 }
 
 // recipient finds whom the event is about. It returns a zero recipient if the message tells no more than the ID.
-func (m *message) recipient() recipient {
-	for _, r := range m.Recipients {
-		if m.recipientID != "" && string(r.RecipientID) == m.recipientID {
+func (p *payload) recipient() recipient {
+	for _, r := range p.Recipients {
+		if p.recipientID != "" && string(r.RecipientID) == p.recipientID {
 			return r
 		}
 	}
@@ -85,36 +85,36 @@ func (m *message) recipient() recipient {
 }
 
 // vendorType is DocuSign's own word for what happened.
-func (m *message) vendorType() string {
-	if m.format != formatSIM {
-		return webhook.Label(string(m.Status))
+func (p *payload) vendorType() string {
+	if p.format != formatSIM {
+		return webhook.Label(string(p.Status))
 	}
-	return webhook.Label(m.event)
+	return webhook.Label(p.event)
 }
 
 // subject is what the message is about; agreementID is empty unless that is an envelope.
-func (m *message) subject() (subject, agreementID string) {
-	switch whose, _ := m.step(); {
+func (p *payload) subject() (subject, agreementID string) {
+	switch whose, _ := p.step(); {
 	case whose == "template":
-		return webhook.Subject(name, "template", m.templateID), ""
-	case whose == "click" && m.agreementID != "":
-		return webhook.Subject(name, "click", m.agreementID), ""
-	case m.envelopeID != "":
-		id := webhook.AgreementID(m.envelopeID)
+		return webhook.Subject(name, "template", p.templateID), ""
+	case whose == "click" && p.agreementID != "":
+		return webhook.Subject(name, "click", p.agreementID), ""
+	case p.envelopeID != "":
+		id := webhook.AgreementID(p.envelopeID)
 		return webhook.AgreementSubject(name, id), id
 	}
-	return webhook.Subject(name, "account", m.accountID), ""
+	return webhook.Subject(name, "account", p.accountID), ""
 }
 
 // time reads one of the message's times. It is approximate if neither it nor the message tells the zone: then UTC is
 // taken.
-func (m *message) time(s text) (at time.Time, approximate bool) {
+func (p *payload) time(s text) (at time.Time, approximate bool) {
 	at = webhook.Time(string(s))
 	if _, err := time.Parse(time.RFC3339Nano, string(s)); err == nil || at.IsZero() {
 		return at, false
 	}
-	if m.offset == nil {
+	if p.offset == nil {
 		return at, true
 	}
-	return at.Add(-*m.offset), false
+	return at.Add(-*p.offset), false
 }

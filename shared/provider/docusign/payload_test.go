@@ -128,7 +128,7 @@ func TestDocumentsOfMegabytesArePassedOver(t *testing.T) {
 		"xml":       legacy("<Status>Completed</Status>", "<DocumentPDFs><DocumentPDF><PDFBytes>"+pdf+"</PDFBytes></DocumentPDF></DocumentPDFs>"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &webhook.Request{Method: http.MethodPost, Body: []byte(body)}
+			r := &webhook.Request{Method: http.MethodPost, Header: http.Header{}, Body: []byte(body)}
 			if err := provider.Sign(r, webhook.NewSecret(provider.Info().DevelopmentKey), time.Time{}); err != nil {
 				t.Fatal(err)
 			}
@@ -213,9 +213,9 @@ func TestOfficialSchemaSample(t *testing.T) {
 	}
 }
 
-// FuzzRead: any body is either unreadable, to both methods, or has one well-formed identity, which stays the same and
+// FuzzParse: any body is either unreadable, to both methods, or has one well-formed identity, which stays the same and
 // which both methods agree on.
-func FuzzRead(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	examples := webhooktest.Examples(f, "docusign")
 	for _, name := range slices.Sorted(maps.Keys(examples)) {
 		f.Add(examples[name].Body)
