@@ -3,9 +3,11 @@ package provider_test
 import (
 	"encoding/json"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -178,4 +180,43 @@ func block(template, key string) string {
 		return after
 	}
 	return after[:end[0]]
+}
+
+// TestListsOfNothingCostLittle: a genuine body that lists millions of empty things must not cost a hundred times its
+// size, in a function of 256 MB.
+func TestListsOfNothingCostLittle(t *testing.T) {
+	const size = 5 << 20
+	nothing := "[" + strings.Repeat("{},", size/3) + "{}]"
+	for name, body := range map[string]string{
+		"adobesign":           `{"event":"AGREEMENT_CREATED","agreement":{"id":"a","participantSetsInfo":{"participantSets":` + nothing + `}}}`,
+		"adobesign words":     `{"event":"AGREEMENT_CREATED","conditionalParametersTrimmed":` + strings.ReplaceAll(nothing, "{}", "1") + `}`,
+		"docusign":            `{"event":"envelope-sent","data":{"envelopeId":"e","envelopeSummary":{"recipients":{"signers":` + nothing + `}}}}`,
+		"docusign lists":      `{"event":"envelope-sent","data":{"envelopeId":"e","envelopeSummary":{"recipients":{` + strings.Repeat(`"a":[{}],`, size/9) + `"b":[]}}}}`,
+		"docusign documents":  `{"event":"envelope-sent","data":{"envelopeId":"e","envelopeSummary":{"envelopeDocuments":` + nothing + `}}}`,
+		"docusign XML":        `<DocuSignEnvelopeInformation><EnvelopeStatus><EnvelopeID>e</EnvelopeID><Status>Sent</Status><RecipientStatuses>` + strings.Repeat("<RecipientStatus/>", size/18) + `</RecipientStatuses></EnvelopeStatus></DocuSignEnvelopeInformation>`,
+		"dropboxsign":         `{"event":{"event_type":"signature_request_sent","event_time":"1793610180"},"signature_request":{"signature_request_id":"r","signatures":` + nothing + `}}`,
+		"esignglobal":         `{"event":"ENVELOPE_FINISH","eventPayload":{"envelopeId":"e","signerList":` + nothing + `}}`,
+		"esignglobal unknown": `{"event":"ENVELOPE_FINISH","eventPayload":{"envelopeId":"e","whatever":` + nothing + `}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, _, _ := strings.Cut(name, " ")
+			i := slices.IndexFunc(provider.All(), func(p webhook.Provider) bool { return p.Info().Name == first })
+			p := provider.All()[i]
+			r := &webhook.Request{Method: "POST", Header: http.Header{}, Body: []byte(body)}
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			if _, err := p.Identify(r); err != nil {
+				t.Fatal(err)
+			}
+			runtime.ReadMemStats(&after)
+			limit := uint64(12 * size) // in all, most of it garbage by the end
+			if strings.Contains(name, "XML") {
+				limit *= 4 // a token costs more than it is long, but does not stay
+			}
+			if cost := after.TotalAlloc - before.TotalAlloc; cost > limit {
+				t.Errorf("%d bytes cost %d", len(body), cost)
+			}
+		})
+	}
 }

@@ -403,3 +403,27 @@ func sane(t *testing.T, got time.Time) {
 		t.Fatalf("%v, written and read again %v", got, again)
 	}
 }
+
+func TestList(t *testing.T) {
+	many := "[" + strings.Repeat("1,", 2*webhook.MaxList) + "1]"
+	for name, tt := range map[string]struct {
+		json string
+		want int
+	}{
+		"an array":                      {`[1,"2",null]`, 3},
+		"elements of another type":      {`[1,{"a":[]},2]`, 3},
+		"no more than are read":         {many, webhook.MaxList},
+		"an object instead of an array": {`{"a":1}`, 0},
+		"a string instead":              {`"abc"`, 0},
+		"null":                          {`null`, 0},
+		"empty":                         {`[]`, 0},
+	} {
+		var v struct {
+			List  webhook.List[webhook.Text]
+			After webhook.Text
+		}
+		if err := webhook.DecodeJSON([]byte(`{"List":`+tt.json+`,"After":"x"}`), &v); err != nil || len(v.List) != tt.want || v.After != "x" {
+			t.Errorf("%s: %d elements, %v", name, len(v.List), err)
+		}
+	}
+}

@@ -143,6 +143,10 @@ func TestAttributes(t *testing.T) {
 			`{"conditionalParametersTrimmed":["includeSignedDocuments","includeParticipantsInfo","includeDocumentsInfo","includeDetailedInfo"]}`,
 			map[string]string{"conditionalParametersTrimmed": "includeSignedDocuments,includeParticipantsInfo,includeDocumentsInfo,includeDetailedInfo"},
 		},
+		"a single word trimmed": {
+			`{"conditionalParametersTrimmed":"includeSignedDocuments"}`,
+			map[string]string{"conditionalParametersTrimmed": "includeSignedDocuments"},
+		},
 		"nothing trimmed":  {`{"conditionalParametersTrimmed":[""]}`, map[string]string{}},
 		"not fit to print": {`{"subEvent":"A\nB` + strings.Repeat("C", 200) + `"}`, map[string]string{"subEvent": "A?B" + strings.Repeat("C", 97)}},
 	} {

@@ -43,21 +43,33 @@ type resource struct {
 	Status              webhook.Text `json:"status"`
 	Trimmed             trimmed      `json:"conditionalParametersTrimmed"`
 	ParticipantSetsInfo struct {
-		ParticipantSets []participantSet `json:"participantSets"`
+		ParticipantSets webhook.List[participantSet] `json:"participantSets"`
 	} `json:"participantSetsInfo"`
 }
 
 type participantSet struct {
-	Role        webhook.Text `json:"role"`
-	Status      webhook.Text `json:"status"`
-	MemberInfos []struct {
-		UserID webhook.Text `json:"userId"` // unlike "id", what participantUserId says
-	} `json:"memberInfos"`
+	Role        webhook.Text         `json:"role"`
+	Status      webhook.Text         `json:"status"`
+	MemberInfos webhook.List[member] `json:"memberInfos"`
+}
+
+type member struct {
+	UserID webhook.Text `json:"userId"` // unlike "id", what participantUserId says
 }
 
 // trimmed names the groups of fields that Adobe left out of a payload above 10 MB. The overview has it beside the
 // resource, the tables of the resources have it inside.
-type trimmed []webhook.Text
+type trimmed webhook.List[webhook.Text]
+
+// UnmarshalJSON implements [json.Unmarshaler]. A single word counts as a list of one.
+func (t *trimmed) UnmarshalJSON(b []byte) error {
+	var word webhook.Text
+	if err := word.UnmarshalJSON(b); err != nil || word != "" {
+		*t = trimmed{word}
+		return err
+	}
+	return (*webhook.List[webhook.Text])(t).UnmarshalJSON(b)
+}
 
 func (t trimmed) String() string {
 	var words []string

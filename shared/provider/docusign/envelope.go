@@ -1,11 +1,10 @@
 package docusign
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"encoding/xml"
-	"maps"
-	"slices"
 
 	"esignhooks/shared/webhook"
 )
@@ -21,10 +20,10 @@ type envelope struct {
 	StatusTime   text       `json:"statusChangedDateTime" xml:"-"`
 	VoidedReason text       `json:"voidedReason" xml:"VoidReason"`
 	Recipients   recipients `json:"recipients" xml:"RecipientStatuses>RecipientStatus"`
-	Documents    []struct {
-		PDFBytes present
-	} `json:"envelopeDocuments" xml:"-"`
+	Documents    documents  `json:"envelopeDocuments" xml:"-"`
 }
+
+type documents = webhook.List[struct{ PDFBytes present }]
 
 // recipient is one recipient of an envelope, whatever its role.
 type recipient struct {
@@ -46,21 +45,40 @@ func (r recipient) signs() bool {
 	return false
 }
 
-// recipients are all lists of recipients, one after the other, in the order of the lists' names.
+// recipients are all lists of recipients, one after the other, in the order of the message; [webhook.MaxList] at most.
 type recipients []recipient
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (rs *recipients) UnmarshalJSON(b []byte) error {
-	var lists map[string][]recipient
-	_ = json.Unmarshal(b, &lists) // beside the lists stand a count and the like, which have other types
 	*rs = nil
-	for _, list := range slices.Sorted(maps.Keys(lists)) {
-		for _, r := range lists[list] {
-			r.list = list
+	if len(b) == 0 || b[0] != '{' {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(b)) // of what is known to be valid
+	d.Token()
+	for d.More() && len(*rs) < webhook.MaxList {
+		name, _ := d.Token()
+		var list webhook.List[recipient] // beside the lists stand a count and the like, which are none
+		if err := d.Decode(&list); err != nil {
+			return err
+		}
+		for _, r := range list[:min(len(list), webhook.MaxList-len(*rs))] {
+			r.list, _ = name.(string)
 			*rs = append(*rs, r)
 		}
 	}
 	return nil
+}
+
+// UnmarshalXML implements [xml.Unmarshaler], for one recipient after the other.
+func (rs *recipients) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
+	if len(*rs) >= webhook.MaxList {
+		return d.Skip()
+	}
+	var r recipient
+	err := d.DecodeElement(&r, &start)
+	*rs = append(*rs, r)
+	return err
 }
 
 // times are when an envelope or a recipient entered each status; empty for those it has not entered.

@@ -3,6 +3,7 @@ package docusign
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"esignhooks/shared/webhook"
 )
@@ -58,8 +59,10 @@ func (p *payload) eventID() string {
 // The last two count the event twice if DocuSign makes the message anew for a retry, or if a second configuration does
 // not ask for the summary. That is harmless; making one of two events would lose one.
 func (p *payload) moment() string {
-	if step := string(p.stepTime()); !webhook.Time(step).IsZero() {
-		return step
+	for _, s := range []text{p.stepTime(), p.statusTime()} {
+		if at := webhook.Time(string(s)); !at.IsZero() {
+			return at.Format(time.RFC3339Nano) // however it is written
+		}
 	}
 	return cmp.Or(string(p.generated), string(p.body))
 }

@@ -48,6 +48,17 @@ func TestOneHappeningIsOneEvent(t *testing.T) {
 			about("envelope-sent", summary(`"status":"sent","sentDateTime":"2026-11-02T08:00:03Z"`)),
 			later(about("envelope-sent", summary(`"status":"completed","sentDateTime":"2026-11-02T08:00:03Z"`))),
 		},
+		"envelope-sent made anew, with the time that the status changed": {
+			about("envelope-sent", summary(`"status":"sent","statusChangedDateTime":"2026-11-02T08:00:03Z"`)),
+			later(about("envelope-sent", summary(`"status":"sent","statusChangedDateTime":"2026-11-02T08:00:03Z"`))),
+		},
+		"envelope-sent with the same time written otherwise": {
+			about("envelope-sent", summary(`"sentDateTime":"2026-11-02T08:00:03.5Z"`)),
+			later(about("envelope-sent", summary(`"sentDateTime":"2026-11-02T08:00:03.5000000Z"`))),
+		},
+		"the envelope named in the data, or in the summary alone": {
+			sim("envelope-completed", `"envelopeId":"e"`), sim("envelope-completed", `"envelopeSummary":{"envelopeId":"E"}`),
+		},
 		"envelope-delivered made anew, with the time of the step": {
 			about("envelope-delivered", summary(`"deliveredDateTime":"2026-11-02T08:00:03Z"`)),
 			later(about("envelope-delivered", summary(`"deliveredDateTime":"2026-11-02T08:00:03Z"`))),

@@ -47,7 +47,7 @@ func parseJSON(body []byte) (*payload, error) {
 		p.envelopeID = strings.ToLower(string(j.EnvelopeID))
 	} else {
 		p.format, p.event, p.envelope = formatSIM, event, j.Data.Summary
-		p.envelopeID = id(j.Data.EnvelopeID, j.URI, "envelopes")
+		p.envelopeID = cmp.Or(id(j.Data.EnvelopeID, j.URI, "envelopes"), strings.ToLower(string(j.Data.Summary.EnvelopeID)))
 		p.recipientID = string(j.Data.RecipientID)
 		p.agreementID = strings.ToLower(string(j.Data.AgreementID))
 		p.templateID = cmp.Or(id(j.Data.TemplateID, j.URI, "templates"), p.envelopeID)

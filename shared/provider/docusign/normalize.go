@@ -101,16 +101,16 @@ func (p *payload) eventType() esign.Type {
 // SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI 2.1,
 // read 2026-11-22. The wording of the reason is not documented.
 func (p *payload) expired() bool {
-	return strings.Contains(strings.ToLower(string(p.VoidedReason)), "expired")
+	words := strings.Fields(strings.ToLower(string(p.VoidedReason)))
+	says := func(word string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Trim(w, `.,;:!"'`) == word })
+	}
+	return says("expired") && !says("not") // which a sender may write
 }
 
 // occurredAt is when it happened, or approximately: not later than the message was made.
 func (p *payload) occurredAt() (at time.Time, approximate bool) {
-	var changed text
-	if whose, which := p.step(); whose == "envelope" && strings.EqualFold(which, string(p.Status)) {
-		changed = p.StatusTime // otherwise it is another status's
-	}
-	for _, s := range []text{changed, p.stepTime()} {
+	for _, s := range []text{p.statusTime(), p.stepTime()} {
 		if at, approximate = p.time(s); !at.IsZero() {
 			return at, approximate
 		}

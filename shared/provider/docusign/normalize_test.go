@@ -350,3 +350,20 @@ func TestFolded(t *testing.T) {
 		t.Errorf("folded to %+v", a)
 	}
 }
+
+func TestAVoidedEnvelopeHasExpiredIfItsReasonSaysSo(t *testing.T) {
+	for reason, want := range map[string]esign.Type{
+		"Envelope has expired.":                 esign.AgreementExpired,
+		"expired":                               esign.AgreementExpired,
+		"EXPIRED: no answer":                    esign.AgreementExpired,
+		"":                                      esign.AgreementCancelled,
+		"Wrong signer":                          esign.AgreementCancelled,
+		"Offer not yet expired but wrong price": esign.AgreementCancelled,
+		"unexpired":                             esign.AgreementCancelled,
+	} {
+		e := normalize(t, about("envelope-voided", summary(`"status":"voided","voidedReason":"`+reason+`"`)))
+		if e.Type != want {
+			t.Errorf("%q: %s, want %s", reason, e.Type, want)
+		}
+	}
+}

@@ -74,6 +74,14 @@ func (p *payload) stepTime() text {
 	return ""
 }
 
+// statusTime is when the envelope entered its status, if it is this step that put it in it.
+func (p *payload) statusTime() text {
+	if whose, which := p.step(); whose == "envelope" && strings.EqualFold(which, string(p.Status)) {
+		return p.StatusTime
+	}
+	return "" // another step's
+}
+
 // recipient finds whom the event is about. It returns a zero recipient if the message tells no more than the ID.
 func (p *payload) recipient() recipient {
 	for _, r := range p.Recipients {

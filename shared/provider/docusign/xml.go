@@ -24,7 +24,7 @@ type xmlMessage struct {
 	EnvelopeStatus struct {
 		envelope
 		TimeGenerated text
-		CustomFields  []struct{ Name, Value text } `xml:"CustomFields>CustomField"`
+		CustomFields  customFields `xml:"CustomFields>CustomField"`
 	}
 	PDFBytes       present `xml:"DocumentPDFs>DocumentPDF>PDFBytes"`
 	TimeZoneOffset text    // hours; only if the configuration asks for it
@@ -47,11 +47,26 @@ func parseXML(body []byte) (*payload, error) {
 	}
 	for _, field := range status.CustomFields {
 		// Senders can name a field of their own so, with any text in it: DocuSign's is the account's number.
-		if _, err := strconv.ParseUint(string(field.Value), 10, 64); field.Name == "AccountId" && err == nil {
+		if _, err := strconv.ParseUint(string(field.Value), 10, 64); err == nil {
 			p.accountID = string(field.Value)
 		}
 	}
 	return p, nil
+}
+
+// customFields are those that are called AccountId.
+type customFields []customField
+
+type customField struct{ Name, Value text }
+
+// UnmarshalXML implements [xml.Unmarshaler], for one field after the other.
+func (fs *customFields) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
+	var f customField
+	err := d.DecodeElement(&f, &start)
+	if f.Name == "AccountId" && len(*fs) < webhook.MaxList {
+		*fs = append(*fs, f)
+	}
+	return err
 }
 
 func offset(hours text) *time.Duration {

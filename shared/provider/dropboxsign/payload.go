@@ -48,10 +48,10 @@ type transmission struct {
 }
 
 type signatureRequest struct {
-	ID         webhook.Text `json:"signature_request_id"`
-	IsComplete webhook.Text `json:"is_complete"`
-	TestMode   webhook.Text `json:"test_mode"`
-	Signatures []signature  `json:"signatures"`
+	ID         webhook.Text            `json:"signature_request_id"`
+	IsComplete webhook.Text            `json:"is_complete"`
+	TestMode   webhook.Text            `json:"test_mode"`
+	Signatures webhook.List[signature] `json:"signatures"`
 }
 
 type signature struct {
@@ -85,21 +85,19 @@ func parse(r *webhook.Request) (*payload, error) {
 	if p.vendorType() == "" {
 		return nil, fmt.Errorf("dropboxsign: no event_type: %w", webhook.ErrUnreadable)
 	}
+	_ = webhook.DecodeJSON(p.SignatureRequest, &p.request) // what is not an object has no fields
 	return p, nil
 }
 
-// decode reads the callback that r holds, whether it names an event or not.
+// decode reads of the callback that r holds what there is to verify, whether it names an event or not. What is not JSON
+// is returned as it is, with ErrUnreadable.
 func decode(r *webhook.Request) (*payload, error) {
 	text, err := message(r)
 	if err != nil {
 		return nil, err
 	}
 	p := &payload{message: text}
-	if err := webhook.DecodeJSON(text, p); err != nil {
-		return nil, err
-	}
-	_ = webhook.DecodeJSON(p.SignatureRequest, &p.request) // what is not an object has no fields
-	return p, nil
+	return p, webhook.DecodeJSON(text, p)
 }
 
 func (p *payload) vendorType() string { return webhook.Label(string(p.Event.Type)) }

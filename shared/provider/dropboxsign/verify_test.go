@@ -1,6 +1,7 @@
 package dropboxsign_test
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -325,6 +326,33 @@ func TestSignRefusesWhatHasNoHashToReplace(t *testing.T) {
 		}
 		if string(r.Body) != string(asMultipart(message).Body) || r.Method != http.MethodPost {
 			t.Errorf("%s: the request was changed", name)
+		}
+	}
+}
+
+// TestWhatIsSignedAndNoJSONIsKept: there is no event_hash in it, but Content-Sha256 covers every byte.
+func TestWhatIsSignedAndNoJSONIsKept(t *testing.T) {
+	p := provider
+	for name, message := range map[string]string{
+		"nested too deep": `{"event":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}",
+		"cut off":         `{"event":{"event_type":"signature_request_sent"`,
+	} {
+		r := asMultipart(message)
+		if proof, err := p.Verify(r, webhooktest.DevelopmentKeys(p)); !errors.Is(err, webhook.ErrNotGenuine) {
+			t.Errorf("%s, without Content-Sha256: %q, %v", name, proof, err)
+		}
+		key := webhook.NewSecret(p.Info().DevelopmentKey)
+		sum := base64.StdEncoding.EncodeToString([]byte(hex.EncodeToString(key.HMAC(sha256.New, []byte(message)))))
+		r.Header.Set("Content-Sha256", sum)
+		if proof, err := p.Verify(r, webhooktest.DevelopmentKeys(p)); proof != esign.ProofSigned || err != nil {
+			t.Errorf("%s: %q, %v", name, proof, err)
+		}
+		if _, err := p.Identify(r); !errors.Is(err, webhook.ErrUnreadable) {
+			t.Errorf("%s: identified: %v", name, err)
+		}
+		r.Header.Set("Content-Sha256", sum[1:])
+		if _, err := p.Verify(r, webhooktest.DevelopmentKeys(p)); !errors.Is(err, webhook.ErrNotGenuine) {
+			t.Errorf("%s, wrongly signed: %v", name, err)
 		}
 	}
 }

@@ -48,6 +48,9 @@ func (p *payload) identity() []string {
 	case envelopeSignerSigned:
 		return with(set(p.about(), signer.identity), "signed", id)
 	case envelopeSignerViewed:
+		if e.SignerInfo.ViewedTime == "" {
+			return nil // two views would be one
+		}
 		return with(set(p.about(), signer.identity), "viewed", id, string(e.SignerInfo.ViewedTime))
 	case envelopeDeclined, signerDeclined:
 		return with(set(p.about(), func(s signer) string { return string(s.Email) }), "declined", id)

@@ -311,3 +311,10 @@ func FuzzIdentify(f *testing.F) {
 		}
 	})
 }
+
+func TestTwoViewsWithoutATimeAreTwo(t *testing.T) {
+	info := signerInfo(`"businessId":"b1"`)
+	if identify(t, v1("ENVELOPE_SIGNER_VIEWED", info)).EventID == identify(t, v1("ENVELOPE_SIGNER_VIEWED", info+`,"expireTime":1`)).EventID {
+		t.Error("two views are one")
+	}
+}

@@ -45,15 +45,15 @@ type payload struct {
 }
 
 type envelope struct {
-	ID            webhook.Text `json:"envelopeId"`
-	Status        webhook.Text `json:"envelopeStatus"`
-	CreateTime    webhook.Text `json:"envelopeCreateTime"`
-	EndTime       webhook.Text `json:"envelopeEndTime"`
-	SignerInfo    signer       `json:"signerInfo"`
-	DeclineSigner signer       `json:"declineSigner"`
-	NextSigners   []signer     `json:"nextSignerList"`   // v1
-	SignedSigners []signer     `json:"signedSignerList"` // v1, cumulative
-	Signers       []signer     `json:"signerList"`       // v2
+	ID            webhook.Text         `json:"envelopeId"`
+	Status        webhook.Text         `json:"envelopeStatus"`
+	CreateTime    webhook.Text         `json:"envelopeCreateTime"`
+	EndTime       webhook.Text         `json:"envelopeEndTime"`
+	SignerInfo    signer               `json:"signerInfo"`
+	DeclineSigner signer               `json:"declineSigner"`
+	NextSigners   webhook.List[signer] `json:"nextSignerList"`   // v1
+	SignedSigners webhook.List[signer] `json:"signedSignerList"` // v1, cumulative
+	Signers       webhook.List[signer] `json:"signerList"`       // v2
 }
 
 type signer struct {
@@ -98,9 +98,18 @@ func parse(body []byte) (*payload, error) {
 	return p, nil
 }
 
+// known are the keys that are read, as foldKeys writes them.
+var known = map[string]bool{
+	"callbackenum": true, "callbackdesc": true, "callbackenvelopevo": true, "callbacktemplatevo": true, "taskid": true,
+	"taskstatus": true, "event": true, "eventpayload": true, "envelopeid": true, "envelopestatus": true,
+	"envelopecreatetime": true, "envelopeendtime": true, "signerinfo": true, "declinesigner": true, "nextsignerlist": true,
+	"signedsignerlist": true, "signerlist": true, "businessid": true, "useremail": true, "phonenumber": true,
+	"countrycode": true, "number": true, "signorder": true, "signerstatus": true, "signdate": true, "viewedtime": true,
+}
+
 // foldKeys reads a value of JSON that is known to be valid. The keys of its objects become lower case and lose their
 // spaces, because the vendor's pages also print "CallBack EnvelopeVO" and "Signer status". Of equal keys the last one
-// counts.
+// counts. What nobody reads is passed over.
 func foldKeys(d *json.Decoder) any {
 	token, _ := d.Token()
 	switch token {
@@ -109,20 +118,34 @@ func foldKeys(d *json.Decoder) any {
 		for d.More() {
 			token, _ := d.Token()
 			key, _ := token.(string)
-			object[strings.ToLower(strings.Join(strings.Fields(key), ""))] = foldKeys(d)
+			if key = strings.ToLower(strings.Join(strings.Fields(key), "")); known[key] {
+				object[key] = foldKeys(d)
+			} else {
+				d.Decode(&skipped{})
+			}
 		}
 		d.Token()
 		return object
 	case json.Delim('['):
 		list := []any{}
 		for d.More() {
-			list = append(list, foldKeys(d))
+			if len(list) < webhook.MaxList {
+				list = append(list, foldKeys(d))
+			} else {
+				d.Decode(&skipped{})
+			}
 		}
 		d.Token()
 		return list
 	}
 	return token
 }
+
+// skipped is a value that is not kept.
+type skipped struct{}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (*skipped) UnmarshalJSON([]byte) error { return nil }
 
 // event is the vendor's name of the event, never derived from a status. ENVELOPE_UPDATE without callBackDesc stays that.
 func (p *payload) event() string { return string(cmp.Or(p.Desc, p.Enum, p.Event)) }
