@@ -90,15 +90,6 @@ func TestReadConfig(t *testing.T) {
 	}
 }
 
-func info(name string) webhook.Info {
-	for _, p := range provider.All() {
-		if p.Info().Name == name {
-			return p.Info()
-		}
-	}
-	return webhook.Info{}
-}
-
 func TestReadConfigReportsAllProblemsAtOnce(t *testing.T) {
 	for name, tt := range map[string]struct {
 		env  map[string]string
