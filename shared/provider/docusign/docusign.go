@@ -25,6 +25,7 @@ func (Provider) Info() webhook.Info {
 		Title:          "DocuSign Connect",
 		KeysVariable:   "DOCUSIGN_HMAC_KEYS",
 		DevelopmentKey: "development-docusign-hmac-key",
+		SignsAll:       true,
 		Allow:          http.MethodPost,
 	}
 }
