@@ -87,7 +87,7 @@ func (l *Ledger) repeated(ctx context.Context, key ledger.Key, via string) error
 	return err
 }
 
-// Agreement implements [ledger.Ledger].
+// Agreement implements [ledger.Ledger]. One that has expired and is still there is folded on: that is nobody's loss.
 func (l *Ledger) Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error) {
 	out, err := l.client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &l.table, Key: itemKey(ledger.Key{Subject: subject, ID: agreementSK}), ConsistentRead: aws.Bool(true),
