@@ -190,9 +190,9 @@ func (q *Queue) wake() {
 func (q *Queue) Receive(ctx context.Context, limit int) ([]queue.Received, error) {
 	for {
 		q.mu.Lock()
-		now := time.Now()
+		now, changed := time.Now(), q.changed
 		received, err := q.take(limit, now)
-		changed, next := q.changed, q.nextVisible(now)
+		next := q.nextVisible(now)
 		q.mu.Unlock()
 		if err != nil || len(received) > 0 {
 			return received, err
@@ -237,9 +237,8 @@ func (q *Queue) take(limit int, now time.Time) ([]queue.Received, error) {
 		return nil, nil
 	}
 	var received []queue.Received
-	var taken, dead []*entry
-	var letters []queue.Message
-	var added []*entry
+	var taken []*entry
+	var burials []burial
 	err := q.db.Update(func(tx *bbolt.Tx) error {
 		messages := tx.Bucket(q.messages)
 		for _, e := range chosen {
@@ -247,18 +246,12 @@ func (q *Queue) take(limit int, now time.Time) ([]queue.Received, error) {
 			if err := json.Unmarshal(messages.Get(sequenceKey(e.sequence)), &r); err != nil {
 				return err
 			}
-			id := strconv.FormatUint(e.sequence, 10)
 			if r.Receives++; q.config.MaxReceives > 0 && r.Receives > q.config.MaxReceives {
-				letter := r.Message
-				letter.DeduplicationID = q.config.Name + "-" + id // as SQS does
-				a, err := q.config.DeadLetters.append(tx, letter, now)
-				if err == nil {
-					err = messages.Delete(sequenceKey(e.sequence))
-				}
+				b, err := q.moveToDeadLetters(tx, e, r.Message, now)
 				if err != nil {
 					return err
 				}
-				dead, letters, added = append(dead, e), append(letters, r.Message), append(added, a)
+				burials = append(burials, b)
 				continue
 			}
 			if err := put(messages, e.sequence, r); err != nil {
@@ -266,7 +259,7 @@ func (q *Queue) take(limit int, now time.Time) ([]queue.Received, error) {
 			}
 			taken = append(taken, e)
 			received = append(received, queue.Received{
-				Message: r.Message, ID: id, Receipt: id + "." + strconv.Itoa(r.Receives), Receives: r.Receives,
+				Message: r.Message, ID: e.id(), Receipt: e.id() + "." + strconv.Itoa(r.Receives), Receives: r.Receives,
 			})
 		}
 		return nil
@@ -277,20 +270,41 @@ func (q *Queue) take(limit int, now time.Time) ([]queue.Received, error) {
 	for i, e := range taken {
 		e.visibleAt, e.receipt = now.Add(q.config.Visibility), received[i].Receipt
 	}
-	q.bury(dead, letters, added)
+	for _, b := range burials {
+		q.bury(b)
+	}
 	return received, nil
 }
 
-// bury completes in memory what take has done on disk with dead letters.
-func (q *Queue) bury(dead []*entry, letters []queue.Message, added []*entry) {
-	for i, e := range dead {
-		q.remove(e)
-		q.config.DeadLetters.mu.Lock()
-		q.config.DeadLetters.added(added[i])
-		q.config.DeadLetters.mu.Unlock()
-		if q.config.OnDeadLetter != nil {
-			q.config.OnDeadLetter(letters[i])
-		}
+func (e *entry) id() string { return strconv.FormatUint(e.sequence, 10) }
+
+// burial is a message that went to the dead letters.
+type burial struct {
+	dead    *entry
+	message queue.Message
+	letter  *entry // among the dead letters
+}
+
+// moveToDeadLetters does on disk what bury completes in memory. The deduplication ID becomes the message's own, as on
+// SQS.
+func (q *Queue) moveToDeadLetters(tx *bbolt.Tx, e *entry, m queue.Message, now time.Time) (burial, error) {
+	letter := m
+	letter.DeduplicationID = q.config.Name + "-" + e.id()
+	added, err := q.config.DeadLetters.append(tx, letter, now)
+	if err == nil {
+		err = tx.Bucket(q.messages).Delete(sequenceKey(e.sequence))
+	}
+	return burial{e, m, added}, err
+}
+
+func (q *Queue) bury(b burial) {
+	q.remove(b.dead)
+	q.wake() // the group goes on
+	q.config.DeadLetters.mu.Lock()
+	q.config.DeadLetters.added(b.letter)
+	q.config.DeadLetters.mu.Unlock()
+	if q.config.OnDeadLetter != nil {
+		q.config.OnDeadLetter(b.message)
 	}
 }
 

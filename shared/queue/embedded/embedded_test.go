@@ -111,3 +111,24 @@ func TestReceiveWakesUpForANewMessage(t *testing.T) {
 		}
 	})
 }
+
+func TestReceiveGoesOnBehindADeadLetter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := database(t, filepath.Join(t.TempDir(), "db"))
+		deadLetters := open(t, db, embedded.Config{Name: "dead-letters", Visibility: time.Hour})
+		q := open(t, db, embedded.Config{Name: "q", Visibility: time.Second, MaxReceives: 1, DeadLetters: deadLetters})
+		for _, id := range []string{"poison", "follower"} {
+			if err := q.Send(t.Context(), queue.Message{Group: "g", DeduplicationID: id, Body: id}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for _, want := range []string{"poison", "follower"} {
+			received, err := q.Receive(ctx, 1) // the second time, the poison goes to the dead letters first
+			if err != nil || len(received) != 1 || received[0].Body != want {
+				t.Fatalf("%+v, %v; want %s", received, err, want)
+			}
+		}
+	})
+}
