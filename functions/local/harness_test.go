@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/webhook/webhooktest"
 )
 
 // binary is the gateway, built once as make run builds it.
@@ -476,16 +478,5 @@ func moment(s int) time.Time { return time.Date(2026, 3, 4, 10, 20, s, 0, time.U
 // fixture reads a recording in place: it is not ours to copy.
 func fixture(t *testing.T, name string) string {
 	t.Helper()
-	dir := os.Getenv("ESIGN_FIXTURES")
-	if dir == "" {
-		t.Skip("ESIGN_FIXTURES is unset: recordings are not sent")
-	}
-	if !filepath.IsAbs(dir) { // relative to the module
-		dir = filepath.Join("..", "..", dir)
-	}
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	return string(webhooktest.Fixture(t, name))
 }

@@ -17,12 +17,9 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
-)
 
-// MaxBody is the size of a request body that API Gateway takes, in bytes.
-//
-// SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html: 10 MB.
-const MaxBody = 10 << 20
+	"esignhooks/shared/webhook"
+)
 
 // BinaryMediaTypes are passed to the function in base64, byte by byte; template.yaml says the same to API Gateway. What
 // is not listed is text, and API Gateway replaces in it what is not UTF-8.
@@ -33,13 +30,13 @@ var BinaryMediaTypes = []string{"multipart/form-data", "application/octet-stream
 func HTTP(function Function, resource string, log *slog.Logger) http.Handler {
 	handler := lambda.NewHandler(function)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+		body, err := io.ReadAll(io.LimitReader(r.Body, webhook.MaxBody+1))
 		if err != nil {
 			http.Error(w, "the body could not be read", http.StatusBadRequest)
 			return
 		}
-		if len(body) > MaxBody {
-			io.CopyN(io.Discard, r.Body, 4*MaxBody) // or a sender that is still sending would not see the answer
+		if len(body) > webhook.MaxBody {
+			io.CopyN(io.Discard, r.Body, 4*webhook.MaxBody) // or a sender that is still sending would not see the answer
 			http.Error(w, "the body is larger than 10 MiB: do not include documents", http.StatusRequestEntityTooLarge)
 			return
 		}

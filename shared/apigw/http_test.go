@@ -223,8 +223,8 @@ func TestSpellingOfHeadersIsKeptOnTheWire(t *testing.T) {
 
 func TestSizeOfABody(t *testing.T) {
 	for name, tt := range map[string]struct{ size, status int }{
-		"as large as API Gateway takes": {apigw.MaxBody, 200},
-		"one byte larger":               {apigw.MaxBody + 1, 413},
+		"as large as API Gateway takes": {webhook.MaxBody, 200},
+		"one byte larger":               {webhook.MaxBody + 1, 413},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := -1

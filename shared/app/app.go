@@ -80,8 +80,9 @@ func newReceiver(p webhook.Provider, log *slog.Logger) (*receive.Receiver, error
 	r.Payloads = s3.New(s3Client(a), c.payloadBucket)
 	r.Queue = sqs.New(awssqs.NewFromConfig(a), c.queueURL)
 	k := &keys{
-		read: secret(secretsmanager.NewFromConfig(a), c.secretARN), requireURLToken: c.requireURLToken && !p.Info().SignsAll, now: time.Now, log: log,
-		refusesAll: func(keys webhook.Keys) bool { return webhook.RefusesAll(p, keys) },
+		read: secret(secretsmanager.NewFromConfig(a), c.secretARN), now: time.Now, log: log,
+		requireURLToken: c.requireURLToken && !p.Info().SignsAll,
+		refusesAll:      func(keys webhook.Keys) bool { return webhook.RefusesAll(p, keys) },
 	}
 	if r.Keys = k.get; local && !hasEndpoint("SECRETS_MANAGER") {
 		r.Keys = developmentKeys(p)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,15 +25,15 @@ type Sending struct {
 
 // Send sends a fresh, genuine request, signed with the first configured key, and writes the answer to w.
 func Send(ctx context.Context, w io.Writer, config Config, providers []webhook.Provider, s Sending, now time.Time) error {
-	i := slices.IndexFunc(providers, func(p webhook.Provider) bool { return p.Info().Name == s.Provider })
-	if i < 0 {
+	p, ok := webhook.Find(providers, s.Provider)
+	if !ok {
 		var names []string
 		for _, p := range providers {
 			names = append(names, p.Info().Name)
 		}
 		return fmt.Errorf("no provider %q; there are: %s", s.Provider, strings.Join(names, ", "))
 	}
-	p, keys := providers[i], config.Keys[s.Provider]
+	keys := config.Keys[s.Provider]
 	if len(keys.Keys.Keys) == 0 {
 		return fmt.Errorf("$%s holds no key to sign with", p.Info().KeysVariable)
 	}

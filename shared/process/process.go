@@ -112,16 +112,15 @@ type meaning struct {
 // time.
 func (p *Processor) read(delivery *webhook.Delivery) (all []meaning, err error) {
 	defer func() {
-		if recovered := recover(); recovered != nil { // the value may quote the payload, the stack does not
+		if recover() != nil { // the value may quote the payload, the stack does not
 			p.Log.Error("panic", "provider", delivery.Provider, "event", delivery.EventID, "stack", string(debug.Stack()))
 			err = fmt.Errorf("process: panic in provider %s: %w", delivery.Provider, webhook.ErrUnreadable)
 		}
 	}()
-	i := slices.IndexFunc(p.Providers, func(p webhook.Provider) bool { return p.Info().Name == delivery.Provider })
-	if i < 0 {
+	provider, ok := webhook.Find(p.Providers, delivery.Provider)
+	if !ok {
 		return nil, fmt.Errorf("process: no such provider: %w", webhook.ErrUnreadable)
 	}
-	provider := p.Providers[i]
 	identities := []webhook.Identity{{EventID: delivery.EventID, Subject: delivery.Subject, Via: delivery.Via}}
 	if delivery.Subject == webhook.UnreadableSubject(delivery.Provider) {
 		if identities, err = provider.Identify(delivery.Request()); err != nil {
@@ -156,10 +155,11 @@ func complete(e esign.Event, d *webhook.Delivery) esign.Event {
 // commit folds the event into its agreement and records both, however many others are doing the same.
 func (p *Processor) commit(ctx context.Context, d *webhook.Delivery, e esign.Event) error {
 	log := p.Log.With("provider", e.Provider, "event", e.ID, "type", e.Type)
+	claim := ledger.NewClaim(d, e.VendorType, e.AgreementID, e.OccurredAt)
 	var err error
 	for attempt := range attempts {
 		pause(ctx, attempt)
-		commit := ledger.Commit{Claim: ledger.NewClaim(d, e.VendorType, e.AgreementID, e.OccurredAt), Event: e, At: p.Now().UTC()}
+		commit := ledger.Commit{Claim: claim, Event: e, At: p.Now().UTC()}
 		if e.AgreementID != "" {
 			before, version, err := p.Ledger.Agreement(ctx, e.Subject)
 			if err != nil {

@@ -32,9 +32,6 @@ const (
 	sendDeadline  = 1000 * time.Millisecond
 )
 
-// MaxBody is the size of a body, in bytes, above which a request is answered 413. API Gateway and Lambda set lower limits.
-const MaxBody = 10 << 20
-
 // retryAfter is how many seconds a vendor is asked to wait when we cannot take its request. Vendors have schedules of
 // their own; it is for those who read it.
 const retryAfter = "30"
@@ -89,7 +86,7 @@ func (r *Receiver) receive(ctx context.Context, request *webhook.Request) (*webh
 }
 
 func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webhook.Keys) (*webhook.Response, error) {
-	if len(request.Body) > MaxBody {
+	if len(request.Body) > webhook.MaxBody {
 		return nil, errTooLarge
 	}
 	proof, err := r.Provider.Verify(request, keys)

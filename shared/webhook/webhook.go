@@ -25,6 +25,11 @@ var (
 	ErrNoChallenge = errors.New("no challenge")
 )
 
+// MaxBody is the size of a body, in bytes, above which a request is answered 413. Lambda sets a lower limit.
+//
+// SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html: API Gateway takes 10 MB.
+const MaxBody = 10 << 20
+
 // Request is what came over HTTP. Nothing in it is verified yet.
 type Request struct {
 	Method string
@@ -98,6 +103,16 @@ type Info struct {
 
 // TokensVariable names the environment variable with the comma-separated URL tokens on localhost.
 func (i Info) TokensVariable() string { return strings.ToUpper(i.Name) + "_URL_TOKENS" }
+
+// Find returns the provider with this name.
+func Find(providers []Provider, name string) (Provider, bool) {
+	for _, p := range providers {
+		if p.Info().Name == name {
+			return p, true
+		}
+	}
+	return nil, false
+}
 
 // Provider is one e-signature vendor's protocol, and nothing else: no I/O, no clock, no environment. Its methods may be
 // called at the same time, and must not change the request or the delivery.
