@@ -1,5 +1,5 @@
-// Package payload is the contract of the store for payloads that do not fit in one message. Drivers: s3, and folder for
-// localhost. payloadtest is the suite that both pass.
+// Package payload is the contract of the stores of payloads: of those that do not fit in one message, and of the archive.
+// Drivers: s3, and folder for localhost. payloadtest is the suite that both pass.
 package payload
 
 import (
@@ -28,3 +28,7 @@ func Key(provider string, receivedAt time.Time, payload []byte) string {
 	sum := sha256.Sum256(payload)
 	return receivedAt.UTC().Format("2006/01/02/") + provider + "/" + hex.EncodeToString(sum[:])
 }
+
+// ArchiveKey is where the archive keeps a payload: what an event's history holds suffices to find it. sha256 is lower-case
+// hex.
+func ArchiveKey(provider, sha256 string) string { return provider + "/" + sha256 }

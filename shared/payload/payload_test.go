@@ -14,3 +14,10 @@ func TestKeyIsByDayInUTC(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestArchiveKeyNeedsOnlyWhatTheHistoryHolds(t *testing.T) {
+	const sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" // sha256 of "abc"
+	if got := payload.ArchiveKey("docusign", sum); got != "docusign/"+sum {
+		t.Error(got)
+	}
+}

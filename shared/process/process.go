@@ -5,6 +5,8 @@ package process
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +19,7 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/ledger"
+	"esignhooks/shared/metric"
 	"esignhooks/shared/payload"
 	"esignhooks/shared/queue"
 	"esignhooks/shared/webhook"
@@ -31,9 +34,11 @@ type Processor struct {
 	Providers   []webhook.Provider
 	Ledger      ledger.Ledger
 	Payloads    payload.Store
+	Archive     payload.Store // nil: none
 	DeadLetters queue.Sender
 	Now         func() time.Time
 	Log         *slog.Logger
+	Metrics     *metric.Log // nil: none
 }
 
 // Handle processes a batch. It reports what must come again: a failed message, and those of its group behind it, which
@@ -89,6 +94,9 @@ func (p *Processor) process(ctx context.Context, message queue.Received) error {
 	} else if err != nil {
 		return err
 	}
+	if err := p.archive(ctx, delivery); err != nil {
+		return err
+	}
 	all, err := p.read(delivery)
 	if err != nil {
 		return p.setAside(ctx, message, delivery, err)
@@ -97,6 +105,18 @@ func (p *Processor) process(ctx context.Context, message queue.Received) error {
 		if err := p.commit(ctx, m.delivery, m.event); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// archive keeps what came, before anything else happens to it: nothing has an effect and is not in the archive.
+func (p *Processor) archive(ctx context.Context, d *webhook.Delivery) error {
+	if p.Archive == nil {
+		return nil
+	}
+	sum := sha256.Sum256(d.Payload)
+	if err := p.Archive.Put(ctx, payload.ArchiveKey(d.Provider, hex.EncodeToString(sum[:])), d.Payload); err != nil {
+		return fmt.Errorf("process: archive: %w", err)
 	}
 	return nil
 }
@@ -172,6 +192,7 @@ func (p *Processor) commit(ctx context.Context, d *webhook.Delivery, e esign.Eve
 		switch {
 		case err == nil:
 			log.InfoContext(ctx, "processed", "agreement", e.AgreementID, "statusBefore", commit.StatusBefore, "statusAfter", commit.StatusAfter())
+			p.measure(e.Provider, processed(commit)...)
 			return nil
 		case errors.Is(err, ledger.ErrProcessed):
 			log.InfoContext(ctx, "already processed")
@@ -204,8 +225,33 @@ func (p *Processor) setAside(ctx context.Context, message queue.Received, d *web
 		return fmt.Errorf("process: dead letter: %w", err)
 	}
 	p.log(message).ErrorContext(ctx, "unreadable", "error", reason)
-	if d == nil {
-		return nil // not even an identity
+	if d != nil { // else it has not even an identity
+		if err := p.Ledger.MarkUnreadable(ctx, ledger.NewClaim(d, "", "", time.Time{})); err != nil {
+			return err
+		}
 	}
-	return p.Ledger.MarkUnreadable(ctx, ledger.NewClaim(d, "", "", time.Time{}))
+	p.measure(message.Identity().Provider, metric.Count("Unreadable", 1))
+	return nil
+}
+
+// measure writes the metrics of an event. A provider that we do not know is whatever stood in the message, and makes no
+// dimension.
+func (p *Processor) measure(provider string, values ...metric.Value) {
+	if _, ok := webhook.Find(p.Providers, provider); !ok {
+		provider = ""
+	}
+	p.Metrics.Put(metric.Dimensions{Provider: provider}, values...)
+}
+
+// processed says that an event had its effect, and of an agreement, whether that left the status as it was.
+func processed(c ledger.Commit) []metric.Value {
+	values := []metric.Value{metric.Count("Processed", 1)}
+	if c.Agreement == nil {
+		return values
+	}
+	same := 0
+	if c.StatusBefore == c.StatusAfter() {
+		same = 1
+	}
+	return append(values, metric.Count("NoStatusChange", same))
 }

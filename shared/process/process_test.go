@@ -21,6 +21,9 @@ import (
 	"esignhooks/shared/esign"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/embedded"
+	"esignhooks/shared/metric"
+	"esignhooks/shared/metric/metrictest"
+	"esignhooks/shared/payload"
 	"esignhooks/shared/payload/folder"
 	"esignhooks/shared/process"
 	"esignhooks/shared/provider"
@@ -42,6 +45,7 @@ type world struct {
 	*embedded.Ledger
 	deadLetters []queue.Message
 	log         bytes.Buffer
+	lines       bytes.Buffer // of metrics
 
 	commitErr, markErr, sendErr error
 	happens                     bool   // the failed commit takes effect all the same
@@ -66,7 +70,21 @@ func newWorld(t *testing.T, providers ...webhook.Provider) *world {
 		Providers: providers, Ledger: w, Payloads: folder.New(t.TempDir()), DeadLetters: w,
 		Now: func() time.Time { return now }, Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
 	}
+	w.Metrics = metric.New(&w.lines, namespace, w.Now)
 	return w
+}
+
+const namespace = "esignhooks/stack"
+
+// counted reads the metrics so far, and forgets them.
+func (w *world) counted(t *testing.T) []metrictest.Line {
+	t.Helper()
+	defer w.lines.Reset()
+	return metrictest.Read(t, namespace, w.lines.String())
+}
+
+func line(provider string, values map[string]float64) metrictest.Line {
+	return metrictest.Line{Dimensions: metric.Dimensions{Provider: provider}, Values: values}
 }
 
 // Commit implements [ledger.Ledger].
@@ -448,6 +466,123 @@ func TestAStoredPayloadIsFetchedAndAMissingOneWaits(t *testing.T) {
 	}
 	if failed := w.handle(t, record("1", d)); failed != nil || len(w.deadLetters) > 0 {
 		t.Errorf("failed: %v, %d dead letters", failed, len(w.deadLetters))
+	}
+}
+
+func TestEachEffectIsCountedOnce(t *testing.T) {
+	w := newWorld(t)
+	sent, completed := delivery(t, docusign.Provider{}, "envelope-sent"), delivery(t, docusign.Provider{}, "envelope-completed")
+	viewed, template := delivery(t, docusign.Provider{}, "envelope-delivered"), delivery(t, docusign.Provider{}, "template-created")
+	w.handle(t, record("1", sent), record("2", completed), record("3", completed), record("4", viewed), record("5", template))
+	want := []metrictest.Line{
+		line("docusign", map[string]float64{"Processed": 1, "NoStatusChange": 0}),
+		line("docusign", map[string]float64{"Processed": 1, "NoStatusChange": 0}),
+		line("docusign", map[string]float64{"Processed": 1, "NoStatusChange": 1}),
+		line("docusign", map[string]float64{"Processed": 1}),
+	}
+	if diff := cmp.Diff(want, w.counted(t)); diff != "" {
+		t.Error(diff)
+	}
+	w.commitErr = errDown
+	w.handle(t, record("6", delivery(t, docusign.Provider{}, "envelope-created")))
+	if got := w.counted(t); len(got) > 0 {
+		t.Errorf("counted %+v of what failed", got)
+	}
+}
+
+func TestWhatIsSetAsideIsCountedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.markErr = errDown
+	w.handle(t, record("1", unreadable("nonsense")))
+	if got := w.counted(t); len(got) > 0 {
+		t.Errorf("counted %+v of what comes again", got)
+	}
+	w.markErr = nil
+	w.handle(t, record("1", unreadable("nonsense")))
+	if diff := cmp.Diff([]metrictest.Line{line("adobesign", map[string]float64{"Unreadable": 1})}, w.counted(t)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhatStandsInAMessageMakesNoDimension(t *testing.T) {
+	w := newWorld(t)
+	unknown := *delivery(t, docusign.Provider{}, "envelope-sent")
+	unknown.Provider = "nobody"
+	malformed, known := record("2", &unknown), record("3", delivery(t, docusign.Provider{}, "envelope-sent"))
+	delete(malformed.MessageAttributes, "eventId")
+	delete(known.MessageAttributes, "eventId")
+	w.handle(t, record("1", &unknown), malformed, known)
+	one := map[string]float64{"Unreadable": 1}
+	if diff := cmp.Diff([]metrictest.Line{line("", one), line("", one), line("docusign", one)}, w.counted(t)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// archive is a store that says what it got, and may fail.
+type archive struct {
+	payload.Store
+	keys []string
+	err  error
+}
+
+func (a *archive) Put(ctx context.Context, key string, body []byte) error {
+	if a.err != nil {
+		return a.err
+	}
+	a.keys = append(a.keys, key)
+	return a.Store.Put(ctx, key, body)
+}
+
+func newArchive(t *testing.T) *archive { return &archive{Store: folder.New(t.TempDir())} }
+
+func TestNothingHappensBeforeItIsInTheArchive(t *testing.T) {
+	for name, d := range map[string]*webhook.Delivery{
+		"an event":      delivery(t, docusign.Provider{}, "envelope-completed"),
+		"an unreadable": unreadable("nonsense"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, a := newWorld(t), newArchive(t)
+			w.Archive, a.err = a, errDown
+			if failed := w.handle(t, record("1", d)); len(failed) != 1 {
+				t.Errorf("failed: %v", failed)
+			}
+			if history := w.history(t, d.Subject); len(history)+len(w.deadLetters)+w.lines.Len() > 0 {
+				t.Errorf("not archived, and left %+v, %+v, %s", history, w.deadLetters, &w.lines)
+			}
+			a.err = nil
+			if failed := w.handle(t, record("1", d)); failed != nil {
+				t.Errorf("afterwards: %v", failed)
+			}
+			e := w.history(t, d.Subject)[0]
+			body, err := a.Get(t.Context(), payload.ArchiveKey(e.Provider, e.SHA256))
+			if err != nil || !bytes.Equal(body, d.Payload) {
+				t.Errorf("the history finds %q, %v", body, err)
+			}
+		})
+	}
+}
+
+func TestTheArchiveKeepsEachPayloadOnceAndFindsTheOneThatWasProcessed(t *testing.T) {
+	w, a := newWorld(t), newArchive(t)
+	w.Archive = a
+	first := delivery(t, docusign.Provider{}, "envelope-completed")
+	later := *first
+	later.ReceivedAt, later.Payload = first.ReceivedAt.Add(48*time.Hour), append(slices.Clone(first.Payload), ' ')
+	if _, err := w.Claim(t.Context(), ledger.NewClaim(first, "", "", time.Time{})); err != nil { // and the queue lost it
+		t.Fatal(err)
+	}
+	repeated := later
+	repeated.ReceivedAt = later.ReceivedAt.Add(48 * time.Hour)
+	if failed := w.handle(t, record("1", &later), record("2", &repeated)); failed != nil {
+		t.Errorf("failed: %v", failed)
+	}
+	e := w.history(t, first.Subject)[0]
+	key := payload.ArchiveKey(e.Provider, e.SHA256)
+	if diff := cmp.Diff([]string{key, key}, a.keys); diff != "" {
+		t.Error(diff)
+	}
+	if body, err := a.Get(t.Context(), key); err != nil || !bytes.Equal(body, later.Payload) {
+		t.Errorf("the history finds %q, %v", body, err)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"esignhooks/shared/ledger"
+	"esignhooks/shared/metric"
 	"esignhooks/shared/payload"
 	"esignhooks/shared/queue"
 	"esignhooks/shared/webhook"
@@ -46,15 +47,17 @@ type Receiver struct {
 	Queue    queue.Sender
 	Now      func() time.Time
 	Log      *slog.Logger // with the provider's name
+	Metrics  *metric.Log  // nil: none
 
 	first sync.Once
 }
 
 // Receive answers one request.
 func (r *Receiver) Receive(ctx context.Context, request *webhook.Request) *webhook.Response {
+	start := r.Now()
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	response, err := r.receive(ctx, request)
+	response, err := r.receive(ctx, request, start)
 	if err != nil {
 		return r.refuse(ctx, request, err)
 	}
@@ -67,7 +70,7 @@ var (
 	errTooLarge  = errors.New("receive: body over the limit")
 )
 
-func (r *Receiver) receive(ctx context.Context, request *webhook.Request) (*webhook.Response, error) {
+func (r *Receiver) receive(ctx context.Context, request *webhook.Request, start time.Time) (*webhook.Response, error) {
 	keys, err := r.Keys(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("receive: keys: %w", err)
@@ -80,12 +83,12 @@ func (r *Receiver) receive(ctx context.Context, request *webhook.Request) (*webh
 	case http.MethodGet:
 		return r.Provider.Challenge(request, keys)
 	case http.MethodPost:
-		return r.post(ctx, request, keys)
+		return r.post(ctx, request, keys, start)
 	}
 	return nil, errMethod
 }
 
-func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webhook.Keys) (*webhook.Response, error) {
+func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webhook.Keys, start time.Time) (*webhook.Response, error) {
 	if len(request.Body) > webhook.MaxBody {
 		return nil, errTooLarge
 	}
@@ -94,18 +97,30 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 		return nil, err
 	}
 	r.first.Do(func() { r.logHeaders(ctx, request) })
-	now := r.Now().UTC()
-	for _, id := range r.identify(ctx, request) {
+	ids, duplicates := r.identify(ctx, request), 0
+	for _, id := range ids {
 		delivery := webhook.Delivery{
-			Provider: r.Provider.Info().Name, EventID: id.EventID, Subject: id.Subject, Via: id.Via, ReceivedAt: now, Proof: proof,
+			Provider: r.Provider.Info().Name, EventID: id.EventID, Subject: id.Subject, Via: id.Via, ReceivedAt: start.UTC(), Proof: proof,
 			ContentType: request.Header.Get("Content-Type"), Payload: request.Body, Trace: request.Trace,
 		}
 		claim := ledger.NewClaim(&delivery, id.VendorType, id.AgreementID, id.OccurredAt)
-		if err := r.take(ctx, claim, &delivery); err != nil {
+		found, err := r.take(ctx, claim, &delivery)
+		if err != nil {
 			return nil, err
 		}
+		if found != ledger.New {
+			duplicates++
+		}
 	}
-	return r.Provider.Acknowledge(request), nil
+	response := r.Provider.Acknowledge(request)
+	r.measure("", metric.Count("Received", len(ids)), metric.Count("Duplicate", duplicates),
+		metric.Milliseconds("AcknowledgeTime", r.Now().Sub(start)))
+	return response, nil
+}
+
+// measure writes the metrics of a request. The alarms in template.yaml name them.
+func (r *Receiver) measure(reason string, values ...metric.Value) {
+	r.Metrics.Put(metric.Dimensions{Provider: r.Provider.Info().Name, Reason: reason}, values...)
 }
 
 // logHeaders tells which headers a vendor really sends: their names, since not all vendors document how they sign.
@@ -142,8 +157,9 @@ func (r *Receiver) tryToIdentify(request *webhook.Request) (ids []webhook.Identi
 	return r.Provider.Identify(request)
 }
 
-// take claims and enqueues one event. It returns nil once the queue has it, or it is known to be done.
-func (r *Receiver) take(ctx context.Context, claim ledger.Claim, delivery *webhook.Delivery) error {
+// take claims and enqueues one event. It returns the state that the event was found in, once the queue has it or it is
+// known to be done.
+func (r *Receiver) take(ctx context.Context, claim ledger.Claim, delivery *webhook.Delivery) (ledger.State, error) {
 	log := r.Log.With("event", claim.ID, "vendorType", claim.VendorType)
 	found := r.claim(ctx, log, claim)
 	counted := make(chan struct{})
@@ -154,13 +170,13 @@ func (r *Receiver) take(ctx context.Context, claim ledger.Claim, delivery *webho
 	defer func() { <-counted }()
 	if found == ledger.Processed || found == ledger.Unreadable {
 		log.InfoContext(ctx, "duplicate", "state", found)
-		return nil
+		return found, nil
 	}
 	if err := r.send(ctx, delivery); err != nil {
-		return fmt.Errorf("receive: %s: %w", claim.ID, err)
+		return found, fmt.Errorf("receive: %s: %w", claim.ID, err)
 	}
 	log.InfoContext(ctx, "received", "proof", claim.Proof, "again", found == ledger.Received)
-	return nil
+	return found, nil
 }
 
 // claim returns the state that the event was found in. If the ledger cannot tell, the event is taken for new: the worker
@@ -206,22 +222,33 @@ func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, err err
 	info := r.Provider.Info()
 	switch {
 	case errors.Is(err, errNoSuchURL):
+		r.refused("url-token")
 		r.Log.WarnContext(ctx, "refused", "reason", "URL token")
 		return &webhook.Response{Status: http.StatusNotFound}
 	case errors.Is(err, webhook.ErrNoChallenge), errors.Is(err, errMethod):
+		r.refused("method")
 		return text(http.StatusMethodNotAllowed, "This URL receives "+info.Title+" webhooks, by POST.\n", "Allow", info.Allow)
 	case errors.Is(err, webhook.ErrNotGenuine), errors.Is(err, webhook.ErrNoKey):
+		reason := "signature"
+		if errors.Is(err, webhook.ErrNoKey) {
+			reason = "no-key"
+		}
+		r.refused(reason)
 		r.Log.WarnContext(ctx, "refused", "error", err, "method", webhook.Label(request.Method),
 			"encoded", encoded(request))
 		return &webhook.Response{Status: http.StatusUnauthorized}
 	case errors.Is(err, errTooLarge):
+		r.refused("size")
 		r.Log.ErrorContext(ctx, "refused", "reason", "size", "bytes", len(request.Body))
 		return text(http.StatusRequestEntityTooLarge, "the body is larger than 10 MiB: do not include documents\n")
 	default: // something behind us is out of reach
+		r.measure("", metric.Count("Unavailable", 1))
 		r.Log.ErrorContext(ctx, "not taken", "error", err)
 		return text(http.StatusServiceUnavailable, "try again later\n", "Retry-After", retryAfter)
 	}
 }
+
+func (r *Receiver) refused(reason string) { r.measure(reason, metric.Count("Refused", 1)) }
 
 // text makes a plain-text answer with the given names and values of headers.
 func text(status int, body string, headers ...string) *webhook.Response {

@@ -19,6 +19,8 @@ import (
 	"esignhooks/shared/esign"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/embedded"
+	"esignhooks/shared/metric"
+	"esignhooks/shared/metric/metrictest"
 	"esignhooks/shared/payload"
 	"esignhooks/shared/payload/folder"
 	"esignhooks/shared/provider"
@@ -38,6 +40,7 @@ type world struct {
 	ledger *embedded.Ledger
 	sent   []queue.Message
 	log    bytes.Buffer
+	lines  bytes.Buffer // of metrics
 
 	keysErr, claimErr, countErr, putErr, sendErr error
 	happens                                      bool // the failed call takes effect all the same
@@ -59,8 +62,11 @@ func newWorld(t *testing.T, p webhook.Provider, keys webhook.Keys) *world {
 		Claims: w, Payloads: faultyStore{folder.New(t.TempDir()), w}, Queue: w,
 		Now: func() time.Time { return webhooktest.ReceivedAt }, Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
 	}
+	w.Metrics = metric.New(&w.lines, namespace, w.Now)
 	return w
 }
+
+const namespace = "esignhooks/stack"
 
 func (w *world) Claim(ctx context.Context, c ledger.Claim) (ledger.State, error) {
 	if w.claimErr != nil {
@@ -147,32 +153,33 @@ func TestAnswers(t *testing.T) {
 		want    int
 		sent    int
 		header  string // name: value
+		metric  string // what is counted, with its reason
 	}{
-		"genuine":                               {genuine, completed(t), nil, 200, 1, ""},
-		"genuine, unknown event":                {genuine, signed(`{"event":"envelope-teleported","data":{"envelopeId":"e"}}`), nil, 200, 1, ""},
-		"genuine, unreadable":                   {genuine, signed(`{"event":`), nil, 200, 1, ""},
-		"genuine, empty":                        {genuine, signed(``), nil, 200, 1, ""},
-		"genuine, not UTF-8":                    {genuine, signed("\xff\xfe\x00"), nil, 200, 1, ""},
-		"genuine, nested too deep":              {genuine, signed(strings.Repeat("[", 200000)), nil, 200, 1, ""},
-		"no signature":                          {genuine, &webhook.Request{Method: "POST", Header: http.Header{}, Body: []byte(`{}`)}, nil, 401, 0, ""},
-		"no key":                                {webhook.Keys{}, completed(t), nil, 401, 0, ""},
-		"GET":                                   {genuine, &webhook.Request{Method: "GET", Header: http.Header{}}, nil, 405, 0, "Allow: POST"},
-		"HEAD":                                  {genuine, &webhook.Request{Method: "HEAD", Header: http.Header{}}, nil, 405, 0, "Allow: POST"},
-		"PUT":                                   {genuine, &webhook.Request{Method: "PUT", Header: http.Header{}}, nil, 405, 0, "Allow: POST"},
-		"no URL token":                          {withToken, completed(t), nil, 404, 0, ""},
-		"wrong URL token":                       {withToken, tokened(completed(t), "token-three"), nil, 404, 0, ""},
-		"wrong URL token by GET":                {withToken, &webhook.Request{Method: "GET", URLToken: "token"}, nil, 404, 0, ""},
-		"second URL token":                      {withToken, tokened(completed(t), "token-two"), nil, 200, 1, ""},
-		"a URL token where none is needed":      {genuine, tokened(completed(t), "token"), nil, 200, 1, ""},
-		"over the size limit":                   {genuine, signed(strings.Repeat(" ", webhook.MaxBody+1)), nil, 413, 0, ""},
-		"at the size limit":                     {genuine, signed(strings.Repeat(" ", webhook.MaxBody)), nil, 200, 1, ""},
-		"keys cannot be read":                   {genuine, completed(t), func(w *world) { w.keysErr = errDown }, 503, 0, "Retry-After: 30"},
-		"claim store out of reach":              {genuine, completed(t), func(w *world) { w.claimErr = errDown }, 200, 1, ""},
-		"claim store failed after it had it":    {genuine, completed(t), func(w *world) { w.claimErr, w.happens = errDown, true }, 200, 1, ""},
-		"queue out of reach":                    {genuine, completed(t), func(w *world) { w.sendErr = errDown }, 503, 0, "Retry-After: 30"},
-		"queue failed after it had it":          {genuine, completed(t), func(w *world) { w.sendErr, w.happens = errDown, true }, 503, 1, "Retry-After: 30"},
-		"payload store out of reach, not used":  {genuine, completed(t), func(w *world) { w.putErr = errDown }, 200, 1, ""},
-		"payload store out of reach, large one": {genuine, signed(strings.Repeat(" ", 2<<20)), func(w *world) { w.putErr = errDown }, 503, 0, "Retry-After: 30"},
+		"genuine":                               {genuine, completed(t), nil, 200, 1, "", "Received"},
+		"genuine, unknown event":                {genuine, signed(`{"event":"envelope-teleported","data":{"envelopeId":"e"}}`), nil, 200, 1, "", "Received"},
+		"genuine, unreadable":                   {genuine, signed(`{"event":`), nil, 200, 1, "", "Received"},
+		"genuine, empty":                        {genuine, signed(``), nil, 200, 1, "", "Received"},
+		"genuine, not UTF-8":                    {genuine, signed("\xff\xfe\x00"), nil, 200, 1, "", "Received"},
+		"genuine, nested too deep":              {genuine, signed(strings.Repeat("[", 200000)), nil, 200, 1, "", "Received"},
+		"no signature":                          {genuine, &webhook.Request{Method: "POST", Header: http.Header{}, Body: []byte(`{}`)}, nil, 401, 0, "", "Refused signature"},
+		"no key":                                {webhook.Keys{}, completed(t), nil, 401, 0, "", "Refused no-key"},
+		"GET":                                   {genuine, &webhook.Request{Method: "GET", Header: http.Header{}}, nil, 405, 0, "Allow: POST", "Refused method"},
+		"HEAD":                                  {genuine, &webhook.Request{Method: "HEAD", Header: http.Header{}}, nil, 405, 0, "Allow: POST", "Refused method"},
+		"PUT":                                   {genuine, &webhook.Request{Method: "PUT", Header: http.Header{}}, nil, 405, 0, "Allow: POST", "Refused method"},
+		"no URL token":                          {withToken, completed(t), nil, 404, 0, "", "Refused url-token"},
+		"wrong URL token":                       {withToken, tokened(completed(t), "token-three"), nil, 404, 0, "", "Refused url-token"},
+		"wrong URL token by GET":                {withToken, &webhook.Request{Method: "GET", URLToken: "token"}, nil, 404, 0, "", "Refused url-token"},
+		"second URL token":                      {withToken, tokened(completed(t), "token-two"), nil, 200, 1, "", "Received"},
+		"a URL token where none is needed":      {genuine, tokened(completed(t), "token"), nil, 200, 1, "", "Received"},
+		"over the size limit":                   {genuine, signed(strings.Repeat(" ", webhook.MaxBody+1)), nil, 413, 0, "", "Refused size"},
+		"at the size limit":                     {genuine, signed(strings.Repeat(" ", webhook.MaxBody)), nil, 200, 1, "", "Received"},
+		"keys cannot be read":                   {genuine, completed(t), func(w *world) { w.keysErr = errDown }, 503, 0, "Retry-After: 30", "Unavailable"},
+		"claim store out of reach":              {genuine, completed(t), func(w *world) { w.claimErr = errDown }, 200, 1, "", "Received"},
+		"claim store failed after it had it":    {genuine, completed(t), func(w *world) { w.claimErr, w.happens = errDown, true }, 200, 1, "", "Received"},
+		"queue out of reach":                    {genuine, completed(t), func(w *world) { w.sendErr = errDown }, 503, 0, "Retry-After: 30", "Unavailable"},
+		"queue failed after it had it":          {genuine, completed(t), func(w *world) { w.sendErr, w.happens = errDown, true }, 503, 1, "Retry-After: 30", "Unavailable"},
+		"payload store out of reach, not used":  {genuine, completed(t), func(w *world) { w.putErr = errDown }, 200, 1, "", "Received"},
+		"payload store out of reach, large one": {genuine, signed(strings.Repeat(" ", 2<<20)), func(w *world) { w.putErr = errDown }, 503, 0, "Retry-After: 30", "Unavailable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, docusign.Provider{}, tt.keys)
@@ -189,6 +196,11 @@ func TestAnswers(t *testing.T) {
 			if (tt.want == 401 || tt.want == 404) && (len(answer.Body) > 0 || len(answer.Header) > 0) {
 				t.Errorf("a refusal tells %q, %v", answer.Body, answer.Header)
 			}
+			name, reason, _ := strings.Cut(tt.metric, " ")
+			lines := metrictest.Read(t, namespace, w.lines.String())
+			if len(lines) != 1 || lines[0].Dimensions != (metric.Dimensions{Provider: "docusign", Reason: reason}) || lines[0].Values[name] != 1 {
+				t.Errorf("counted %+v, want %s", lines, tt.metric)
+			}
 			if events, err := w.ledger.Events(); err != nil || (tt.want == 401 || tt.want == 404 || tt.want == 413 || tt.want == 405) && len(events) > 0 {
 				t.Errorf("a refusal left %+v, %v", events, err)
 			}
@@ -199,6 +211,40 @@ func TestAnswers(t *testing.T) {
 func tokened(r *webhook.Request, token string) *webhook.Request {
 	r.URLToken = token
 	return r
+}
+
+func TestEachEventOfAnAcknowledgedRequestIsCounted(t *testing.T) {
+	keys := webhooktest.DevelopmentKeys(docusign.Provider{})
+	w := newWorld(t, several{}, keys)
+	clock := webhooktest.ReceivedAt
+	w.Now = func() time.Time { return clock }
+	w.Keys = func(context.Context) (webhook.Keys, error) {
+		clock = clock.Add(1500 * time.Microsecond)
+		return keys, nil
+	}
+	want := func(what string, duplicates float64) {
+		t.Helper()
+		w.lines.Reset()
+		if answer := w.Receive(t.Context(), completed(t)); answer.Status != 200 {
+			t.Fatalf("%s: answered %d", what, answer.Status)
+		}
+		want := []metrictest.Line{{
+			Dimensions: metric.Dimensions{Provider: "docusign"},
+			Values:     map[string]float64{"Received": 2, "Duplicate": duplicates, "AcknowledgeTime": 1.5},
+		}}
+		if diff := cmp.Diff(want, metrictest.Read(t, namespace, w.lines.String())); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+	want("new", 0)
+	want("received before", 2)
+	done := ledger.Claim{Key: ledger.Key{Subject: "docusign#1", ID: webhook.EventID("docusign", "1")}}
+	if err := w.ledger.Commit(t.Context(), ledger.Commit{Claim: done}); err != nil {
+		t.Fatal(err)
+	}
+	want("one of them processed", 2)
+	w.claimErr = errDown
+	want("unknown whether they are new", 0)
 }
 
 func TestAdobeChallenge(t *testing.T) {
@@ -214,6 +260,9 @@ func TestAdobeChallenge(t *testing.T) {
 	if answer := get("TWO"); answer.Status != 200 || string(answer.Body) != `{"xAdobeSignClientId":"TWO"}` {
 		t.Errorf("%d %s", answer.Status, answer.Body)
 	}
+	if w.lines.Len() > 0 {
+		t.Errorf("a challenge was counted: %s", &w.lines)
+	}
 	for _, id := range []string{"", "THREE", "ON"} {
 		if answer := get(id); answer.Status != 401 || len(answer.Body)+len(answer.Header) > 0 {
 			t.Errorf("client ID %q: %+v", id, answer)
@@ -221,6 +270,13 @@ func TestAdobeChallenge(t *testing.T) {
 	}
 	if answer := w.Receive(t.Context(), &webhook.Request{Method: "DELETE"}); answer.Status != 405 || answer.Header.Get("Allow") != "GET, POST" {
 		t.Errorf("DELETE: %+v", answer)
+	}
+	var reasons []string
+	for _, line := range metrictest.Read(t, namespace, w.lines.String()) {
+		reasons = append(reasons, line.Provider+" "+line.Reason)
+	}
+	if diff := cmp.Diff([]string{"adobesign signature", "adobesign signature", "adobesign signature", "adobesign method"}, reasons); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -438,8 +494,8 @@ func TestLogsHoldNoSecretsAndNoBodies(t *testing.T) {
 			w.Receive(t.Context(), r)
 			secrets := []string{"0123456789abcdef", p.Info().DevelopmentKey, "forged-header-value", "example.com", "Example"}
 			for _, secret := range secrets {
-				if strings.Contains(w.log.String(), secret) {
-					t.Errorf("%s: the log tells %q: %s", name, secret, &w.log)
+				if strings.Contains(w.log.String()+w.lines.String(), secret) {
+					t.Errorf("%s: the log tells %q: %s%s", name, secret, &w.log, &w.lines)
 				}
 			}
 			for line := range strings.Lines(w.log.String()) {
