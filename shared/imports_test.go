@@ -14,17 +14,17 @@ import (
 // layers are the packages from the top down. Imports run downwards only; within a layer there are none.
 var layers = [][]string{
 	{"functions/*"},
-	{"shared/app", "shared/local"},
-	{"shared/receive", "shared/process", "shared/sample"},
-	{"shared/ledger/*", "shared/queue/*", "shared/payload/*"},
-	{"shared/apigw", "shared/queue", "shared/provider"},
+	{"shared/app", "shared/local", "shared/stack"},
+	{"shared/receive", "shared/process", "shared/publish", "shared/operate", "shared/sample"},
+	{"shared/ledger/*", "shared/queue/*", "shared/payload/*", "shared/bus/*"},
+	{"shared/apigw", "shared/queue", "shared/bus", "shared/provider"},
 	{"shared/ledger", "shared/payload", "shared/provider/*"},
 	{"shared/webhook"},
-	{"shared/esign", "events"},
+	{"shared/esign", "shared/metric", "events"},
 }
 
 // aside are packages for tests only: anybody's tests may import them.
-var aside = []string{"shared/webhook/webhooktest", "shared/ledger/ledgertest", "shared/queue/queuetest", "shared/payload/payloadtest", "shared/enginetest"}
+var aside = []string{"shared/webhook/webhooktest", "shared/ledger/ledgertest", "shared/queue/queuetest", "shared/payload/payloadtest", "shared/bus/bustest", "shared/metric/metrictest", "shared/enginetest", "shared/e2e"}
 
 type goPackage struct {
 	ImportPath string

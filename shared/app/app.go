@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,6 +23,7 @@ import (
 	"esignhooks/shared/apigw"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/dynamodb"
+	"esignhooks/shared/metric"
 	"esignhooks/shared/payload"
 	"esignhooks/shared/payload/s3"
 	"esignhooks/shared/process"
@@ -35,7 +37,7 @@ import (
 // 502 and tries again.
 func Receiver(p webhook.Provider) apigw.Function {
 	log := lambdacontext.NewLogger().With("provider", p.Info().Name)
-	receiver, err := newReceiver(p, log)
+	receiver, err := newReceiver(p, log, os.Stdout)
 	if err != nil {
 		fail(log, err)
 	}
@@ -48,7 +50,7 @@ func Receiver(p webhook.Provider) apigw.Function {
 // Worker makes the function that consumes the queue.
 func Worker(providers []webhook.Provider) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	log := lambdacontext.NewLogger()
-	worker, err := newWorker(providers, log)
+	worker, err := newWorker(providers, log, os.Stdout)
 	if err != nil {
 		fail(log, err)
 	}
@@ -60,7 +62,7 @@ func fail(log *slog.Logger, err error) {
 	os.Exit(1)
 }
 
-func newReceiver(p webhook.Provider, log *slog.Logger) (*receive.Receiver, error) {
+func newReceiver(p webhook.Provider, log *slog.Logger, metrics io.Writer) (*receive.Receiver, error) {
 	r := &receive.Receiver{Provider: p, Now: time.Now, Log: log}
 	local := samLocal(os.LookupEnv, os.Stat)
 	if local && !hasEndpoint("SQS") {
@@ -79,6 +81,7 @@ func newReceiver(p webhook.Provider, log *slog.Logger) (*receive.Receiver, error
 	r.Claims = dynamodb.New(awsdynamodb.NewFromConfig(a), c.table, c.expiry)
 	r.Payloads = s3.New(s3Client(a), c.payloadBucket)
 	r.Queue = sqs.New(awssqs.NewFromConfig(a), c.queueURL)
+	r.Metrics = metric.New(metrics, c.metricsNamespace, time.Now)
 	k := &keys{
 		read: secret(secretsmanager.NewFromConfig(a), c.secretARN), now: time.Now, log: log,
 		requireURLToken: c.requireURLToken && !p.Info().SignsAll,
@@ -90,7 +93,7 @@ func newReceiver(p webhook.Provider, log *slog.Logger) (*receive.Receiver, error
 	return r, nil
 }
 
-func newWorker(providers []webhook.Provider, log *slog.Logger) (*process.Processor, error) {
+func newWorker(providers []webhook.Provider, log *slog.Logger, metrics io.Writer) (*process.Processor, error) {
 	w := &process.Processor{Providers: providers, Now: time.Now, Log: log}
 	if samLocal(os.LookupEnv, os.Stat) && !hasEndpoint("SQS") {
 		s, err := temporaryStores()
@@ -107,7 +110,11 @@ func newWorker(providers []webhook.Provider, log *slog.Logger) (*process.Process
 	}
 	w.Ledger = dynamodb.New(awsdynamodb.NewFromConfig(a), c.table, c.expiry)
 	w.Payloads = s3.New(s3Client(a), c.payloadBucket)
+	if c.archiveBucket != "" {
+		w.Archive = s3.New(s3Client(a), c.archiveBucket)
+	}
 	w.DeadLetters = sqs.New(awssqs.NewFromConfig(a), c.deadLetterURL)
+	w.Metrics = metric.New(metrics, c.metricsNamespace, time.Now)
 	return w, nil
 }
 

@@ -3,6 +3,8 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -24,6 +26,8 @@ import (
 	"esignhooks/shared/enginetest"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/ledger"
+	"esignhooks/shared/metric/metrictest"
+	"esignhooks/shared/payload"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/provider/adobesign"
 	"esignhooks/shared/provider/docusign"
@@ -39,9 +43,22 @@ type account struct {
 	receivers map[string]lambda.Handler
 	worker    lambda.Handler
 	ledger    ledger.Ledger
+	archive   payload.Store
+	log       *slog.Logger
+	metrics   bytes.Buffer
+	answers   map[answered]float64
 }
 
-const urlToken = "0123456789abcdef0123456789abcdef"
+// answered is how a request was answered that is no challenge, or a wrong one.
+type answered struct {
+	provider string
+	status   int
+}
+
+const (
+	urlToken  = "0123456789abcdef0123456789abcdef"
+	namespace = "esignhooks/stack"
+)
 
 // newAccount starts the engines, and the functions as the environment of a deployed function would have them.
 func newAccount(t *testing.T) *account {
@@ -53,25 +70,28 @@ func newAccount(t *testing.T) *account {
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "", "AWS_REGION": "us-east-1",
 		"AWS_SAM_LOCAL": "true", // and must not matter
 		"TABLE_NAME":    "Table", "PAYLOAD_BUCKET": "payloads", "EXPIRE_AFTER_DAYS": "30", "REQUIRE_URL_TOKEN": "true",
+		"ARCHIVE_BUCKET": "archive", "METRICS_NAMESPACE": namespace, "EVENT_BUS_NAME": "bus",
 	} {
 		t.Setenv(name, value)
 	}
 	config, err := awsConfig()
 	must(t, err)
-	a := &account{t: t, config: config, sqs: awssqs.NewFromConfig(config), receivers: map[string]lambda.Handler{}}
+	a := &account{
+		t: t, config: config, sqs: awssqs.NewFromConfig(config), receivers: map[string]lambda.Handler{}, answers: map[answered]float64{},
+	}
 	a.makeStores()
 	t.Setenv("QUEUE_URL", a.makeQueue("deliveries.fifo"))
 	t.Setenv("DEAD_LETTER_QUEUE_URL", a.makeQueue("dead-letters.fifo"))
-	log := slog.New(slog.NewJSONHandler(t.Output(), nil))
+	a.log = slog.New(slog.NewJSONHandler(t.Output(), nil))
 	for _, p := range provider.All() {
 		t.Setenv("SECRET_ARN", a.makeSecret(p))
-		receiver, err := newReceiver(p, log)
+		receiver, err := newReceiver(p, a.log, &a.metrics)
 		must(t, err)
 		a.receivers[p.Info().Name] = lambda.NewHandler(apigw.Serve(receiver.Receive))
 	}
-	worker, err := newWorker(provider.All(), log)
+	worker, err := newWorker(provider.All(), a.log, &a.metrics)
 	must(t, err)
-	a.worker, a.ledger = lambda.NewHandler(worker.Handle), worker.Ledger
+	a.worker, a.ledger, a.archive = lambda.NewHandler(worker.Handle), worker.Ledger, worker.Archive
 	return a
 }
 
@@ -93,10 +113,15 @@ func (a *account) makeStores() {
 			{AttributeName: aws.String("pk"), KeyType: dynamodbtypes.KeyTypeHash},
 			{AttributeName: aws.String("sk"), KeyType: dynamodbtypes.KeyTypeRange},
 		},
+		StreamSpecification: &dynamodbtypes.StreamSpecification{
+			StreamEnabled: aws.Bool(true), StreamViewType: dynamodbtypes.StreamViewTypeNewAndOldImages,
+		},
 	})
 	must(a.t, err)
-	_, err = s3Client(a.config).CreateBucket(a.t.Context(), &awss3.CreateBucketInput{Bucket: aws.String("payloads")})
-	must(a.t, err)
+	for _, bucket := range []string{"payloads", "archive"} {
+		_, err = s3Client(a.config).CreateBucket(a.t.Context(), &awss3.CreateBucketInput{Bucket: &bucket})
+		must(a.t, err)
+	}
 }
 
 func (a *account) makeQueue(name string) string {
@@ -135,6 +160,9 @@ func (a *account) post(p webhook.Provider, r *webhook.Request) events.APIGateway
 	must(a.t, err)
 	var response events.APIGatewayProxyResponse
 	must(a.t, json.Unmarshal(answer, &response))
+	if r.Method == "POST" || response.StatusCode != 200 {
+		a.answers[answered{p.Info().Name, response.StatusCode}]++
+	}
 	return response
 }
 
@@ -187,11 +215,55 @@ func (a *account) history(r *webhook.Request, p webhook.Provider) []ledger.Entry
 	must(a.t, err)
 	history, err := a.ledger.History(a.t.Context(), ids[0].Subject)
 	must(a.t, err)
+	a.checkArchive(history)
 	return history
+}
+
+// checkArchive finds the payload of each event by what the table tells of it.
+func (a *account) checkArchive(history []ledger.Entry) {
+	a.t.Helper()
+	for _, e := range history {
+		body, err := a.archive.Get(a.t.Context(), payload.ArchiveKey(e.Provider, e.SHA256))
+		if sum := sha256.Sum256(body); err != nil || len(body) != e.Size || hex.EncodeToString(sum[:]) != e.SHA256 {
+			a.t.Errorf("%s %s: %d bytes in the archive, %v", e.Provider, e.ID, len(body), err)
+		}
+	}
+}
+
+// testMetrics compares what the functions counted with what was answered, and with each other.
+func (a *account) testMetrics(t *testing.T) {
+	type key struct{ provider, reason, name string }
+	sums := map[key]float64{}
+	for _, line := range metrictest.Read(t, namespace, a.metrics.String()) {
+		for name, value := range line.Values {
+			sums[key{line.Provider, line.Reason, name}] += value
+		}
+	}
+	for _, p := range provider.All() {
+		name := p.Info().Name
+		sum := func(reason, metric string) float64 { return sums[key{name, reason, metric}] }
+		if got := sum("", "Received"); got == 0 || got != a.answers[answered{name, 200}] {
+			t.Errorf("%s: %v received, %v acknowledged", name, got, a.answers[answered{name, 200}])
+		}
+		if got := sum("signature", "Refused"); got != a.answers[answered{name, 401}] {
+			t.Errorf("%s: %v without a signature, %v answered so", name, got, a.answers[answered{name, 401}])
+		}
+		if got := sum("url-token", "Refused"); got != a.answers[answered{name, 404}] {
+			t.Errorf("%s: %v without a URL token, %v answered so", name, got, a.answers[answered{name, 404}])
+		}
+		if events := sum("", "Received") - sum("", "Duplicate"); events != sum("", "Processed")+sum("", "Unreadable") {
+			t.Errorf("%s: %v events, %v processed, %v unreadable", name, events, sum("", "Processed"), sum("", "Unreadable"))
+		}
+		if sum("", "AcknowledgeTime") <= 0 || sum("", "Unavailable") > 0 {
+			t.Errorf("%s: acknowledged in %v ms, %v times unavailable", name, sum("", "AcknowledgeTime"), sum("", "Unavailable"))
+		}
+	}
 }
 
 // TestOnAWS drives the functions as they are deployed, from the proxy event to the table, on local engines.
 func TestOnAWS(t *testing.T) {
+	outlet := startEventBridge(t)
+	t.Setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", outlet.URL)
 	a := newAccount(t)
 	queueURL, deadLetterURL := os.Getenv("QUEUE_URL"), os.Getenv("DEAD_LETTER_QUEUE_URL")
 	for _, p := range provider.All() {
@@ -237,6 +309,8 @@ func TestOnAWS(t *testing.T) {
 			t.Errorf("left %+v", history)
 		}
 	})
+	t.Run("metrics count each request and each event once", a.testMetrics)
+	t.Run("every committed event is published once", func(t *testing.T) { a.testPublished(t, outlet) })
 }
 
 func signed(t *testing.T, body string) *webhook.Request {
@@ -303,6 +377,7 @@ func (a *account) testUnreadable(t *testing.T, queueURL, deadLetterURL string) {
 	}
 	history, err := a.ledger.History(t.Context(), "docusign#unreadable")
 	must(t, err)
+	a.checkArchive(history)
 	if len(history) != 1 || history[0].State != ledger.Unreadable || history[0].Duplicates != 1 {
 		t.Errorf("%+v", history)
 	}

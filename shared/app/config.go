@@ -11,13 +11,15 @@ import (
 
 // config is the environment of a function.
 type config struct {
-	table           string        // TABLE_NAME
-	payloadBucket   string        // PAYLOAD_BUCKET
-	queueURL        string        // QUEUE_URL; receivers
-	deadLetterURL   string        // DEAD_LETTER_QUEUE_URL; worker
-	secretARN       string        // SECRET_ARN; receivers
-	requireURLToken bool          // REQUIRE_URL_TOKEN: true or false; receivers
-	expiry          time.Duration // EXPIRE_AFTER_DAYS: 0 is never, else at least 30
+	table            string        // TABLE_NAME
+	payloadBucket    string        // PAYLOAD_BUCKET
+	archiveBucket    string        // ARCHIVE_BUCKET: empty is none; worker
+	queueURL         string        // QUEUE_URL; receivers
+	deadLetterURL    string        // DEAD_LETTER_QUEUE_URL; worker
+	secretARN        string        // SECRET_ARN; receivers
+	requireURLToken  bool          // REQUIRE_URL_TOKEN: true or false; receivers
+	expiry           time.Duration // EXPIRE_AFTER_DAYS: 0 is never, else at least 30
+	metricsNamespace string        // METRICS_NAMESPACE
 }
 
 // minExpiry is longer than every vendor's retries, and than a message may be in the queue, among the dead letters and in
@@ -63,12 +65,12 @@ func receiverConfig(lookup func(string) (string, bool)) (config, error) {
 func workerConfig(lookup func(string) (string, bool)) (config, error) {
 	e := environment{lookup: lookup}
 	c := e.common()
-	c.deadLetterURL = e.need("DEAD_LETTER_QUEUE_URL")
+	c.deadLetterURL, c.archiveBucket = e.need("DEAD_LETTER_QUEUE_URL"), e.get("ARCHIVE_BUCKET")
 	return c, e.err()
 }
 
 func (e *environment) common() config {
-	c := config{table: e.need("TABLE_NAME"), payloadBucket: e.need("PAYLOAD_BUCKET")}
+	c := config{table: e.need("TABLE_NAME"), payloadBucket: e.need("PAYLOAD_BUCKET"), metricsNamespace: e.need("METRICS_NAMESPACE")}
 	value := e.need("EXPIRE_AFTER_DAYS")
 	days, err := strconv.Atoi(value)
 	if value != "" && (err != nil || days != 0 && days < minExpiry || days > 36500) {

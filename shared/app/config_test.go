@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -26,6 +27,7 @@ func variables() map[string]string {
 	return map[string]string{
 		"TABLE_NAME": "table", "PAYLOAD_BUCKET": "bucket", "QUEUE_URL": "https://sqs.example/q.fifo", "SECRET_ARN": "arn:aws:secret",
 		"DEAD_LETTER_QUEUE_URL": "https://sqs.example/d.fifo", "REQUIRE_URL_TOKEN": "true", "EXPIRE_AFTER_DAYS": "0",
+		"METRICS_NAMESPACE": "esignhooks/stack", "ARCHIVE_BUCKET": "",
 	}
 }
 
@@ -52,14 +54,17 @@ func named(err error) []string {
 
 func TestConfig(t *testing.T) {
 	day := 24 * time.Hour
-	receiver := config{table: "table", payloadBucket: "bucket", queueURL: "https://sqs.example/q.fifo", secretARN: "arn:aws:secret", requireURLToken: true}
-	worker := config{table: "table", payloadBucket: "bucket", deadLetterURL: "https://sqs.example/d.fifo"}
+	receiver := config{table: "table", payloadBucket: "bucket", queueURL: "https://sqs.example/q.fifo", secretARN: "arn:aws:secret", requireURLToken: true, metricsNamespace: "esignhooks/stack"}
+	worker := config{table: "table", payloadBucket: "bucket", deadLetterURL: "https://sqs.example/d.fifo", metricsNamespace: "esignhooks/stack"}
 	for name, tt := range map[string]struct {
 		change           map[string]string
 		receiver, worker func(*config) // what differs
 	}{
 		"as the template writes it": {nil, func(*config) {}, func(*config) {}},
-		"no token is required":      {map[string]string{"REQUIRE_URL_TOKEN": "false"}, func(c *config) { c.requireURLToken = false }, func(*config) {}},
+		"an archive":                {map[string]string{"ARCHIVE_BUCKET": "archive"}, func(*config) {}, func(c *config) { c.archiveBucket = "archive" }},
+		"the namespace of another stack": {map[string]string{"METRICS_NAMESPACE": "esignhooks/other"},
+			func(c *config) { c.metricsNamespace = "esignhooks/other" }, func(c *config) { c.metricsNamespace = "esignhooks/other" }},
+		"no token is required": {map[string]string{"REQUIRE_URL_TOKEN": "false"}, func(c *config) { c.requireURLToken = false }, func(*config) {}},
 		"the least expiry": {map[string]string{"EXPIRE_AFTER_DAYS": "30"},
 			func(c *config) { c.expiry = 30 * day }, func(c *config) { c.expiry = 30 * day }},
 		"a hundred years": {map[string]string{"EXPIRE_AFTER_DAYS": "36500"},
@@ -94,19 +99,21 @@ func TestConfigReportsAllProblemsAtOnceAndByName(t *testing.T) {
 		receiver, worker []string
 	}{
 		"nothing is set": {
-			map[string]string{"TABLE_NAME": "-", "PAYLOAD_BUCKET": "-", "QUEUE_URL": "-", "SECRET_ARN": "-", "DEAD_LETTER_QUEUE_URL": "-", "REQUIRE_URL_TOKEN": "-", "EXPIRE_AFTER_DAYS": "-"},
-			[]string{"EXPIRE_AFTER_DAYS", "PAYLOAD_BUCKET", "QUEUE_URL", "REQUIRE_URL_TOKEN", "SECRET_ARN", "TABLE_NAME"},
-			[]string{"DEAD_LETTER_QUEUE_URL", "EXPIRE_AFTER_DAYS", "PAYLOAD_BUCKET", "TABLE_NAME"},
+			map[string]string{"TABLE_NAME": "-", "PAYLOAD_BUCKET": "-", "QUEUE_URL": "-", "SECRET_ARN": "-", "DEAD_LETTER_QUEUE_URL": "-", "REQUIRE_URL_TOKEN": "-", "EXPIRE_AFTER_DAYS": "-", "METRICS_NAMESPACE": "-"},
+			[]string{"EXPIRE_AFTER_DAYS", "METRICS_NAMESPACE", "PAYLOAD_BUCKET", "QUEUE_URL", "REQUIRE_URL_TOKEN", "SECRET_ARN", "TABLE_NAME"},
+			[]string{"DEAD_LETTER_QUEUE_URL", "EXPIRE_AFTER_DAYS", "METRICS_NAMESPACE", "PAYLOAD_BUCKET", "TABLE_NAME"},
 		},
 		"everything is empty": {
-			map[string]string{"TABLE_NAME": "", "PAYLOAD_BUCKET": "", "QUEUE_URL": "", "SECRET_ARN": "", "DEAD_LETTER_QUEUE_URL": "", "REQUIRE_URL_TOKEN": "", "EXPIRE_AFTER_DAYS": ""},
-			[]string{"EXPIRE_AFTER_DAYS", "PAYLOAD_BUCKET", "QUEUE_URL", "REQUIRE_URL_TOKEN", "SECRET_ARN", "TABLE_NAME"},
-			[]string{"DEAD_LETTER_QUEUE_URL", "EXPIRE_AFTER_DAYS", "PAYLOAD_BUCKET", "TABLE_NAME"},
+			map[string]string{"TABLE_NAME": "", "PAYLOAD_BUCKET": "", "QUEUE_URL": "", "SECRET_ARN": "", "DEAD_LETTER_QUEUE_URL": "", "REQUIRE_URL_TOKEN": "", "EXPIRE_AFTER_DAYS": "", "METRICS_NAMESPACE": ""},
+			[]string{"EXPIRE_AFTER_DAYS", "METRICS_NAMESPACE", "PAYLOAD_BUCKET", "QUEUE_URL", "REQUIRE_URL_TOKEN", "SECRET_ARN", "TABLE_NAME"},
+			[]string{"DEAD_LETTER_QUEUE_URL", "EXPIRE_AFTER_DAYS", "METRICS_NAMESPACE", "PAYLOAD_BUCKET", "TABLE_NAME"},
 		},
 		"one is missing and two are wrong": {
 			map[string]string{"TABLE_NAME": "-", "REQUIRE_URL_TOKEN": "yes", "EXPIRE_AFTER_DAYS": "soon"},
 			[]string{"EXPIRE_AFTER_DAYS", "REQUIRE_URL_TOKEN", "TABLE_NAME"}, []string{"EXPIRE_AFTER_DAYS", "TABLE_NAME"},
 		},
+		"no namespace for metrics":                          {map[string]string{"METRICS_NAMESPACE": ""}, []string{"METRICS_NAMESPACE"}, []string{"METRICS_NAMESPACE"}},
+		"no archive, not even an empty one":                 {map[string]string{"ARCHIVE_BUCKET": "-"}, nil, nil},
 		"what the other function needs is nobody's concern": {map[string]string{"QUEUE_URL": "-"}, []string{"QUEUE_URL"}, nil},
 		"and the other way round":                           {map[string]string{"DEAD_LETTER_QUEUE_URL": "-"}, nil, []string{"DEAD_LETTER_QUEUE_URL"}},
 		"true in capitals":                                  {map[string]string{"REQUIRE_URL_TOKEN": "TRUE"}, []string{"REQUIRE_URL_TOKEN"}, nil},
@@ -283,13 +290,13 @@ func TestFunctionsWithoutAConfigurationReportEverything(t *testing.T) {
 			for name, value := range env {
 				t.Setenv(name, value)
 			}
-			r, err := newReceiver(docusign.Provider{}, slog.New(slog.DiscardHandler))
-			want := []string{"EXPIRE_AFTER_DAYS", "PAYLOAD_BUCKET", "QUEUE_URL", "REQUIRE_URL_TOKEN", "SECRET_ARN", "TABLE_NAME"}
+			r, err := newReceiver(docusign.Provider{}, slog.New(slog.DiscardHandler), io.Discard)
+			want := []string{"EXPIRE_AFTER_DAYS", "METRICS_NAMESPACE", "PAYLOAD_BUCKET", "QUEUE_URL", "REQUIRE_URL_TOKEN", "SECRET_ARN", "TABLE_NAME"}
 			if diff := cmp.Diff(want, named(err)); diff != "" || r != nil {
 				t.Errorf("receiver %+v: %s", r, diff)
 			}
-			w, err := newWorker(provider.All(), slog.New(slog.DiscardHandler))
-			want = []string{"DEAD_LETTER_QUEUE_URL", "EXPIRE_AFTER_DAYS", "PAYLOAD_BUCKET", "TABLE_NAME"}
+			w, err := newWorker(provider.All(), slog.New(slog.DiscardHandler), io.Discard)
+			want = []string{"DEAD_LETTER_QUEUE_URL", "EXPIRE_AFTER_DAYS", "METRICS_NAMESPACE", "PAYLOAD_BUCKET", "TABLE_NAME"}
 			if diff := cmp.Diff(want, named(err)); diff != "" || w != nil {
 				t.Errorf("worker %+v: %s", w, diff)
 			}
@@ -303,19 +310,19 @@ func TestFunctionsAreWiredWithoutCallingAnybody(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	for _, p := range provider.All() {
-		r, err := newReceiver(p, slog.New(slog.DiscardHandler))
+		r, err := newReceiver(p, slog.New(slog.DiscardHandler), io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Provider != p || r.Keys == nil || r.Claims == nil || r.Payloads == nil || r.Queue == nil || r.Now == nil || r.Log == nil {
+		if r.Provider != p || r.Keys == nil || r.Claims == nil || r.Payloads == nil || r.Queue == nil || r.Now == nil || r.Log == nil || r.Metrics == nil {
 			t.Errorf("%+v", r)
 		}
 	}
-	w, err := newWorker(provider.All(), slog.New(slog.DiscardHandler))
+	w, err := newWorker(provider.All(), slog.New(slog.DiscardHandler), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(w.Providers) != len(provider.All()) || w.Ledger == nil || w.Payloads == nil || w.DeadLetters == nil || w.Now == nil || w.Log == nil {
+	if len(w.Providers) != len(provider.All()) || w.Ledger == nil || w.Payloads == nil || w.DeadLetters == nil || w.Now == nil || w.Log == nil || w.Metrics == nil || w.Archive != nil {
 		t.Errorf("%+v", w)
 	}
 }

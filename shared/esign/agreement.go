@@ -8,17 +8,13 @@ import (
 
 // Agreement is the state of one agreement: all its events, folded.
 type Agreement struct {
-	Provider string `json:"provider"`
-	ID       string `json:"id"`
-	Status   Status `json:"status"`
-	// UpdatedAt is the highest OccurredAt of the events.
-	UpdatedAt time.Time `json:"updatedAt"`
-	// Reached tells, for every status that an event has claimed, the earliest time claimed for it.
-	Reached map[Status]time.Time `json:"reached,omitempty"`
-	// Participants is the progress of each participant, by the vendor's ID.
-	Participants map[string]Progress `json:"participants,omitempty"`
-	// Conflict says that events have claimed two different terminal statuses. The higher one stands.
-	Conflict bool `json:"conflict,omitempty"`
+	Provider     string               `json:"provider"`
+	ID           string               `json:"id"`
+	Status       Status               `json:"status" jsonschema:"the highest that an event has claimed; empty if none has"`
+	UpdatedAt    time.Time            `json:"updatedAt" jsonschema:"the highest occurredAt of the events"`
+	Reached      map[Status]time.Time `json:"reached,omitempty" jsonschema:"for every status that an event has claimed, the earliest time claimed for it"`
+	Participants map[string]Progress  `json:"participants,omitempty" jsonschema:"the progress of each participant, by the vendor's ID or a hash"`
+	Conflict     bool                 `json:"conflict,omitempty" jsonschema:"true if events have claimed two different terminal statuses; the higher one stands"`
 }
 
 // Progress is how far a participant has come.

@@ -84,32 +84,30 @@ const (
 
 // Event is one happening at a vendor. It holds no names, e-mail addresses or documents: it is stored, and shown.
 type Event struct {
-	// ID is equal if and only if it is the same happening, however often and through however many subscriptions it is
-	// delivered. Lower-case hex SHA-256.
-	ID         string `json:"id"`
+	// ID is lower-case hex SHA-256.
+	ID         string `json:"id" jsonschema:"equal if and only if it is the same happening, however often and through however many subscriptions it is delivered"`
 	Provider   string `json:"provider"`
-	Type       Type   `json:"type"`
-	VendorType string `json:"vendorType"` // the vendor's own name of the event
+	Type       Type   `json:"type" jsonschema:"more types may come"`
+	VendorType string `json:"vendorType" jsonschema:"the vendor's own name of the event"`
 
-	// Subject is what the event is about: the partition key and the message group.
-	Subject     string `json:"subject"`
-	AgreementID string `json:"agreementId,omitempty"` // empty if the event is not about an agreement
-	AccountID   string `json:"accountId,omitempty"`   // the vendor's account that the event was reported for
+	// Subject is also the partition key and the message group.
+	Subject     string `json:"subject" jsonschema:"what the event is about"`
+	AgreementID string `json:"agreementId,omitempty" jsonschema:"the vendor's; absent if the event is not about an agreement"`
+	AccountID   string `json:"accountId,omitempty" jsonschema:"the vendor's account that the event was reported for"`
 
-	OccurredAt time.Time `json:"occurredAt"`
-	// Approximate marks an OccurredAt that the vendor did not state exactly: the time it made or delivered the message.
-	Approximate bool      `json:"occurredAtApproximate,omitempty"`
+	OccurredAt  time.Time `json:"occurredAt"`
+	Approximate bool      `json:"occurredAtApproximate,omitempty" jsonschema:"true if the vendor did not state occurredAt exactly: it is when the message was made or received"`
 	ReceivedAt  time.Time `json:"receivedAt"`
 	Proof       Proof     `json:"proof"`
 
-	Participant  string            `json:"participant,omitempty"`  // whom the event is about: the vendor's ID, or a hash
-	Participants []Participant     `json:"participants,omitempty"` // what the event says of anybody's progress
-	Attributes   map[string]string `json:"attributes,omitempty"`   // vendor facts worth keeping, none personal
+	Participant  string            `json:"participant,omitempty" jsonschema:"whom the event is about: the vendor's ID, or a hash"`
+	Participants []Participant     `json:"participants,omitempty" jsonschema:"what the event says of anybody's progress"`
+	Attributes   map[string]string `json:"attributes,omitempty" jsonschema:"vendor facts worth keeping, none personal"`
 }
 
 // Participant is what one event says of one participant.
 type Participant struct {
 	ID     string    `json:"id"`
 	Status Status    `json:"status"`
-	At     time.Time `json:"at,omitzero"` // the event's time if zero
+	At     time.Time `json:"at,omitzero" jsonschema:"the event's time if absent"`
 }

@@ -142,3 +142,13 @@ type Ledger interface {
 	// received.
 	History(ctx context.Context, subject string) ([]Entry, error)
 }
+
+// Reader is the operator's side.
+type Reader interface {
+	// Agreement and History are those of [Ledger].
+	Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error)
+	History(ctx context.Context, subject string) ([]Entry, error)
+	// Committed visits the events that were committed from the one time on and before the other: subject by subject, and
+	// those of a subject in the order of their commits. It reads the whole table.
+	Committed(ctx context.Context, from, to time.Time, visit func(subject []Entry) error) error
+}

@@ -20,3 +20,9 @@ func (e Entry) occurred() time.Time {
 	}
 	return e.OccurredAt
 }
+
+// InOrderOfCommits sorts events by the time their effects were committed, and returns them.
+func InOrderOfCommits(history []Entry) []Entry {
+	slices.SortStableFunc(history, func(a, b Entry) int { return a.ProcessedAt.Compare(b.ProcessedAt) })
+	return history
+}

@@ -24,7 +24,10 @@ type Ledger struct {
 	expiry time.Duration
 }
 
-var _ ledger.Ledger = (*Ledger)(nil)
+var (
+	_ ledger.Ledger = (*Ledger)(nil)
+	_ ledger.Reader = (*Ledger)(nil)
+)
 
 // New makes a ledger in a table with the string keys pk and sk. Items expire so long after their last effect, by the TTL
 // attribute "expires"; never if expiry is 0.
@@ -236,6 +239,43 @@ func (l *Ledger) History(ctx context.Context, subject string) ([]ledger.Entry, e
 	}
 	ledger.Sort(history)
 	return history, nil
+}
+
+// Committed implements [ledger.Reader]. A scan returns the items of a partition one after the other.
+//
+// SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.Partitions.html: items with the same
+// partition key are stored together, in the order of their sort keys.
+func (l *Ledger) Committed(ctx context.Context, from, to time.Time, visit func([]ledger.Entry) error) error {
+	pages := dynamodb.NewScanPaginator(l.client, &dynamodb.ScanInput{
+		TableName: &l.table, ConsistentRead: aws.Bool(true),
+		FilterExpression:          aws.String("#state = :processed AND processedAt >= :from AND processedAt < :to"),
+		ExpressionAttributeNames:  map[string]string{"#state": "state"},
+		ExpressionAttributeValues: item{":processed": text(string(ledger.Processed)), ":from": instant(from), ":to": instant(to)},
+	})
+	var subject []ledger.Entry
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return wrap("committed", err)
+		}
+		for _, item := range page.Items {
+			e, err := entry(item)
+			if err != nil {
+				return wrap("committed", err)
+			}
+			if len(subject) > 0 && subject[0].Subject != e.Subject {
+				if err := visit(ledger.InOrderOfCommits(subject)); err != nil {
+					return err
+				}
+				subject = nil
+			}
+			subject = append(subject, e)
+		}
+	}
+	if len(subject) == 0 {
+		return nil
+	}
+	return visit(ledger.InOrderOfCommits(subject))
 }
 
 func wrap(action string, err error) error {

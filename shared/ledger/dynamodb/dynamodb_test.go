@@ -48,10 +48,10 @@ var anybody = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials
 func TestLedger(t *testing.T) {
 	c := client(t)
 	t.Run("without expiry", func(t *testing.T) {
-		ledgertest.Run(t, func(*testing.T) ledger.Ledger { return dynamodb.New(c, table, 0) })
+		ledgertest.Run(t, func(*testing.T) ledgertest.Ledger { return dynamodb.New(c, table, 0) })
 	})
 	t.Run("with expiry", func(t *testing.T) {
-		ledgertest.Run(t, func(*testing.T) ledger.Ledger { return dynamodb.New(c, table, 30*24*time.Hour) })
+		ledgertest.Run(t, func(*testing.T) ledgertest.Ledger { return dynamodb.New(c, table, 30*24*time.Hour) })
 	})
 	t.Run("what has expired counts as absent though it is still there", func(t *testing.T) { testExpired(t, c) })
 	t.Run("items hold no personal data and no payload", func(t *testing.T) { testAttributes(t, c) })
@@ -94,8 +94,8 @@ func testAttributes(t *testing.T, c *sdk.Client) {
 	if err := l.Commit(t.Context(), ledger.Commit{Claim: claim, Event: event, Agreement: &after, At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
-	out, err := c.Scan(t.Context(), &sdk.ScanInput{
-		TableName: aws.String(table), FilterExpression: aws.String("pk = :pk"),
+	out, err := c.Query(t.Context(), &sdk.QueryInput{
+		TableName: aws.String(table), KeyConditionExpression: aws.String("pk = :pk"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":pk": &types.AttributeValueMemberS{Value: claim.Subject}},
 	})
 	if err != nil {

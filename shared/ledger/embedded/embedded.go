@@ -16,6 +16,7 @@ import (
 var (
 	eventsBucket     = []byte("ledger.events")     // subject, NUL, event ID → ledger.Entry
 	agreementsBucket = []byte("ledger.agreements") // subject → record
+	streamBucket     = []byte("ledger.stream")     // sequence → Change
 )
 
 type record struct {
@@ -24,21 +25,29 @@ type record struct {
 }
 
 // Ledger implements [ledger.Ledger]. Its methods ignore the context: they do not wait for anything but the disk.
-type Ledger struct{ db *bbolt.DB }
+type Ledger struct {
+	db      *bbolt.DB
+	changed chan struct{} // holds one if the stream may have grown
+}
 
-var _ ledger.Ledger = (*Ledger)(nil)
+var (
+	_ ledger.Ledger = (*Ledger)(nil)
+	_ ledger.Reader = (*Ledger)(nil)
+)
 
 // New makes a ledger in db.
 func New(db *bbolt.DB) (*Ledger, error) {
 	err := db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{eventsBucket, agreementsBucket} {
+		for _, name := range [][]byte{eventsBucket, agreementsBucket, streamBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return &Ledger{db}, err
+	l := &Ledger{db, make(chan struct{}, 1)}
+	l.signal() // what an earlier process has left
+	return l, err
 }
 
 // Claim implements [ledger.Claimer].
@@ -78,13 +87,15 @@ func (l *Ledger) Agreement(_ context.Context, subject string) (esign.Agreement, 
 
 // Commit implements [ledger.Ledger].
 func (l *Ledger) Commit(_ context.Context, c ledger.Commit) error {
+	defer l.signal()
 	return l.db.Update(func(tx *bbolt.Tx) error {
-		events, agreements := tx.Bucket(eventsBucket), tx.Bucket(agreementsBucket)
+		agreements := tx.Bucket(agreementsBucket)
 		var entry ledger.Entry
-		if err := get(events, key(c.Key), &entry); err != nil {
+		if err := get(tx.Bucket(eventsBucket), key(c.Key), &entry); err != nil {
 			return err
 		}
-		if entry.State == ledger.Processed {
+		before := entry.State
+		if before == ledger.Processed {
 			return ledger.ErrProcessed
 		}
 		if c.Agreement != nil {
@@ -104,7 +115,7 @@ func (l *Ledger) Commit(_ context.Context, c ledger.Commit) error {
 		entry.VendorType, entry.AgreementID = c.Event.VendorType, c.Event.AgreementID
 		entry.Proof, entry.SHA256, entry.Size = c.Proof, c.SHA256, c.Size
 		entry.Event, entry.Agreement, entry.StatusBefore, entry.StatusAfter = &c.Event, c.Agreement, c.StatusBefore, c.StatusAfter()
-		return put(events, key(c.Key), entry)
+		return write(tx, before, entry)
 	})
 }
 
@@ -166,13 +177,16 @@ func (l *Ledger) Agreements() ([]esign.Agreement, error) {
 
 // update changes one event; change says whether there is something to write.
 func (l *Ledger) update(k ledger.Key, change func(*ledger.Entry) bool) error {
+	defer l.signal()
 	return l.db.Update(func(tx *bbolt.Tx) error {
-		bucket := tx.Bucket(eventsBucket)
 		var e ledger.Entry
-		if err := get(bucket, key(k), &e); err != nil || !change(&e) {
+		if err := get(tx.Bucket(eventsBucket), key(k), &e); err != nil {
 			return err
 		}
-		return put(bucket, key(k), e)
+		if before := e.State; change(&e) {
+			return write(tx, before, e)
+		}
+		return nil
 	})
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/ledger/ledgertest"
 )
@@ -26,5 +25,5 @@ func open(t *testing.T, file string) *embedded.Ledger {
 }
 
 func TestLedger(t *testing.T) {
-	ledgertest.Run(t, func(t *testing.T) ledger.Ledger { return open(t, filepath.Join(t.TempDir(), "db")) })
+	ledgertest.Run(t, func(t *testing.T) ledgertest.Ledger { return open(t, filepath.Join(t.TempDir(), "db")) })
 }

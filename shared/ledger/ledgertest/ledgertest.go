@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,9 +22,15 @@ var (
 	unequal = cmpopts.EquateEmpty()
 )
 
+// Ledger is a ledger with the operator's side.
+type Ledger interface {
+	ledger.Ledger
+	ledger.Reader
+}
+
 // Run runs the suite. open makes an empty ledger, or one in which no other test has used the subject that it is asked for.
-func Run(t *testing.T, open func(t *testing.T) ledger.Ledger) {
-	for name, test := range map[string]func(*testing.T, ledger.Ledger, string){
+func Run(t *testing.T, open func(t *testing.T) Ledger) {
+	for name, test := range map[string]func(*testing.T, Ledger, string){
 		"Claim":                       testClaim,
 		"ClaimAtOnce":                 testClaimAtOnce,
 		"Repeated":                    testRepeated,
@@ -39,6 +46,9 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Ledger) {
 		"LargestAgreement":            testLargestAgreement,
 		"UnknownSubject":              testUnknownSubject,
 		"SubjectsDoNotRunIntoAnother": testSubjectsDoNotRunIntoAnother,
+		"Committed":                   testCommitted,
+		"CommittedIsLarge":            testCommittedIsLarge,
+		"CommittedStops":              testCommittedStops,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -96,7 +106,7 @@ func wantHistory(t *testing.T, l ledger.Ledger, subject string, want ...ledger.E
 	}
 }
 
-func testClaim(t *testing.T, l ledger.Ledger, subject string) {
+func testClaim(t *testing.T, l Ledger, subject string) {
 	c := claimOf(subject, "a")
 	commit := commitOf(c, esign.AgreementSent, esign.Agreement{}, 0)
 	for _, step := range []struct {
@@ -121,7 +131,7 @@ func testClaim(t *testing.T, l ledger.Ledger, subject string) {
 	wantHistory(t, l, subject, processed(commit)) // of the first copy
 }
 
-func testClaimAtOnce(t *testing.T, l ledger.Ledger, subject string) {
+func testClaimAtOnce(t *testing.T, l Ledger, subject string) {
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	found := map[ledger.State]int{}
@@ -142,7 +152,7 @@ func testClaimAtOnce(t *testing.T, l ledger.Ledger, subject string) {
 	}
 }
 
-func testRepeated(t *testing.T, l ledger.Ledger, subject string) {
+func testRepeated(t *testing.T, l Ledger, subject string) {
 	c := claimOf(subject, "a")
 	must(t, l.Repeated(t.Context(), c.Key, "configuration/1")) // not known: nothing to count
 	wantHistory(t, l, subject)
@@ -160,7 +170,7 @@ func testRepeated(t *testing.T, l ledger.Ledger, subject string) {
 	wantHistory(t, l, subject, want)
 }
 
-func testCommit(t *testing.T, l ledger.Ledger, subject string) {
+func testCommit(t *testing.T, l Ledger, subject string) {
 	first := claimOf(subject, "a")
 	_, err := l.Claim(t.Context(), first)
 	must(t, err)
@@ -187,7 +197,7 @@ func testCommit(t *testing.T, l ledger.Ledger, subject string) {
 	wantHistory(t, l, subject, processed(sent), processed(completed))
 }
 
-func testCommitWithoutClaim(t *testing.T, l ledger.Ledger, subject string) {
+func testCommitWithoutClaim(t *testing.T, l Ledger, subject string) {
 	c := claimOf(subject, "a")
 	commit := commitOf(c, esign.AgreementSent, esign.Agreement{}, 0)
 	must(t, l.Commit(t.Context(), commit))
@@ -198,7 +208,7 @@ func testCommitWithoutClaim(t *testing.T, l ledger.Ledger, subject string) {
 }
 
 // testCommitOfAnotherCopy: what is vouched for is what was processed.
-func testCommitOfAnotherCopy(t *testing.T, l ledger.Ledger, subject string) {
+func testCommitOfAnotherCopy(t *testing.T, l Ledger, subject string) {
 	first := claimOf(subject, "a")
 	_, err := l.Claim(t.Context(), first)
 	must(t, err)
@@ -212,7 +222,7 @@ func testCommitOfAnotherCopy(t *testing.T, l ledger.Ledger, subject string) {
 	wantHistory(t, l, subject, want)
 }
 
-func testManySubscriptions(t *testing.T, l ledger.Ledger, subject string) {
+func testManySubscriptions(t *testing.T, l Ledger, subject string) {
 	c := claimOf(subject, "a")
 	_, err := l.Claim(t.Context(), c)
 	must(t, err)
@@ -226,7 +236,7 @@ func testManySubscriptions(t *testing.T, l ledger.Ledger, subject string) {
 	}
 }
 
-func testCommitAtOnce(t *testing.T, l ledger.Ledger, subject string) {
+func testCommitAtOnce(t *testing.T, l Ledger, subject string) {
 	commit := commitOf(claimOf(subject, "a"), esign.AgreementSent, esign.Agreement{}, 0)
 	var group sync.WaitGroup
 	var mu sync.Mutex
@@ -256,7 +266,7 @@ func testCommitAtOnce(t *testing.T, l ledger.Ledger, subject string) {
 	}
 }
 
-func testCommitConflict(t *testing.T, l ledger.Ledger, subject string) {
+func testCommitConflict(t *testing.T, l Ledger, subject string) {
 	must(t, l.Commit(t.Context(), commitOf(claimOf(subject, "a"), esign.AgreementSent, esign.Agreement{}, 0)))
 	for _, version := range []int64{0, 2} {
 		late := commitOf(claimOf(subject, "b"), esign.AgreementViewed, esign.Agreement{}, version)
@@ -274,7 +284,7 @@ func testCommitConflict(t *testing.T, l ledger.Ledger, subject string) {
 	}
 }
 
-func testCommitWithoutAgreement(t *testing.T, l ledger.Ledger, subject string) {
+func testCommitWithoutAgreement(t *testing.T, l Ledger, subject string) {
 	c := claimOf(subject, "a")
 	c.AgreementID, c.VendorType, c.OccurredAt, c.Via = "", "template-created", time.Time{}, ""
 	_, err := l.Claim(t.Context(), c)
@@ -294,7 +304,7 @@ func testCommitWithoutAgreement(t *testing.T, l ledger.Ledger, subject string) {
 	wantHistory(t, l, subject, want)
 }
 
-func testUnreadable(t *testing.T, l ledger.Ledger, subject string) {
+func testUnreadable(t *testing.T, l Ledger, subject string) {
 	c := claimOf(subject, "a")
 	c.AgreementID, c.VendorType, c.OccurredAt = "", "", time.Time{}
 	must(t, l.MarkUnreadable(t.Context(), c)) // without a claim, if the store was out of reach
@@ -315,7 +325,7 @@ func testUnreadable(t *testing.T, l ledger.Ledger, subject string) {
 	wantHistory(t, l, subject, processed(commit))
 }
 
-func testHistory(t *testing.T, l ledger.Ledger, subject string) {
+func testHistory(t *testing.T, l Ledger, subject string) {
 	add := func(id string, occurred, received time.Duration) {
 		c := claimOf(subject, id)
 		c.OccurredAt, c.ReceivedAt = start.Add(occurred), start.Add(received)
@@ -340,7 +350,7 @@ func testHistory(t *testing.T, l ledger.Ledger, subject string) {
 	}
 }
 
-func testLargestAgreement(t *testing.T, l ledger.Ledger, subject string) {
+func testLargestAgreement(t *testing.T, l Ledger, subject string) {
 	commit := commitOf(claimOf(subject, "a"), esign.AgreementSent, esign.Agreement{}, 0)
 	for i := range 2 * esign.MaxParticipants {
 		commit.Event.Participants = append(commit.Event.Participants, esign.Participant{
@@ -357,15 +367,137 @@ func testLargestAgreement(t *testing.T, l ledger.Ledger, subject string) {
 	}
 }
 
-func testUnknownSubject(t *testing.T, l ledger.Ledger, subject string) {
+func testUnknownSubject(t *testing.T, l Ledger, subject string) {
 	if agreement, version, err := l.Agreement(t.Context(), subject); err != nil || version != 0 {
 		t.Errorf("%+v, version %d, %v", agreement, version, err)
 	}
 	wantHistory(t, l, subject)
 }
 
-func testSubjectsDoNotRunIntoAnother(t *testing.T, l ledger.Ledger, subject string) {
+func testSubjectsDoNotRunIntoAnother(t *testing.T, l Ledger, subject string) {
 	_, err := l.Claim(context.Background(), claimOf(subject+"0", "a"))
 	must(t, err)
 	wantHistory(t, l, subject)
+}
+
+// commitAt commits an event without claim, as the first of its agreement or on top of the others.
+func commitAt(t *testing.T, l Ledger, subject, id string, at time.Time) {
+	t.Helper()
+	before, version, err := l.Agreement(t.Context(), subject)
+	must(t, err)
+	commit := commitOf(claimOf(subject, id), esign.AgreementUpdated, before, version)
+	commit.At = at
+	must(t, l.Commit(t.Context(), commit))
+}
+
+// committed visits, and returns the event IDs of the subjects that begin with the prefix.
+func committed(t *testing.T, l Ledger, prefix string, from, to time.Time) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	must(t, l.Committed(t.Context(), from, to, func(entries []ledger.Entry) error {
+		subject, ours := strings.CutPrefix(entries[0].Subject, prefix)
+		if !ours {
+			return nil // another test's
+		}
+		if found[subject] != nil {
+			t.Errorf("%s is visited twice", subject)
+		}
+		for _, e := range entries {
+			if e.Subject != prefix+subject {
+				t.Errorf("%s among the events of %s", e.Subject, prefix+subject)
+			}
+			found[subject] = append(found[subject], e.ID)
+		}
+		return nil
+	}))
+	return found
+}
+
+func testCommitted(t *testing.T, l Ledger, subject string) {
+	at := func(step int) time.Time { return start.Add(time.Hour + time.Duration(step)) }
+	for step, event := range []struct{ subject, id string }{
+		{"a", "z"}, {"b", "m"}, {"a", "n"}, {"c", "k"}, {"a", "b"}, {"b", "l"}, {"c", "a"}, {"b", "a"},
+	} {
+		commitAt(t, l, subject+event.subject, event.id, at(step))
+	}
+	for _, id := range []string{"received", "unreadable", "repeated"} {
+		c := claimOf(subject+"c", id)
+		c.ReceivedAt = at(3)
+		_, err := l.Claim(t.Context(), c)
+		must(t, err)
+	}
+	must(t, l.MarkUnreadable(t.Context(), claimOf(subject+"c", "unreadable")))
+	must(t, l.Repeated(t.Context(), claimOf(subject+"c", "repeated").Key, ""))
+	must(t, l.Repeated(t.Context(), claimOf(subject+"c", "k").Key, "")) // which commits nothing
+
+	all := map[string][]string{"a": {"z", "n", "b"}, "b": {"m", "l", "a"}, "c": {"k", "a"}}
+	for behaviour, tt := range map[string]struct {
+		from, to time.Time
+		want     map[string][]string
+	}{
+		"all":                           {time.Time{}, at(1000), all},
+		"from the first on":             {at(0), at(1000), all},
+		"the first left out":            {at(1), at(1000), map[string][]string{"a": {"n", "b"}, "b": {"m", "l", "a"}, "c": {"k", "a"}}},
+		"before the last":               {at(0), at(7), map[string][]string{"a": {"z", "n", "b"}, "b": {"m", "l"}, "c": {"k", "a"}}},
+		"one in the middle":             {at(3), at(4), map[string][]string{"c": {"k"}}},
+		"nothing between the same":      {at(3), at(3), map[string][]string{}},
+		"in another zone, the same":     {at(3).In(time.FixedZone("", 3600)), at(4).In(time.FixedZone("", -3600)), map[string][]string{"c": {"k"}}},
+		"the last, and nothing follows": {at(7), at(8), map[string][]string{"b": {"a"}}},
+		"nothing afterwards":            {at(8), at(1000), map[string][]string{}},
+	} {
+		if diff := cmp.Diff(tt.want, committed(t, l, subject, tt.from, tt.to)); diff != "" {
+			t.Errorf("%s: %s", behaviour, diff)
+		}
+	}
+	wantWhole(t, l, subject+"a")
+}
+
+// wantWhole checks that Committed tells of each event all that the history does.
+func wantWhole(t *testing.T, l Ledger, subject string) {
+	t.Helper()
+	want, err := l.History(t.Context(), subject)
+	must(t, err)
+	must(t, l.Committed(t.Context(), time.Time{}, start.Add(24*time.Hour), func(got []ledger.Entry) error {
+		if got[0].Subject != subject {
+			return nil
+		}
+		if diff := cmp.Diff(ledger.InOrderOfCommits(want), got, unequal); diff != "" {
+			t.Error(diff)
+		}
+		return nil
+	}))
+}
+
+// testCommittedIsLarge reads more than one page of a scan, which is 1 MB, with a subject on both sides of its end.
+func testCommittedIsLarge(t *testing.T, l Ledger, subject string) {
+	var everybody []esign.Participant
+	for i := range esign.MaxParticipants {
+		everybody = append(everybody, esign.Participant{ID: fmt.Sprintf("sha256:%064d", i), Status: esign.Cancelled, At: start})
+	}
+	const events = 24
+	want := map[string][]string{}
+	for i := range events {
+		id := fmt.Sprintf("%02d", events-i)
+		commit := commitOf(claimOf(subject, id), esign.AgreementUpdated, esign.Agreement{}, int64(i))
+		commit.Event.Participants, commit.At = everybody, start.Add(time.Duration(i))
+		must(t, l.Commit(t.Context(), commit))
+		want[""] = append(want[""], id)
+	}
+	if diff := cmp.Diff(want, committed(t, l, subject, start, start.Add(time.Hour))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func testCommittedStops(t *testing.T, l Ledger, subject string) {
+	for _, s := range []string{"a", "b", "c"} {
+		commitAt(t, l, subject+s, "e", start)
+	}
+	stop, visits := errors.New("stop"), 0
+	err := l.Committed(t.Context(), time.Time{}, start.Add(time.Hour), func([]ledger.Entry) error {
+		visits++
+		return stop
+	})
+	if !errors.Is(err, stop) || visits != 1 {
+		t.Errorf("%v after %d visits", err, visits)
+	}
 }

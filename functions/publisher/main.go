@@ -1,0 +1,10 @@
+// Command publisher is the Lambda function that publishes what the table's stream tells.
+package main
+
+import (
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"esignhooks/shared/app"
+)
+
+func main() { lambda.Start(app.Publisher()) }

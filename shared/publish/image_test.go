@@ -1,0 +1,146 @@
+package publish_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/bus"
+	"esignhooks/shared/enginetest"
+	"esignhooks/shared/esign"
+	"esignhooks/shared/ledger"
+	"esignhooks/shared/ledger/dynamodb"
+	"esignhooks/shared/publish"
+)
+
+type image = map[string]events.DynamoDBAttributeValue
+
+// table is a table of DynamoDB, seen as its stream shows it.
+type table struct {
+	*dynamodb.Ledger
+	client *sdk.Client
+	before map[ledger.Key]image
+}
+
+func newTable(t *testing.T) *table {
+	t.Helper()
+	c := sdk.New(sdk.Options{
+		BaseEndpoint: aws.String(enginetest.DynamoDB(t)), Region: "us-east-1",
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+		}),
+	})
+	text, name := types.ScalarAttributeTypeS, aws.String("events")
+	_, err := c.CreateTable(t.Context(), &sdk.CreateTableInput{
+		TableName: name, BillingMode: types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{
+			{AttributeName: aws.String("pk"), AttributeType: text}, {AttributeName: aws.String("sk"), AttributeType: text},
+		},
+		KeySchema: []types.KeySchemaElement{
+			{AttributeName: aws.String("pk"), KeyType: types.KeyTypeHash}, {AttributeName: aws.String("sk"), KeyType: types.KeyTypeRange},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &table{dynamodb.New(c, *name, 30*24*time.Hour), c, map[ledger.Key]image{}}
+}
+
+// record is that of the last change to an item.
+func (tb *table) record(t *testing.T, key ledger.Key) events.DynamoDBEventRecord {
+	t.Helper()
+	out, err := tb.client.GetItem(t.Context(), &sdk.GetItemInput{
+		TableName: aws.String("events"), ConsistentRead: aws.Bool(true), Key: map[string]types.AttributeValue{
+			"pk": &types.AttributeValueMemberS{Value: key.Subject}, "sk": &types.AttributeValueMemberS{Value: key.ID},
+		},
+	})
+	if err != nil || len(out.Item) == 0 {
+		t.Fatalf("no item %v: %v", key, err)
+	}
+	now := image{}
+	for name, v := range out.Item {
+		now[name] = inStream(t, v)
+	}
+	defer func() { tb.before[key] = now }()
+	return events.DynamoDBEventRecord{Change: events.DynamoDBStreamRecord{NewImage: now, OldImage: tb.before[key]}}
+}
+
+func inStream(t *testing.T, v types.AttributeValue) events.DynamoDBAttributeValue {
+	t.Helper()
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		return events.NewStringAttribute(v.Value)
+	case *types.AttributeValueMemberN:
+		return events.NewNumberAttribute(v.Value)
+	case *types.AttributeValueMemberSS:
+		return events.NewStringSetAttribute(v.Value)
+	}
+	t.Fatalf("the driver writes %T", v)
+	return events.DynamoDBAttributeValue{}
+}
+
+// wantCommitted checks that the record says the same of an event as the ledger does, and that localhost's record holds
+// nothing that the item does not.
+func (tb *table) wantCommitted(t *testing.T, key ledger.Key) {
+	t.Helper()
+	record := tb.record(t, key)
+	read, committed, err := publish.Committed(record)
+	if err != nil || !committed {
+		t.Fatalf("%v, %v", committed, err)
+	}
+	history, err := tb.History(t.Context(), key.Subject)
+	if err != nil || len(history) != 1 {
+		t.Fatalf("%+v, %v", history, err)
+	}
+	if diff := cmp.Diff(bus.EventOf(history[0]), bus.EventOf(read)); diff != "" {
+		t.Error(diff)
+	}
+	for name := range recordOf(t, 1, ledger.New, history[0]).Change.NewImage {
+		if _, ok := record.Change.NewImage[name]; !ok {
+			t.Errorf("the item has no %s", name)
+		}
+	}
+}
+
+func (tb *table) wantNothing(t *testing.T, key ledger.Key) {
+	t.Helper()
+	if read, committed, err := publish.Committed(tb.record(t, key)); err != nil || committed {
+		t.Errorf("%+v, %v", read, err)
+	}
+}
+
+func TestTheDriversItemsAreRead(t *testing.T) {
+	tb := newTable(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := entryOf("e1")
+	claim := ledger.Claim{
+		Key: e.Key, Provider: "docusign", VendorType: "envelope-completed", AgreementID: "a", ReceivedAt: at,
+		Proof: esign.ProofSigned, Via: "configuration/1", SHA256: "00ff", Size: 17,
+	}
+	_, err := tb.Claim(t.Context(), claim)
+	must(err)
+	tb.wantNothing(t, e.Key)
+	must(tb.MarkUnreadable(t.Context(), claim))
+	tb.wantNothing(t, e.Key)
+	must(tb.Commit(t.Context(), ledger.Commit{Claim: claim, Event: *e.Event, Agreement: e.Agreement, StatusBefore: esign.Sent, At: at}))
+	tb.wantCommitted(t, e.Key)
+	tb.wantNothing(t, ledger.Key{Subject: e.Subject, ID: "@"})
+	must(tb.Repeated(t.Context(), e.Key, "configuration/2"))
+	tb.wantNothing(t, e.Key)
+
+	claim.Key, claim.AgreementID = ledger.Key{Subject: "docusign#template:t", ID: "e2"}, ""
+	template := esign.Event{ID: "e2", Provider: "docusign", Type: esign.TemplateCreated, Subject: claim.Subject, OccurredAt: at, Proof: esign.ProofSigned}
+	must(tb.Commit(t.Context(), ledger.Commit{Claim: claim, Event: template, At: at}))
+	tb.wantCommitted(t, claim.Key)
+}
