@@ -160,13 +160,17 @@ func partsOf(t *testing.T, info webhook.Info, template, main string) parts {
 	if block(template, logical+"Secret") == "" {
 		t.Errorf("template.yaml has no %sSecret", logical)
 	}
-	same := strings.NewReplacer(info.Title, "TITLE", logical, "LOGICAL", info.Name, "NAME")
+	same := strings.NewReplacer(info.Title, "TITLE", logical, "TITLE", info.Name, "NAME") // DocuSign is both
 	comment := regexp.MustCompile(` #.*|\n +Description: .*`)
-	return parts{
-		"main.go":               same.Replace(main),
-		"the template function": comment.ReplaceAllString(same.Replace(block(template, logical+"Function")), ""),
-		"the template log":      same.Replace(block(template, logical+"Logs")),
+	all := parts{"main.go": same.Replace(main)}
+	for _, name := range []string{"Function", "Logs", "RefusedAlarm", "SilentAlarm", "SilentAfterHours"} {
+		text := block(template, logical+name)
+		if text == "" {
+			t.Errorf("template.yaml has no %s%s", logical, name)
+		}
+		all["the template's "+name] = comment.ReplaceAllString(same.Replace(text), "")
 	}
+	return all
 }
 
 // block returns the lines of the first entry of the template with this key.
