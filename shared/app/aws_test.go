@@ -26,6 +26,7 @@ import (
 	"esignhooks/shared/enginetest"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/ledger"
+	"esignhooks/shared/ledger/ledgertest"
 	"esignhooks/shared/metric/metrictest"
 	"esignhooks/shared/payload"
 	"esignhooks/shared/provider"
@@ -42,7 +43,7 @@ type account struct {
 	sqs       *awssqs.Client
 	receivers map[string]lambda.Handler
 	worker    lambda.Handler
-	ledger    ledger.Ledger
+	ledger    ledgertest.Ledger
 	archive   payload.Store
 	log       *slog.Logger
 	metrics   bytes.Buffer
@@ -91,7 +92,7 @@ func newAccount(t *testing.T) *account {
 	}
 	worker, err := newWorker(provider.All(), a.log, &a.metrics)
 	must(t, err)
-	a.worker, a.ledger, a.archive = lambda.NewHandler(worker.Handle), worker.Ledger, worker.Archive
+	a.worker, a.ledger, a.archive = lambda.NewHandler(worker.Handle), worker.Ledger.(ledgertest.Ledger), worker.Archive
 	return a
 }
 

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"sync"
@@ -113,23 +112,10 @@ func (k *keys) refresh(ctx context.Context) {
 	k.state.keys, k.state.known, k.state.next = read, true, k.now().Add(keysAge)
 }
 
-// parseKeys reads a secret: {"keys": [...], "urlTokens": [...], "urlToken": "..."}, all valid at once. The template
-// generates urlToken, wanted or not: it counts only where a token is required. An error quotes nothing of the secret.
 func parseKeys(text string, requireURLToken bool) (webhook.Keys, error) {
-	var stored struct {
-		Keys      []string `json:"keys"`
-		URLTokens []string `json:"urlTokens"`
-		URLToken  string   `json:"urlToken"`
+	stored, err := webhook.ParseStoredKeys(text)
+	if err != nil {
+		return webhook.Keys{}, err
 	}
-	if err := json.Unmarshal([]byte(text), &stored); err != nil {
-		return webhook.Keys{}, errors.New(`the secret is not like {"keys": ["…"], "urlTokens": ["…"], "urlToken": "…"}`)
-	}
-	if requireURLToken {
-		stored.URLTokens = append(stored.URLTokens, stored.URLToken)
-	}
-	keys := webhook.Keys{Keys: webhook.Secrets(stored.Keys...), URLTokens: webhook.Secrets(stored.URLTokens...)}
-	if requireURLToken && len(keys.URLTokens) == 0 {
-		return webhook.Keys{}, errors.New("the secret holds neither urlToken nor urlTokens, and this provider's requests need one")
-	}
-	return keys, nil
+	return stored.Active(requireURLToken)
 }

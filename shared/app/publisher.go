@@ -9,9 +9,9 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	awseventbridge "github.com/aws/aws-sdk-go-v2/service/eventbridge"
 
-	buseventbridge "esignhooks/shared/bus/eventbridge"
+	"esignhooks/shared/bus/eventbridge"
 	"esignhooks/shared/metric"
 	"esignhooks/shared/payload/s3"
 	"esignhooks/shared/publish"
@@ -38,7 +38,7 @@ func newPublisher(log *slog.Logger, metrics io.Writer) (*publish.Publisher, erro
 		return nil, err
 	}
 	return &publish.Publisher{
-		Bus: buseventbridge.New(eventbridge.NewFromConfig(a), bus), SetAside: s3.New(s3Client(a), bucket),
+		Bus: eventbridge.New(awseventbridge.NewFromConfig(a), bus), SetAside: s3.New(s3Client(a), bucket),
 		Metrics: metric.New(metrics, namespace, time.Now), Log: log,
 	}, nil
 }

@@ -113,7 +113,7 @@ func (a *account) testPublished(t *testing.T, b *eventBridge) {
 		}
 	}
 	var committed []ledger.Entry
-	must(t, a.ledger.(ledger.Reader).Committed(t.Context(), time.Time{}, time.Now().Add(time.Hour), func(subject []ledger.Entry) error {
+	must(t, a.ledger.Committed(t.Context(), time.Time{}, time.Now().Add(time.Hour), func(subject []ledger.Entry) error {
 		committed = append(committed, subject...)
 		return nil
 	}))

@@ -3,6 +3,7 @@
 package esign
 
 import (
+	"cmp"
 	"strings"
 	"time"
 )
@@ -58,6 +59,9 @@ var rank = map[Status]int{
 
 // Before says whether s is lower than t.
 func (s Status) Before(t Status) bool { return rank[s] < rank[t] }
+
+// Compare orders statuses as they rise.
+func (s Status) Compare(t Status) int { return cmp.Compare(rank[s], rank[t]) }
 
 // Terminal says whether the vendor is done with an agreement of this status.
 func (s Status) Terminal() bool { return rank[s] >= rank[Failed] }

@@ -138,15 +138,14 @@ type Ledger interface {
 	Commit(context.Context, Commit) error
 	// MarkUnreadable records that the event was set aside; it needs no earlier claim. It does nothing for a processed one.
 	MarkUnreadable(context.Context, Claim) error
-	// History reads the events of a subject, strongly consistent, by the time they occurred, then by the time they were
-	// received.
-	History(ctx context.Context, subject string) ([]Entry, error)
 }
 
 // Reader is the operator's side.
 type Reader interface {
-	// Agreement and History are those of [Ledger].
+	// Agreement is that of [Ledger].
 	Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error)
+	// History reads the events of a subject, strongly consistent, by the time they occurred, then by the time they were
+	// received.
 	History(ctx context.Context, subject string) ([]Entry, error)
 	// Committed visits the events that were committed from the one time on and before the other: subject by subject, and
 	// those of a subject in the order of their commits. It reads the whole table.

@@ -72,6 +72,9 @@ func Record(sequence uint64, before ledger.State, e ledger.Entry) (events.Dynamo
 	if before != ledger.New {
 		record.EventName = "MODIFY"
 		record.Change.OldImage = image{"pk": key["pk"], "sk": key["sk"], "state": events.NewStringAttribute(string(before))}
+		if before == ledger.Processed {
+			record.Change.OldImage["processedAt"] = now["processedAt"]
+		}
 	}
 	return record, nil
 }

@@ -99,6 +99,9 @@ func Records(object []byte) (events.DynamoDBEvent, error) {
 	if err := json.Unmarshal([]byte(k.Payload), &batch); err != nil {
 		return batch, fmt.Errorf("publish: kept records: payload: %w", err)
 	}
+	if len(batch.Records) == 0 {
+		return batch, errors.New("publish: kept records: there are none")
+	}
 	return batch, nil
 }
 
@@ -118,7 +121,8 @@ func (p *Publisher) setAside(ctx context.Context, record events.DynamoDBEventRec
 	if err != nil {
 		return err
 	}
-	if err := p.SetAside.Put(ctx, Folder+record.Change.SequenceNumber+".json", object); err != nil {
+	key := Folder + text(record.Change.Keys, "sk") + "-" + record.Change.SequenceNumber + ".json" // the number alone is a shard's
+	if err := p.SetAside.Put(ctx, key, object); err != nil {
 		return fmt.Errorf("publish: not set aside: %w", err)
 	}
 	p.log(record).ErrorContext(ctx, "set aside", "error", reason)
@@ -129,11 +133,14 @@ func (p *Publisher) setAside(ctx context.Context, record events.DynamoDBEventRec
 var errUnreadable = errors.New("publish: unreadable record")
 
 // Committed reads a record of the table's stream. It says whether the record tells that an event was committed: its state
-// is processed, and was not before. (A duplicate that is counted changes a processed item.) The entry holds what
-// [bus.EventOf] reads.
+// is processed, and was not before, or by another commit. (A duplicate that is counted changes a processed item. An
+// expired item that is still there may be committed anew.) The entry holds what [bus.EventOf] reads.
 func Committed(record events.DynamoDBEventRecord) (e ledger.Entry, committed bool, err error) {
 	now, before := record.Change.NewImage, record.Change.OldImage
-	if text(now, "state") != string(ledger.Processed) || text(before, "state") == string(ledger.Processed) {
+	if text(now, "state") != string(ledger.Processed) {
+		return e, false, nil
+	}
+	if text(before, "state") == string(ledger.Processed) && text(before, "processedAt") == text(now, "processedAt") {
 		return e, false, nil
 	}
 	if e, err = readImage(now); err != nil {

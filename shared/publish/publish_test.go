@@ -114,7 +114,7 @@ func (w *world) wantPublished(t *testing.T, want ...string) {
 func (w *world) wantSetAside(t *testing.T, want ...events.DynamoDBEventRecord) {
 	t.Helper()
 	for _, record := range want {
-		key := "unpublished/" + record.Change.SequenceNumber + ".json"
+		key := "unpublished/" + record.Change.Keys["sk"].String() + "-" + record.Change.SequenceNumber + ".json"
 		got, err := publish.Records(w.kept[key])
 		if err != nil {
 			t.Fatalf("%s: %v", key, err)
@@ -174,6 +174,8 @@ func TestOnlyCommitsArePublished(t *testing.T) {
 	delete(agreement.Change.NewImage, "state")
 	removed := recordOf(t, 1, ledger.Processed, entryOf("e"))
 	removed.EventName, removed.Change.NewImage = "REMOVE", nil
+	anew := recordOf(t, 1, ledger.Processed, entryOf("e"))
+	anew.Change.OldImage["processedAt"] = text("2026-01-02T09:30:00Z")
 	number := committed(t, 1, "e")
 	number.Change.NewImage["state"] = events.NewNumberAttribute("1")
 	for name, tt := range map[string]struct {
@@ -184,6 +186,7 @@ func TestOnlyCommitsArePublished(t *testing.T) {
 		"one that was claimed":                {recordOf(t, 1, ledger.Received, entryOf("e")), true},
 		"one that could not be read before":   {recordOf(t, 1, ledger.Unreadable, entryOf("e")), true},
 		"one that the queue had given up":     {recordOf(t, 1, ledger.Failed, entryOf("e")), true},
+		"one that had expired, but was there": {anew, true},
 		"a counted duplicate of a commit":     {recordOf(t, 1, ledger.Processed, entryOf("e")), false},
 		"a claim":                             {claim, false},
 		"one that cannot be read":             {unreadable, false},
@@ -296,6 +299,24 @@ func TestWhatTheBusRefusesIsSetAsideAndTheRestIsPublished(t *testing.T) {
 	}
 	w.wantPublished(t, "e1", "e3")
 	w.wantSetAside(t, refused)
+}
+
+func TestRecordsOfTwoShardsWithOneNumberAreBothSetAside(t *testing.T) {
+	w := newWorld()
+	w.busErr["e1"], w.busErr["e2"] = bus.ErrRefused, bus.ErrRefused
+	one, other := committed(t, 1, "e1"), committed(t, 1, "e2")
+	if failed := append(w.handle(t, one), w.handle(t, other)...); failed != nil {
+		t.Errorf("failed: %v", failed)
+	}
+	w.wantSetAside(t, one, other)
+}
+
+func TestKeptObjectsWithoutRecordsAreNone(t *testing.T) {
+	for _, object := range []string{`{}`, `{"payload":""}`, `{"payload":"{}"}`, `{"payload":"null"}`, `{"payload":"{\"Records\":[]}"}`, `null`, ``} {
+		if batch, err := publish.Records([]byte(object)); err == nil {
+			t.Errorf("%s: %+v", object, batch)
+		}
+	}
 }
 
 func TestWhatCannotBeSetAsideComesAgain(t *testing.T) {

@@ -24,10 +24,10 @@ var eventsBucket = []byte("bus.events") // sequence → Published
 type State string
 
 const (
-	Unforwarded State = "published" // there was no application to forward to
-	Waiting     State = "waiting"   // for its next attempt
-	Forwarded   State = "forwarded" // the application has answered 2xx
-	DeadLetter  State = "failed"    // given up, until it is redriven
+	Unforwarded State = "unforwarded" // there was no application to forward to
+	Waiting     State = "waiting"     // for its next attempt
+	Forwarded   State = "forwarded"   // the application has answered 2xx
+	Failed      State = "failed"      // given up, until it is redriven
 )
 
 // Published is an event that was put on the bus.
@@ -141,7 +141,7 @@ func (b *Bus) Redrive() (int, error) {
 	err := b.db.Update(func(tx *bbolt.Tx) error {
 		bucket, again := tx.Bucket(eventsBucket), map[uint64]Published{} // a bucket must not change while it is walked through
 		err := walk(tx, func(sequence uint64, p Published) {
-			if p.State == DeadLetter {
+			if p.State == Failed {
 				dead = append(dead, attempt{sequence: sequence})
 				again[sequence] = Published{Envelope: p.Envelope, State: Waiting}
 			}
@@ -169,19 +169,6 @@ func (b *Bus) wait(added []attempt) {
 	case b.changed <- struct{}{}:
 	default:
 	}
-}
-
-// change changes one event.
-func (b *Bus) change(sequence uint64, change func(*Published)) error {
-	return b.db.Update(func(tx *bbolt.Tx) error {
-		bucket := tx.Bucket(eventsBucket)
-		var p Published
-		if err := json.Unmarshal(bucket.Get(sequenceKey(sequence)), &p); err != nil {
-			return err
-		}
-		change(&p)
-		return put(bucket, sequence, p)
-	})
 }
 
 func put(bucket *bbolt.Bucket, sequence uint64, p Published) error {

@@ -173,7 +173,7 @@ func TestWithoutAnApplicationEventsAreKept(t *testing.T) {
 	publish(t, b, "a", "b")
 	publish(t, b, "c")
 	publish(t, b)
-	want(t, "the last first", []string{"c published 0 ", "b published 0 ", "a published 0 "}, states(t, b))
+	want(t, "the last first", []string{"c unforwarded 0 ", "b unforwarded 0 ", "a unforwarded 0 "}, states(t, b))
 	redrive(t, b, 0)
 }
 

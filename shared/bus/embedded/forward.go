@@ -93,18 +93,18 @@ func (b *Bus) forward(ctx context.Context, log *slog.Logger, sequence uint64) er
 	if ctx.Err() != nil {
 		return nil // stopped, which is not the application's fault
 	}
-	err = b.change(sequence, func(now *Published) {
-		now.Attempts++
-		now.State, now.Error, now.Next = Forwarded, "", time.Time{}
-		if failure != nil {
-			now.State, now.Error, now.Next = Waiting, failure.Error(), time.Now().Add(min(time.Second<<p.Attempts, maxPause)).UTC()
-		}
-		if failure != nil && now.Attempts >= maxAttempts {
-			now.State, now.Next = DeadLetter, time.Time{}
-		}
-		p = *now
-	})
-	if err != nil {
+	pause := min(time.Second<<p.Attempts, maxPause)
+	p.Attempts, p.Error, p.Next = p.Attempts+1, "", time.Time{}
+	switch {
+	case failure == nil:
+		p.State = Forwarded
+	case p.Attempts >= maxAttempts:
+		p.State, p.Error = Failed, failure.Error()
+	default:
+		p.Error, p.Next = failure.Error(), time.Now().Add(pause).UTC()
+	}
+	// Nobody else changes an event that waits.
+	if err := b.db.Update(func(tx *bbolt.Tx) error { return put(tx.Bucket(eventsBucket), sequence, p) }); err != nil {
 		return err
 	}
 	b.postpone(sequence, p.Next)

@@ -131,7 +131,8 @@ func forGood(err error) bool {
 		return false
 	}
 	switch api.ErrorCode() {
-	case "ValidationException", "MalformedDetail", "InvalidArgument":
+	case "ValidationException", "MalformedDetail", "InvalidArgument", "InvalidAccountIdException", "NotAuthorizedForDetailTypeException",
+		"NotAuthorizedForSourceException", "RedactionFailure":
 		return true
 	}
 	return false

@@ -268,7 +268,10 @@ func TestWhatFailsAgainAndAgainIsGivenUpForNow(t *testing.T) {
 }
 
 func TestARefusedEntryIsNotSentAgain(t *testing.T) {
-	for _, code := range []string{"MalformedDetail", "InvalidArgument"} {
+	for _, code := range []string{
+		"MalformedDetail", "InvalidArgument", "InvalidAccountIdException", "NotAuthorizedForDetailTypeException",
+		"NotAuthorizedForSourceException", "RedactionFailure",
+	} {
 		t.Run(code, func(t *testing.T) {
 			s := &service{code: func(e entry, _ int) string {
 				if e.id() == "1" {

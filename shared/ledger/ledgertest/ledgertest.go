@@ -97,7 +97,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func wantHistory(t *testing.T, l ledger.Ledger, subject string, want ...ledger.Entry) {
+func wantHistory(t *testing.T, l Ledger, subject string, want ...ledger.Entry) {
 	t.Helper()
 	got, err := l.History(t.Context(), subject)
 	must(t, err)
