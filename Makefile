@@ -1,11 +1,14 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send test check format vet staticcheck vulnerabilities template help gateway
+.PHONY: run send urls logs inspect redrive replay test e2e check format vet staticcheck vulnerabilities template help gateway operator
 
-GATEWAY := .build/local
-PYTHON  := .build/python
-RACE    := $(if $(shell command -v "$$(go env CC)" 2>/dev/null),-race)# the race detector needs a C compiler
+STACK ?= esignhooks
+
+GATEWAY  := .build/local
+OPERATOR := .build/operator
+PYTHON   := .build/python
+RACE     := $(if $(shell command -v "$$(go env CC)" 2>/dev/null),-race)# the race detector needs a C compiler
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -21,9 +24,46 @@ send: gateway
 gateway:
 	@CGO_ENABLED=0 go build -trimpath -o $(GATEWAY) ./functions/local
 
+# What follows acts on the stack STACK with your AWS credentials, or with STACK=localhost on the gateway's store.
+ifeq ($(STACK),localhost)
+OPERATE  := $(GATEWAY)
+operated := gateway
+deployed  = $(error STACK=localhost: make run prints the URLs and the logs to its terminal)
+else
+OPERATE   = $(OPERATOR) -stack '$(STACK)'
+operated := operator
+endif
+
+## urls: what to register at each vendor, with the URLs' secret tokens [STACK=esignhooks, here and below]
+urls: operator
+	@$(deployed)exec $(OPERATE) urls
+
+## logs: follow the functions' logs
+logs: operator
+	@$(deployed)exec $(OPERATE) logs
+
+## inspect: an agreement and its history: PROVIDER=docusign ID=id [STACK=localhost]
+inspect: $(operated)
+	@exec $(OPERATE) inspect -provider '$(PROVIDER)' -id '$(ID)'
+
+## redrive: process the dead letters again, publish what could not be published [STACK=localhost]
+redrive: $(operated)
+	@exec $(OPERATE) redrive
+
+## replay: publish again: PROVIDER=docusign ID=id, or FROM=2026-11-02 TO=2026-11-03T12:00:00Z; REBUILD=1 only checks [STACK=localhost]
+replay: $(operated)
+	@exec $(OPERATE) replay -provider '$(PROVIDER)' -id '$(ID)' -from '$(FROM)' -to '$(TO)' $(if $(REBUILD),-rebuild)
+
+operator:
+	@CGO_ENABLED=0 go build -trimpath -o $(OPERATOR) ./functions/operator
+
 ## test: all tests; without Java, Maven and Python those of the AWS drivers are skipped
 test:
 	go test $(RACE) ./...
+
+## e2e: deploy to the AWS endpoint of the environment, an emulator or a real account, try everything, delete (needs Python)
+e2e: $(PYTHON)/bin/sam
+	SAM='$(CURDIR)/$(PYTHON)/bin/sam' go test -count=1 -timeout 20m -v ./shared/e2e
 
 ## check: formatting, linters, known vulnerabilities, the template (needs Python)
 check: format vet staticcheck vulnerabilities template
@@ -51,4 +91,4 @@ $(PYTHON)/bin/sam:
 	$(PYTHON)/bin/pip install -q --disable-pip-version-check aws-sam-cli==1.170.0 cfn-lint==1.58.0
 
 help:
-	@sed -n 's/^## \([a-z-]*\): /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^## \([a-z0-9-]*\): /\1\t/p' $(MAKEFILE_LIST) | expand -t 8

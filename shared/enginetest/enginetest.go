@@ -30,7 +30,7 @@ func SQS(t testing.TB) string {
 		"org.elasticmq.server.Main")
 }
 
-// Moto starts moto, for S3 and Secrets Manager, and returns its URL. It stops with the test.
+// Moto starts moto, for the services that no other engine here has, and returns its URL. It stops with the test.
 func Moto(t testing.TB) string {
 	t.Helper()
 	dir := folder(t, "moto-5.2.1-s3-secretsmanager")

@@ -99,6 +99,9 @@ type Info struct {
 	SignsAll bool
 	// Allow lists the methods that the vendor uses, as the Allow header does.
 	Allow string
+	// Registration says where the URL is registered at the vendor and what to set there, in the vendor's own words and in
+	// short lines.
+	Registration []string
 }
 
 // TokensVariable names the environment variable with the comma-separated URL tokens on localhost.

@@ -24,6 +24,10 @@ type Provider struct{}
 var _ webhook.Provider = Provider{}
 
 // Info implements [webhook.Provider].
+//
+// SPEC: https://helpx.adobe.com/de/sign/web/developers/webhooks/create.html, read 2026-11-23: events and notification
+// parameters are chosen there; https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/webhookapis:
+// includeSignedDocuments.
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
 		Name:           name,
@@ -31,6 +35,11 @@ func (Provider) Info() webhook.Info {
 		KeysVariable:   "ADOBESIGN_CLIENT_IDS",
 		DevelopmentKey: "DEVELOPMENTCLIENTID",
 		Allow:          "GET, POST",
+		Registration: []string{
+			"Admin → Webhooks → Create webhook, or POST /webhooks of the API",
+			"put the client ID into the secret before: Adobe verifies the URL with a GET that carries it",
+			"subscribe to the events you need, without signed documents (includeSignedDocuments: false)",
+		},
 	}
 }
 

@@ -19,6 +19,9 @@ type Provider struct{}
 var _ webhook.Provider = Provider{}
 
 // Info implements [webhook.Provider].
+//
+// SPEC: https://developers.docusign.com/docs/esign-rest-api/reference/connect/connectconfigurations/create, read
+// 2026-11-23: JSON SIM is recommended; https://developers.docusign.com/platform/webhooks/connect/validate/: HMAC keys.
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
 		Name:           name,
@@ -27,6 +30,13 @@ func (Provider) Info() webhook.Info {
 		DevelopmentKey: "development-docusign-hmac-key",
 		SignsAll:       true,
 		Allow:          http.MethodPost,
+		Registration: []string{
+			"Settings → Connect → Add configuration → Custom",
+			"data format REST v2.1 (JSON), Send Individual Messages (SIM), no documents",
+			"require acknowledgement: without it DocuSign never sends again",
+			"include HMAC signature: the key is made under Connect Keys",
+			`envelopes with an eventNotification of their own: requireAcknowledgment and includeHMAC "true" as well`,
+		},
 	}
 }
 

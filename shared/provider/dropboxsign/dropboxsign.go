@@ -19,6 +19,9 @@ type Provider struct{}
 var _ webhook.Provider = Provider{}
 
 // Info implements [webhook.Provider].
+//
+// SPEC: https://help.dropbox.com/integrations/how-to-manage-your-dropbox-sign-api-apps, read 2026-11-23: the API tab of
+// the settings.
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
 		Name:           name,
@@ -26,6 +29,10 @@ func (Provider) Info() webhook.Info {
 		KeysVariable:   "DROPBOXSIGN_API_KEYS",
 		DevelopmentKey: "development-dropboxsign-api-key",
 		Allow:          http.MethodPost,
+		Registration: []string{
+			"Settings → API → Account callback, and the Event callback of each API app",
+			"press Test",
+		},
 	}
 }
 

@@ -20,6 +20,9 @@ type Provider struct{}
 var _ webhook.Provider = Provider{}
 
 // Info implements [webhook.Provider].
+//
+// SPEC: https://www.esignglobal.com/en-US/service-center/detail/settings-integrations-apps and
+// https://www.esignglobal.com/developer-center/document/vfj16znziy18o17n4sc5y7ng, read 2026-11-23.
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
 		Name:           name,
@@ -27,6 +30,10 @@ func (Provider) Info() webhook.Info {
 		KeysVariable:   "ESIGNGLOBAL_SECRETS",
 		DevelopmentKey: "development-esignglobal-secret",
 		Allow:          http.MethodPost,
+		Registration: []string{
+			"Settings → Integrations → Apps: callback address of the app; or Settings → Integrations → Webhook",
+			"the URL's token suffices; the Secret Key goes into the secret only if eSignGlobal signs for you",
+		},
 	}
 }
 

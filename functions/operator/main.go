@@ -1,0 +1,62 @@
+// Command operator acts on a deployed stack, with the AWS credentials of whoever runs it. Without a command it lists them.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"esignhooks/shared/operate"
+	"esignhooks/shared/stack"
+)
+
+const usage = `operator -stack NAME, and one of:
+urls                                          what to register at each vendor; shows the URLs' secret tokens
+logs                                          follow the logs of the functions
+redrive                                       process the dead letters again, and publish what could not be published
+` + operate.Usage
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	name := flag.String("stack", "", "")
+	flag.Usage = func() { fmt.Fprintln(os.Stderr, usage) }
+	flag.Parse()
+	act, err := action(flag.Args())
+	if err == nil && *name == "" {
+		err = errors.New("which stack?")
+	}
+	if err != nil {
+		return fmt.Errorf("%w\n\n%s", err, usage)
+	}
+	s, err := stack.Open(ctx, *name)
+	if err != nil {
+		return err
+	}
+	return act(ctx, s)
+}
+
+// actions are the commands without flags.
+var actions = map[string]func(*stack.Stack, context.Context, io.Writer) error{
+	"urls": (*stack.Stack).URLs, "logs": (*stack.Stack).Logs, "redrive": (*stack.Stack).Redrive,
+}
+
+func action(arguments []string) (func(context.Context, *stack.Stack) error, error) {
+	if len(arguments) == 1 && actions[arguments[0]] != nil {
+		return func(ctx context.Context, s *stack.Stack) error { return actions[arguments[0]](s, ctx, os.Stdout) }, nil
+	}
+	command, err := operate.Parse(arguments)
+	return func(ctx context.Context, s *stack.Stack) error { return command(ctx, os.Stdout, s.Ledger(), s.Bus()) }, err
+}

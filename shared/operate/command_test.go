@@ -1,0 +1,49 @@
+package operate_test
+
+import (
+	"strings"
+	"testing"
+
+	"esignhooks/shared/operate"
+)
+
+func TestWrongCommandsAreRefused(t *testing.T) {
+	for arguments, said := range map[string]string{
+		"":                                       "which command",
+		"delete":                                 `unknown command "delete"`,
+		"inspect":                                "provider and id",
+		"inspect -provider docusign":             "provider and id",
+		"inspect -id e-1":                        "provider and id",
+		"inspect -provider docusign -id e-1 e-2": `"e-2"`,
+		"inspect -from 2026-11-01 -to 2026-11-02": "from",
+		"replay":                                                            "provider and id, or",
+		"replay -provider docusign":                                         "provider and id, or",
+		"replay -from 2026-11-01":                                           "later to",
+		"replay -to 2026-11-01":                                             "later to",
+		"replay -from 2026-11-01 -to 2026-11-01":                            "later to",
+		"replay -from yesterday -to 2026-11-01":                             "like 2026-11-02T09:30:00Z",
+		"replay -from 2026-11-01T09:30 -to today":                           "like 2026-11-02T09:30:00Z",
+		"replay -rebuild":                                                   "provider and id",
+		"replay -rebuild -from 2026-11-01 -to 2027-01-01":                   "provider and id",
+		"replay -provider docusign -id e-1 -from 2026-11-01":                "provider and id, or",
+		"replay -provider docusign -id e-1 -from 2026-11-01 -to 2026-11-02": "provider and id, or",
+		"replay -provider docusign -from 2026-11-01 -to 2026-11-02":         "provider and id, or",
+	} {
+		if _, err := operate.Parse(strings.Fields(arguments)); err == nil || !strings.Contains(err.Error(), said) {
+			t.Errorf("%q: %v", arguments, err)
+		}
+	}
+}
+
+func TestAFlagThatIsEmptyIsNotGiven(t *testing.T) { // as make passes them on
+	for _, arguments := range [][]string{
+		{"inspect", "-provider", "docusign", "-id", "e-1"},
+		{"replay", "-provider", "docusign", "-id", "e-1", "-from", "", "-to", ""},
+		{"replay", "-provider", "", "-id", "", "-from", "2026-11-01", "-to", "2026-11-02"},
+		{"replay", "-provider", "docusign", "-id", "e-1", "-from", "", "-to", "", "-rebuild"},
+	} {
+		if _, err := operate.Parse(arguments); err != nil {
+			t.Errorf("%q: %v", arguments, err)
+		}
+	}
+}

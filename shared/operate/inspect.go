@@ -1,0 +1,82 @@
+package operate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/ledger"
+)
+
+// inspect writes an agreement and its history, for people to read.
+func inspect(ctx context.Context, w io.Writer, reader ledger.Reader, provider, id string) error {
+	r, err := Find(ctx, reader, provider, id)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	inspectAgreement(table, r.Agreement)
+	fmt.Fprintln(table)
+	row(table, "OCCURRED (UTC)", "RECEIVED (UTC)", "TYPE", "VENDOR'S NAME", "STATE", "STATUS", "PROOF", "DUPLICATES", "VIA", "EVENT", "SHA256")
+	for _, e := range r.History {
+		row(table, occurred(e), moment(e.ReceivedAt), string(e.Type), e.VendorType, string(e.State), change(e), string(e.Proof),
+			fmt.Sprint(e.Duplicates), strings.Join(e.Via, ","), e.ID, e.SHA256)
+	}
+	return table.Flush()
+}
+
+func inspectAgreement(w io.Writer, a esign.Agreement) {
+	row(w, "agreement", a.Provider+" "+a.ID)
+	row(w, "status", string(a.Status))
+	row(w, "updated", moment(a.UpdatedAt))
+	for _, status := range slices.SortedFunc(maps.Keys(a.Reached), esign.Status.Compare) {
+		row(w, string(status), moment(a.Reached[status]))
+	}
+	for _, id := range slices.Sorted(maps.Keys(a.Participants)) {
+		row(w, "participant "+id, moment(a.Participants[id].At)+" "+string(a.Participants[id].Status))
+	}
+	if a.Conflict {
+		row(w, "conflict", "events claim different ends of it; the highest status stands")
+	}
+}
+
+// row writes one line of a table. What is empty shows as a dash.
+func row(w io.Writer, cells ...string) {
+	for i, cell := range cells {
+		cells[i] = cmp.Or(printable(cell), "–")
+	}
+	fmt.Fprintln(w, strings.Join(cells, "\t"))
+}
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05")
+}
+
+// occurred marks a time that the vendor did not state exactly.
+func occurred(e ledger.Entry) string {
+	if e.Event != nil && e.Event.Approximate {
+		return "~" + moment(e.OccurredAt)
+	}
+	return moment(e.OccurredAt)
+}
+
+// change says what an event did to the agreement's status.
+func change(e ledger.Entry) string {
+	switch {
+	case e.State != ledger.Processed:
+		return ""
+	case e.StatusBefore == e.StatusAfter:
+		return "="
+	}
+	return cmp.Or(string(e.StatusBefore), "–") + " → " + string(e.StatusAfter)
+}

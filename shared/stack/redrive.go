@@ -1,0 +1,195 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"esignhooks/shared/bus"
+	"esignhooks/shared/operate"
+	"esignhooks/shared/payload/s3"
+	"esignhooks/shared/publish"
+)
+
+// Redrive sends the dead letters through the worker again, and publishes what the publisher could not. What is left in the
+// end is an error.
+func (s *Stack) Redrive(ctx context.Context, w io.Writer) error {
+	var problems []error
+	if err := s.redriveDeadLetters(ctx, w); err != nil {
+		problems = append(problems, fmt.Errorf("stack: dead letters: %w", err))
+	}
+	if err := s.redriveUnpublished(ctx, w); err != nil {
+		problems = append(problems, fmt.Errorf("stack: unpublished records: %w", err))
+	}
+	return errors.Join(problems...)
+}
+
+// redriveDeadLetters moves the dead letters back to the queue, and waits until they are moved. The destination is named,
+// since SQS does not know where those come from that the worker itself has sent.
+//
+// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html: one task at a
+// time per queue; the two queues are of the same type, both FIFO.
+func (s *Stack) redriveDeadLetters(ctx context.Context, w io.Writer) error {
+	client := sqs.NewFromConfig(s.config)
+	from, err := attribute(ctx, client, s.outputs["DeadLetterQueueUrl"], types.QueueAttributeNameQueueArn)
+	if err != nil {
+		return err
+	}
+	to, err := attribute(ctx, client, s.outputs["QueueUrl"], types.QueueAttributeNameQueueArn)
+	if err != nil {
+		return err
+	}
+	last, err := lastMove(ctx, client, from)
+	if err != nil {
+		return err
+	}
+	earlier := int64(0)
+	if running(last) {
+		fmt.Fprintln(w, "dead letters: they are being moved already")
+	} else {
+		earlier = last.StartedTimestamp
+		if _, err := client.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: &from, DestinationArn: &to}); err != nil {
+			return err
+		}
+	}
+	moved, err := await(ctx, w, client, from, earlier)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "dead letters: %d moved back to the queue\n", moved)
+	if moved > 0 {
+		pause(ctx, 5*time.Second) // what still cannot be processed returns
+	}
+	left, err := attribute(ctx, client, s.outputs["DeadLetterQueueUrl"], types.QueueAttributeNameApproximateNumberOfMessages)
+	if err == nil && left != "0" {
+		err = fmt.Errorf("about %s are left or have returned; the worker's log says why", left)
+	}
+	return err
+}
+
+func attribute(ctx context.Context, client *sqs.Client, url string, name types.QueueAttributeName) (string, error) {
+	out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{name}})
+	if err != nil {
+		return "", err
+	}
+	return out.Attributes[string(name)], nil
+}
+
+// lastMove is the last move that was started from a queue; zero if there was none.
+func lastMove(ctx context.Context, client *sqs.Client, from string) (types.ListMessageMoveTasksResultEntry, error) {
+	out, err := client.ListMessageMoveTasks(ctx, &sqs.ListMessageMoveTasksInput{SourceArn: &from})
+	if err != nil || len(out.Results) == 0 {
+		return types.ListMessageMoveTasksResultEntry{}, err
+	}
+	return out.Results[0], nil
+}
+
+func running(move types.ListMessageMoveTasksResultEntry) bool {
+	status := aws.ToString(move.Status)
+	return status == "RUNNING" || status == "CANCELLING"
+}
+
+// await waits until a move has ended that was started after the earlier one, and returns how many messages it has moved.
+func await(ctx context.Context, w io.Writer, client *sqs.Client, from string, earlier int64) (int64, error) {
+	shown := int64(0)
+	for {
+		move, err := lastMove(ctx, client, from)
+		switch {
+		case err != nil:
+			return 0, err
+		case move.StartedTimestamp == earlier: // it does not show yet
+		case aws.ToString(move.Status) == "COMPLETED":
+			return move.ApproximateNumberOfMessagesMoved, nil
+		case !running(move):
+			return 0, fmt.Errorf("%s after %d were moved: %s", aws.ToString(move.Status), move.ApproximateNumberOfMessagesMoved, aws.ToString(move.FailureReason))
+		case move.ApproximateNumberOfMessagesMoved > shown:
+			shown = move.ApproximateNumberOfMessagesMoved
+			fmt.Fprintf(w, "dead letters: %d of %d moved\n", shown, aws.ToInt64(move.ApproximateNumberOfMessagesToMove))
+		}
+		pause(ctx, time.Second)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// redriveUnpublished publishes the records of the table's stream that were kept in the bucket, and deletes each object when
+// all its records are published.
+func (s *Stack) redriveUnpublished(ctx context.Context, w io.Writer) error {
+	resource, err := cloudformation.NewFromConfig(s.config).DescribeStackResource(ctx, &cloudformation.DescribeStackResourceInput{
+		StackName: &s.name, LogicalResourceId: aws.String("PayloadBucket"),
+	})
+	if err != nil {
+		return err
+	}
+	bucket := *resource.StackResourceDetail.PhysicalResourceId
+	client := awss3.NewFromConfig(s.config, func(o *awss3.Options) {
+		o.UsePathStyle = o.BaseEndpoint != nil             // local engines have no names for buckets
+		o.DisableLogOutputChecksumValidationSkipped = true // a warning for each object that was written without
+	})
+	published, left := 0, 0
+	for _, folder := range []string{publish.Folder, publish.LambdaFolder} {
+		pages := awss3.NewListObjectsV2Paginator(client, &awss3.ListObjectsV2Input{Bucket: &bucket, Prefix: &folder})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return err
+			}
+			for _, object := range page.Contents {
+				n, err := s.publishObject(ctx, w, client, bucket, *object.Key)
+				if published += n; err != nil {
+					fmt.Fprintf(w, "unpublished records: %s stays: %v\n", *object.Key, err)
+					left++
+				}
+			}
+		}
+	}
+	fmt.Fprintf(w, "unpublished records: %d published\n", published)
+	if left > 0 {
+		return fmt.Errorf("%d objects stay in s3://%s", left, bucket)
+	}
+	return nil
+}
+
+// publishObject publishes the records of one object, and returns how many events it has published.
+func (s *Stack) publishObject(ctx context.Context, w io.Writer, client *awss3.Client, bucket, key string) (int, error) {
+	object, err := s3.New(client, bucket).Get(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	batch, err := publish.Records(object)
+	if err != nil {
+		return 0, err
+	}
+	var events []bus.Event
+	var problems []error
+	for _, record := range batch.Records {
+		entry, committed, err := publish.Committed(record)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("record %s: %w", record.Change.SequenceNumber, err))
+		} else if committed {
+			events = append(events, bus.EventOf(entry))
+		}
+	}
+	failed := operate.Publish(ctx, w, s.Bus(), events)
+	if failed > 0 {
+		problems = append(problems, fmt.Errorf("%d events not published", failed))
+	}
+	if len(problems) == 0 {
+		_, err := client.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: &bucket, Key: &key})
+		problems = append(problems, err)
+	}
+	return len(events) - failed, errors.Join(problems...)
+}
