@@ -1,7 +1,9 @@
-// Command local runs all functions on localhost with an embedded store, or sends an example to a gateway.
+// Command local runs all functions on localhost with an embedded store, sends an example to a gateway, or asks the running
+// one what an operator asks of a deployed stack.
 //
 //	local
 //	local send -provider docusign -event envelope-completed [-agreement ID] [-url URL]
+//	local inspect|replay|redrive …
 package main
 
 import (
@@ -32,8 +34,10 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	if len(os.Args) > 1 {
-		return send(ctx, config, os.Args[1:])
+	if len(os.Args) > 1 && os.Args[1] == "send" {
+		return send(ctx, config, os.Args[2:])
+	} else if len(os.Args) > 1 {
+		return local.Operate(ctx, os.Stdout, config, os.Args[1:])
 	}
 	gateway, err := local.Open(config, provider.All(), slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 	if err != nil {
@@ -50,16 +54,13 @@ func run() error {
 }
 
 func send(ctx context.Context, config local.Config, arguments []string) error {
-	if arguments[0] != "send" {
-		return fmt.Errorf("unknown command %q; there is: send", arguments[0])
-	}
 	var s local.Sending
 	flags := flag.NewFlagSet("send", flag.ExitOnError)
 	flags.StringVar(&s.Provider, "provider", "", "the provider")
 	flags.StringVar(&s.Event, "event", "", "an example in events/<provider>, without .json")
 	flags.StringVar(&s.Agreement, "agreement", "", "the agreement's ID; without, a new one")
 	flags.StringVar(&s.URL, "url", "", "the webhook's URL; without, the gateway on localhost")
-	if err := flags.Parse(arguments[1:]); err != nil {
+	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
 	return local.Send(ctx, os.Stdout, config, provider.All(), s, time.Now())

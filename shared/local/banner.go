@@ -32,7 +32,11 @@ func (g *Gateway) Banner(w io.Writer, base string, now time.Time) error {
 		}
 		fmt.Fprintf(w, "%-18s %s\n%-18s key: %s\n", info.Title, g.url(base, p), "", shown)
 	}
-	fmt.Fprintf(w, "\nEvents and agreements: %s/ and %s/api/events, %s/api/agreements\n\nTry:\n", base, base, base)
+	fmt.Fprintf(w, "\nEvents and agreements: %s/ and %[1]s/api/events, %[1]s/api/agreements, %[1]s/api/published\n", base)
+	if g.config.ForwardURL != "" {
+		fmt.Fprintln(w, "What is published goes to $FORWARD_URL")
+	}
+	fmt.Fprint(w, "\nTry:\n")
 	for _, p := range g.providers {
 		if keys := g.config.Keys[p.Info().Name]; len(keys.Keys.Keys) == 0 {
 			continue

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -16,7 +17,9 @@ import (
 type Config struct {
 	Port string // PORT; default 3000
 	Data string // DATA: the folder of the embedded store; default .local
-	Keys map[string]Keys
+	// ForwardURL is FORWARD_URL: the application that gets the published events; empty if there is none.
+	ForwardURL string
+	Keys       map[string]Keys
 }
 
 // Keys are the keys of one provider, and where they come from.
@@ -37,6 +40,10 @@ func ReadConfig(providers []webhook.Provider, lookup func(string) (string, bool)
 	var problems []error
 	if n, err := strconv.Atoi(config.Port); err != nil || n < 0 || n > 65535 {
 		problems = append(problems, fmt.Errorf("PORT is %q, not a port number from 0 to 65535", config.Port))
+	}
+	config.ForwardURL = value("FORWARD_URL", "")
+	if u, err := url.Parse(config.ForwardURL); config.ForwardURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		problems = append(problems, errors.New("FORWARD_URL is not like http://127.0.0.1:8080/events")) // it is not quoted, since it may hold a secret
 	}
 	for _, p := range providers {
 		info := p.Info()

@@ -107,9 +107,13 @@ func TestReadConfigReportsAllProblemsAtOnce(t *testing.T) {
 		"a token with a space":               {map[string]string{"DOCUSIGN_URL_TOKENS": "canary x"}, []string{"DOCUSIGN_URL_TOKENS"}},
 		"a bad token behind a good one":      {map[string]string{"DOCUSIGN_URL_TOKENS": "good,canary/1"}, []string{"DOCUSIGN_URL_TOKENS"}},
 		"tokens of two providers and a port": {map[string]string{"PORT": "x", "DOCUSIGN_URL_TOKENS": "canary/1", "ADOBESIGN_URL_TOKENS": "canary?"}, []string{"PORT", "ADOBESIGN_URL_TOKENS", "DOCUSIGN_URL_TOKENS"}},
+		"an application without a scheme":    {map[string]string{"FORWARD_URL": "canary:8080/events"}, []string{"FORWARD_URL"}},
+		"an application by another protocol": {map[string]string{"FORWARD_URL": "ftp://canary/events"}, []string{"FORWARD_URL"}},
+		"an application without a port":      {map[string]string{"FORWARD_URL": "http://canary:port"}, []string{"FORWARD_URL"}},
+		"an application without a host":      {map[string]string{"FORWARD_URL": "http:///canary"}, []string{"FORWARD_URL"}},
 		"everything is wrong": {
-			map[string]string{"PORT": "x", "DOCUSIGN_URL_TOKENS": "/canary", "ADOBESIGN_URL_TOKENS": "/canary", "DROPBOXSIGN_URL_TOKENS": "/canary", "ESIGNGLOBAL_URL_TOKENS": "/canary"},
-			[]string{"PORT", "ADOBESIGN_URL_TOKENS", "DOCUSIGN_URL_TOKENS", "DROPBOXSIGN_URL_TOKENS", "ESIGNGLOBAL_URL_TOKENS"},
+			map[string]string{"PORT": "x", "FORWARD_URL": "canary", "DOCUSIGN_URL_TOKENS": "/canary", "ADOBESIGN_URL_TOKENS": "/canary", "DROPBOXSIGN_URL_TOKENS": "/canary", "ESIGNGLOBAL_URL_TOKENS": "/canary"},
+			[]string{"PORT", "FORWARD_URL", "ADOBESIGN_URL_TOKENS", "DOCUSIGN_URL_TOKENS", "DROPBOXSIGN_URL_TOKENS", "ESIGNGLOBAL_URL_TOKENS"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -139,7 +143,7 @@ func TestReadConfigAsksForNothingElse(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]bool{"PORT": true, "DATA": true}
+	want := map[string]bool{"PORT": true, "DATA": true, "FORWARD_URL": true}
 	for _, name := range []string{"ADOBESIGN_CLIENT_IDS", "DOCUSIGN_HMAC_KEYS", "DROPBOXSIGN_API_KEYS", "ESIGNGLOBAL_SECRETS"} {
 		want[name] = true
 	}

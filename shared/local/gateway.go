@@ -19,9 +19,11 @@ import (
 	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"esignhooks/shared/apigw"
+	bus "esignhooks/shared/bus/embedded"
 	ledger "esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/payload/folder"
 	"esignhooks/shared/process"
+	"esignhooks/shared/publish"
 	queue "esignhooks/shared/queue/embedded"
 	"esignhooks/shared/receive"
 	"esignhooks/shared/webhook"
@@ -42,7 +44,10 @@ type Gateway struct {
 	db        *bbolt.DB
 	ledger    *ledger.Ledger
 	queue     *queue.Queue
+	dead      *queue.Queue
+	bus       *bus.Bus
 	worker    *process.Processor
+	publisher *publish.Publisher
 	webhooks  map[string]http.Handler // by provider
 }
 
@@ -69,20 +74,23 @@ func (g *Gateway) wire() (err error) {
 	if g.ledger, err = ledger.New(g.db); err != nil {
 		return err
 	}
-	deadLetters, err := queue.Open(g.db, queue.Config{Name: "dead-letters", Visibility: visibility})
-	if err != nil {
+	if g.dead, err = queue.Open(g.db, queue.Config{Name: "dead-letters", Visibility: visibility}); err != nil {
+		return err
+	}
+	if g.bus, err = bus.New(g.db, g.config.ForwardURL); err != nil {
 		return err
 	}
 	g.queue, err = queue.Open(g.db, queue.Config{
-		Name: "deliveries", Visibility: visibility, MaxReceives: maxReceives, DeadLetters: deadLetters, OnDeadLetter: g.gaveUp,
+		Name: "deliveries", Visibility: visibility, MaxReceives: maxReceives, DeadLetters: g.dead, OnDeadLetter: g.gaveUp,
 	})
 	if err != nil {
 		return err
 	}
 	payloads := folder.New(filepath.Join(g.config.Data, "payloads"))
 	g.worker = &process.Processor{
-		Providers: g.providers, Ledger: g.ledger, Payloads: payloads, DeadLetters: deadLetters, Now: time.Now, Log: g.log,
+		Providers: g.providers, Ledger: g.ledger, Payloads: payloads, DeadLetters: g.dead, Now: time.Now, Log: g.log,
 	}
+	g.publisher = &publish.Publisher{Bus: g.bus, SetAside: payloads, Log: g.log}
 	for _, p := range g.providers {
 		name := p.Info().Name
 		keys := g.config.Keys[name].Keys
@@ -108,6 +116,10 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	var group sync.WaitGroup
 	for range workers {
 		group.Go(func() { g.work(ctx) })
+	}
+	group.Go(func() { g.publish(ctx) })
+	if g.config.ForwardURL != "" {
+		group.Go(func() { g.bus.Forward(ctx, g.log) })
 	}
 	context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -138,8 +150,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/"), "/")
 	if segments[0] == "webhooks" {
 		g.serveWebhook(w, r, segments[1:])
-	} else if !isLocal(r.Host) {
-		http.NotFound(w, r) // a tunnel must not publish what we know
+	} else if !isLocal(r.Host) || forwarded(r.Header) {
+		http.NotFound(w, r) // a tunnel must not publish what we know, or give orders
 	} else {
 		g.serveReader(w, r, segments)
 	}
@@ -163,6 +175,11 @@ func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request, segments 
 		r.SetPathValue("token", token)
 	}
 	function.ServeHTTP(w, r)
+}
+
+// forwarded says whether a request came through something that says so, and may have changed the Host header.
+func forwarded(h http.Header) bool {
+	return h.Get("Forwarded") != "" || h.Get("X-Forwarded-For") != "" || h.Get("X-Forwarded-Host") != ""
 }
 
 // isLocal says whether a Host header names this machine.

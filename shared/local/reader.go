@@ -2,16 +2,18 @@ package local
 
 import (
 	"encoding/json"
+	"errors"
 	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
+	"esignhooks/shared/bus"
+	"esignhooks/shared/bus/embedded"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/ledger"
-	"esignhooks/shared/webhook"
+	"esignhooks/shared/operate"
 )
 
 // event is an event as the read API shows it.
@@ -68,8 +70,13 @@ func (g *Gateway) serveReader(w http.ResponseWriter, r *http.Request, segments [
 		read = func() { g.serveAgreements(w) }
 	case slices.Equal(segments, []string{"api", "events"}):
 		read = func() { g.serveEvents(w) }
+	case slices.Equal(segments, []string{"api", "published"}):
+		read = func() { g.servePublished(w) }
 	case len(segments) == 4 && segments[0] == "api" && segments[1] == "agreements":
 		read = func() { g.serveAgreement(w, r, segments[2], segments[3]) }
+	case slices.Equal(segments, []string{"api", "operate"}) && r.Method == http.MethodPost:
+		g.operate(w, r)
+		return
 	default:
 		http.NotFound(w, r)
 		return
@@ -92,29 +99,27 @@ func (g *Gateway) serveEvents(w http.ResponseWriter) {
 	answer(w, map[string]any{"events": eventsOf(entries)}, err)
 }
 
+// servePublished shows what was published, and how far it has come on its way to FORWARD_URL.
+func (g *Gateway) servePublished(w http.ResponseWriter) {
+	published, err := g.bus.Events()
+	answer(w, map[string]any{"published": published}, err)
+}
+
 func (g *Gateway) serveAgreement(w http.ResponseWriter, r *http.Request, provider, escaped string) {
 	id, err := url.PathUnescape(escaped)
 	if err != nil {
 		http.NotFound(w, r)
 		return
 	}
-	for _, id := range []string{id, strings.ToLower(id)} { // some vendors' IDs are kept in lower case
-		subject := webhook.AgreementSubject(provider, id)
-		agreement, version, err := g.ledger.Agreement(r.Context(), subject)
-		if err == nil && version == 0 {
-			continue
-		}
-		history, historyErr := g.ledger.History(r.Context(), subject)
-		if err == nil {
-			err = historyErr
-		}
-		answer(w, struct {
-			esign.Agreement
-			Events []event `json:"events"`
-		}{agreement, eventsOf(history)}, err)
+	found, err := operate.Find(r.Context(), g.ledger, provider, id)
+	if errors.Is(err, operate.ErrUnknown) || err == nil && found.Version == 0 {
+		http.NotFound(w, r)
 		return
 	}
-	http.NotFound(w, r)
+	answer(w, struct {
+		esign.Agreement
+		Events []event `json:"events"`
+	}{found.Agreement, eventsOf(found.History)}, err)
 }
 
 func answer(w http.ResponseWriter, v any, err error) {
@@ -131,6 +136,10 @@ func answer(w http.ResponseWriter, v any, err error) {
 var page = template.Must(template.New("").Funcs(template.FuncMap{
 	"time": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 	"path": url.PathEscape,
+	"detail": func(detail json.RawMessage) (d bus.Detail, err error) {
+		err = json.Unmarshal(detail, &d)
+		return d, err
+	},
 }).Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>esignhooks</title>
 <meta name="viewport" content="width=device-width">
@@ -148,6 +157,10 @@ td:first-child { white-space: nowrap } td.id { font-family: ui-monospace, monosp
 {{if .Events}}<div class="scroll"><table><tr><th>received (UTC)<th>provider<th>type<th>vendor's name<th>agreement<th>state<th>proof<th>duplicates</tr>
 {{range .Events}}<tr><td>{{time .ReceivedAt}}<td>{{.Provider}}<td>{{.Type}}<td>{{.VendorType}}<td class="id">{{.AgreementID}}<td>{{.State}}<td>{{.Proof}}<td>{{.Duplicates}}</tr>
 {{end}}</table></div>{{else}}<p class="note">None yet.</p>{{end}}
+<h2>Published</h2>
+{{if .Published}}<div class="scroll"><table><tr><th>committed (UTC)<th>source<th>type<th>agreement<th>status<th>forwarding<th>attempts</tr>
+{{range .Published}}{{$d := detail .Envelope.Detail}}<tr><td>{{time .Envelope.Time}}<td>{{.Envelope.Source}}<td>{{.Envelope.DetailType}}{{if $d.Replay}} <span class="note">(replay)</span>{{end}}<td class="id">{{$d.Event.AgreementID}}<td>{{if $d.StatusChanged}}{{or $d.StatusBefore "–"}} → {{end}}{{$d.StatusAfter}}<td>{{.State}}{{with .Error}} <span class="note">({{.}})</span>{{end}}<td>{{.Attempts}}</tr>
+{{end}}</table></div><p class="note">All of it: <a href="/api/published">/api/published</a></p>{{else}}<p class="note">None yet.</p>{{end}}
 </html>
 `))
 
@@ -162,11 +175,17 @@ func (g *Gateway) servePage(w http.ResponseWriter) {
 		answer(w, nil, err)
 		return
 	}
+	published, err := g.bus.Events()
+	if err != nil {
+		answer(w, nil, err)
+		return
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 	w.Header().Set("Cache-Control", "no-store")
 	page.Execute(w, struct {
 		Agreements []esign.Agreement
 		Events     []event
-	}{agreements, eventsOf(entries)})
+		Published  []embedded.Published
+	}{agreements, eventsOf(entries), published})
 }

@@ -308,6 +308,47 @@ func (q *Queue) bury(b burial) {
 	}
 }
 
+// Redrive moves the messages that are not in flight to the queue whose dead letters they are, and returns how many there
+// were.
+func (q *Queue) Redrive(to *Queue) (int, error) {
+	to.mu.Lock() // in the order in which a message is buried
+	defer to.mu.Unlock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var left, moved []*entry
+	now := time.Now()
+	err := q.db.Update(func(tx *bbolt.Tx) error {
+		messages := tx.Bucket(q.messages)
+		for _, e := range q.pending {
+			if e.visibleAt.After(now) {
+				left = append(left, e)
+				continue
+			}
+			var r record
+			if err := json.Unmarshal(messages.Get(sequenceKey(e.sequence)), &r); err != nil {
+				return err
+			}
+			added, err := to.append(tx, r.Message, now)
+			if err != nil {
+				return err
+			}
+			if err := messages.Delete(sequenceKey(e.sequence)); err != nil {
+				return err
+			}
+			moved = append(moved, added)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	q.pending = left
+	for _, e := range moved {
+		to.added(e)
+	}
+	return len(moved), nil
+}
+
 // Delete removes a received message. A receipt is only good until the message is received again.
 func (q *Queue) Delete(_ context.Context, receipt string) error {
 	q.mu.Lock()

@@ -2,11 +2,16 @@ package embedded_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/queue"
@@ -131,4 +136,170 @@ func TestReceiveGoesOnBehindADeadLetter(t *testing.T) {
 			}
 		}
 	})
+}
+
+// pair makes a queue from which everything that is received a second time goes to its dead letters.
+func pair(t *testing.T, db *bbolt.DB, visibility time.Duration) (q, deadLetters *embedded.Queue) {
+	t.Helper()
+	deadLetters = open(t, db, embedded.Config{Name: "dead-letters", Visibility: visibility})
+	return open(t, db, embedded.Config{Name: "q", Visibility: visibility, MaxReceives: 1, DeadLetters: deadLetters}), deadLetters
+}
+
+func send(t *testing.T, q *embedded.Queue, group string, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		if err := q.Send(t.Context(), queue.Message{Group: group, DeduplicationID: id, Body: id, Attributes: map[string]string{"eventId": id}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// wantReceived receives what is there now.
+func wantReceived(t *testing.T, q *embedded.Queue, want ...string) []queue.Received {
+	t.Helper()
+	received, err := impatient{q}.Receive(t.Context(), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range received {
+		if r.Attributes["eventId"] != r.Body {
+			t.Errorf("message %q has attributes %v", r.Body, r.Attributes)
+		}
+		got = append(got, r.Body)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("received: %s", diff)
+	}
+	return received
+}
+
+func redrive(t *testing.T, deadLetters, to *embedded.Queue, want int) {
+	t.Helper()
+	if n, err := deadLetters.Redrive(to); err != nil || n != want {
+		t.Errorf("redriven: %d, %v; want %d", n, err, want)
+	}
+}
+
+func TestRedrivenMessagesComeAgainInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "db")
+		db := database(t, file)
+		q, deadLetters := pair(t, db, time.Second)
+		redrive(t, deadLetters, q, 0)
+		send(t, q, "g", "1", "2", "3")
+		send(t, q, "h", "4")
+		wantReceived(t, q, "1", "2", "3", "4")
+		time.Sleep(time.Second)
+		wantReceived(t, q) // all go to the dead letters
+		send(t, deadLetters, "g", "5")
+		redrive(t, deadLetters, q, 5)
+		wantReceived(t, deadLetters)
+		db.Close()
+
+		q, deadLetters = pair(t, database(t, file), time.Second)
+		wantReceived(t, deadLetters)
+		if received := wantReceived(t, q, "1", "2", "3", "4", "5"); received[0].Receives != 1 {
+			t.Errorf("received %d times", received[0].Receives)
+		}
+		time.Sleep(time.Second)
+		wantReceived(t, q)
+		redrive(t, deadLetters, q, 5) // as often as one likes, and at once
+		wantReceived(t, q, "1", "2", "3", "4", "5")
+	})
+}
+
+func TestRedriveLeavesWhatIsInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, deadLetters := pair(t, database(t, filepath.Join(t.TempDir(), "db")), time.Second)
+		send(t, deadLetters, "g", "1")
+		letters := wantReceived(t, deadLetters, "1")
+		send(t, deadLetters, "h", "2")
+		redrive(t, deadLetters, q, 1)
+		wantReceived(t, q, "2")
+		if err := deadLetters.Delete(t.Context(), letters[0].Receipt); err != nil {
+			t.Error(err)
+		}
+		redrive(t, deadLetters, q, 0)
+	})
+}
+
+func TestRedriveWakesTheReceiver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, deadLetters := pair(t, database(t, filepath.Join(t.TempDir(), "db")), time.Hour)
+		send(t, deadLetters, "g", "1")
+		time.AfterFunc(time.Minute, func() { redrive(t, deadLetters, q, 1) })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if received, err := q.Receive(ctx, 1); err != nil || received[0].Body != "1" {
+			t.Errorf("%+v, %v", received, err)
+		}
+	})
+}
+
+func TestNothingIsLostBetweenBurialAndRedrive(t *testing.T) {
+	q, deadLetters := pair(t, database(t, filepath.Join(t.TempDir(), "db")), time.Nanosecond)
+	const count = 20
+	var want []string
+	for i := range count {
+		want = append(want, fmt.Sprintf("%02d", i))
+		send(t, q, fmt.Sprint(i%3), want[i])
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	redriven := 0
+	for range 2 {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := q.Receive(ctx, 3); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+					t.Error(err)
+				}
+			}
+		})
+		group.Go(func() {
+			for ctx.Err() == nil {
+				n, err := deadLetters.Redrive(q)
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				redriven += n
+				mu.Unlock()
+			}
+		})
+	}
+	group.Wait()
+	if redriven == 0 {
+		t.Error("nothing was redriven")
+	}
+	var got []string
+	for _, r := range append(drain(t, q), drain(t, deadLetters)...) {
+		got = append(got, r.Body)
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// drain receives and deletes what is in a queue.
+func drain(t *testing.T, q *embedded.Queue) (all []queue.Received) {
+	t.Helper()
+	for {
+		received, err := impatient{q}.Receive(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(received) == 0 {
+			return all
+		}
+		for _, r := range received {
+			if err := q.Delete(t.Context(), r.Receipt); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all = append(all, received...)
+	}
 }
