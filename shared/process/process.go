@@ -39,6 +39,8 @@ type Processor struct {
 	Now         func() time.Time
 	Log         *slog.Logger
 	Metrics     *metric.Log // nil: none
+	// Pause waits before another attempt at a commit; nil waits at random, a little longer each time.
+	Pause func(ctx context.Context, attempt int)
 }
 
 // Handle processes a batch. It reports what must come again: a failed message, and those of its group behind it, which
@@ -176,9 +178,15 @@ func complete(e esign.Event, d *webhook.Delivery) esign.Event {
 func (p *Processor) commit(ctx context.Context, d *webhook.Delivery, e esign.Event) error {
 	log := p.Log.With("provider", e.Provider, "event", e.ID, "type", e.Type)
 	claim := ledger.NewClaim(d, e.VendorType, e.AgreementID, e.OccurredAt)
+	wait := p.Pause
+	if wait == nil {
+		wait = pause
+	}
 	var err error
 	for attempt := range attempts {
-		pause(ctx, attempt)
+		if attempt > 0 {
+			wait(ctx, attempt)
+		}
 		commit := ledger.Commit{Claim: claim, Event: e, At: p.Now().UTC()}
 		if e.AgreementID != "" {
 			before, version, err := p.Ledger.Agreement(ctx, e.Subject)
@@ -206,9 +214,6 @@ func (p *Processor) commit(ctx context.Context, d *webhook.Delivery, e esign.Eve
 
 // pause waits before another attempt, at random up to 4 ms, 8 ms, 16 ms and so on.
 func pause(ctx context.Context, attempt int) {
-	if attempt == 0 {
-		return
-	}
 	select {
 	case <-ctx.Done():
 	case <-time.After(rand.N(2 * time.Millisecond << attempt)):

@@ -1,0 +1,162 @@
+package sim
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/bus"
+	"esignhooks/shared/esign"
+	"esignhooks/shared/ledger"
+)
+
+// check looks at the world after everything has come to rest. These are the promises.
+func (s *simulation) check() {
+	committed := s.checkEffects()
+	s.checkAgreements()
+	s.checkPublished(committed)
+	s.checkForgeries()
+}
+
+// checkEffects: what was acknowledged had exactly one effect, and nothing had two.
+func (s *simulation) checkEffects() map[string]ledger.Entry {
+	effects, committed := map[*happening][]ledger.Entry{}, map[string]ledger.Entry{}
+	for _, k := range s.table.keys() {
+		e := *s.table.items[k]
+		h := s.bodies[e.SHA256]
+		if h == nil {
+			s.world.problem("%s in the table was sent by nobody", short(e.ID))
+			continue
+		}
+		switch {
+		case e.State == ledger.Processed:
+			effects[h] = append(effects[h], e)
+			committed[e.ID] = e
+		case e.State == ledger.Unreadable && !h.readable:
+			effects[h] = append(effects[h], e)
+		case s.queue.taken[e.ID]:
+			s.world.problem("%s was in the queue, and is %s", h, e.State)
+		}
+		if e.Duplicates >= h.requests+1 {
+			s.world.problem("%s has %d duplicates of %d requests", h, e.Duplicates, h.requests)
+		}
+	}
+	for _, h := range s.happenings {
+		switch n := len(effects[h]); {
+		case h.acknowledged && n == 0:
+			s.world.problem("%s was acknowledged, and had no effect", h)
+		case n > 1 && h.readable: // what cannot be read is told apart by its bytes
+			s.world.problem("%s had %d effects", h, n)
+		}
+		if !h.readable && h.acknowledged && !s.isDeadLetter(h) {
+			s.world.problem("%s is unreadable, and not among the dead letters", h)
+		}
+	}
+	return committed
+}
+
+func (s *simulation) isDeadLetter(h *happening) bool {
+	return slices.ContainsFunc(s.queue.dead.waiting, func(l *letter) bool { return s.bodies[hash([]byte(l.message.Body))] == h })
+}
+
+// checkAgreements: the state is the fold of the true history.
+func (s *simulation) checkAgreements() {
+	for subject, stored := range s.table.agreements {
+		history := s.table.history(subject)
+		var folded esign.Agreement
+		var highest esign.Status
+		n := int64(0)
+		for _, e := range history {
+			if e.State != ledger.Processed {
+				continue
+			}
+			n++
+			folded = esign.Fold(folded, *e.Event)
+			if h := s.bodies[e.SHA256]; highest.Before(h.status) {
+				highest = h.status
+			}
+		}
+		if diff := cmp.Diff(folded, stored.agreement); diff != "" {
+			s.world.problem("%s is not the fold of its events: %s", subject, diff)
+		}
+		if stored.agreement.Status != highest {
+			s.world.problem("%s is %q, its vendor has said %q", subject, stored.agreement.Status, highest)
+		}
+		if stored.version != n {
+			s.world.problem("%s has version %d and %d events", subject, stored.version, n)
+		}
+	}
+}
+
+// checkPublished: what was committed was published, and nothing else; each status is entered once, and each follows on the
+// one before.
+func (s *simulation) checkPublished(committed map[string]ledger.Entry) {
+	seen := map[string]bus.Event{}
+	for _, e := range s.bus.published {
+		if first, ok := seen[e.Detail.EventID]; ok && !cmp.Equal(first, e) {
+			s.world.problem("%s was published twice, differently", short(e.Detail.EventID))
+		}
+		seen[e.Detail.EventID] = e
+	}
+	entered := map[string]map[esign.Status]int{}
+	for _, id := range slices.Sorted(maps.Keys(committed)) {
+		c := committed[id]
+		e, ok := seen[id]
+		if !ok {
+			s.world.problem("%s (%s) was committed and not published", short(id), s.bodies[c.SHA256])
+			continue
+		}
+		if want := bus.EventOf(c); !sameEvent(want, e) {
+			s.world.problem("%s was published as %+v", short(id), e)
+		}
+		if d := e.Detail; d.StatusChanged {
+			if entered[d.Event.Subject] == nil {
+				entered[d.Event.Subject] = map[esign.Status]int{}
+			}
+			entered[d.Event.Subject][d.StatusAfter]++
+		}
+	}
+	for subject, statuses := range entered {
+		for status, n := range statuses {
+			if n > 1 {
+				s.world.problem("%s entered %q %d times", subject, status, n)
+			}
+		}
+		if status := s.table.agreements[subject].agreement.Status; status != "" && statuses[status] != 1 {
+			s.world.problem("%s is %q, which nobody was told", subject, status)
+		}
+	}
+	if len(s.aside.objects) > 0 {
+		s.world.problem("%d records were set aside", len(s.aside.objects))
+	}
+}
+
+// sameEvent compares as consumers do: the rest of the text.
+func sameEvent(a, b bus.Event) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && string(x) == string(y)
+}
+
+// checkForgeries: they have left nothing.
+func (s *simulation) checkForgeries() {
+	for _, k := range s.table.keys() {
+		if s.forged[s.table.items[k].SHA256] {
+			s.world.problem("a forgery is in the table")
+		}
+	}
+	for _, q := range []*fifo{s.queue, s.queue.dead} {
+		for _, l := range q.waiting {
+			if s.forged[hash([]byte(l.message.Body))] {
+				s.world.problem("a forgery is in the %s", q.name)
+			}
+		}
+	}
+	for _, body := range s.payloads.objects {
+		if s.forged[hash(body)] {
+			s.world.problem("a forgery is in the payload store")
+		}
+	}
+}

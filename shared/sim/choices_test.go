@@ -1,0 +1,82 @@
+package sim
+
+import "math/rand/v2"
+
+// choices is where everything that a run leaves open is decided: who goes next, and what goes wrong. What was decided is
+// recorded, so that a run can be told again, and made shorter. Choice 0 is always the harmless one.
+type choices struct {
+	prefix []int // decides first
+	random *rand.Rand
+	made   []int
+	widths []int // of made: how many there were to choose from
+}
+
+func seeded(seed uint64) *choices { return &choices{random: rand.New(rand.NewPCG(seed, 0))} }
+
+// replayed makes the given choices, and harmless ones after them.
+func replayed(made []int) *choices { return &choices{prefix: made} }
+
+// choose returns a number below n.
+func (c *choices) choose(n int) int {
+	chosen := 0
+	switch i := len(c.made); {
+	case i < len(c.prefix):
+		chosen = min(c.prefix[i], n-1)
+	case c.random != nil:
+		chosen = c.random.IntN(n)
+	}
+	c.made, c.widths = append(c.made, chosen), append(c.widths, n)
+	return chosen
+}
+
+// rarely is true once in n times.
+func (c *choices) rarely(n int) bool { return c.choose(n) == n-1 && n > 1 }
+
+// shrink looks for fewer and smaller choices that still fail: whole stretches are left out or made harmless, shorter and
+// shorter ones.
+func shrink(made []int, fails func([]int) bool) []int {
+	try := func(candidate []int) bool {
+		if !fails(candidate) {
+			return false
+		}
+		made = candidate
+		return true
+	}
+	for stretch := len(made); stretch > 0; stretch /= 2 {
+		for i := 0; i < len(made); {
+			end := min(i+stretch, len(made))
+			without := append(append([]int{}, made[:i]...), made[end:]...)
+			harmless := append([]int{}, made...)
+			clear(harmless[i:end])
+			if try(without) {
+				continue
+			}
+			if changed(made, harmless) && try(harmless) {
+				i = end
+				continue
+			}
+			i = end
+		}
+	}
+	for i := range made {
+		for made[i] > 1 {
+			smaller := append([]int{}, made...)
+			if smaller[i] /= 2; !try(smaller) {
+				break
+			}
+		}
+	}
+	for len(made) > 0 && made[len(made)-1] == 0 {
+		made = made[:len(made)-1]
+	}
+	return made
+}
+
+func changed(a, b []int) bool {
+	for i := range a {
+		if a[i] != b[i] {
+			return true
+		}
+	}
+	return false
+}

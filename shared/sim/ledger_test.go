@@ -1,0 +1,199 @@
+package sim
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/ledger"
+	"esignhooks/shared/publish"
+)
+
+var (
+	networkFaults = []fault{failBefore, failAfter, hangBefore, hangAfter, throttle, killBefore, killAfter}
+	readFaults    = []fault{failBefore, hangBefore, throttle, killBefore, killAfter}
+)
+
+// table is the ledger, as the table behaves: conditional writes, a transaction, and a stream of what was written.
+type table struct {
+	w          *world
+	items      map[ledger.Key]*ledger.Entry
+	agreements map[string]versioned
+	stale      map[string]versioned // what a read may still see
+	streams    [2][]events.DynamoDBEventRecord
+	told       chan struct{} // closed and renewed when a stream grows
+	sequence   uint64
+}
+
+type versioned struct {
+	agreement esign.Agreement
+	version   int64
+}
+
+var _ ledger.Ledger = (*table)(nil)
+
+func newTable(w *world) *table {
+	return &table{
+		w: w, items: map[ledger.Key]*ledger.Entry{}, agreements: map[string]versioned{}, stale: map[string]versioned{},
+		told: make(chan struct{}),
+	}
+}
+
+func (t *table) write(k ledger.Key, before ledger.State, e ledger.Entry) {
+	t.items[k] = &e
+	t.sequence++
+	record, err := publish.Record(t.sequence, before, e)
+	if err != nil {
+		t.w.problem("stream: %v", err)
+		return
+	}
+	if e.State != ledger.Processed { // which the mapping's filter leaves out
+		return
+	}
+	shard := int(k.Subject[len(k.Subject)-1]) % len(t.streams)
+	t.streams[shard] = append(t.streams[shard], record)
+	close(t.told)
+	t.told = make(chan struct{})
+}
+
+func (t *table) state(k ledger.Key) ledger.State {
+	if e := t.items[k]; e != nil {
+		return e.State
+	}
+	return ledger.New
+}
+
+func entryOf(c ledger.Claim) ledger.Entry {
+	e := ledger.Entry{
+		Key: c.Key, State: ledger.Received, Provider: c.Provider, VendorType: c.VendorType, AgreementID: c.AgreementID,
+		OccurredAt: c.OccurredAt, ReceivedAt: c.ReceivedAt, Proof: c.Proof, SHA256: c.SHA256, Size: c.Size,
+	}
+	if c.Via != "" {
+		e.Via = []string{c.Via}
+	}
+	return e
+}
+
+// Claim implements [ledger.Claimer].
+func (t *table) Claim(ctx context.Context, c ledger.Claim) (found ledger.State, err error) {
+	err = t.w.do(ctx, "claim "+short(c.ID), networkFaults, func() error {
+		if found = t.state(c.Key); found == ledger.New {
+			t.write(c.Key, ledger.New, entryOf(c))
+		}
+		return nil
+	})
+	return found, err
+}
+
+// Repeated implements [ledger.Claimer].
+func (t *table) Repeated(ctx context.Context, key ledger.Key, via string) error {
+	return t.w.do(ctx, "count "+short(key.ID), networkFaults, func() error {
+		if e := t.items[key]; e != nil {
+			changed := *e
+			changed.Duplicates++
+			if via != "" && !slices.Contains(changed.Via, via) {
+				changed.Via = append(slices.Clone(changed.Via), via)
+			}
+			t.write(key, e.State, changed)
+		}
+		return nil
+	})
+}
+
+// Agreement implements [ledger.Ledger]. The read may come a moment too early.
+func (t *table) Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error) {
+	err = t.w.do(ctx, "read "+subject, readFaults, func() error {
+		seen := t.agreements[subject]
+		if t.w.rate > 0 && t.w.choices.rarely(4*t.w.rate) {
+			seen = t.stale[subject]
+		}
+		agreement, version = seen.agreement, seen.version
+		return nil
+	})
+	return agreement, version, err
+}
+
+// Commit implements [ledger.Ledger].
+func (t *table) Commit(ctx context.Context, c ledger.Commit) error {
+	err := t.w.do(ctx, "commit "+short(c.ID)+" "+string(c.Event.Type)+" version "+strconv.FormatInt(c.Version+1, 10), networkFaults, func() error {
+		before := t.state(c.Key)
+		if before == ledger.Processed {
+			return ledger.ErrProcessed
+		}
+		if c.Agreement != nil {
+			now := t.agreements[c.Subject]
+			if now.version != c.Version {
+				return ledger.ErrConflict
+			}
+			t.stale[c.Subject] = now
+			t.agreements[c.Subject] = versioned{*c.Agreement, c.Version + 1}
+		}
+		e := entryOf(c.Claim)
+		if known := t.items[c.Key]; known != nil {
+			e.Duplicates, e.Via, e.ReceivedAt = known.Duplicates, known.Via, known.ReceivedAt
+		}
+		e.State, e.Type, e.VendorType, e.AgreementID, e.OccurredAt = ledger.Processed, c.Event.Type, c.Event.VendorType, c.Event.AgreementID, c.Event.OccurredAt
+		e.ProcessedAt, e.Event, e.Agreement, e.StatusBefore, e.StatusAfter = c.At, &c.Event, c.Agreement, c.StatusBefore, c.StatusAfter()
+		t.write(c.Key, before, e)
+		return nil
+	})
+	if err == errThrottle {
+		return ledger.ErrConflict // as the driver says it
+	}
+	return err
+}
+
+// MarkUnreadable implements [ledger.Ledger].
+func (t *table) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
+	return t.w.do(ctx, "mark "+short(c.ID), networkFaults, func() error {
+		before := t.state(c.Key)
+		if before == ledger.Processed {
+			return nil
+		}
+		e := entryOf(c)
+		if known := t.items[c.Key]; known != nil {
+			e = *known
+		}
+		e.State = ledger.Unreadable
+		t.write(c.Key, before, e)
+		return nil
+	})
+}
+
+// expire drops a claim that nobody has processed yet, as if its time were over.
+func (t *table) expire() {
+	for _, k := range t.keys() {
+		if t.items[k].State == ledger.Received && t.w.choices.rarely(2) {
+			t.w.note("%-34s expire %s", "table", short(k.ID))
+			delete(t.items, k)
+			return
+		}
+	}
+}
+
+func (t *table) keys() []ledger.Key {
+	var keys []ledger.Key
+	for k := range t.items {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b ledger.Key) int { return slices.Compare([]string{a.Subject, a.ID}, []string{b.Subject, b.ID}) })
+	return keys
+}
+
+func (t *table) history(subject string) []ledger.Entry {
+	var history []ledger.Entry
+	for _, k := range t.keys() {
+		if k.Subject == subject {
+			history = append(history, *t.items[k])
+		}
+	}
+	return history
+}
+
+func short(id string) string { return id[:min(8, len(id))] }
+
+const day = 24 * time.Hour

@@ -1,0 +1,191 @@
+// Package sim tests the promise of the product: the real receivers, worker and publisher run in a simulated world, where
+// everything that may go wrong does, at any step, as a seed says. Whatever went wrong, the promises in check_test.go hold
+// when the world has come to rest.
+//
+//	make sim SEEDS=100000          any number of seeds, each another world
+//	make sim SEED=4711             one again, with its trace
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"esignhooks/shared/provider"
+	"esignhooks/shared/webhook"
+)
+
+var (
+	seeds = flag.Int("seeds", 500, "how many worlds to simulate")
+	first = flag.Uint64("first", 1, "the first seed")
+	seed  = flag.Uint64("seed", 0, "simulate this world alone, and tell what happens")
+)
+
+// TestSeeds simulates worlds. A failure names the seed, and tells the shortest course of events that still fails.
+func TestSeeds(t *testing.T) {
+	if *seed > 0 {
+		problems, trace := inBubble(t, seeded(*seed), scenario)
+		t.Log("\n" + strings.Join(trace, "\n"))
+		report(t, *seed, problems)
+		return
+	}
+	var next atomic.Uint64
+	next.Store(*first)
+	last := *first + uint64(*seeds)
+	var steps atomic.Int64
+	t.Cleanup(func() { t.Logf("%d worlds, %d steps", *seeds, steps.Load()) })
+	for range runtime.GOMAXPROCS(0) {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			for seed := next.Add(1) - 1; seed < last && !t.Failed(); seed = next.Add(1) - 1 {
+				problems, trace := inBubble(t, seeded(seed), scenario)
+				steps.Add(int64(len(trace)))
+				report(t, seed, problems)
+			}
+		})
+	}
+}
+
+// TestASeedIsTheSameWorldEachTime, or nothing that is found could be looked at.
+func TestASeedIsTheSameWorldEachTime(t *testing.T) {
+	for seed := range uint64(300) {
+		_, one := inBubble(t, seeded(seed+1), scenario)
+		_, other := inBubble(t, seeded(seed+1), scenario)
+		for i := range max(len(one), len(other)) {
+			if i >= len(one) || i >= len(other) || one[i] != other[i] {
+				t.Fatalf("seed %d, step %d:\n%s\n%s", seed+1, i, strings.Join(one[max(0, i-3):min(i+1, len(one))], "\n"), strings.Join(other[max(0, i-3):min(i+1, len(other))], "\n"))
+			}
+		}
+	}
+}
+
+func report(t *testing.T, seed uint64, problems []string) {
+	t.Helper()
+	if len(problems) == 0 {
+		return
+	}
+	c := seeded(seed)
+	inBubble(t, c, scenario)
+	fewest := shrink(c.made, func(made []int) bool {
+		problems, _ := inBubble(t, replayed(made), scenario)
+		return len(problems) > 0
+	})
+	shorter, trace := inBubble(t, replayed(fewest), scenario)
+	t.Errorf("seed %d:\n%s\n\nthe shortest course of events that fails:\n%s\n\n%s\n\nall of it: make sim SEED=%d",
+		seed, strings.Join(problems, "\n"), strings.Join(trace, "\n"), strings.Join(shorter, "\n"), seed)
+}
+
+// scenario is one world: some agreements at some vendors, that tell of them at once, and the trouble they meet.
+func scenario(s *simulation) []string {
+	c := s.world.choices
+	s.world.rate = []int{30, 100, 10, 4, 0}[c.choose(5)]
+	s.world.crashes = c.choose(5)
+	var vendors []func()
+	for number := range 1 + c.choose(3) {
+		vendors = append(vendors, s.agreement(number)...)
+	}
+	troubles, republished := s.troubles(), c.choose(3) == 2
+	return s.simulate(func() {
+		var all []chan struct{}
+		for _, v := range vendors {
+			done := make(chan struct{})
+			all = append(all, done)
+			s.world.actor(func() {
+				defer close(done)
+				v()
+			})
+		}
+		for _, t := range troubles {
+			time.Sleep(t.after)
+			s.mapping(t.name, "", t.happens)
+		}
+		for _, done := range all {
+			<-done
+		}
+		if republished {
+			for i, h := range s.happenings {
+				s.deliver(fmt.Sprintf("republish %d", i), h, 99, 1)
+			}
+		}
+	})
+}
+
+// trouble is what operators, queues and time do.
+type trouble struct {
+	after   time.Duration
+	name    string
+	happens func()
+}
+
+func (s *simulation) troubles() (all []trouble) {
+	kinds := []trouble{
+		{0, "queue delivers again", s.queue.again}, {0, "table expires a claim", s.table.expire}, {0, "operator redrives", s.queue.redrive},
+	}
+	for range s.world.choices.choose(4) {
+		t := kinds[s.world.choices.choose(len(kinds))]
+		t.after = time.Duration(1+s.world.choices.choose(400)) * time.Second
+		all = append(all, t)
+	}
+	return all
+}
+
+// agreement makes up what happens to one, and who tells of it.
+func (s *simulation) agreement(number int) (vendors []func()) {
+	c := s.world.choices
+	p := provider.All()[c.choose(len(provider.All()))]
+	name := p.Info().Name
+	var told []*happening
+	for _, claim := range stories[name] {
+		if c.choose(3) > 0 {
+			continue
+		}
+		base, id := about(s.t, p, claim.example, number)
+		told = append(told, &happening{provider: p, agreement: id, example: claim.example, status: claim.status, base: base, readable: true})
+	}
+	if name == "docusign" && c.rarely(6) {
+		told = append(told, s.broken(p, number))
+	}
+	if len(told) > 0 && c.rarely(200) {
+		fatten(told[0])
+	}
+	if c.rarely(4) { // told in another order than it happened
+		for i := range told {
+			j := c.choose(len(told))
+			told[i], told[j] = told[j], told[i]
+		}
+	}
+	s.happenings = append(s.happenings, told...)
+	tell := func(subscription int) func() {
+		pauses := make([]time.Duration, len(told))
+		for i := range pauses {
+			pauses[i] = []time.Duration{0, time.Second, 4 * time.Second, 200 * time.Second}[c.choose(4)]
+		}
+		return func() { s.tell(fmt.Sprintf("%s %d/%d", name, number, subscription), told, subscription, pauses) }
+	}
+	vendors = append(vendors, tell(1))
+	if c.rarely(3) {
+		vendors = append(vendors, tell(2))
+	}
+	if len(told) > 0 && told[0].readable && c.rarely(3) {
+		vendors = append(vendors, func() { s.forge(fmt.Sprintf("forger %d", number), told[0], number) })
+	}
+	return vendors
+}
+
+// broken is a genuine request that nobody can read.
+func (s *simulation) broken(p webhook.Provider, number int) *happening {
+	base, id := about(s.t, p, "envelope-sent", number)
+	base.Body = base.Body[:len(base.Body)-20-number]
+	return &happening{provider: p, agreement: id, example: "broken", base: base}
+}
+
+// fatten makes a request too large for one message.
+func fatten(h *happening) {
+	if name := h.provider.Info().Name; name == "docusign" || name == "adobesign" {
+		h.base.Body = append([]byte(`{"filler":"`+strings.Repeat("x", 1<<20)+`",`), h.base.Body[1:]...)
+	}
+}

@@ -1,0 +1,240 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/provider"
+	"esignhooks/shared/webhook"
+	"esignhooks/shared/webhook/webhooktest"
+)
+
+// story is what may happen to one agreement at a vendor, by the names of examples, and the status that each claims. It is
+// written from the vendors' documents, not from what the code makes of them.
+type claimed struct {
+	example string
+	status  esign.Status
+}
+
+var stories = map[string][]claimed{
+	"adobesign": {
+		{"agreement-created", esign.Created}, {"agreement-sent", esign.Sent}, {"agreement-viewed", esign.Viewed},
+		{"agreement-signed", esign.Signed}, {"agreement-completed", esign.Completed}, {"agreement-recalled", esign.Cancelled},
+	},
+	"docusign": {
+		{"envelope-created", esign.Created}, {"envelope-sent", esign.Sent}, {"envelope-delivered", esign.Viewed}, {"recipient-completed", esign.Signed},
+		{"recipient-completed-second", esign.Signed}, {"envelope-completed", esign.Completed}, {"envelope-voided", esign.Cancelled},
+	},
+	"dropboxsign": {
+		{"signature-request-sent", esign.Sent}, {"signature-request-viewed", esign.Viewed}, {"signature-request-signed", esign.Signed},
+		{"signature-request-signed-second", esign.Signed}, {"signature-request-all-signed", esign.Completed}, {"signature-request-declined", esign.Declined},
+	},
+	"esignglobal": {
+		{"envelope-start", esign.Sent}, {"envelope-signer-viewed", esign.Viewed}, {"envelope-signer-signed", esign.Signed},
+		{"envelope-signer-signed-second", esign.Signed}, {"envelope-finish", esign.Completed}, {"envelope-declined", esign.Declined},
+	},
+}
+
+// schedule is how a vendor repeats what was not acknowledged.
+type schedule struct {
+	pauses []time.Duration // then it gives up
+	// queued says that later events of the vendor wait behind one that is refused.
+	queued bool
+}
+
+// SPEC: the vendors' documents, as README.md cites them.
+var schedules = map[string]schedule{
+	"adobesign":   {pauses: doubling(time.Minute, 12*time.Hour, 72*time.Hour), queued: true},
+	"docusign":    {pauses: repeated(day, 10), queued: true},
+	"dropboxsign": {pauses: []time.Duration{5 * time.Minute, 15 * time.Minute, 45 * time.Minute, 135 * time.Minute, 405 * time.Minute, 1215 * time.Minute}},
+	"esignglobal": {pauses: append(repeated(time.Minute, 8), repeated(36*time.Minute, 8)...)},
+}
+
+func doubling(first, most, total time.Duration) (pauses []time.Duration) {
+	for sum := time.Duration(0); sum < total; {
+		pauses = append(pauses, min(first, most))
+		sum += min(first, most)
+		first *= 2
+	}
+	return pauses
+}
+
+func repeated(d time.Duration, n int) (pauses []time.Duration) {
+	for range n {
+		pauses = append(pauses, d)
+	}
+	return pauses
+}
+
+// happening is one event of the true history.
+type happening struct {
+	provider  webhook.Provider
+	agreement string
+	example   string
+	status    esign.Status
+	base      *webhook.Request // of the first copy
+	readable  bool
+
+	acknowledged bool
+	requests     int // that were genuine
+}
+
+func (h *happening) String() string {
+	return h.provider.Info().Name + " " + h.agreement + " " + h.example
+}
+
+var (
+	examplesOnce sync.Once
+	examples     map[string]map[string]*webhook.Request // by provider and name
+)
+
+// example reads an example anew.
+func example(t testing.TB, p webhook.Provider, name string) *webhook.Request {
+	examplesOnce.Do(func() {
+		examples = map[string]map[string]*webhook.Request{}
+		for _, p := range provider.All() {
+			examples[p.Info().Name] = webhooktest.Examples(t, p.Info().Name)
+		}
+	})
+	r := examples[p.Info().Name][name]
+	if r == nil {
+		t.Fatalf("%s has no example %s", p.Info().Name, name)
+	}
+	return webhooktest.Clone(r)
+}
+
+// request makes the n-th copy of a happening, through one of two subscriptions.
+func (h *happening) request(n, subscription int) *webhook.Request {
+	r := webhooktest.Clone(h.base)
+	switch h.provider.Info().Name {
+	case "docusign":
+		r.Body = bytes.Replace(r.Body, []byte(`"retryCount":0`), fmt.Appendf(nil, `"retryCount":%d`, n), 1)
+		r.Body = bytes.ReplaceAll(r.Body, []byte("20410771"), fmt.Appendf(nil, "2041077%d", subscription))
+	case "adobesign":
+		r.Body = bytes.ReplaceAll(r.Body, []byte("5d0c1f6e-1111"), fmt.Appendf(nil, "5d0c1f6e-111%d", subscription))
+		r.Body = bytes.ReplaceAll(r.Body, []byte("7a1e5c90-2222"), fmt.Appendf(nil, "7a1e5c90-222%d", subscription))
+	}
+	if err := h.provider.Sign(r, key(h.provider), time.Now()); err != nil {
+		panic(err)
+	}
+	return r
+}
+
+func key(p webhook.Provider) webhook.Secret { return webhook.NewSecret(p.Info().DevelopmentKey) }
+
+// about makes the example one of this agreement.
+func about(t testing.TB, p webhook.Provider, name string, number int) (*webhook.Request, string) {
+	r := example(t, p, name)
+	ids, err := p.Identify(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := ids[0].AgreementID
+	now := fmt.Sprintf("%s%04x", old[:len(old)-4], number)
+	r.Body = bytes.ReplaceAll(r.Body, []byte(old), []byte(now))
+	r.Body = bytes.ReplaceAll(r.Body, []byte(strings.ToUpper(old)), []byte(now))
+	return r, now
+}
+
+func hash(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// tell is a vendor that tells of happenings, in their order, through one subscription, until each is acknowledged or the
+// vendor gives up. Between them it waits as long as pauses says.
+func (s *simulation) tell(name string, all []*happening, subscription int, pauses []time.Duration) {
+	for i, h := range all {
+		one := func() { s.insist(fmt.Sprintf("%s %d", name, i), h, subscription) }
+		if schedules[h.provider.Info().Name].queued {
+			one()
+		} else {
+			s.world.actor(one)
+		}
+		time.Sleep(pauses[i])
+	}
+}
+
+func (s *simulation) insist(name string, h *happening, subscription int) {
+	for n, pause := range append([]time.Duration{0}, schedules[h.provider.Info().Name].pauses...) {
+		time.Sleep(pause)
+		if s.deliver(fmt.Sprintf("%s try %d", name, n), h, n, subscription) {
+			return
+		}
+	}
+	s.mapping(name, "gives up", func() {})
+}
+
+// deliver sends one copy, and says whether it was acknowledged.
+func (s *simulation) deliver(name string, h *happening, n, subscription int) bool {
+	r := h.request(n, subscription)
+	s.mu.Lock()
+	s.bodies[hash(r.Body)] = h
+	h.requests++
+	s.mu.Unlock()
+	status, took := s.post(name, h.provider, r)
+	s.mapping(name, fmt.Sprintf("answer %d", status), func() {
+		if took > vendorPatience {
+			s.world.problem("%s waited %v", name, took)
+		}
+		switch status {
+		case http.StatusOK:
+			s.acknowledged(name, h, r)
+		case http.StatusServiceUnavailable, http.StatusBadGateway: // the latter is the gateway's, for a process that died
+		default:
+			s.world.problem("%s: %s was answered %d", name, h, status)
+		}
+	})
+	return status == http.StatusOK
+}
+
+// vendorPatience is how long the strictest vendors wait; the design promises a second less.
+const vendorPatience = 4 * time.Second
+
+// post sends a request to a receiver of its own, as Lambda runs one for each request.
+func (s *simulation) post(name string, p webhook.Provider, r *webhook.Request) (status int, took time.Duration) {
+	began := time.Now()
+	status = http.StatusBadGateway
+	s.world.run(name, 10*time.Second, func(ctx context.Context) {
+		status = s.receivers[p.Info().Name].Receive(ctx, r).Status
+	})
+	return status, time.Since(began)
+}
+
+// acknowledged checks that what was acknowledged is safe already.
+func (s *simulation) acknowledged(name string, h *happening, r *webhook.Request) {
+	h.acknowledged = true
+	for _, id := range s.identities(h, r) {
+		if state := s.table.state(id); !s.queue.taken[id.ID] && state != "processed" && state != "unreadable" {
+			s.world.problem("%s: %s was acknowledged, and nobody has it", name, h)
+		}
+	}
+}
+
+// forge sends what no vendor has sent: like a happening of another agreement, under another key.
+func (s *simulation) forge(name string, h *happening, number int) {
+	r, _ := about(s.t, h.provider, h.example, 0x7000+number)
+	if err := h.provider.Sign(r, webhook.NewSecret("another key"), time.Now()); err != nil {
+		panic(err)
+	}
+	s.mu.Lock()
+	s.forged[hash(r.Body)] = true
+	s.mu.Unlock()
+	status, _ := s.post(name, h.provider, r)
+	s.mapping(name, fmt.Sprintf("answer %d", status), func() {
+		switch status {
+		case http.StatusUnauthorized, http.StatusServiceUnavailable, http.StatusBadGateway:
+		default:
+			s.world.problem("%s: a forgery of %s was answered %d", name, h, status)
+		}
+	})
+}
