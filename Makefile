@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send urls logs inspect redrive replay test e2e check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send urls logs inspect redrive replay test sim e2e check format vet staticcheck vulnerabilities template help gateway operator
 
 STACK ?= esignhooks
 
@@ -64,6 +64,11 @@ test:
 ## e2e: deploy to the AWS endpoint of the environment, an emulator or a real account, try everything, delete (needs Python)
 e2e: $(PYTHON)/bin/sam
 	SAM='$(CURDIR)/$(PYTHON)/bin/sam' go test -count=1 -timeout 20m -v ./shared/e2e
+
+## sim: simulate SEEDS worlds in which everything fails, every schedule of two copies, and planted mistakes; SEED=n: one again
+SEEDS ?= 20000
+sim:
+	go test -count=1 -timeout 10h -v ./shared/sim $(if $(SEED),-run '^TestSeeds$$' -seed $(SEED),-seeds $(SEEDS) -all)
 
 ## check: formatting, linters, known vulnerabilities, the template (needs Python)
 check: format vet staticcheck vulnerabilities template

@@ -15,7 +15,7 @@ import (
 // check looks at the world after everything has come to rest. These are the promises.
 func (s *simulation) check() {
 	committed := s.checkEffects()
-	s.checkAgreements()
+	s.checkAgreements(committed)
 	s.checkPublished(committed)
 	s.checkForgeries()
 }
@@ -62,30 +62,26 @@ func (s *simulation) isDeadLetter(h *happening) bool {
 }
 
 // checkAgreements: the state is the fold of the true history.
-func (s *simulation) checkAgreements() {
-	for subject, stored := range s.table.agreements {
-		history := s.table.history(subject)
-		var folded esign.Agreement
-		var highest esign.Status
-		n := int64(0)
-		for _, e := range history {
-			if e.State != ledger.Processed {
-				continue
-			}
-			n++
-			folded = esign.Fold(folded, *e.Event)
-			if h := s.bodies[e.SHA256]; highest.Before(h.status) {
-				highest = h.status
-			}
+func (s *simulation) checkAgreements(committed map[string]ledger.Entry) {
+	folded, said, events := map[string]esign.Agreement{}, map[string]esign.Status{}, map[string]int64{}
+	for _, id := range slices.Sorted(maps.Keys(committed)) { // whatever the order
+		e := committed[id]
+		folded[e.Subject] = esign.Fold(folded[e.Subject], *e.Event)
+		events[e.Subject]++
+		if status := s.bodies[e.SHA256].status; said[e.Subject].Before(status) {
+			said[e.Subject] = status
 		}
-		if diff := cmp.Diff(folded, stored.agreement); diff != "" {
+	}
+	for _, subject := range slices.Sorted(maps.Keys(folded)) {
+		stored := s.table.agreements[subject]
+		if diff := cmp.Diff(folded[subject], stored.agreement); diff != "" {
 			s.world.problem("%s is not the fold of its events: %s", subject, diff)
 		}
-		if stored.agreement.Status != highest {
-			s.world.problem("%s is %q, its vendor has said %q", subject, stored.agreement.Status, highest)
+		if stored.agreement.Status != said[subject] {
+			s.world.problem("%s is %q, its vendor has said %q", subject, stored.agreement.Status, said[subject])
 		}
-		if stored.version != n {
-			s.world.problem("%s has version %d and %d events", subject, stored.version, n)
+		if stored.version != events[subject] {
+			s.world.problem("%s has version %d and %d events", subject, stored.version, events[subject])
 		}
 	}
 }
@@ -118,15 +114,18 @@ func (s *simulation) checkPublished(committed map[string]ledger.Entry) {
 			entered[d.Event.Subject][d.StatusAfter]++
 		}
 	}
-	for subject, statuses := range entered {
-		for status, n := range statuses {
+	for _, subject := range slices.Sorted(maps.Keys(s.table.agreements)) {
+		for status, n := range entered[subject] {
 			if n > 1 {
 				s.world.problem("%s entered %q %d times", subject, status, n)
 			}
 		}
-		if status := s.table.agreements[subject].agreement.Status; status != "" && statuses[status] != 1 {
+		if status := s.table.agreements[subject].agreement.Status; entered[subject][status] != 1 {
 			s.world.problem("%s is %q, which nobody was told", subject, status)
 		}
+	}
+	if s.faultless && len(seen) != len(s.bus.published) {
+		s.world.problem("%d events were published %d times, though nothing failed", len(seen), len(s.bus.published))
 	}
 	if len(s.aside.objects) > 0 {
 		s.world.problem("%d records were set aside", len(s.aside.objects))

@@ -18,6 +18,9 @@ func replayed(made []int) *choices { return &choices{prefix: made} }
 
 // choose returns a number below n.
 func (c *choices) choose(n int) int {
+	if n < 2 {
+		return 0
+	}
 	chosen := 0
 	switch i := len(c.made); {
 	case i < len(c.prefix):

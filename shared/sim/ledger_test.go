@@ -14,8 +14,8 @@ import (
 )
 
 var (
-	networkFaults = []fault{failBefore, failAfter, hangBefore, hangAfter, throttle, killBefore, killAfter}
-	readFaults    = []fault{failBefore, hangBefore, throttle, killBefore, killAfter}
+	networkFaults = []fault{failBefore, failAfter, hangBefore, hangAfter, throttle, late, killBefore, killAfter}
+	readFaults    = []fault{failBefore, hangBefore, throttle, late, killBefore, killAfter}
 )
 
 // table is the ledger, as the table behaves: conditional writes, a transaction, and a stream of what was written.
@@ -182,16 +182,6 @@ func (t *table) keys() []ledger.Key {
 	}
 	slices.SortFunc(keys, func(a, b ledger.Key) int { return slices.Compare([]string{a.Subject, a.ID}, []string{b.Subject, b.ID}) })
 	return keys
-}
-
-func (t *table) history(subject string) []ledger.Entry {
-	var history []ledger.Entry
-	for _, k := range t.keys() {
-		if k.Subject == subject {
-			history = append(history, *t.items[k])
-		}
-	}
-	return history
 }
 
 func short(id string) string { return id[:min(8, len(id))] }

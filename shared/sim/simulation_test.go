@@ -35,6 +35,7 @@ type simulation struct {
 	publisher *publish.Publisher
 
 	happenings []*happening
+	faultless  bool
 
 	mu     sync.Mutex
 	bodies map[string]*happening // by hash
@@ -74,8 +75,8 @@ func newSimulation(t testing.TB, c *choices) *simulation {
 }
 
 // simulate runs the world until the vendors are done and everything else has come to rest, and checks it.
-func (s *simulation) simulate(vendors func()) (problems []string) {
-	for i := range 2 {
+func (s *simulation) simulate(workers int, vendors func()) (problems []string) {
+	for i := range workers {
 		s.world.actor(func() { s.work(fmt.Sprintf("worker %d", i)) })
 	}
 	for shard := range s.table.streams {
@@ -98,7 +99,7 @@ func (s *simulation) work(name string) {
 		var changed <-chan struct{}
 		var next time.Time
 		s.mapping(name, "receive", func() {
-			received, changed, next = s.queue.receive(1+s.world.choices.choose(10)), s.queue.changed, s.queue.next()
+			received, changed, next = s.queue.receive(s.batch(10)), s.queue.changed, s.queue.next()
 		})
 		if len(received) == 0 {
 			var visible <-chan time.Time
@@ -139,6 +140,14 @@ func (s *simulation) work(name string) {
 	}
 }
 
+// batch is how much a mapping takes at once.
+func (s *simulation) batch(most int) int {
+	if s.world.every {
+		return most
+	}
+	return 1 + s.world.choices.choose(most)
+}
+
 // mapping is a step of AWS's own, that nothing happens to.
 func (s *simulation) mapping(name, what string, effect func()) {
 	ctx := context.WithValue(context.Background(), processKey{}, &actorOf{name: name})
@@ -153,7 +162,7 @@ func (s *simulation) publish(shard int) {
 		var told <-chan struct{}
 		s.mapping(name, "read", func() {
 			waiting := s.table.streams[shard]
-			batch, told = slices.Clone(waiting[:min(len(waiting), 1+s.world.choices.choose(5))]), s.table.told
+			batch, told = slices.Clone(waiting[:min(len(waiting), s.batch(5))]), s.table.told
 		})
 		if len(batch) == 0 {
 			select {

@@ -24,20 +24,21 @@ const (
 	hangBefore       // no answer before the deadline, and nothing has happened
 	hangAfter        // no answer before the deadline, and it has happened
 	throttle         // refused for now
+	late             // it happens, after a while
 	killBefore       // the process dies
 	killAfter        // the process dies, and it has happened
-	faults
 )
 
-var faultNames = [...]string{"", "fails", "happens, fails", "hangs", "happens, hangs", "is throttled", "process dies before", "process dies after"}
+var faultNames = [...]string{"", "fails", "happens, fails", "hangs", "happens, hangs", "is throttled", "is late", "process dies before", "process dies after"}
 
 // world runs processes one step at a time. Between two steps of a process any other may take any number: at every step all
 // processes stand still, and choices decides who goes next and what goes wrong. Time is that of a [synctest] bubble: it
 // passes only while everybody waits for it.
 type world struct {
 	choices *choices
-	rate    int // one step in so many goes wrong; 0 is none
-	crashes int // how many processes may still die
+	rate    int  // one step in so many goes wrong; 0 is none
+	every   bool // crash is a choice at every step, and nothing else goes wrong
+	crashes int  // how many processes may still die
 	began   time.Time
 
 	arrivals chan *step
@@ -93,7 +94,10 @@ func (w *world) schedule() {
 		slices.SortStableFunc(w.pending, func(a, b *step) int { // by name, since they arrive in any order
 			return cmp.Or(cmp.Compare(a.process.name, b.process.name), cmp.Compare(a.name, b.name))
 		})
-		i := w.choices.choose(len(w.pending))
+		i := slices.IndexFunc(w.pending, w.alone)
+		if i < 0 {
+			i = w.choices.choose(len(w.pending))
+		}
 		s := w.pending[i]
 		w.pending = slices.Delete(w.pending, i, i+1)
 		f := w.fault(s)
@@ -101,6 +105,12 @@ func (w *world) schedule() {
 		s.granted <- f
 		synctest.Wait()
 	}
+}
+
+// alone says of a step that it makes no difference when it happens, since it touches nothing that another one does: where
+// every schedule is tried, it happens at once.
+func (w *world) alone(s *step) bool {
+	return w.every && (s.name == "keys" || strings.HasPrefix(s.name, "answer") || strings.HasPrefix(s.process.name, "publisher"))
 }
 
 // bury lets what is left of dead processes end.
@@ -114,6 +124,9 @@ func (w *world) fault(s *step) fault {
 	w.standing.Lock()
 	rate := w.rate
 	w.standing.Unlock()
+	if w.every {
+		return w.crash(s)
+	}
 	if rate == 0 || len(s.faults) == 0 || !w.choices.rarely(rate) {
 		return none
 	}
@@ -122,6 +135,18 @@ func (w *world) fault(s *step) fault {
 		if w.crashes == 0 {
 			return none
 		}
+		w.crashes--
+	}
+	return f
+}
+
+// crash is a choice at every step: whether the process dies there, and before or after it has happened.
+func (w *world) crash(s *step) fault {
+	if w.crashes == 0 || w.alone(s) || !slices.Contains(s.faults, killAfter) {
+		return none
+	}
+	f := []fault{none, killBefore, killAfter}[w.choices.choose(3)]
+	if f != none {
 		w.crashes--
 	}
 	return f
@@ -151,16 +176,22 @@ func (w *world) do(ctx context.Context, name string, possible []fault, effect fu
 	case hangBefore:
 		<-ctx.Done()
 		return ctx.Err()
+	case late:
+		select {
+		case <-time.After(700 * time.Millisecond):
+		case <-ctx.Done(): // and it happens all the same
+		}
+		return w.do(ctx, name+", at last", nil, effect)
 	case killBefore:
 		p.dead.Store(true)
 		runtime.Goexit()
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	w.standing.Lock() // which the race detector understands
 	err := effect()
 	w.standing.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	switch f {
 	case failAfter:
 		return errFault
