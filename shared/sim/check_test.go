@@ -58,7 +58,7 @@ func (s *simulation) checkEffects() map[string]ledger.Entry {
 }
 
 func (s *simulation) isDeadLetter(h *happening) bool {
-	return slices.ContainsFunc(s.queue.dead.waiting, func(l *letter) bool { return s.bodies[hash([]byte(l.message.Body))] == h })
+	return slices.ContainsFunc(s.queue.dead.waiting, func(l *letter) bool { return s.bodies[s.hashOf(l)] == h })
 }
 
 // checkAgreements: the state is the fold of the true history.
@@ -148,7 +148,7 @@ func (s *simulation) checkForgeries() {
 	}
 	for _, q := range []*fifo{s.queue, s.queue.dead} {
 		for _, l := range q.waiting {
-			if s.forged[hash([]byte(l.message.Body))] {
+			if s.forged[s.hashOf(l)] {
 				s.world.problem("a forgery is in the %s", q.name)
 			}
 		}

@@ -52,7 +52,7 @@ func twoCopies(s *simulation) []string {
 		for subscription := range 2 {
 			done := make(chan struct{})
 			copies = append(copies, done)
-			s.world.actor(func() {
+			s.world.start(func() {
 				defer close(done)
 				s.insist([]string{"one", "other"}[subscription], h, 1+subscription)
 			})

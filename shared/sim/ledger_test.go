@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -185,5 +184,3 @@ func (t *table) keys() []ledger.Key {
 }
 
 func short(id string) string { return id[:min(8, len(id))] }
-
-const day = 24 * time.Hour

@@ -100,7 +100,7 @@ func scenario(s *simulation) []string {
 		for _, v := range vendors {
 			done := make(chan struct{})
 			all = append(all, done)
-			s.world.actor(func() {
+			s.world.start(func() {
 				defer close(done)
 				v()
 			})

@@ -77,12 +77,12 @@ func newSimulation(t testing.TB, c *choices) *simulation {
 // simulate runs the world until the vendors are done and everything else has come to rest, and checks it.
 func (s *simulation) simulate(workers int, vendors func()) (problems []string) {
 	for i := range workers {
-		s.world.actor(func() { s.work(fmt.Sprintf("worker %d", i)) })
+		s.world.start(func() { s.work(fmt.Sprintf("worker %d", i)) })
 	}
 	for shard := range s.table.streams {
-		s.world.actor(func() { s.publish(shard) })
+		s.world.start(func() { s.publish(shard) })
 	}
-	s.world.actor(func() {
+	s.world.start(func() {
 		vendors()
 		s.settle()
 		close(s.stop)
@@ -150,7 +150,7 @@ func (s *simulation) batch(most int) int {
 
 // mapping is a step of AWS's own, that nothing happens to.
 func (s *simulation) mapping(name, what string, effect func()) {
-	ctx := context.WithValue(context.Background(), processKey{}, &actorOf{name: name})
+	ctx := context.WithValue(context.Background(), actorKey{}, &actor{name: name})
 	s.world.do(ctx, what, nil, func() error { effect(); return nil })
 }
 
@@ -215,9 +215,18 @@ func (s *simulation) settle() {
 // lettersAreReadable says whether the dead letters hold anything that the worker did not put there by its own hand.
 func (s *simulation) lettersAreReadable() bool {
 	return slices.ContainsFunc(s.queue.dead.waiting, func(l *letter) bool {
-		h := s.bodies[hash([]byte(l.message.Body))]
+		h := s.bodies[s.hashOf(l)]
 		return h == nil || h.readable
 	})
+}
+
+// hashOf is the hash of a message's payload, wherever that is.
+func (s *simulation) hashOf(l *letter) string {
+	body := l.message.Body
+	if stored, ok := s.payloads.objects[body]; ok {
+		return hash(stored)
+	}
+	return hash([]byte(body))
 }
 
 // identities are the keys under which a happening's request stands in the table.

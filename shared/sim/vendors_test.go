@@ -18,13 +18,14 @@ import (
 	"esignhooks/shared/webhook/webhooktest"
 )
 
-// story is what may happen to one agreement at a vendor, by the names of examples, and the status that each claims. It is
-// written from the vendors' documents, not from what the code makes of them.
+// claimed is an example, and the status that it claims.
 type claimed struct {
 	example string
 	status  esign.Status
 }
 
+// stories are what may happen to one agreement at each vendor, in order. They are written from the vendors' documents, not
+// from what the code makes of them.
 var stories = map[string][]claimed{
 	"adobesign": {
 		{"agreement-created", esign.Created}, {"agreement-sent", esign.Sent}, {"agreement-viewed", esign.Viewed},
@@ -50,6 +51,8 @@ type schedule struct {
 	// queued says that later events of the vendor wait behind one that is refused.
 	queued bool
 }
+
+const day = 24 * time.Hour
 
 // SPEC: the vendors' documents, as README.md cites them.
 var schedules = map[string]schedule{
@@ -158,7 +161,7 @@ func (s *simulation) tell(name string, all []*happening, subscription int, pause
 		if schedules[h.provider.Info().Name].queued {
 			one()
 		} else {
-			s.world.actor(one)
+			s.world.start(one)
 		}
 		time.Sleep(pauses[i])
 	}

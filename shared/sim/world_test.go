@@ -53,15 +53,15 @@ type world struct {
 	problems []string
 }
 
-// process is something that may die: one invocation of a function.
-type actorOf struct {
+// actor takes steps: one invocation of a function, which may die, or something of AWS's own, which does not.
+type actor struct {
 	name string
 	dead atomic.Bool
 }
 
 // step is one access to the world outside of a process.
 type step struct {
-	process *actorOf
+	actor   *actor
 	name    string
 	faults  []fault
 	granted chan fault
@@ -92,7 +92,7 @@ func (w *world) schedule() {
 			w.pending = append(w.pending, <-w.arrivals)
 		}
 		slices.SortStableFunc(w.pending, func(a, b *step) int { // by name, since they arrive in any order
-			return cmp.Or(cmp.Compare(a.process.name, b.process.name), cmp.Compare(a.name, b.name))
+			return cmp.Or(cmp.Compare(a.actor.name, b.actor.name), cmp.Compare(a.name, b.name))
 		})
 		i := slices.IndexFunc(w.pending, w.alone)
 		if i < 0 {
@@ -101,7 +101,7 @@ func (w *world) schedule() {
 		s := w.pending[i]
 		w.pending = slices.Delete(w.pending, i, i+1)
 		f := w.fault(s)
-		w.note("%-34s %-60s %s", s.process.name, s.name, faultNames[f])
+		w.note("%-34s %-60s %s", s.actor.name, s.name, faultNames[f])
 		s.granted <- f
 		synctest.Wait()
 	}
@@ -110,7 +110,7 @@ func (w *world) schedule() {
 // alone says of a step that it makes no difference when it happens, since it touches nothing that another one does: where
 // every schedule is tried, it happens at once.
 func (w *world) alone(s *step) bool {
-	return w.every && (s.name == "keys" || strings.HasPrefix(s.name, "answer") || strings.HasPrefix(s.process.name, "publisher"))
+	return w.every && (s.name == "keys" || strings.HasPrefix(s.name, "answer") || strings.HasPrefix(s.actor.name, "publisher"))
 }
 
 // bury lets what is left of dead processes end.
@@ -157,11 +157,11 @@ var (
 	errThrottle = errors.New("sim: too much at once")
 )
 
-type processKey struct{}
+type actorKey struct{}
 
 // do takes a step of the process that ctx belongs to. The effect happens while everybody else stands still.
 func (w *world) do(ctx context.Context, name string, possible []fault, effect func() error) error {
-	p := ctx.Value(processKey{}).(*actorOf)
+	p := ctx.Value(actorKey{}).(*actor)
 	s := &step{p, name, possible, make(chan fault, 1)}
 	w.arrivals <- s
 	f := <-s.granted
@@ -207,7 +207,7 @@ func (w *world) do(ctx context.Context, name string, possible []fault, effect fu
 
 // run runs a process to its end. It says whether it came there by itself; otherwise it died.
 func (w *world) run(name string, timeout time.Duration, body func(context.Context)) (lived bool) {
-	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), processKey{}, &actorOf{name: name}), timeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), actorKey{}, &actor{name: name}), timeout)
 	defer cancel()
 	ended := make(chan bool, 1)
 	go func() {
@@ -218,8 +218,8 @@ func (w *world) run(name string, timeout time.Duration, body func(context.Contex
 	return <-ended
 }
 
-// actor does something until it is done, and is never in a process.
-func (w *world) actor(body func()) { w.working.Go(body) }
+// start lets something go on until it is done: a vendor, an event source mapping.
+func (w *world) start(body func()) { w.working.Go(body) }
 
 func (w *world) note(format string, arguments ...any) {
 	w.mu.Lock()
