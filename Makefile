@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send urls logs inspect redrive replay test sim e2e check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send urls logs inspect redrive replay test faults sim e2e check format vet staticcheck vulnerabilities template help gateway operator
 
 STACK ?= esignhooks
 
@@ -60,6 +60,22 @@ operator:
 ## test: all tests; without Java, Maven and Python those of the AWS drivers are skipped
 test:
 	go test $(RACE) ./...
+
+## faults: the AWS drivers on a network that fails (DELIVERIES=10000)
+faults:
+	DELIVERIES=$(or $(DELIVERIES),10000) go test $(RACE) -count=1 -timeout 30m -v -run 'UnderFaults|NothingIsLost|HangingEngines' ./shared/app
+
+## fuzz: look for inputs that break the invariants, T for each target: [T=60s]
+fuzz: T ?= 60s
+fuzz:
+	@for package in $$(go list ./...); do \
+		targets=$$(go test -list '^Fuzz' $$package) || { echo "$$targets"; exit 1; }; \
+		for target in $$(echo "$$targets" | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) -fuzzminimizetime 10x $$package || { \
+				echo "the input is in testdata/fuzz/$$target of $$package: commit it with the repair, all tests run it from then on"; exit 1; }; \
+		done; \
+	done
 
 ## e2e: deploy to the AWS endpoint of the environment, an emulator or a real account, try everything, delete (needs Python)
 e2e: $(PYTHON)/bin/sam

@@ -24,7 +24,7 @@ var layers = [][]string{
 }
 
 // aside are packages for tests only: anybody's tests may import them.
-var aside = []string{"shared/webhook/webhooktest", "shared/ledger/ledgertest", "shared/queue/queuetest", "shared/payload/payloadtest", "shared/bus/bustest", "shared/metric/metrictest", "shared/enginetest", "shared/e2e"}
+var aside = []string{"shared/webhook/webhooktest", "shared/ledger/ledgertest", "shared/queue/queuetest", "shared/payload/payloadtest", "shared/bus/bustest", "shared/metric/metrictest", "shared/enginetest", "shared/faulty", "shared/attack", "shared/e2e", "shared/sim"}
 
 type goPackage struct {
 	ImportPath string

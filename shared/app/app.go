@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +21,7 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go/logging"
 
 	"esignhooks/shared/apigw"
 	"esignhooks/shared/ledger"
@@ -74,7 +77,7 @@ func newReceiver(p webhook.Provider, log *slog.Logger, metrics io.Writer) (*rece
 	if err != nil {
 		return nil, err
 	}
-	a, err := awsConfig()
+	a, err := awsConfig(receiverPatience)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +107,7 @@ func newWorker(providers []webhook.Provider, log *slog.Logger, metrics io.Writer
 	if err != nil {
 		return nil, err
 	}
-	a, err := awsConfig()
+	a, err := awsConfig(workerPatience)
 	if err != nil {
 		return nil, err
 	}
@@ -135,21 +138,52 @@ func developmentKeys(p webhook.Provider) func(context.Context) (webhook.Keys, er
 	return func(context.Context) (webhook.Keys, error) { return keys, nil }
 }
 
-// awsConfig sets the clients' limits: a connection or an answer that takes long is given up and tried again within the
-// deadline that each call has of its caller.
-func awsConfig() (aws.Config, error) {
-	transport := awshttp.NewBuildableClient().
+// How long a client waits for the beginning of an answer before it asks again. A receiver's leaves time for a second
+// attempt within each of its deadlines.
+const (
+	receiverPatience = 400 * time.Millisecond
+	workerPatience   = 2 * time.Second
+)
+
+// awsConfig sets the clients' limits. All that they ask for may be asked again, so that an attempt is given up soon:
+//
+//	connection, TLS handshake   500 ms each
+//	beginning of the answer     patience, counted from the end of the request
+//	attempt as a whole          5 s; the receivers' deadlines are shorter
+//	attempts                    3, with a random pause of up to 200 ms before the second and the third
+//
+// Retries come from a quota: 500 for each client, 5 for a retry, 10 after a timeout; what succeeds gives back, a retry what
+// it cost, a first attempt 1. During an outage the quota runs out, and calls have one attempt each; a first attempt is never
+// refused and never waits.
+//
+// WithReadTimeout would not do for patience: it closes idle connections too.
+func awsConfig(patience time.Duration) (aws.Config, error) {
+	client := awshttp.NewBuildableClient().
+		WithTimeout(5 * time.Second).
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 500 * time.Millisecond }).
 		WithTransportOptions(func(t *http.Transport) {
 			t.TLSHandshakeTimeout = 500 * time.Millisecond
+			t.ResponseHeaderTimeout = patience
 			t.MaxIdleConnsPerHost = 64
 		})
 	return awsconfig.LoadDefaultConfig(context.Background(),
-		awsconfig.WithHTTPClient(transport),
+		awsconfig.WithHTTPClient(client),
+		awsconfig.WithLogger(logging.Nop{}), // its lines are not JSON; what matters comes back as an error
 		awsconfig.WithRetryer(func() aws.Retryer {
-			standard := retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = 200 * time.Millisecond })
+			standard := retry.NewStandard(func(o *retry.StandardOptions) {
+				o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return rand.N(200 * time.Millisecond), nil })
+				o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(answerCut))
+			})
 			return retry.AddWithErrorCodes(standard, "TransactionConflictException") // a write that met a transaction
 		}))
+}
+
+// answerCut says that an answer that ended in its middle is worth another attempt. The SDK by itself does not think so.
+func answerCut(err error) aws.Ternary {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
 }
 
 // s3Client addresses buckets by path where an endpoint is given, since local engines have no names for them.

@@ -75,7 +75,7 @@ func newAccount(t *testing.T) *account {
 	} {
 		t.Setenv(name, value)
 	}
-	config, err := awsConfig()
+	config, err := awsConfig(workerPatience)
 	must(t, err)
 	a := &account{
 		t: t, config: config, sqs: awssqs.NewFromConfig(config), receivers: map[string]lambda.Handler{}, answers: map[answered]float64{},
@@ -191,12 +191,19 @@ func (a *account) work(queueURL string) {
 
 func (a *account) receive(queueURL string) events.SQSEvent {
 	a.t.Helper()
-	out, err := a.sqs.ReceiveMessage(a.t.Context(), &awssqs.ReceiveMessageInput{
-		QueueUrl: &queueURL, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"},
+	batch, err := a.receiveUpTo(a.t.Context(), queueURL, 10)
+	must(a.t, err)
+	return batch
+}
+
+func (a *account) receiveUpTo(ctx context.Context, queueURL string, limit int) (batch events.SQSEvent, err error) {
+	out, err := a.sqs.ReceiveMessage(ctx, &awssqs.ReceiveMessageInput{
+		QueueUrl: &queueURL, MaxNumberOfMessages: int32(limit), MessageAttributeNames: []string{"All"},
 		MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{sqstypes.MessageSystemAttributeNameAll},
 	})
-	must(a.t, err)
-	var batch events.SQSEvent
+	if err != nil {
+		return batch, err
+	}
 	for _, m := range out.Messages {
 		record := events.SQSMessage{
 			MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, Attributes: m.Attributes,
@@ -207,7 +214,7 @@ func (a *account) receive(queueURL string) events.SQSEvent {
 		}
 		batch.Records = append(batch.Records, record)
 	}
-	return batch
+	return batch, nil
 }
 
 func (a *account) history(r *webhook.Request, p webhook.Provider) []ledger.Entry {

@@ -327,17 +327,22 @@ func TestFunctionsAreWiredWithoutCallingAnybody(t *testing.T) {
 	}
 }
 
-func TestClientsGiveUpSoon(t *testing.T) {
+func TestClientsTryAgainSoonAndNotAllAtOnce(t *testing.T) {
 	clean(t)
-	a, err := awsConfig()
+	a, err := awsConfig(workerPatience)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
+	delays := map[time.Duration]bool{}
+	for range 10 {
 		delay, err := a.Retryer().RetryDelay(10, errors.New("throttled"))
 		if err != nil || delay > 200*time.Millisecond {
 			t.Errorf("the tenth attempt waits %v, %v", delay, err)
 		}
+		delays[delay] = true
+	}
+	if len(delays) < 2 {
+		t.Errorf("every attempt waits %v", delays)
 	}
 }
 

@@ -33,7 +33,7 @@ func newPublisher(log *slog.Logger, metrics io.Writer) (*publish.Publisher, erro
 	if err := e.err(); err != nil {
 		return nil, err
 	}
-	a, err := awsConfig()
+	a, err := awsConfig(workerPatience)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func startEventBridge(t *testing.T) *eventBridge {
 func (a *account) stream() (records []events.DynamoDBEventRecord) {
 	a.t.Helper()
 	a.t.Setenv("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"))
-	config, err := awsConfig()
+	config, err := awsConfig(workerPatience)
 	must(a.t, err)
 	client := dynamodbstreams.NewFromConfig(config)
 	table, err := awsdynamodb.NewFromConfig(config).DescribeTable(a.t.Context(), &awsdynamodb.DescribeTableInput{TableName: new("Table")})

@@ -199,7 +199,7 @@ func (p *Processor) commit(ctx context.Context, d *webhook.Delivery, e esign.Eve
 		err = p.Ledger.Commit(ctx, commit)
 		switch {
 		case err == nil:
-			log.InfoContext(ctx, "processed", "agreement", e.AgreementID, "statusBefore", commit.StatusBefore, "statusAfter", commit.StatusAfter())
+			log.InfoContext(ctx, "processed", "agreement", webhook.Label(e.AgreementID), "statusBefore", commit.StatusBefore, "statusAfter", commit.StatusAfter())
 			p.measure(e.Provider, processed(commit)...)
 			return nil
 		case errors.Is(err, ledger.ErrProcessed):

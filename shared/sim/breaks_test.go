@@ -20,7 +20,7 @@ var breaks = []struct {
 	seeds    int
 }{
 	{"acknowledge what the queue did not take", "shared/receive/receive.go",
-		`return found, fmt.Errorf("receive: %s: %w", claim.ID, err)`, `log.ErrorContext(ctx, "not sent", "error", err)`, 100},
+		`return fmt.Errorf("receive: %s: %w", claim.ID, err)`, `log.ErrorContext(ctx, "not sent", "error", err)`, 100},
 	{"take a claim for a delivery that is safe", "shared/receive/receive.go",
 		`if found == ledger.Processed || found == ledger.Unreadable {`, `if found != ledger.New {`, 100},
 	{"give a request no deadline", "shared/receive/receive.go",

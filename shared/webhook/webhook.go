@@ -44,6 +44,15 @@ type Request struct {
 	Trace string
 }
 
+// KeepContentType removes a Content-Type that a [Delivery] does not carry through the queue: one that is longer than 256
+// bytes or not printable ASCII. What it would make of the body must not be verified, since the worker reads without it.
+func (r *Request) KeepContentType() {
+	s := r.Header.Get("Content-Type")
+	if len(s) > 256 || strings.ContainsFunc(s, func(c rune) bool { return c < 0x20 || c > 0x7e }) {
+		r.Header.Del("Content-Type")
+	}
+}
+
 // Response is the answer to a Request.
 type Response struct {
 	Status int
