@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -143,7 +142,7 @@ func Decode(ctx context.Context, m Message, payloads payload.Store) (*webhook.De
 
 // contentType returns a header value that fits in an attribute, else none: readers can do without.
 func contentType(s string) string {
-	if len(s) > 256 || strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
+	if !webhook.CarriesContentType(s) {
 		return ""
 	}
 	return s

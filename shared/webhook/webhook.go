@@ -44,13 +44,17 @@ type Request struct {
 	Trace string
 }
 
-// KeepContentType removes a Content-Type that a [Delivery] does not carry through the queue: one that is longer than 256
-// bytes or not printable ASCII. What it would make of the body must not be verified, since the worker reads without it.
+// KeepContentType removes a Content-Type that a [Delivery] does not carry through the queue. What it would make of the
+// body must not be verified, since the worker reads without it.
 func (r *Request) KeepContentType() {
-	s := r.Header.Get("Content-Type")
-	if len(s) > 256 || strings.ContainsFunc(s, func(c rune) bool { return c < 0x20 || c > 0x7e }) {
+	if !CarriesContentType(r.Header.Get("Content-Type")) {
 		r.Header.Del("Content-Type")
 	}
+}
+
+// CarriesContentType says whether a message of the queue carries this Content-Type: printable ASCII of up to 256 bytes.
+func CarriesContentType(s string) bool {
+	return len(s) <= 256 && !strings.ContainsFunc(s, func(c rune) bool { return c < 0x20 || c > 0x7e })
 }
 
 // Response is the answer to a Request.
