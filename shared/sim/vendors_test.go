@@ -156,15 +156,21 @@ func hash(body []byte) string {
 // tell is a vendor that tells of happenings, in their order, through one subscription, until each is acknowledged or the
 // vendor gives up. Between them it waits as long as pauses says.
 func (s *simulation) tell(name string, all []*happening, subscription int, pauses []time.Duration) {
+	var insisting sync.WaitGroup
 	for i, h := range all {
 		one := func() { s.insist(fmt.Sprintf("%s %d", name, i), h, subscription) }
 		if schedules[h.provider.Info().Name].queued {
 			one()
 		} else {
-			s.world.start(one)
+			insisting.Add(1)
+			s.world.start(func() {
+				defer insisting.Done()
+				one()
+			})
 		}
 		time.Sleep(pauses[i])
 	}
+	insisting.Wait() // the faults last as long as any vendor tries
 }
 
 func (s *simulation) insist(name string, h *happening, subscription int) {
