@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -104,23 +103,9 @@ func must(t *testing.T, err error) {
 }
 
 func (a *account) makeStores() {
-	text, table := dynamodbtypes.ScalarAttributeTypeS, aws.String("Table")
-	_, err := awsdynamodb.NewFromConfig(a.config).CreateTable(a.t.Context(), &awsdynamodb.CreateTableInput{
-		TableName: table, BillingMode: dynamodbtypes.BillingModePayPerRequest,
-		AttributeDefinitions: []dynamodbtypes.AttributeDefinition{
-			{AttributeName: aws.String("pk"), AttributeType: text}, {AttributeName: aws.String("sk"), AttributeType: text},
-		},
-		KeySchema: []dynamodbtypes.KeySchemaElement{
-			{AttributeName: aws.String("pk"), KeyType: dynamodbtypes.KeyTypeHash},
-			{AttributeName: aws.String("sk"), KeyType: dynamodbtypes.KeyTypeRange},
-		},
-		StreamSpecification: &dynamodbtypes.StreamSpecification{
-			StreamEnabled: aws.Bool(true), StreamViewType: dynamodbtypes.StreamViewTypeNewAndOldImages,
-		},
-	})
-	must(a.t, err)
+	enginetest.Table(a.t, awsdynamodb.NewFromConfig(a.config), "Table")
 	for _, bucket := range []string{"payloads", "archive"} {
-		_, err = s3Client(a.config).CreateBucket(a.t.Context(), &awss3.CreateBucketInput{Bucket: &bucket})
+		_, err := s3Client(a.config).CreateBucket(a.t.Context(), &awss3.CreateBucketInput{Bucket: &bucket})
 		must(a.t, err)
 	}
 }

@@ -36,20 +36,9 @@ func newTable(t *testing.T) *table {
 			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
 		}),
 	})
-	text, name := types.ScalarAttributeTypeS, aws.String("events")
-	_, err := c.CreateTable(t.Context(), &sdk.CreateTableInput{
-		TableName: name, BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: aws.String("pk"), AttributeType: text}, {AttributeName: aws.String("sk"), AttributeType: text},
-		},
-		KeySchema: []types.KeySchemaElement{
-			{AttributeName: aws.String("pk"), KeyType: types.KeyTypeHash}, {AttributeName: aws.String("sk"), KeyType: types.KeyTypeRange},
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &table{dynamodb.New(c, *name, 30*24*time.Hour), c, map[ledger.Key]image{}}
+	const name = "events"
+	enginetest.Table(t, c, name)
+	return &table{dynamodb.New(c, name, 30*24*time.Hour), c, map[ledger.Key]image{}}
 }
 
 // record is that of the last change to an item.

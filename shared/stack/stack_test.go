@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	awseventbridge "github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	eventbridgetypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -64,7 +63,7 @@ func newAccount(t *testing.T) *account {
 	a.sqs = sqs.NewFromConfig(config)
 	a.s3 = awss3.NewFromConfig(config, func(o *awss3.Options) { o.UsePathStyle = true })
 	a.published = sqs.NewFromConfig(config, func(o *sqs.Options) { o.BaseEndpoint = &moto })
-	a.makeTable()
+	enginetest.Table(t, awsdynamodb.NewFromConfig(a.config), "Table")
 	a.makeQueues()
 	a.makeBus()
 	for _, name := range []string{"AdobeSign", "DocuSign", "DropboxSign", "ESignGlobal"} {
@@ -76,20 +75,6 @@ func newAccount(t *testing.T) *account {
 		a.outputs[name+"Secret"] = *out.ARN
 	}
 	return a
-}
-
-func (a *account) makeTable() {
-	text := dynamodbtypes.ScalarAttributeTypeS
-	_, err := awsdynamodb.NewFromConfig(a.config).CreateTable(a.t.Context(), &awsdynamodb.CreateTableInput{
-		TableName: aws.String("Table"), BillingMode: dynamodbtypes.BillingModePayPerRequest,
-		AttributeDefinitions: []dynamodbtypes.AttributeDefinition{
-			{AttributeName: aws.String("pk"), AttributeType: text}, {AttributeName: aws.String("sk"), AttributeType: text},
-		},
-		KeySchema: []dynamodbtypes.KeySchemaElement{
-			{AttributeName: aws.String("pk"), KeyType: dynamodbtypes.KeyTypeHash}, {AttributeName: aws.String("sk"), KeyType: dynamodbtypes.KeyTypeRange},
-		},
-	})
-	must(a.t, err)
 }
 
 // makeQueues makes no FIFO queues: ElasticMQ moves nothing out of those.

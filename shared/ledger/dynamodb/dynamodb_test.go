@@ -20,24 +20,11 @@ import (
 
 const table = "events"
 
-// client starts DynamoDB Local with an empty table. The table has no TTL, so that expired items stay, as they do for
-// days on AWS.
+// client starts DynamoDB Local with an empty table.
 func client(t *testing.T) *sdk.Client {
 	t.Helper()
 	c := sdk.New(sdk.Options{BaseEndpoint: aws.String(enginetest.DynamoDB(t)), Region: "us-east-1", Credentials: anybody})
-	text := types.ScalarAttributeTypeS
-	_, err := c.CreateTable(t.Context(), &sdk.CreateTableInput{
-		TableName: aws.String(table), BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: aws.String("pk"), AttributeType: text}, {AttributeName: aws.String("sk"), AttributeType: text},
-		},
-		KeySchema: []types.KeySchemaElement{
-			{AttributeName: aws.String("pk"), KeyType: types.KeyTypeHash}, {AttributeName: aws.String("sk"), KeyType: types.KeyTypeRange},
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	enginetest.Table(t, c, table)
 	return c
 }
 
