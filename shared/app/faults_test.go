@@ -231,6 +231,15 @@ func (p persistent) History(ctx context.Context, subject string) (history []ledg
 	return history, err
 }
 
+func (p persistent) Note(ctx context.Context, name string) (text string, version int64, err error) {
+	err = again(func() (err error) { text, version, err = p.Ledger.Note(ctx, name); return err })
+	return text, version, err
+}
+
+func (p persistent) PutNote(ctx context.Context, name, text string, version int64) error {
+	return again(func() error { return p.Ledger.PutNote(ctx, name, text, version) })
+}
+
 func testLedgerUnderFaults(t *testing.T) {
 	n := newNetwork(t)
 	n.enter(t)

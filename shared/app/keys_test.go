@@ -308,9 +308,9 @@ func TestParseKeys(t *testing.T) {
 	}{
 		"as the template makes it":           {`{"urlToken":"generated"}`, nil, nil, []string{"generated"}},
 		"keys alone":                         {`{"keys":["a","b"]}`, []string{"a", "b"}, nil, nil},
-		"all of it":                          {`{"keys":["a"],"urlTokens":["t","u"],"urlToken":"g"}`, []string{"a"}, []string{"t", "u"}, []string{"t", "u", "g"}},
+		"all of it":                          {`{"keys":["a"],"urlTokens":["t","u"],"urlToken":"g"}`, []string{"a"}, []string{"t", "u"}, []string{"g", "t", "u"}},
 		"tokens of one's own":                {`{"urlTokens":["t"]}`, nil, []string{"t"}, []string{"t"}},
-		"a token in both places counts once": {`{"urlTokens":["t","g"],"urlToken":"g"}`, nil, []string{"t", "g"}, []string{"t", "g"}},
+		"a token in both places counts once": {`{"urlTokens":["t","g"],"urlToken":"g"}`, nil, []string{"t", "g"}, []string{"g", "t"}},
 		"an empty token is none":             {`{"keys":["a"],"urlTokens":["", " "],"urlToken":""}`, []string{"a"}, nil, nil},
 		"an empty key is none":               {`{"keys":["","a"," "]}`, []string{"a"}, nil, nil},
 		"pasted with quotes and a line end":  {`{"keys":["\"a\"\n"," b "],"urlTokens":[" 't'\n"]}`, []string{"a", "b"}, []string{"t"}, []string{"t"}},

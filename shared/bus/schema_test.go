@@ -22,6 +22,9 @@ import (
 	"esignhooks/shared/bus"
 	"esignhooks/shared/bus/bustest"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/finding"
+	"esignhooks/shared/ledger"
+	"esignhooks/shared/webhook"
 )
 
 var update = flag.Bool("update", false, "write detail.schema.json anew; read the diff")
@@ -83,7 +86,9 @@ func schema(t *testing.T) *jsonschema.Schema {
 	event, agreement := s.Properties["event"], s.Properties["agreement"]
 	s.Properties["statusBefore"].Ref, s.Properties["statusAfter"].Ref, agreement.Properties["status"].Ref = perhaps, perhaps, perhaps
 	agreement.Properties["reached"].PropertyNames = &status
-	s.Properties["eventId"].Pattern, event.Properties["id"].Pattern = "^[0-9a-f]{64}$", "^[0-9a-f]{64}$"
+	for _, hash := range []*jsonschema.Schema{s.Properties["eventId"], event.Properties["id"], event.Properties["documents"].Items.Properties["sha256"]} {
+		hash.Pattern = "^[0-9a-f]{64}$"
+	}
 	statuses := constants(t, "Status")
 	s.Defs = map[string]*jsonschema.Schema{
 		"proof":         {Type: "string", Enum: constants(t, "Proof")},
@@ -179,6 +184,25 @@ func TestEveryEventOfEveryProviderIsValid(t *testing.T) {
 	}
 }
 
+func TestEveryFindingIsValid(t *testing.T) {
+	at := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+	for _, d := range []webhook.Delivery{
+		finding.Reconciled("docusign", "a", esign.Declined, "Declined", at, at), finding.Confirmed("docusign", "a", "completed", at),
+		finding.Archived("docusign", "a", full().Event.Documents, at, at),
+	} {
+		e, err := finding.Event(&d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.ID, e.Provider, e.Subject, e.ReceivedAt, e.Proof = d.EventID, d.Provider, d.Subject, d.ReceivedAt, d.Proof
+		after := esign.Fold(esign.Agreement{}, e)
+		entry := ledger.Entry{Key: ledger.Key{Subject: e.Subject, ID: e.ID}, Event: &e, Agreement: &after, StatusAfter: after.Status}
+		if err := validate(t, marshal(t, bus.EventOf(entry).Detail)); err != nil {
+			t.Errorf("%s: %v", d.Via, err)
+		}
+	}
+}
+
 // full has every field, and its event says something of everything.
 func full() bus.Detail {
 	at := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
@@ -189,6 +213,7 @@ func full() bus.Detail {
 			ID: id, Provider: "docusign", Type: esign.AgreementCompleted, VendorType: "envelope-completed", Subject: "docusign#a",
 			AgreementID: "a", AccountID: "b", OccurredAt: at, Approximate: true, ReceivedAt: at, Proof: esign.ProofSigned, Participant: "1",
 			Participants: []esign.Participant{{ID: "1", Status: esign.Signed, At: at}}, Attributes: map[string]string{"format": "sim"},
+			Documents: []esign.Document{{Name: "document.pdf", Location: "s3://bucket/key", ContentType: "application/pdf", SHA256: id, Size: 1}},
 		},
 		Agreement: &esign.Agreement{
 			Provider: "docusign", ID: "a", Status: esign.Completed, UpdatedAt: at, Reached: map[esign.Status]time.Time{esign.Sent: at},
@@ -210,6 +235,7 @@ func TestTheSchemaHasTheFieldsThatAreWritten(t *testing.T) {
 		"detail":                    {detail, all, bus.Detail{}},
 		"event":                     {event, all.Event, esign.Event{}},
 		"participant of the event":  {event.Properties["participants"].Items, all.Event.Participants[0], esign.Participant{}},
+		"document of the event":     {event.Properties["documents"].Items, all.Event.Documents[0], esign.Document{}},
 		"agreement":                 {agreement, all.Agreement, esign.Agreement{}},
 		"participant of agreements": {agreement.Properties["participants"].AdditionalProperties, all.Agreement.Participants["1"], esign.Progress{}},
 	} {
@@ -238,6 +264,10 @@ func TestWhatIsNotPublishedIsNotValid(t *testing.T) {
 		"an event ID with more":     {`"eventId":"0a`, `"eventId":"0a0a`},
 		"another event ID inside":   {`"id":"0a`, `"id":"0x`},
 		"an unknown status":         {`"statusAfter":"completed"`, `"statusAfter":"done"`},
+		"a document without hash":   {`"sha256":`, `"hash":`},
+		"a hash in upper case":      {`"sha256":"0a`, `"sha256":"0A`},
+		"a size that is a text":     {`"size":1`, `"size":"1"`},
+		"null for documents":        {`"documents":[`, `"documents":null,"rest":[`},
 		"an unknown proof":          {`"proof":"signed"`, `"proof":"trust me"`},
 		"no proof":                  {`"proof":"signed"`, `"proof":""`},
 		"a status of a participant": {`"id":"1","status":"signed"`, `"id":"1","status":""`},
@@ -261,7 +291,7 @@ func TestWhatIsNotPublishedIsNotValid(t *testing.T) {
 
 func TestNewFieldsAreValid(t *testing.T) {
 	detail := string(marshal(t, full()))
-	for _, object := range []string{`{"eventId"`, `{"id":"0a`, `{"id":"1"`, `{"provider":"docusign","id":"a"`, `{"status":"signed"`} {
+	for _, object := range []string{`{"eventId"`, `{"id":"0a`, `{"id":"1"`, `{"name"`, `{"provider":"docusign","id":"a"`, `{"status":"signed"`} {
 		more := strings.Replace(detail, object, `{"new":1,`+object[1:], 1)
 		if more == detail {
 			t.Fatalf("%s holds no %s", detail, object)

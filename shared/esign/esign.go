@@ -25,6 +25,14 @@ const (
 	AgreementUpdated   Type = "agreement.updated"
 )
 
+// What we found out ourselves, by asking the vendor.
+const (
+	// AgreementConfirmed: the vendor's API says that the agreement is completed.
+	AgreementConfirmed Type = "agreement.confirmed"
+	// AgreementArchived: the signed documents are stored. See [Event.Documents].
+	AgreementArchived Type = "agreement.archived"
+)
+
 // The types of everything else.
 const (
 	TemplateCreated  Type = "template.created"
@@ -75,11 +83,12 @@ func (t Type) Status() Status {
 	return s
 }
 
-// Proof says how much of a request was proved to come from the vendor, strongest first. It travels with the event, so
+// Proof says how much of an event was proved to come from the vendor, strongest first. It travels with the event, so
 // that a consumer can decide what to do on the strength of it.
 type Proof string
 
 const (
+	ProofConfirmed    Proof = "confirmed"     // read from the vendor's API, which we asked with our own credentials
 	ProofSigned       Proof = "signed"        // a keyed signature over everything that the event was read from
 	ProofPartlySigned Proof = "partly-signed" // a keyed signature over a part of it
 	ProofURLToken     Proof = "url-token"     // nothing signed; the sender knew the secret URL
@@ -104,6 +113,8 @@ type Event struct {
 	ReceivedAt  time.Time `json:"receivedAt"`
 	Proof       Proof     `json:"proof"`
 
+	Documents []Document `json:"documents,omitempty" jsonschema:"where the documents are stored, of agreement.archived"`
+
 	Participant  string            `json:"participant,omitempty" jsonschema:"whom the event is about: the vendor's ID, or a hash"`
 	Participants []Participant     `json:"participants,omitempty" jsonschema:"what the event says of anybody's progress"`
 	Attributes   map[string]string `json:"attributes,omitempty" jsonschema:"vendor facts worth keeping, none personal"`
@@ -114,4 +125,13 @@ type Participant struct {
 	ID     string    `json:"id"`
 	Status Status    `json:"status"`
 	At     time.Time `json:"at,omitzero" jsonschema:"the event's time if absent"`
+}
+
+// Document is a stored document of an agreement.
+type Document struct {
+	Name        string `json:"name" jsonschema:"the file's name, ours"`
+	Location    string `json:"location" jsonschema:"s3://bucket/key, or a path on localhost"`
+	ContentType string `json:"contentType"`
+	SHA256      string `json:"sha256" jsonschema:"of the content, lower-case hex"`
+	Size        int64  `json:"size" jsonschema:"in bytes"`
 }

@@ -1,5 +1,5 @@
-// Package ledger is the contract of the one table: claims, the history of every subject, and the state of every
-// agreement. Drivers: dynamodb, and embedded for localhost. ledgertest is the suite that both pass.
+// Package ledger is the contract of the one table: claims, the history of every subject, the state of every agreement, and
+// notes. Drivers: dynamodb, and embedded for localhost. ledgertest is the suite that both pass.
 //
 // There is no lock and no lease. Conditional writes decide who was first; what is written twice is written the same.
 package ledger
@@ -138,6 +138,37 @@ type Ledger interface {
 	Commit(context.Context, Commit) error
 	// MarkUnreadable records that the event was set aside; it needs no earlier claim. It does nothing for a processed one.
 	MarkUnreadable(context.Context, Claim) error
+}
+
+// Notes are what the functions that ask the vendors' APIs remember from one run to the next: how far they have come, and
+// the tokens that they share, sealed. Notes are no events: nobody is told of them, and they never expire.
+type Notes interface {
+	// Note reads a note, strongly consistent. Version is 0 if there is none.
+	Note(ctx context.Context, name string) (text string, version int64, err error)
+	// PutNote writes a note if its version is still the one that was read, and raises it by one; else it returns
+	// ErrConflict. Any other error means that it may or may not have happened; calling again settles it: what is there
+	// already, with this text and the raised version, is no conflict. So those who exclude each other write texts that
+	// differ.
+	PutNote(ctx context.Context, name, text string, version int64) error
+}
+
+// Patroller finds what has come to a stop.
+type Patroller interface {
+	// Patrol visits agreements that are not terminal, and events that were claimed and not processed, in a part of the
+	// table that begins after the place named by from (empty: at its beginning), and names the place where the next part
+	// begins; empty after the last, and after an error. A part is bounded, on AWS by 1 MB of the table. The order is the
+	// table's own. What changes meanwhile may or may not be seen as it was.
+	Patrol(ctx context.Context, from string, visit func(Standing) error) (next string, err error)
+}
+
+// Standing is what a patrol finds: an agreement that is not terminal, or an event that was claimed and not processed.
+type Standing struct {
+	Provider    string
+	Subject     string
+	AgreementID string
+	Status      esign.Status // of the agreement; empty for an event
+	EventID     string       // of the event; empty for an agreement
+	Since       time.Time    // the agreement's updatedAt, or when the event was received
 }
 
 // Reader is the operator's side.

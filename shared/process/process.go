@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/finding"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/metric"
 	"esignhooks/shared/payload"
@@ -152,13 +153,21 @@ func (p *Processor) read(delivery *webhook.Delivery) (all []meaning, err error) 
 	for _, id := range identities {
 		d := *delivery
 		d.EventID, d.Subject, d.Via = id.EventID, id.Subject, id.Via
-		event, err := provider.Normalize(&d)
+		event, err := normalize(provider, &d)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, meaning{&d, complete(event, &d)})
 	}
 	return all, nil
+}
+
+// normalize says what a delivery means: a vendor's, or our own finding.
+func normalize(p webhook.Provider, d *webhook.Delivery) (esign.Event, error) {
+	if finding.Is(d) {
+		return finding.Event(d)
+	}
+	return p.Normalize(d)
 }
 
 // complete adds to an event what its delivery knows.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/finding"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/metric"
@@ -606,6 +608,127 @@ func TestAnEventWithoutTimeTakesThatOfItsReceipt(t *testing.T) {
 	e := w.history(t, d.Subject)[0].Event
 	if !e.OccurredAt.Equal(d.ReceivedAt) || !e.Approximate || len(e.Participants) != esign.MaxParticipants {
 		t.Errorf("occurred %v, approximate %v, %d participants", e.OccurredAt, e.Approximate, len(e.Participants))
+	}
+}
+
+// statuses are those before and after each event of a subject, in the order of the commits, with the vendor's type.
+func (w *world) statuses(t *testing.T, subject string) (steps []string) {
+	t.Helper()
+	for _, e := range ledger.InOrderOfCommits(w.history(t, subject)) {
+		steps = append(steps, fmt.Sprintf("%s: %q to %q", e.VendorType, e.StatusBefore, e.StatusAfter))
+	}
+	return steps
+}
+
+func TestAWebhookThatComesLateChangesNoStatus(t *testing.T) {
+	late := delivery(t, docusign.Provider{}, "envelope-completed")
+	id := strings.TrimPrefix(late.Subject, "docusign#")
+	found := func(at time.Time) *webhook.Delivery {
+		d := finding.Reconciled("docusign", id, esign.Completed, "completed", now.Add(-time.Hour), at)
+		return &d
+	}
+	for name, tt := range map[string]struct {
+		deliveries []*webhook.Delivery
+		want       []string
+	}{
+		"it comes after the finding": {
+			[]*webhook.Delivery{found(now), late},
+			[]string{`reconciled: "" to "completed"`, `envelope-completed: "completed" to "completed"`},
+		},
+		"the finding comes after it": {
+			[]*webhook.Delivery{late, found(now)},
+			[]string{`envelope-completed: "" to "completed"`, `reconciled: "completed" to "completed"`},
+		},
+		"the same is found again and again": {
+			[]*webhook.Delivery{found(now), found(now), found(now.Add(time.Hour)), late, found(now.Add(24 * time.Hour))},
+			[]string{`reconciled: "" to "completed"`, `envelope-completed: "completed" to "completed"`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for i, d := range tt.deliveries {
+				w.Now = func() time.Time { return now.Add(time.Duration(i)) }
+				if failed := w.handle(t, record(fmt.Sprint(i), d)); failed != nil {
+					t.Fatal(failed)
+				}
+			}
+			if diff := cmp.Diff(tt.want, w.statuses(t, late.Subject)); diff != "" {
+				t.Error(diff)
+			}
+			agreement, version := w.agreement(t, late.Subject)
+			if agreement.Status != esign.Completed || agreement.Conflict || version != 2 || len(w.deadLetters) > 0 {
+				t.Errorf("%+v, version %d, %d dead letters", agreement, version, len(w.deadLetters))
+			}
+		})
+	}
+}
+
+func TestFindingsAboutACompletionChangeNoStatus(t *testing.T) {
+	w := newWorld(t)
+	completed := delivery(t, docusign.Provider{}, "envelope-completed")
+	id := strings.TrimPrefix(completed.Subject, "docusign#")
+	documents := []esign.Document{{Name: "document.pdf", Location: "s3://b/k", ContentType: "application/pdf", SHA256: "00", Size: 1}}
+	confirmed := finding.Confirmed("docusign", id, "completed", now.Add(time.Minute))
+	archived := finding.Archived("docusign", id, documents, now.Add(2*time.Minute), now.Add(2*time.Minute))
+	for i, d := range []*webhook.Delivery{completed, &confirmed, &archived, &confirmed, &archived} {
+		w.Now = func() time.Time { return now.Add(time.Duration(i)) }
+		if failed := w.handle(t, record(fmt.Sprint(i), d)); failed != nil {
+			t.Fatal(failed)
+		}
+	}
+	want := []string{
+		`envelope-completed: "" to "completed"`, `confirmed: "completed" to "completed"`, `archived: "completed" to "completed"`,
+	}
+	if diff := cmp.Diff(want, w.statuses(t, completed.Subject)); diff != "" {
+		t.Error(diff)
+	}
+	history := ledger.InOrderOfCommits(w.history(t, completed.Subject))
+	if e := history[1].Event; e.Type != esign.AgreementConfirmed || e.Proof != esign.ProofConfirmed || e.ID != confirmed.EventID || e.AgreementID != id {
+		t.Errorf("%+v", e)
+	}
+	if e := history[2].Event; e.Type != esign.AgreementArchived || cmp.Diff(documents, e.Documents) != "" {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestAMalformedFindingIsSetAside(t *testing.T) {
+	w := newWorld(t)
+	good := finding.Reconciled("docusign", "a", esign.Completed, "", now, now)
+	bad := good
+	bad.Payload = []byte("nonsense")
+	if failed := w.handle(t, record("bad", &bad)); failed != nil {
+		t.Errorf("failed: %v", failed)
+	}
+	if history := w.history(t, good.Subject); len(w.deadLetters) != 1 || len(history) != 1 || history[0].State != ledger.Unreadable {
+		t.Errorf("%d dead letters, %+v", len(w.deadLetters), history)
+	}
+	if failed := w.handle(t, record("good", &good)); failed != nil { // found again
+		t.Errorf("failed: %v", failed)
+	}
+	if agreement, _ := w.agreement(t, good.Subject); agreement.Status != esign.Completed {
+		t.Errorf("%+v", agreement)
+	}
+}
+
+// TestWhatAVendorSendsIsNeverReadAsAFinding: even if it looks like one.
+func TestWhatAVendorSendsIsNeverReadAsAFinding(t *testing.T) {
+	for _, p := range provider.All() {
+		for _, proof := range []esign.Proof{esign.ProofSigned, esign.ProofPartlySigned, esign.ProofURLToken, esign.ProofClientID, "Confirmed"} {
+			w := newWorld(t)
+			d := finding.Reconciled(p.Info().Name, "a", esign.Completed, "", now, now)
+			d.Proof = proof
+			if failed := w.handle(t, record("1", &d)); failed != nil {
+				t.Errorf("failed: %v", failed)
+			}
+			if agreement, version := w.agreement(t, d.Subject); agreement.Status != "" || version != 0 {
+				t.Errorf("%s, %s: %+v", p.Info().Name, proof, agreement)
+			}
+			for _, e := range w.history(t, d.Subject) {
+				if e.Event != nil && e.VendorType == "reconciled" {
+					t.Errorf("%s, %s: %+v", p.Info().Name, proof, e)
+				}
+			}
+		}
 	}
 }
 

@@ -51,7 +51,15 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // Keys is what one provider's requests are proved with. All keys of a list are valid at once: rotating is adding one.
 type Keys struct {
 	Keys      []Secret // the vendor's keys, or client IDs
-	URLTokens []Secret // if there are any, the URL must end in one of them
+	URLTokens []Secret // if there are any, the URL must end in one of them; the newest is the last
+}
+
+// URL is the address to register: that of the webhook, with the newest token if there are any.
+func (k Keys) URL(webhook string) string {
+	if n := len(k.URLTokens); n > 0 {
+		return webhook + "/" + k.URLTokens[n-1].Reveal()
+	}
+	return webhook
 }
 
 // Configured says whether anything at all is there to prove a request with.

@@ -120,6 +120,9 @@ type Info struct {
 // TokensVariable names the environment variable with the comma-separated URL tokens on localhost.
 func (i Info) TokensVariable() string { return strings.ToUpper(i.Name) + "_URL_TOKENS" }
 
+// APIVariable names the environment variable with the credentials of the vendor's API on localhost.
+func (i Info) APIVariable() string { return strings.ToUpper(i.Name) + "_API" }
+
 // Find returns the provider with this name.
 func Find(providers []Provider, name string) (Provider, bool) {
 	for _, p := range providers {

@@ -1,5 +1,6 @@
 // Package dynamodb is the ledger in a DynamoDB table: one partition per subject, one item per event, and one for the
-// agreement under the sort key "@". It makes claims with one conditional PutItem, and effects with one transaction.
+// agreement under the sort key "@". It makes claims with one conditional PutItem, and effects with one transaction. Each
+// note has a partition of its own, "@" and its name.
 package dynamodb
 
 import (
@@ -25,8 +26,10 @@ type Ledger struct {
 }
 
 var (
-	_ ledger.Ledger = (*Ledger)(nil)
-	_ ledger.Reader = (*Ledger)(nil)
+	_ ledger.Ledger    = (*Ledger)(nil)
+	_ ledger.Reader    = (*Ledger)(nil)
+	_ ledger.Notes     = (*Ledger)(nil)
+	_ ledger.Patroller = (*Ledger)(nil)
 )
 
 // New makes a ledger in a table with the string keys pk and sk. Items expire so long after their last effect, by the TTL

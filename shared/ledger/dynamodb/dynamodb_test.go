@@ -3,6 +3,8 @@ package dynamodb_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +44,7 @@ func TestLedger(t *testing.T) {
 	})
 	t.Run("what has expired counts as absent though it is still there", func(t *testing.T) { testExpired(t, c) })
 	t.Run("items hold no personal data and no payload", func(t *testing.T) { testAttributes(t, c) })
+	t.Run("a note stands outside of every provider's subjects and never expires", func(t *testing.T) { testNote(t, c) })
 }
 
 func testExpired(t *testing.T, c *sdk.Client) {
@@ -98,5 +101,23 @@ func testAttributes(t *testing.T, c *sdk.Client) {
 	}
 	if len(out.Items) != 2 {
 		t.Errorf("%d items", len(out.Items))
+	}
+}
+
+func testNote(t *testing.T, c *sdk.Client) {
+	l := dynamodb.New(c, table, time.Hour)
+	for version, text := range []string{"first", "second"} {
+		if err := l.PutNote(t.Context(), "docusign/changed", text, int64(version)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := c.GetItem(t.Context(), &sdk.GetItemInput{TableName: aws.String(table), Key: map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: "@docusign/changed"}, "sk": &types.AttributeValueMemberS{Value: "@"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := slices.Sorted(maps.Keys(out.Item)), []string{"pk", "sk", "text", "version"}; !slices.Equal(got, want) {
+		t.Errorf("the item has %v, want %v", got, want)
 	}
 }

@@ -17,6 +17,7 @@ var (
 	eventsBucket     = []byte("ledger.events")     // subject, NUL, event ID → ledger.Entry
 	agreementsBucket = []byte("ledger.agreements") // subject → record
 	streamBucket     = []byte("ledger.stream")     // sequence → Change
+	notesBucket      = []byte("ledger.notes")      // name → note
 )
 
 type record struct {
@@ -31,14 +32,16 @@ type Ledger struct {
 }
 
 var (
-	_ ledger.Ledger = (*Ledger)(nil)
-	_ ledger.Reader = (*Ledger)(nil)
+	_ ledger.Ledger    = (*Ledger)(nil)
+	_ ledger.Reader    = (*Ledger)(nil)
+	_ ledger.Notes     = (*Ledger)(nil)
+	_ ledger.Patroller = (*Ledger)(nil)
 )
 
 // New makes a ledger in db.
 func New(db *bbolt.DB) (*Ledger, error) {
 	err := db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{eventsBucket, agreementsBucket, streamBucket} {
+		for _, name := range [][]byte{eventsBucket, agreementsBucket, streamBucket, notesBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}

@@ -62,6 +62,7 @@ func TestTheStreamTellsOfChangesToProcessedEventsOnly(t *testing.T) {
 	must(t, l.Repeated(t.Context(), claimOf("claimed").Key, ""))
 	must(t, l.MarkFailed(claimOf("failed")))
 	must(t, l.MarkUnreadable(t.Context(), claimOf("unreadable")))
+	must(t, l.PutNote(t.Context(), "docusign#a", "a note", 0))
 	wantChanges(t, l, 10)
 
 	for version, id := range []string{"claimed", "failed", "unreadable", "new"} {

@@ -22,10 +22,12 @@ var (
 	unequal = cmpopts.EquateEmpty()
 )
 
-// Ledger is a ledger with the operator's side.
+// Ledger is a ledger with all its sides.
 type Ledger interface {
 	ledger.Ledger
 	ledger.Reader
+	ledger.Notes
+	ledger.Patroller
 }
 
 // Run runs the suite. open makes an empty ledger, or one in which no other test has used the subject that it is asked for.
@@ -49,6 +51,12 @@ func Run(t *testing.T, open func(t *testing.T) Ledger) {
 		"Committed":                   testCommitted,
 		"CommittedIsLarge":            testCommittedIsLarge,
 		"CommittedStops":              testCommittedStops,
+		"Note":                        testNote,
+		"NoteAtOnce":                  testNoteAtOnce,
+		"NotesAreNoEvents":            testNotesAreNoEvents,
+		"Patrol":                      testPatrol,
+		"PatrolInParts":               testPatrolInParts,
+		"PatrolStops":                 testPatrolStops,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

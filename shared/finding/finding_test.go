@@ -1,0 +1,156 @@
+package finding_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/finding"
+	"esignhooks/shared/provider"
+	"esignhooks/shared/queue"
+	"esignhooks/shared/webhook"
+	"esignhooks/shared/webhook/webhooktest"
+)
+
+var (
+	at        = time.Date(2026, 11, 2, 9, 30, 0, 123456789, time.UTC)
+	now       = at.Add(time.Hour)
+	documents = []esign.Document{{
+		Name: "document.pdf", Location: "s3://documents/docusign/a/document.pdf", ContentType: "application/pdf", SHA256: strings.Repeat("0a", 32), Size: 17,
+	}}
+)
+
+func TestAFindingTravelsAndMeansTheSame(t *testing.T) {
+	for name, tt := range map[string]struct {
+		delivery webhook.Delivery
+		via      string
+		want     esign.Event
+	}{
+		"a status that no webhook told of": {
+			finding.Reconciled("docusign", "a", esign.Declined, "Declined", at, now), "reconciled",
+			esign.Event{Type: esign.AgreementDeclined, VendorType: "reconciled", AgreementID: "a", OccurredAt: at, Attributes: map[string]string{"vendorStatus": "Declined"}},
+		},
+		"at a time that the vendor does not tell": {
+			finding.Reconciled("docusign", "a", esign.Sent, "", time.Time{}, now), "reconciled",
+			esign.Event{Type: esign.AgreementSent, VendorType: "reconciled", AgreementID: "a"},
+		},
+		"a completion that is true": {
+			finding.Confirmed("docusign", "a", "completed\n", now), "confirmed",
+			esign.Event{Type: esign.AgreementConfirmed, VendorType: "confirmed", AgreementID: "a", OccurredAt: now, Attributes: map[string]string{"vendorStatus": "completed?"}},
+		},
+		"stored documents": {
+			finding.Archived("docusign", "a", documents, at, now), "archived",
+			esign.Event{Type: esign.AgreementArchived, VendorType: "archived", AgreementID: "a", OccurredAt: at, Documents: documents},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := tt.delivery
+			want := webhook.Delivery{
+				Provider: "docusign", EventID: d.EventID, Subject: "docusign#a", Via: tt.via, ReceivedAt: now, Proof: esign.ProofConfirmed,
+				ContentType: "application/json", Payload: d.Payload,
+			}
+			if diff := cmp.Diff(want, d); diff != "" || len(d.EventID) != 64 {
+				t.Errorf("event ID %s, %s", d.EventID, diff)
+			}
+			message, key := queue.Encode(&d)
+			arrived, err := queue.Decode(t.Context(), message, nil)
+			if err != nil || key != "" {
+				t.Fatalf("stored under %q, %v", key, err)
+			}
+			if diff := cmp.Diff(&d, arrived); diff != "" {
+				t.Error(diff)
+			}
+			got, err := finding.Event(arrived)
+			if diff := cmp.Diff(tt.want, got); diff != "" || err != nil || !finding.Is(arrived) {
+				t.Errorf("%v, %s", err, diff)
+			}
+		})
+	}
+}
+
+func TestAFindingIsTheSameHoweverOften(t *testing.T) {
+	later := now.In(time.FixedZone("", 3600)).Add(24 * time.Hour)
+	seen := map[string]string{}
+	for name, again := range map[string][]webhook.Delivery{
+		"completed": {
+			finding.Reconciled("docusign", "a", esign.Completed, "completed", at, now),
+			finding.Reconciled("docusign", "a", esign.Completed, "", time.Time{}, later),
+		},
+		"declined":             {finding.Reconciled("docusign", "a", esign.Declined, "", at, now)},
+		"another's":            {finding.Reconciled("docusign", "b", esign.Completed, "completed", at, now)},
+		"at another vendor":    {finding.Reconciled("adobesign", "a", esign.Completed, "completed", at, now)},
+		"confirmed":            {finding.Confirmed("docusign", "a", "completed", now), finding.Confirmed("docusign", "a", "", later)},
+		"another's, confirmed": {finding.Confirmed("docusign", "b", "completed", now)},
+		"archived":             {finding.Archived("docusign", "a", documents, at, now), finding.Archived("docusign", "a", nil, later, later)},
+		"another's, archived":  {finding.Archived("docusign", "b", documents, at, now)},
+	} {
+		for _, d := range again {
+			if other, ok := seen[d.EventID]; ok && other != name {
+				t.Errorf("%s is the same as %s", name, other)
+			}
+			if seen[d.EventID] = name; d.EventID != again[0].EventID {
+				t.Errorf("%s is another thing each time", name)
+			}
+			if d.ReceivedAt.Location() != time.UTC {
+				t.Errorf("%s: received at %v", name, d.ReceivedAt)
+			}
+		}
+	}
+}
+
+// TestAFindingIsAboutTheAgreementThatTheVendorTellsOf: under the same subject, whatever the vendor's IDs are like.
+func TestAFindingIsAboutTheAgreementThatTheVendorTellsOf(t *testing.T) {
+	for _, id := range []string{"CBJCHBCAABAA*-_", "an ID with spaces", "unreadable", "kind:id", "naïve", strings.Repeat("x", 600)} {
+		d := finding.Confirmed("adobesign", id, "", now)
+		e, err := finding.Event(&d)
+		if err != nil || d.Subject != webhook.AgreementSubject("adobesign", id) || e.AgreementID != webhook.AgreementID(id) {
+			t.Errorf("%.20s: subject %s, agreement %s, %v", id, d.Subject, e.AgreementID, err)
+		}
+	}
+}
+
+// TestNoRequestIsAFinding: no provider says of a request that it was read from the API.
+func TestNoRequestIsAFinding(t *testing.T) {
+	requests := 0
+	for _, p := range provider.All() {
+		for name, r := range webhooktest.Examples(t, p.Info().Name) {
+			if r.Method != http.MethodPost {
+				continue
+			}
+			for _, tokenMatched := range []bool{false, true} {
+				r.TokenMatched = tokenMatched
+				proof, err := p.Verify(r, webhooktest.DevelopmentKeys(p))
+				if finding.Is(&webhook.Delivery{Provider: p.Info().Name, Proof: proof}) {
+					t.Errorf("%s: %s is a finding", p.Info().Name, name)
+				}
+				if err == nil {
+					requests++
+				}
+			}
+		}
+	}
+	if requests < 50 {
+		t.Errorf("%d genuine requests", requests)
+	}
+}
+
+func TestMalformedFindingsAreUnreadable(t *testing.T) {
+	for name, payload := range map[string]string{
+		"nothing":             "",
+		"no JSON":             "event=1",
+		"no object":           `["agreement.completed"]`,
+		"no type":             `{"agreementId":"a"}`,
+		"no agreement":        `{"type":"agreement.completed"}`,
+		"a time that is none": `{"type":"agreement.completed","agreementId":"a","occurredAt":"yesterday"}`,
+	} {
+		e, err := finding.Event(&webhook.Delivery{Provider: "docusign", Proof: esign.ProofConfirmed, Payload: []byte(payload)})
+		if !errors.Is(err, webhook.ErrUnreadable) || cmp.Diff(esign.Event{}, e) != "" {
+			t.Errorf("%s: %+v, %v", name, e, err)
+		}
+	}
+}
