@@ -20,6 +20,7 @@ require (
 	github.com/google/jsonschema-go v0.4.3
 	go.etcd.io/bbolt v1.5.0
 	go.yaml.in/yaml/v3 v3.0.6
+	golang.org/x/oauth2 v0.37.0
 )
 
 require (

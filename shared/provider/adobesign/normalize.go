@@ -2,6 +2,7 @@ package adobesign
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"esignhooks/shared/esign"
@@ -30,6 +31,15 @@ var types = map[webhook.Text]esign.Type{
 	"LIBRARY_DOCUMENT_CREATED":                           esign.TemplateCreated,
 	"LIBRARY_DOCUMENT_MODIFIED":                          esign.TemplateUpdated,
 	"LIBRARY_DOCUMENT_AUTO_CANCELLED_CONVERSION_PROBLEM": esign.TemplateFailed,
+}
+
+// Events are the names of the events that mean something: those to subscribe to.
+func Events() (names []string) {
+	for event := range types {
+		names = append(names, string(event))
+	}
+	slices.Sort(names)
+	return names
 }
 
 // signatures are the values of actionType that make AGREEMENT_ACTION_COMPLETED a signature. The others are approvals,

@@ -1,6 +1,7 @@
 package docusign
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +40,9 @@ var types = map[string]esign.Type{
 	"template-modified":              esign.TemplateUpdated,
 	"template-deleted":               esign.TemplateDeleted,
 }
+
+// Events are the names of SIM's events that we understand, sorted.
+func Events() []string { return slices.Sorted(maps.Keys(types)) }
 
 // statusTypes maps the statuses of XML and aggregates. Those that are not here are [esign.AgreementUpdated].
 var statusTypes = map[string]esign.Type{

@@ -1,0 +1,256 @@
+// Package adobesign asks the REST API of Adobe Acrobat Sign, version 6.
+//
+// SPEC: https://github.com/adobe/acrobat-sign sdks/AcrobatSign_OpenAPI_SDK/json, read 2026-11-23: paths, answers and the codes
+// of errors. What came later is in https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide.
+package adobesign
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/webhook"
+)
+
+type client struct {
+	http vendorapi.HTTP
+	host string // where a token is refreshed, and the access point is asked for
+	now  func() time.Time
+
+	mu     sync.Mutex
+	access string // the access point of the account; empty before it is known
+	people people
+}
+
+// credentials are one set or the other.
+type credentials struct {
+	IntegrationKey string `json:"integrationKey"`
+	ClientID       string `json:"clientId"`
+	ClientSecret   string `json:"clientSecret"`
+	RefreshToken   string `json:"refreshToken"`
+	Host           string `json:"host"`
+}
+
+// New makes a client. Its credentials are either of
+//
+//	{"integrationKey": "…", "host": "api.na1.adobesign.com"}
+//	{"clientId": "…", "clientSecret": "…", "refreshToken": "…", "host": "api.na1.adobesign.com"}
+//
+// host is the account's API access point. An integration key can do without: it is asked for then, by every process. A
+// refresh token cannot: it came with its api_access_point.
+//
+// They need the scopes agreement_read, webhook_read and webhook_write; webhook_retention to replace a webhook whose URL has
+// an old token; and agreement_read:account with user_read:account to read what other users of the account have sent.
+//
+// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/oauth, read 2026-11-23: POST /oauth/v2/refresh
+// at the same access point; the token lasts an hour, and the refresh token until it was not used for 60 days.
+func New(given []byte, o vendorapi.Options) (vendorapi.Client, error) {
+	var k credentials
+	if err := vendorapi.ReadCredentials(given, &k); err != nil {
+		return nil, err
+	}
+	host, err := vendorapi.BaseURL("host", cmp.Or(k.Host, "api.adobesign.com"))
+	if err := errors.Join(k.check(), err); err != nil {
+		return nil, err
+	}
+	c := &client{host: host, now: o.Now}
+	if k.Host != "" {
+		c.access = host
+	}
+	c.http = vendorapi.HTTP{Client: o.HTTP, Explain: explain, Now: o.Now}
+	if k.IntegrationKey != "" {
+		key := webhook.NewSecret(k.IntegrationKey)
+		c.http.Authorize = func(_ context.Context, r *http.Request) error {
+			r.Header.Set("Authorization", "Bearer "+key.Reveal())
+			return nil
+		}
+		return c, nil
+	}
+	tokens := &vendorapi.Tokens{
+		Provider: "adobesign", Secret: webhook.NewSecret(k.ClientSecret + "\x00" + k.RefreshToken),
+		Fetch: k.refresher(host, o), Notes: o.Notes, Now: o.Now,
+	}
+	c.http.Authorize = tokens.Bearer
+	c.http.Rejected = func(ctx context.Context, h http.Header) bool {
+		return h.Get(userHeader) == "" && tokens.Rejected(ctx, h) // else it may be the user who is rejected
+	}
+	return c, nil
+}
+
+func (k credentials) check() error {
+	switch oauth := k.ClientID + k.ClientSecret + k.RefreshToken; {
+	case oauth != "" && k.IntegrationKey != "":
+		return errors.New("api has integrationKey as well as clientId, clientSecret or refreshToken: it must be one or the other")
+	case oauth != "":
+		return vendorapi.Missing("clientId", k.ClientID, "clientSecret", k.ClientSecret, "refreshToken", k.RefreshToken, "host", k.Host)
+	case k.IntegrationKey == "":
+		return errors.New("api.integrationKey is missing, or else clientId, clientSecret, refreshToken and host")
+	}
+	return nil
+}
+
+// refresher gets an access token.
+func (k credentials) refresher(host string, o vendorapi.Options) func(context.Context) (string, time.Time, error) {
+	config := oauth2.Config{
+		ClientID: k.ClientID, ClientSecret: k.ClientSecret,
+		Endpoint: oauth2.Endpoint{TokenURL: host + "/oauth/v2/refresh", AuthStyle: oauth2.AuthStyleInParams},
+	}
+	return func(ctx context.Context) (string, time.Time, error) {
+		ctx = context.WithValue(ctx, oauth2.HTTPClient, o.HTTP)
+		token, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: k.RefreshToken}).Token()
+		if err != nil {
+			return "", time.Time{}, fmt.Errorf("adobesign: refresh the access token: %w", refused(err))
+		}
+		// An hour is documented; a table says that expires_in is in milliseconds, its example that it is in seconds.
+		lasts := min(time.Duration(token.ExpiresIn)*time.Second, time.Hour)
+		return token.AccessToken, o.Now().Add(lasts), nil
+	}
+}
+
+// refused leaves of an error of oauth2 what quotes nothing of the answer.
+func refused(err error) error {
+	var answer *oauth2.RetrieveError
+	var failed *url.Error
+	switch {
+	case errors.As(err, &answer):
+		status := answer.Response.StatusCode
+		if status == http.StatusTooManyRequests {
+			seconds, _ := strconv.Atoi(answer.Response.Header.Get("Retry-After"))
+			return &vendorapi.LaterError{After: time.Duration(cmp.Or(min(max(seconds, 0), 24*60*60), 60)) * time.Second}
+		}
+		if status/100 == 4 { // 400 is what OAuth says of a refresh token that is no good
+			return fmt.Errorf("%w: answered %d (%s)", vendorapi.ErrDenied, status, webhook.Label(answer.ErrorCode))
+		}
+		return fmt.Errorf("answered %d", status)
+	case errors.As(err, &failed):
+		return failed.Err // without the URL
+	}
+	return errors.New("the answer is not what it should be")
+}
+
+// Pause implements [vendorapi.Client]. ETags do not help: what they stand for is gone with the process, and a 304 does not
+// tell "too early" from "as before".
+//
+// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/apiusage, API polling threshold, read
+// 2026-11-23: one identical GET in 10 minutes, of global and enterprise accounts three in a minute.
+func (*client) Pause() time.Duration { return 10 * time.Minute }
+
+var (
+	// errElsewhere: the account is not at this access point. The request was not carried out.
+	errElsewhere = errors.New("the account has another access point")
+	// errUser: it is another user's, or the user cannot be acted for.
+	errUser = errors.New("not for this user")
+	// errDuplicate: there is such a webhook.
+	errDuplicate = errors.New("there is such a webhook")
+)
+
+// meanings are the codes that say more than the status does.
+//
+// SPEC: as for the package. PERMISSION_DENIED comes with 403 or 404, the other three about users with 401, which else is about
+// the token.
+var meanings = map[string]error{
+	"INVALID_API_ACCESS_POINT": errElsewhere,
+
+	"DOCUMENT_NOT_AVAILABLE":     vendorapi.ErrNotReady,
+	"DOCUMENT_NOT_YET_AVAILABLE": vendorapi.ErrNotReady,
+	"AGREEMENT_NOT_AVAILABLE":    vendorapi.ErrNotReady,
+	"AGREEMENT_IN_DRAFT_STATE":   vendorapi.ErrNotReady,
+
+	"PERMISSION_DENIED": fmt.Errorf("%w: %w", vendorapi.ErrDenied, errUser),
+	"INVALID_USER":      fmt.Errorf("%w: %w", vendorapi.ErrDenied, errUser),
+	"UNVERIFIED_USER":   fmt.Errorf("%w: %w", vendorapi.ErrDenied, errUser),
+	"UNAUTHORIZED":      fmt.Errorf("%w: %w", vendorapi.ErrDenied, errUser),
+
+	"DUPLICATE_WEBHOOK_CONFIGURATION": fmt.Errorf("%w: %w", vendorapi.ErrInvalid, errDuplicate),
+
+	"RESOURCE_MODIFIED": errors.New("it was changed meanwhile: try again"),
+	"MISC_ERROR":        errors.New("it failed"), // status 400, and no fault of the request
+}
+
+// explain reads the code of an error, and how long to wait where Retry-After is missing.
+func explain(r *vendorapi.Refusal) error {
+	var said struct {
+		Code       webhook.Text `json:"code"`
+		RetryAfter float64      `json:"retryAfter"` // seconds
+	}
+	r.JSON(&said)
+	meaning := meanings[string(said.Code)]
+	switch {
+	case r.Status == http.StatusTooManyRequests && r.Header.Get("Retry-After") == "" && said.RetryAfter >= 1:
+		return &vendorapi.LaterError{After: time.Duration(min(said.RetryAfter, 24*60*60)) * time.Second}
+	case r.Status == http.StatusTooManyRequests || r.Status >= 500 || said.Code == "":
+		return nil
+	case meaning != nil:
+	case r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden:
+		meaning = vendorapi.ErrDenied
+	case r.Status == http.StatusNotFound:
+		meaning = vendorapi.ErrUnknown
+	default:
+		meaning = vendorapi.ErrInvalid
+	}
+	return fmt.Errorf("%w: answered %d (%s)", meaning, r.Status, webhook.Label(string(said.Code)))
+}
+
+// call makes a request for a user, who is that of the token if it is empty.
+func (c *client) call(ctx context.Context, user, method, path string, header http.Header, in, out any) error {
+	return c.at(ctx, func(base string) error {
+		return c.http.Call(ctx, method, base+path, asUser(header, user), in, out)
+	})
+}
+
+func (c *client) get(ctx context.Context, user, path string, out any) error {
+	return c.call(ctx, user, http.MethodGet, path, nil, nil, out)
+}
+
+// at does something with the address that paths are added to; again, if the account turns out to be elsewhere.
+//
+// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/bestpractices, read 2026-11-23: keep the access
+// point, and ask for it again after INVALID_API_ACCESS_POINT.
+func (c *client) at(ctx context.Context, do func(base string) error) error {
+	wrong := ""
+	for range 2 {
+		access, err := c.accessPoint(ctx, wrong)
+		if err != nil {
+			return err
+		}
+		if err = do(access + "/api/rest/v6"); !errors.Is(err, errElsewhere) {
+			if err != nil {
+				return fmt.Errorf("adobesign: %w", err)
+			}
+			return nil
+		}
+		wrong = access
+	}
+	return fmt.Errorf("adobesign: %w than the one that it says", errElsewhere)
+}
+
+// accessPoint is where the account is, and not the one that was wrong.
+func (c *client) accessPoint(ctx context.Context, wrong string) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.access != wrong {
+		return c.access, nil
+	}
+	var answer struct {
+		APIAccessPoint string `json:"apiAccessPoint"`
+	}
+	if err := c.http.Call(ctx, http.MethodGet, c.host+"/api/rest/v6/baseUris", nil, nil, &answer); err != nil {
+		return "", fmt.Errorf("adobesign: access point: %w", err)
+	}
+	u, err := url.Parse(answer.APIAccessPoint)
+	if err != nil || u.Host == "" || u.Scheme != "https" && !strings.HasPrefix(answer.APIAccessPoint, c.host+"/") {
+		return "", errors.New("adobesign: access point: not an address")
+	}
+	c.access = strings.TrimSuffix(answer.APIAccessPoint, "/")
+	return c.access, nil
+}

@@ -1,0 +1,288 @@
+package adobesign
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	provider "esignhooks/shared/provider/adobesign"
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/webhook"
+)
+
+// hook is one of the vendor's webhooks, as far as it is the same in the list and alone.
+type hook struct {
+	ID           webhook.Text               `json:"id"`
+	Name         webhook.Text               `json:"name"`
+	Scope        webhook.Text               `json:"scope"`
+	Status       webhook.Text               `json:"status"`
+	LastModified webhook.Text               `json:"lastModified"`
+	Events       webhook.List[webhook.Text] `json:"webhookSubscriptionEvents"`
+	URL          struct {
+		URL webhook.Text `json:"url"`
+	} `json:"webhookUrlInfo"`
+	Conditions struct {
+		Agreement map[string]bool `json:"webhookAgreementEvents"`
+	} `json:"webhookConditionalParams"` // only alone
+
+	etag string // only alone
+}
+
+const (
+	active          = "ACTIVE"
+	account         = "ACCOUNT"
+	group           = "GROUP"
+	signedDocuments = "includeSignedDocuments"
+)
+
+func (h *hook) url() string { return string(h.URL.URL) }
+
+// wide says whether a webhook tells of everybody's agreements, of the account or of a group. The others, of one user or one
+// agreement, are somebody's own affair.
+func (h *hook) wide() bool { return h.Scope == account || h.Scope == group }
+
+// missing are the events of agreements that it does not tell of. The vendor's web application does not offer those of templates.
+func (h *hook) missing() (missing []string) {
+	if slices.Contains(h.Events, "AGREEMENT_ALL") {
+		return nil
+	}
+	for _, event := range provider.Events() {
+		if strings.HasPrefix(event, "AGREEMENT_") && !slices.Contains(h.Events, webhook.Text(event)) {
+			missing = append(missing, event)
+		}
+	}
+	return missing
+}
+
+// exact says whether it tells of the events that we understand and of no others, without documents.
+func (h *hook) exact() bool {
+	var events []string
+	for _, event := range h.Events {
+		events = append(events, string(event))
+	}
+	slices.Sort(events)
+	return slices.Equal(events, provider.Events()) && !h.Conditions.Agreement[signedDocuments]
+}
+
+func (h *hook) problems() (problems []string) {
+	if h.Status != active {
+		problems = append(problems, "it is not active: Adobe turns it off after three days of failures, and what happens meanwhile is lost")
+	}
+	if h.Conditions.Agreement[signedDocuments] {
+		problems = append(problems, "signed documents are included: a notification may become too large to be delivered, and holds up all others")
+	}
+	if missing := h.missing(); len(missing) > 0 {
+		problems = append(problems, "it does not tell of "+strings.Join(missing, ", "))
+	}
+	return problems
+}
+
+// hooks lists the wide webhooks, in detail. Whether a webhook fails now, and how often, the vendor does not tell.
+//
+// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/webhookapis, read 2026-11-23. It spells
+// showInactiveWebhooks; the interface's description spells it with a capital A.
+func (c *client) hooks(ctx context.Context) (found []*hook, err error) {
+	var listed webhook.List[hook]
+	err = pages(func(cursor string) (string, error) {
+		var answer struct {
+			Hooks webhook.List[hook] `json:"userWebhookList"`
+			Page  next               `json:"page"`
+		}
+		path := "/webhooks" + query("showInactiveWebhooks", "true", "showInActiveWebhooks", "true", "cursor", cursor)
+		err := c.get(ctx, "", path, &answer)
+		listed = append(listed, answer.Hooks...)
+		return string(answer.Page.Cursor), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range listed {
+		if h.wide() {
+			if err := c.read(ctx, &h); err != nil {
+				return nil, err
+			}
+			found = append(found, &h)
+		}
+	}
+	return found, nil
+}
+
+// read reads a webhook, and the ETag without which it cannot be changed.
+func (c *client) read(ctx context.Context, h *hook) error {
+	answer := vendorapi.Answer{JSON: h}
+	if err := c.get(ctx, "", h.path(), &answer); err != nil {
+		return err
+	}
+	h.etag = answer.Header.Get("ETag")
+	return nil
+}
+
+func (h *hook) path() string { return "/webhooks/" + url.PathEscape(string(h.ID)) }
+
+// change makes a request that needs the ETag, which is another one afterwards.
+func (c *client) change(ctx context.Context, h *hook, method, path string, in any) error {
+	if h.etag == "" {
+		if err := c.read(ctx, h); err != nil {
+			return err
+		}
+	}
+	answer := vendorapi.Answer{}
+	err := c.call(ctx, "", method, path, http.Header{"If-Match": {h.etag}}, in, &answer)
+	h.etag = answer.Header.Get("ETag")
+	return err
+}
+
+// Subscriptions implements [vendorapi.Client]: the webhooks of the account and of groups, as far as the credentials' user may
+// see them. Events that nobody asked for are no problem.
+func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, error) {
+	hooks, err := c.hooks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []vendorapi.Subscription
+	for _, h := range hooks {
+		all = append(all, vendorapi.Subscription{
+			Name: fmt.Sprintf("%s (%s)", h.Name, strings.ToLower(string(h.Scope))),
+			URL:  h.url(), Active: h.Status == active, Problems: h.problems(),
+		})
+	}
+	return all, nil
+}
+
+// Register implements [vendorapi.Client]: the webhook is the account's, and those of groups are left alone. Its URL cannot be
+// changed: one with an old token is deleted after its successor was made, so that there is one all the time. What Adobe
+// has not yet delivered to the old one goes with it.
+//
+// SPEC: as for hooks: Adobe verifies the URL by a GET before it makes or activates a webhook. Deleting takes the scope
+// webhook_retention, says https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events; webhook_delete, says
+// the page above.
+func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
+	hooks, err := c.hooks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ours *hook
+	var old []*hook
+	for _, h := range hooks {
+		switch {
+		case h.Scope != account:
+		case h.url() == webhookURL:
+			if ours == nil || ours.Status != active && h.Status == active {
+				ours = h
+			}
+		case vendorapi.SamePlace(h.url(), webhookURL):
+			old = append(old, h)
+		}
+	}
+	var steps []vendorapi.Step
+	switch {
+	case ours == nil:
+		steps = append(steps, c.create(webhookURL))
+	case ours.Status != active:
+		steps = append(steps, c.activate(ours))
+	}
+	if ours != nil && !ours.exact() {
+		steps = append(steps, c.correct(ours))
+	}
+	for _, h := range old {
+		steps = append(steps, vendorapi.Step{
+			Says: fmt.Sprintf("delete the webhook %q, which has another token, and with it what it has not yet delivered", h.Name),
+			Do:   func(ctx context.Context) error { return c.change(ctx, h, http.MethodDelete, h.path(), nil) },
+		})
+	}
+	return steps, nil
+}
+
+// settings are what a webhook is made of and what may be changed of it. The conditions are the least: ID, name and status.
+type settings struct {
+	Name       string     `json:"name"`
+	Scope      string     `json:"scope"`
+	State      string     `json:"state"`
+	Events     []string   `json:"webhookSubscriptionEvents"`
+	URL        urlInfo    `json:"webhookUrlInfo"`
+	Conditions conditions `json:"webhookConditionalParams"`
+}
+
+type urlInfo struct {
+	URL string `json:"url"`
+}
+
+type conditions struct {
+	Agreement map[string]bool `json:"webhookAgreementEvents"`
+}
+
+func (c *client) create(webhookURL string) vendorapi.Step {
+	in := settings{
+		Name: "esignhooks", Scope: account, State: active, Events: provider.Events(), URL: urlInfo{webhookURL},
+		Conditions: conditions{map[string]bool{
+			"includeDetailedInfo": false, "includeDocumentsInfo": false, "includeParticipantsInfo": false, signedDocuments: false,
+		}},
+	}
+	says := fmt.Sprintf("create the webhook %q of the account for %s with %d events, without documents; Adobe verifies the URL "+
+		"with the client ID of these credentials' application, which must be among the keys",
+		in.Name, vendorapi.Masked(webhookURL), len(in.Events))
+	return vendorapi.Step{Says: says, Do: func(ctx context.Context) error {
+		err := c.call(ctx, "", http.MethodPost, "/webhooks", nil, in, nil)
+		if errors.Is(err, errDuplicate) {
+			return fmt.Errorf("%w: another user of the account has made this webhook; ask with their credentials", err)
+		}
+		return err
+	}}
+}
+
+// correct leaves alone what else an operator may have asked for.
+func (c *client) correct(h *hook) vendorapi.Step {
+	says := "change the webhook %q so that it tells of the %d events that are understood, without documents"
+	return vendorapi.Step{Says: fmt.Sprintf(says, h.Name, len(provider.Events())), Do: func(ctx context.Context) error {
+		with := map[string]bool{}
+		for condition, on := range h.Conditions.Agreement {
+			with[condition] = on && condition != signedDocuments
+		}
+		in := settings{string(h.Name), string(h.Scope), active, provider.Events(), urlInfo{h.url()}, conditions{with}}
+		return c.change(ctx, h, http.MethodPut, h.path(), in)
+	}}
+}
+
+func (c *client) activate(h *hook) vendorapi.Step {
+	return vendorapi.Step{
+		Says: fmt.Sprintf("activate the webhook %q: Adobe verifies its URL first", h.Name),
+		Do: func(ctx context.Context) error {
+			return c.change(ctx, h, http.MethodPut, h.path()+"/state", map[string]string{"state": active})
+		},
+	}
+}
+
+// Repair implements [vendorapi.Client]. What happened while a webhook was not active is lost to it.
+func (c *client) Repair(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
+	hooks, err := c.hooks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var latest *hook
+	for _, h := range hooks {
+		switch {
+		case !vendorapi.SamePlace(h.url(), webhookURL):
+		case h.Status == active && h.url() == webhookURL:
+			return nil, nil
+		case latest == nil || h.better(latest, webhookURL):
+			latest = h
+		}
+	}
+	if latest == nil || latest.Status == active {
+		return nil, nil
+	}
+	return []vendorapi.Step{c.activate(latest)}, nil
+}
+
+// better says whether a webhook rather than another is ours: because it has the very URL, or else was changed later.
+func (h *hook) better(other *hook, webhookURL string) bool {
+	if is, was := h.url() == webhookURL, other.url() == webhookURL; is != was {
+		return is
+	}
+	return cmp.Compare(webhook.Time(string(h.LastModified)).Unix(), webhook.Time(string(other.LastModified)).Unix()) > 0
+}

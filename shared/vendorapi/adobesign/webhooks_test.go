@@ -1,0 +1,410 @@
+package adobesign_test
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	provider "esignhooks/shared/provider/adobesign"
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/vendorapi/vendorstub"
+	"esignhooks/shared/webhook"
+)
+
+const (
+	place = "https://hooks.example/live/webhooks/adobesign"
+	here  = place + "/canary-new"
+	was   = place + "/canary-old"
+)
+
+// receive answers Adobe's verification at the place as our receiver does.
+func (w *world) receive(keys ...string) {
+	w.AdobeSignReceiver("hooks.example", http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		response, err := provider.Provider{}.Challenge(&webhook.Request{Method: r.Method, Header: r.Header}, webhook.Keys{Keys: webhook.Secrets(keys...)})
+		if err != nil {
+			out.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		for name, values := range response.Header {
+			out.Header()[name] = values
+		}
+		out.WriteHeader(response.Status)
+		out.Write(response.Body)
+	}))
+}
+
+// subscribe adds a webhook with some settings changed, in turn with their values.
+func (w *world) subscribe(id, url string, settings ...any) {
+	s := vendorstub.Subscription{ID: id, URL: url, Settings: map[string]any{}}
+	for i := 0; i < len(settings); i += 2 {
+		if settings[i] == "inactive" {
+			s.Disabled = settings[i+1].(bool)
+			continue
+		}
+		s.Settings[settings[i].(string)] = settings[i+1]
+	}
+	w.Subscribe("adobesign", s)
+}
+
+// conditions are those of agreements.
+func conditions(on ...string) map[string]any {
+	all := map[string]any{"includeSignedDocuments": false}
+	for _, condition := range on {
+		all[condition] = true
+	}
+	return map[string]any{"webhookAgreementEvents": all}
+}
+
+// said are the steps, which must not show a token.
+func said(t *testing.T, steps []vendorapi.Step) (all []string) {
+	t.Helper()
+	for _, step := range steps {
+		if strings.Contains(step.Says, "canary") {
+			t.Errorf("shows a token: %s", step.Says)
+		}
+		verb, _, _ := strings.Cut(step.Says, " ")
+		all = append(all, verb)
+	}
+	return all
+}
+
+// urls are those of the webhooks that are there, and whether they are active.
+func (w *world) urls() (all []string) {
+	for _, s := range w.Subscriptions("adobesign") {
+		state := " on"
+		if s.Disabled {
+			state = " off"
+		}
+		all = append(all, s.URL+state)
+	}
+	return all
+}
+
+func TestSubscriptions(t *testing.T) {
+	few := []any{"AGREEMENT_CREATED", "AGREEMENT_WORKFLOW_COMPLETED"}
+	const documents, inactive, events = "signed documents are included", "it is not active", "it does not tell of AGREEMENT_ACTION_COMPLETED, "
+	w := newWorld(t)
+	w.subscribe("1", here)
+	w.subscribe("2", was, "inactive", true, "name", "old", "scope", "GROUP")
+	w.subscribe("3", here, "webhookConditionalParams", conditions("includeSignedDocuments"), "webhookSubscriptionEvents", few)
+	w.subscribe("4", here, "webhookSubscriptionEvents", []any{"AGREEMENT_ALL", "WIDGET_ALL"})
+	w.subscribe("5", here, "webhookSubscriptionEvents", few, "inactive", true, "webhookConditionalParams", map[string]any{})
+	w.subscribe("6", here, "scope", "RESOURCE")
+	w.subscribe("7", here, "scope", "USER")
+	got, err := w.simple(t).Subscriptions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []vendorapi.Subscription{
+		{Name: "esignhooks (account)", URL: here, Active: true},
+		{Name: "old (group)", URL: was, Problems: []string{inactive}},
+		{Name: "esignhooks (account)", URL: here, Active: true, Problems: []string{documents, events}},
+		{Name: "esignhooks (account)", URL: here, Active: true},
+		{Name: "esignhooks (account)", URL: here, Problems: []string{inactive, events}},
+	}
+	for i, s := range got {
+		for j, problem := range s.Problems { // as far as they are expected
+			if i < len(want) && j < len(want[i].Problems) && strings.HasPrefix(problem, want[i].Problems[j]) {
+				got[i].Problems[j] = want[i].Problems[j]
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if !got[0].Healthy() || got[1].Healthy() {
+		t.Error("health")
+	}
+}
+
+func TestRegisterMakesAWebhookOnce(t *testing.T) {
+	w := newWorld(t)
+	w.receive("UI", vendorstub.AdobeSignClientID)
+	w.subscribe("1", "https://elsewhere.example/hook")
+	c := w.client(t)
+	steps, err := c.Register(t.Context(), here)
+	if diff := cmp.Diff([]string{"create"}, said(t, steps)); err != nil || diff != "" {
+		t.Fatal(err, diff)
+	}
+	if n := len(w.Subscriptions("adobesign")); n != 1 {
+		t.Fatal("something is done before it is wanted")
+	}
+	if err := steps[0].Do(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	made := w.Subscriptions("adobesign")[1]
+	want := map[string]any{
+		"name": "esignhooks", "scope": "ACCOUNT", "webhookSubscriptionEvents": provider.Events(),
+		"webhookConditionalParams": map[string]map[string]bool{"webhookAgreementEvents": {
+			"includeDetailedInfo": false, "includeDocumentsInfo": false, "includeParticipantsInfo": false, "includeSignedDocuments": false,
+		}},
+	}
+	if diff := cmp.Diff(want, made.Settings); made.URL != here || diff != "" {
+		t.Error(made.URL, diff)
+	}
+	if steps, err := c.Register(t.Context(), here); err != nil || len(steps) != 0 {
+		t.Error("the second time: ", said(t, steps), err)
+	}
+	all, err := c.Subscriptions(t.Context())
+	if err != nil || !slices.ContainsFunc(all, func(s vendorapi.Subscription) bool { return s.URL == here && s.Healthy() }) {
+		t.Error(all, err)
+	}
+}
+
+func TestTheEventsAreThoseWithAMeaning(t *testing.T) {
+	events := provider.Events()
+	for _, event := range []string{"AGREEMENT_WORKFLOW_COMPLETED", "AGREEMENT_REJECTED", "AGREEMENT_EXPIRED", "LIBRARY_DOCUMENT_CREATED"} {
+		if !slices.Contains(events, event) {
+			t.Errorf("%s is missing", event)
+		}
+	}
+	if slices.Contains(events, "AGREEMENT_PARTICIPANT_COMPLETED") || !slices.IsSorted(events) {
+		t.Error(events)
+	}
+}
+
+func TestANewTokenReplacesTheWebhookWithoutAGap(t *testing.T) {
+	w := newWorld(t)
+	w.receive(vendorstub.AdobeSignClientID)
+	w.subscribe("1", was)
+	w.subscribe("2", place+"/canary-older", "inactive", true)
+	w.subscribe("3", was, "scope", "GROUP")
+	w.subscribe("4", "https://hooks.example/live/webhooks/docusign/canary-old")
+	steps, err := w.simple(t).Register(t.Context(), here)
+	if diff := cmp.Diff([]string{"create", "delete", "delete"}, said(t, steps)); err != nil || diff != "" {
+		t.Fatal(err, diff)
+	}
+	for i, step := range steps {
+		if err := step.Do(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if urls := w.urls(); !slices.Contains(urls, was+" on") && !slices.Contains(urls, here+" on") {
+			t.Errorf("after step %d nobody is told: %s", i+1, urls)
+		}
+	}
+	want := []string{was + " on", "https://hooks.example/live/webhooks/docusign/canary-old on", here + " on"} // the first is the group's
+	if diff := cmp.Diff(want, w.urls()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRegisterCorrectsWhatIsThere(t *testing.T) {
+	for name, tt := range map[string]struct {
+		settings []any
+		want     []string
+	}{
+		"it is as it should be":       {nil, nil},
+		"it was turned off":           {[]any{"inactive", true}, []string{"activate"}},
+		"signed documents are in it":  {[]any{"webhookConditionalParams", conditions("includeSignedDocuments", "includeParticipantsInfo")}, []string{"change"}},
+		"events are missing":          {[]any{"webhookSubscriptionEvents", []any{"AGREEMENT_CREATED"}}, []string{"change"}},
+		"there are too many events":   {[]any{"webhookSubscriptionEvents", []any{"AGREEMENT_ALL"}}, []string{"change"}},
+		"it is off and not as wanted": {[]any{"inactive", true, "webhookSubscriptionEvents", []any{"AGREEMENT_ALL"}}, []string{"activate", "change"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.receive(vendorstub.AdobeSignClientID)
+			w.subscribe("1", here, append(tt.settings, "name", "by hand")...)
+			c := w.simple(t)
+			steps, err := c.Register(t.Context(), here)
+			if diff := cmp.Diff(tt.want, said(t, steps)); err != nil || diff != "" {
+				t.Fatal(err, diff)
+			}
+			for _, step := range steps {
+				if err := step.Do(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if steps, err = c.Register(t.Context(), here); err != nil || len(steps) > 0 {
+				t.Error("the second time: ", said(t, steps), err)
+			}
+			now := w.Subscriptions("adobesign")[0]
+			if now.Disabled || now.Settings["name"] != "by hand" {
+				t.Error(now)
+			}
+			if slices.Contains(tt.want, "change") {
+				if diff := cmp.Diff(provider.Events(), now.Settings["webhookSubscriptionEvents"]); diff != "" {
+					t.Error(diff)
+				}
+			}
+			if name == "signed documents are in it" {
+				kept := map[string]map[string]bool{"webhookAgreementEvents": {"includeSignedDocuments": false, "includeParticipantsInfo": true}}
+				if diff := cmp.Diff(kept, now.Settings["webhookConditionalParams"]); diff != "" {
+					t.Error(diff)
+				}
+			}
+		})
+	}
+}
+
+func TestRegisterPrefersTheActiveOfTwoWithTheSameURL(t *testing.T) {
+	w := newWorld(t)
+	w.subscribe("1", here, "inactive", true)
+	w.subscribe("2", here)
+	if steps, err := w.simple(t).Register(t.Context(), here); err != nil || len(steps) > 0 {
+		t.Error(said(t, steps), err)
+	}
+}
+
+func TestStepsThatFail(t *testing.T) {
+	t.Run("the receiver does not know the client ID", func(t *testing.T) {
+		w := newWorld(t)
+		w.receive("another")
+		w.subscribe("1", was)
+		steps, err := w.simple(t).Register(t.Context(), here)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = steps[0].Do(t.Context())
+		if !errors.Is(err, vendorapi.ErrInvalid) || !strings.Contains(err.Error(), "INVALID_WEBHOOK_URL") || strings.Contains(err.Error(), "canary") {
+			t.Error(err)
+		}
+		if diff := cmp.Diff([]string{was + " on"}, w.urls()); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("somebody else has made it", func(t *testing.T) {
+		w := newWorld(t)
+		w.receive(vendorstub.AdobeSignClientID)
+		c := w.simple(t)
+		steps, err := c.Register(t.Context(), here)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.subscribe("1", here)
+		if err := steps[0].Do(t.Context()); !errors.Is(err, vendorapi.ErrInvalid) || !strings.Contains(err.Error(), "another user") {
+			t.Error(err)
+		}
+	})
+	t.Run("somebody changes it meanwhile", func(t *testing.T) {
+		w := newWorld(t)
+		w.receive(vendorstub.AdobeSignClientID)
+		w.subscribe("1", here, "inactive", true)
+		w.Fail(vendorstub.Failure{Method: "PUT", Path: "/webhooks/1/state", Status: 412, Body: `{"code": "RESOURCE_MODIFIED"}`, Times: 1})
+		steps, err := w.simple(t).Register(t.Context(), here)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := steps[0].Do(t.Context()); err == nil || errors.Is(err, vendorapi.ErrInvalid) {
+			t.Error(err)
+		}
+		if err := steps[0].Do(t.Context()); err != nil {
+			t.Error("the second time: ", err)
+		}
+	})
+	t.Run("they lack the right", func(t *testing.T) {
+		w := newWorld(t)
+		w.Fail(vendorstub.Failure{Method: "POST", Path: "/webhooks", Status: 403, Body: `{"code": "WEBHOOK_CREATION_NOT_ALLOWED"}`, Times: 1})
+		steps, err := w.simple(t).Register(t.Context(), here)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := steps[0].Do(t.Context()); !errors.Is(err, vendorapi.ErrDenied) || !strings.Contains(err.Error(), "WEBHOOK_CREATION_NOT_ALLOWED") {
+			t.Error(err)
+		}
+	})
+	t.Run("the list cannot be read", func(t *testing.T) {
+		w := newWorld(t)
+		w.Fail(vendorstub.Failure{Path: "/webhooks", Status: 403, Body: `{"code": "PERMISSION_DENIED"}`, Times: 9})
+		c := w.simple(t)
+		_, subscriptions := c.Subscriptions(t.Context())
+		_, register := c.Register(t.Context(), here)
+		_, repair := c.Repair(t.Context(), here)
+		for _, err := range []error{subscriptions, register, repair} {
+			if !errors.Is(err, vendorapi.ErrDenied) {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestRegisteringAsksForNothingTwiceWithinThreeTimesAMinute(t *testing.T) {
+	w := newWorld(t)
+	w.AdobeSignLimit(3, 60e9)
+	w.receive(vendorstub.AdobeSignClientID)
+	w.subscribe("1", here, "inactive", true, "webhookSubscriptionEvents", []any{"AGREEMENT_ALL"})
+	c := w.simple(t)
+	steps, err := c.Register(t.Context(), here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range steps {
+		if err := step.Do(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all, err := c.Subscriptions(t.Context()); err != nil || !all[0].Healthy() {
+		t.Error(all, err)
+	}
+}
+
+func TestRepair(t *testing.T) {
+	const off = "inactive"
+	for name, tt := range map[string]struct {
+		there func(*world)
+		want  []string // the URLs afterwards; nil if nothing is to be done
+	}{
+		"none is there":                 {func(w *world) {}, nil},
+		"ours works":                    {func(w *world) { w.subscribe("1", here) }, nil},
+		"ours works with another token": {func(w *world) { w.subscribe("1", was) }, nil},
+		"another's is off":              {func(w *world) { w.subscribe("1", "https://elsewhere.example/hook", off, true) }, nil},
+		"ours works, an old one is off": {func(w *world) {
+			w.subscribe("1", was, off, true)
+			w.subscribe("2", here)
+		}, nil},
+		"ours is off":      {func(w *world) { w.subscribe("1", here, off, true) }, []string{here + " on"}},
+		"a group's is off": {func(w *world) { w.subscribe("1", here, off, true, "scope", "GROUP") }, []string{here + " on"}},
+		"ours is off, though an old one works": {func(w *world) {
+			w.subscribe("1", was)
+			w.subscribe("2", here, off, true)
+		}, []string{was + " on", here + " on"}},
+		"two are off, of which one is the latest": {func(w *world) {
+			w.subscribe("1", place+"/canary-2", off, true, "lastModified", "2026-10-02T00:00:00Z")
+			w.subscribe("2", place+"/canary-1", off, true, "lastModified", "2026-10-01T00:00:00-08:00")
+		}, []string{place + "/canary-2 on", place + "/canary-1 off"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.receive(vendorstub.AdobeSignClientID)
+			tt.there(w)
+			c := w.simple(t)
+			steps, err := c.Repair(t.Context(), here)
+			if err != nil || (len(steps) > 0) != (tt.want != nil) {
+				t.Fatal(said(t, steps), err)
+			}
+			for _, step := range steps {
+				if err := step.Do(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if tt.want == nil {
+				return
+			}
+			if diff := cmp.Diff(tt.want, w.urls()); diff != "" {
+				t.Error(diff)
+			}
+			if steps, err := c.Repair(t.Context(), here); err != nil || len(steps) > 0 {
+				t.Error("the second time: ", said(t, steps), err)
+			}
+		})
+	}
+}
+
+func TestAURLThatDoesNotAnswerIsNotActivated(t *testing.T) {
+	w := newWorld(t)
+	w.receive("another")
+	w.subscribe("1", here, "inactive", true)
+	steps, err := w.simple(t).Repair(t.Context(), here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := steps[0].Do(t.Context()); !errors.Is(err, vendorapi.ErrInvalid) {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{here + " off"}, w.urls()); diff != "" {
+		t.Error(diff)
+	}
+}

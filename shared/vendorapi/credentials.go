@@ -1,0 +1,75 @@
+package vendorapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"esignhooks/shared/ledger"
+)
+
+// ErrOff: there are no credentials, so that everything that needs the vendor's API is off.
+var ErrOff = errors.New("vendorapi: no credentials of the vendor's API")
+
+var errNoObject = errors.New("api is not a JSON object")
+
+// Options are what every client needs beside its credentials.
+type Options struct {
+	HTTP  *http.Client
+	Notes ledger.Notes
+	Now   func() time.Time
+}
+
+// ReadCredentials reads the member "api" of a secret, whose members are texts, into v. Its errors name members, and quote
+// nothing.
+func ReadCredentials(text []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return fmt.Errorf("api.%s is not a text", wrong.Field)
+	case err != nil && strings.HasPrefix(err.Error(), "json: unknown field "):
+		return fmt.Errorf("api has the unknown member %s", strings.TrimPrefix(err.Error(), "json: unknown field "))
+	case err != nil:
+		return errNoObject
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errNoObject
+	}
+	return nil
+}
+
+// Missing lists the members that are empty and must not be, as one error; nil if there are none. It takes names and values
+// in turn.
+func Missing(members ...string) error {
+	var problems []error
+	for i := 0; i < len(members); i += 2 {
+		if members[i+1] == "" {
+			problems = append(problems, fmt.Errorf("api.%s is missing", members[i]))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// BaseURL makes the address of a host, which is a name as in "account.docusign.com". What runs on this machine, for tests,
+// is an address with a scheme: http://127.0.0.1:4010.
+func BaseURL(member, host string) (string, error) {
+	address := "https://" + host
+	if name, ok := strings.CutPrefix(host, "http://"); ok {
+		host, address = name, host
+	}
+	u, err := url.Parse(address)
+	local := err == nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost")
+	if err != nil || u.Host != host || u.Hostname() == "" || u.Scheme == "http" && !local {
+		return "", fmt.Errorf("api.%s is not the name of a host", member)
+	}
+	return address, nil
+}

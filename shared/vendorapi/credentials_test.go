@@ -1,0 +1,91 @@
+package vendorapi_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"esignhooks/shared/vendorapi"
+)
+
+func TestReadCredentials(t *testing.T) {
+	for name, tt := range map[string]struct{ text, want string }{
+		"all members":             {`{"apiKey": "TOPSECRET", "host": "h"}`, ""},
+		"fewer":                   {` {"apiKey": "TOPSECRET"} `, ""},
+		"a member nobody knows":   {`{"apikeys": "TOPSECRET"}`, `api has the unknown member "apikeys"`},
+		"a member that is a list": {`{"apiKey": ["TOPSECRET"]}`, "api.apiKey is not a text"},
+		"a member that is a number": {
+			`{"apiKey": 4711, "host": "TOPSECRET"}`, "api.apiKey is not a text",
+		},
+		"a text":               {`"TOPSECRET"`, "api is not a JSON object"},
+		"a list":               {`["TOPSECRET"]`, "api is not a JSON object"},
+		"nothing":              {"", "api is not a JSON object"},
+		"what is no JSON":      {"TOPSECRET", "api is not a JSON object"},
+		"what breaks off":      {`{"apiKey": "TOPSECRET`, "api is not a JSON object"},
+		"something behind it":  {`{"apiKey": "a"} TOPSECRET`, "api is not a JSON object"},
+		"one more brace":       {`{"apiKey": "a"}}`, "api is not a JSON object"},
+		"two of them":          {`{"apiKey": "a"}{"apiKey": "TOPSECRET"}`, "api is not a JSON object"},
+		"the key as it is":     {"-----BEGIN PRIVATE KEY-----\nTOPSECRET", "api is not a JSON object"},
+		"an escape that fails": {`{"apiKey": "\TOPSECRET"}`, "api is not a JSON object"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var v struct {
+				APIKey string `json:"apiKey"`
+				Host   string `json:"host"`
+			}
+			err := vendorapi.ReadCredentials([]byte(tt.text), &v)
+			if got := strings.TrimPrefix(fmt.Sprint(err), "<nil>"); got != tt.want {
+				t.Errorf("%s, want %q", got, tt.want)
+			}
+			if err == nil && v.APIKey != "TOPSECRET" {
+				t.Errorf("read %+v", v)
+			}
+		})
+	}
+}
+
+func TestMissing(t *testing.T) {
+	if err := vendorapi.Missing("appId", "a", "appSecret", "b"); err != nil {
+		t.Error(err)
+	}
+	err := vendorapi.Missing("appId", "", "appSecret", "TOPSECRET", "host", "")
+	if got, want := fmt.Sprint(err), "api.appId is missing\napi.host is missing"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestBaseURL(t *testing.T) {
+	for host, want := range map[string]string{
+		"api.hellosign.com":         "https://api.hellosign.com",
+		"api.eu1.adobesign.com:443": "https://api.eu1.adobesign.com:443",
+		"http://127.0.0.1:4010":     "http://127.0.0.1:4010",
+		"http://localhost:4010":     "http://localhost:4010",
+
+		"":                              "",
+		"http://":                       "",
+		"http://vendor.example":         "",
+		"http://127.0.0.1.example":      "",
+		"http://127.0.0.1:4010/v3":      "",
+		"http://me:TOPSECRET@localhost": "",
+		"http://localhost?TOPSECRET":    "",
+		"https://api.hellosign.com":     "",
+		"api.hellosign.com/":            "",
+		"api.hellosign.com/v3":          "",
+		"api.hellosign.com?TOPSECRET":   "",
+		"api.hellosign.com#TOPSECRET":   "",
+		"me:TOPSECRET@vendor.example":   "",
+		"@vendor.example":               "",
+		"api.hellosign com":             "",
+		"api.hellosign.com\n":           "",
+		":443":                          "",
+		"%54OPSECRET":                   "",
+	} {
+		got, err := vendorapi.BaseURL("host", host)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v; want %q", host, got, err, want)
+		}
+		if err != nil && err.Error() != "api.host is not the name of a host" {
+			t.Errorf("%q: %v", host, err)
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package docusign
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"esignhooks/shared/provider/docusign"
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/webhook"
+)
+
+// configuration is a Connect configuration, as it came: what we do not know goes back with it when we change it.
+//
+// SPEC: https://developers.docusign.com/docs/esign-rest-api/reference/connect/connectconfigurations/create, read
+// 2026-11-23: the fields; all scalars are strings. Whether an update resets what it does not name is not documented.
+type configuration map[string]any
+
+// settings are what a configuration must be like.
+var settings = []struct{ name, value, otherwise string }{
+	{"allowEnvelopePublish", "true", "it is switched off"},
+	{"pausePublish", "false", "it is paused"},
+	{"allUsers", "true", "it is not for all users of the account"},
+	{"allUsersExcept", "false", "it leaves out some users of the account"},
+	{"requiresAcknowledgement", "true", "it requires no acknowledgement: what fails once is never sent again"},
+	{"includeHMAC", "true", "it includes no HMAC signature: what it sends is refused"},
+	{"deliveryMode", "SIM", "it does not send individual messages (SIM)"},
+	{"useSoapInterface", "false", "it wraps its messages in SOAP, which is not understood"},
+	{"includeDocuments", "false", "it includes documents"},
+	{"includeCertificateOfCompletion", "false", "it includes the certificate of completion"},
+	{"includeEnvelopeVoidReason", "true", "it does not tell why an envelope is voided, so that nothing expires"},
+	{"enableLog", "true", "its log is switched off, so that failures do not show"},
+}
+
+const format = "restv2.1" // JSON
+
+// included is the data that the messages include. Recipients bring the envelope's summary with them.
+var included = []string{"recipients"}
+
+func (c configuration) id() string  { return c.text("connectId") }
+func (c configuration) url() string { return c.text("urlToPublishTo") }
+
+// text is a scalar; empty if it is not there.
+func (c configuration) text(name string) string {
+	s, _ := c[name].(string)
+	return s
+}
+
+// list is a list of texts; empty if it is not there.
+func (c configuration) list(name string) (list []string) {
+	values, _ := c[name].([]any)
+	for _, v := range values {
+		if s, ok := v.(string); ok {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// is says whether a setting has this value. "false" may be left out.
+func (c configuration) is(name, value string) bool {
+	return strings.EqualFold(cmp.Or(c.text(name), "false"), value)
+}
+
+func (c configuration) active() bool {
+	return c.is("allowEnvelopePublish", "true") && c.is("pausePublish", "false")
+}
+
+// received says whether it is about envelopes that the account's users receive, instead of those that they send.
+func (c configuration) received() bool { return c.is("configurationType", "customrecipient") }
+
+// title is how an operator finds it.
+func (c configuration) title() string {
+	return fmt.Sprintf("%q (%s)", webhook.Label(c.text("name")), webhook.Label(c.id()))
+}
+
+// problems are what is not as it must be.
+func (c configuration) problems() (problems []string) {
+	for _, s := range settings {
+		if !c.is(s.name, s.value) {
+			problems = append(problems, s.otherwise)
+		}
+	}
+	data, _ := c["eventData"].(map[string]any)
+	if configuration(data).text("version") != format {
+		problems = append(problems, "its data format is not REST v2.1 (JSON)")
+	}
+	differ := func(wanted, found []string, missing, superfluous string) {
+		if names := without(wanted, found); len(names) > 0 {
+			problems = append(problems, missing+": "+strings.Join(names, ", "))
+		}
+		if names := without(found, wanted); len(names) > 0 {
+			problems = append(problems, superfluous+": "+webhook.Label(strings.Join(names, ", ")))
+		}
+	}
+	differ(included, configuration(data).list("includeData"), "its messages do not include", "its messages include")
+	differ(docusign.Events(), c.list("events"), "it does not tell of", "it tells of what is not understood")
+	return problems
+}
+
+// without lists what is in a and not in b.
+func without(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) })
+}
+
+// corrected is the configuration as it must be.
+func (c configuration) corrected(webhookURL string) configuration {
+	c = maps.Clone(c)
+	for _, s := range settings {
+		c[s.name] = s.value
+	}
+	c["urlToPublishTo"] = webhookURL
+	c["eventData"] = map[string]any{"version": format, "includeData": included}
+	c["events"] = docusign.Events()
+	return c
+}
+
+// failure is a message that could not be delivered. It can belong to an envelope with a notification of its own.
+type failure struct {
+	ConnectID  webhook.Text `json:"connectId"`
+	ConfigURL  webhook.Text `json:"configUrl"`
+	EnvelopeID webhook.Text `json:"envelopeId"`
+}
+
+func (c *client) configurations(ctx context.Context) ([]configuration, error) {
+	var answer struct {
+		Configurations []configuration `json:"configurations"`
+	}
+	err := c.call(ctx, http.MethodGet, "/connect", nil, &answer)
+	return answer.Configurations, err
+}
+
+// failures reads the log of failures, which holds them for 15 days at most. We take it that what was delivered after all
+// leaves it: otherwise Repair sends it again, as duplicates.
+//
+// SPEC: https://developers.docusign.com/docs/esign-rest-api/reference/connect/connectevents/listfailures, read 2026-11-23:
+// without dates there is no filter.
+func (c *client) failures(ctx context.Context) ([]failure, error) {
+	var answer struct {
+		Failures []failure `json:"failures"`
+	}
+	err := c.call(ctx, http.MethodGet, "/connect/failures", nil, &answer)
+	return answer.Failures, err
+}
+
+// Subscriptions implements [vendorapi.Client]. Notifications that envelopes have of their own are not among them.
+func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, error) {
+	configurations, err := c.configurations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	failures, err := c.failures(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var subscriptions []vendorapi.Subscription
+	for _, configuration := range configurations {
+		s := vendorapi.Subscription{
+			Name: configuration.title(), URL: configuration.url(), Active: configuration.active(), Problems: configuration.problems(),
+		}
+		for _, f := range failures {
+			if string(f.ConnectID) == configuration.id() || vendorapi.SamePlace(string(f.ConfigURL), configuration.url()) {
+				s.Failures++
+			}
+		}
+		subscriptions = append(subscriptions, s)
+	}
+	return subscriptions, nil
+}
+
+// Register implements [vendorapi.Client]: an account-level configuration. DocuSign signs with the account's HMAC keys,
+// which are made in its console.
+func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
+	if !strings.HasPrefix(webhookURL, "https://") {
+		return nil, fmt.Errorf("docusign: the URL must begin with https://: %w", vendorapi.ErrInvalid)
+	}
+	configurations, err := c.configurations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, found := range configurations {
+		if !vendorapi.SamePlace(found.url(), webhookURL) || found.received() {
+			continue
+		}
+		problems := found.problems()
+		if found.url() != webhookURL {
+			problems = append(problems, "its URL ends in another token")
+		}
+		if len(problems) == 0 {
+			return nil, nil
+		}
+		return []vendorapi.Step{{
+			Says: fmt.Sprintf("change the Connect configuration %s, which leads to %s: %s",
+				found.title(), vendorapi.Masked(webhookURL), strings.Join(problems, "; ")),
+			Do: c.saving(http.MethodPut, found.corrected(webhookURL)),
+		}}, nil
+	}
+	wanted := configuration{"name": "esignhooks", "configurationType": "custom"}.corrected(webhookURL)
+	return []vendorapi.Step{{
+		Says: fmt.Sprintf("make the Connect configuration %q for all users, with acknowledgement and HMAC, without documents, which tells %s of: %s",
+			wanted.text("name"), vendorapi.Masked(webhookURL), strings.Join(docusign.Events(), ", ")),
+		Do: c.saving(http.MethodPost, wanted),
+	}}, nil
+}
+
+// saving makes what creates or, by its connectId, updates a configuration.
+func (c *client) saving(method string, wanted configuration) func(context.Context) error {
+	return func(ctx context.Context) error { return c.call(ctx, method, "/connect", wanted, nil) }
+}
+
+// batch is how many envelopes one request names. DocuSign documents no limit.
+const batch = 100
+
+// Repair implements [vendorapi.Client].
+//
+// SPEC: https://developers.docusign.com/platform/webhooks/connect/pause-a-configuration, read 2026-11-23: what was to be
+// sent during a pause is sent with the next retry;
+// https://developers.docusign.com/docs/esign-rest-api/reference/connect/connectevents/retryforenvelopes, read 2026-11-23:
+// the messages of the named envelopes are sent again; synchronous must be false, or left out.
+func (c *client) Repair(ctx context.Context, webhookURL string) (steps []vendorapi.Step, err error) {
+	configurations, err := c.configurations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids := []string{} // of configurations that lead there
+	for _, found := range configurations {
+		if !vendorapi.SamePlace(found.url(), webhookURL) {
+			continue
+		}
+		ids = append(ids, found.id())
+		if !found.active() {
+			again := maps.Clone(found)
+			again["allowEnvelopePublish"], again["pausePublish"] = "true", "false"
+			steps = append(steps, vendorapi.Step{
+				Says: fmt.Sprintf("switch the Connect configuration %s on again", found.title()), Do: c.saving(http.MethodPut, again),
+			})
+		}
+	}
+	failures, err := c.failures(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var envelopes []string
+	for _, f := range failures {
+		if slices.Contains(ids, string(f.ConnectID)) || vendorapi.SamePlace(string(f.ConfigURL), webhookURL) {
+			envelopes = append(envelopes, string(f.EnvelopeID))
+		}
+	}
+	slices.Sort(envelopes)
+	if envelopes = slices.Compact(envelopes); len(envelopes) > 0 {
+		steps = append(steps, vendorapi.Step{
+			Says: fmt.Sprintf("send again what could not be delivered of %d envelopes", len(envelopes)),
+			Do: func(ctx context.Context) error {
+				for some := range slices.Chunk(envelopes, batch) {
+					if err := c.call(ctx, http.MethodPut, "/connect/envelopes/retry_queue", map[string]any{"envelopeIds": some}, nil); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+		})
+	}
+	return steps, nil
+}

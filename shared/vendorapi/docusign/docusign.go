@@ -1,0 +1,177 @@
+// Package docusign asks the eSignature API of DocuSign, version 2.1, as one user of one account who has allowed it once.
+//
+// SPEC: https://developers.docusign.com/platform/auth/jwt-get-token, read 2026-11-23: the JWT grant;
+// https://developers.docusign.com/docs/esign-rest-api/reference/connect/, read 2026-11-23: Connect answers an account's
+// administrator only. What the user may not see does not exist: "either does not exist or you have no rights to it".
+package docusign
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/webhook"
+)
+
+// credentials are the member "api" of the secret: what the page "Apps and Keys" shows.
+type credentials struct {
+	AuthHost       string `json:"authHost"` // account.docusign.com if it is not there; account-d.docusign.com is the demo
+	IntegrationKey string `json:"integrationKey"`
+	UserID         string `json:"userId"`
+	AccountID      string `json:"accountId"`  // the API account ID
+	PrivateKey     string `json:"privateKey"` // RSA, PEM
+}
+
+var guid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+
+type client struct {
+	auth    string // address of the auth host
+	account string
+	http    *vendorapi.HTTP
+	now     func() time.Time
+
+	served atomic.Pointer[place]
+}
+
+// place is the address of the account's API, and until when it is taken to be there.
+type place struct {
+	address string
+	until   time.Time
+}
+
+// New makes a client.
+func New(text []byte, o vendorapi.Options) (vendorapi.Client, error) {
+	given := credentials{AuthHost: "account.docusign.com"}
+	if err := vendorapi.ReadCredentials(text, &given); err != nil {
+		return nil, err
+	}
+	auth, err := vendorapi.BaseURL("authHost", given.AuthHost)
+	problems := []error{err, vendorapi.Missing(
+		"integrationKey", given.IntegrationKey, "userId", given.UserID, "accountId", given.AccountID, "privateKey", given.PrivateKey,
+	)}
+	for _, m := range []struct{ name, value string }{
+		{"integrationKey", given.IntegrationKey}, {"userId", given.UserID}, {"accountId", given.AccountID},
+	} {
+		if m.value != "" && !guid.MatchString(m.value) {
+			problems = append(problems, fmt.Errorf("api.%s is not a GUID", m.name))
+		}
+	}
+	if given.PrivateKey != "" && !isKey(given.PrivateKey) {
+		problems = append(problems, errors.New("api.privateKey is not an RSA key in PEM"))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	tokens := &vendorapi.Tokens{
+		Provider: "docusign", Secret: webhook.NewSecret(string(text)), Fetch: grant(given, auth, o), Notes: o.Notes, Now: o.Now,
+	}
+	c := &client{auth: auth, account: given.AccountID, now: o.Now}
+	c.http = &vendorapi.HTTP{Client: o.HTTP, Authorize: tokens.Bearer, Rejected: tokens.Rejected, Explain: c.explain, Now: o.Now}
+	return c, nil
+}
+
+// Pause implements [vendorapi.Client].
+//
+// SPEC: https://developers.docusign.com/docs/esign-rest-api/esign101/rules-and-limits/, read 2026-11-23: one envelope is
+// not to be asked for more often than every 15 minutes.
+func (c *client) Pause() time.Duration { return 15 * time.Minute }
+
+// call makes a request to the account's API. Its path is below the account's.
+func (c *client) call(ctx context.Context, method, path string, in, out any) error {
+	base, err := c.base(ctx)
+	if err == nil {
+		err = c.http.Call(ctx, method, base+path, nil, in, out)
+	}
+	if err != nil {
+		return fmt.Errorf("docusign: %w", err)
+	}
+	return nil
+}
+
+// base finds where the account is served, and remembers it for a day.
+//
+// SPEC: https://developers.docusign.com/platform/auth/reference/user-info, read 2026-11-23: base_uri, which changes very
+// seldom and is to be kept, since the question has an hourly limit of its own. The paths below it begin with /restapi.
+func (c *client) base(ctx context.Context) (string, error) {
+	if p := c.served.Load(); p != nil && c.now().Before(p.until) {
+		return p.address, nil
+	}
+	var user struct {
+		Accounts []struct {
+			ID      string `json:"account_id"`
+			BaseURI string `json:"base_uri"`
+		} `json:"accounts"`
+	}
+	if err := c.http.Call(ctx, http.MethodGet, c.auth+"/oauth/userinfo", nil, nil, &user); err != nil {
+		return "", err
+	}
+	for _, account := range user.Accounts {
+		if !strings.EqualFold(account.ID, c.account) {
+			continue
+		}
+		base, err := vendorapi.BaseURL("accountId", strings.TrimPrefix(account.BaseURI, "https://"))
+		if err != nil {
+			return "", errors.New("the account's base_uri is not the address of a host")
+		}
+		p := &place{base + "/restapi/v2.1/accounts/" + c.account, c.now().Add(24 * time.Hour)}
+		c.served.Store(p)
+		return p.address, nil
+	}
+	return "", fmt.Errorf("%w: api.accountId is none of the user's accounts", vendorapi.ErrDenied)
+}
+
+var errorCode = regexp.MustCompile(`^[A-Za-z0-9_]{1,100}$`)
+
+// explain reads the error codes that the status does not tell.
+//
+// SPEC: https://developers.docusign.com/docs/esign-rest-api/esign101/rules-and-limits/ and
+// https://www.docusign.com/blog/developers/service-protection-new-api-errors-excessive-polling-and-envelope-updates, read
+// 2026-11-23: what goes beyond a limit is answered 400. There are limits of all calls, per hour of the clock and per
+// 30 seconds, and of calls about one envelope. Of missing rights and unknown envelopes the status is not documented.
+func (c *client) explain(r *vendorapi.Refusal) error {
+	var answer struct {
+		Code  string `json:"errorCode"`
+		OAuth string `json:"error"` // of the auth host
+	}
+	r.JSON(&answer)
+	code := errorCode.FindString(cmp.Or(answer.Code, answer.OAuth))
+	kind := error(nil)
+	switch word := strings.ToUpper(code); {
+	case code == "" || r.Status >= 500 || r.Status == http.StatusTooManyRequests || r.Status == http.StatusRequestTimeout:
+		return nil // the status tells
+	case strings.HasPrefix(word, "BURST_") && strings.HasSuffix(word, "_LIMIT_EXCEEDED"):
+		return &vendorapi.LaterError{After: 30 * time.Second}
+	case word == "HOURLY_APIINVOCATION_LIMIT_EXCEEDED":
+		return &vendorapi.LaterError{After: c.untilReset(r.Header)}
+	case strings.HasPrefix(word, "HOURLY_") && strings.HasSuffix(word, "_LIMIT_EXCEEDED"):
+		return &vendorapi.LaterError{After: c.Pause()}
+	case word == "ENVELOPE_DOES_NOT_EXIST":
+		kind = vendorapi.ErrUnknown
+	case r.Status == http.StatusUnauthorized, r.Status == http.StatusForbidden,
+		strings.Contains(word, "_LACKS_"), strings.HasSuffix(word, "_AUTHENTICATION_FAILED"), strings.HasSuffix(word, "_NOT_ALLOWED"):
+		kind = vendorapi.ErrDenied
+	default:
+		kind = vendorapi.ErrInvalid
+	}
+	return fmt.Errorf("%w: %s", kind, code)
+}
+
+// untilReset is how long the hourly limit stays used up: to the next full hour, unless the header, which is said to be a
+// timestamp and not of what form, tells the second.
+func (c *client) untilReset(header http.Header) time.Duration {
+	now := c.now()
+	if seconds, err := strconv.ParseInt(header.Get("X-RateLimit-Reset"), 10, 64); err == nil {
+		if after := time.Unix(seconds, 0).Sub(now); after > 0 && after <= time.Hour {
+			return after
+		}
+	}
+	return now.Truncate(time.Hour).Add(time.Hour).Sub(now)
+}

@@ -1,0 +1,143 @@
+package docusign
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/provider/docusign"
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/webhook"
+)
+
+// Agreement implements [vendorapi.Client].
+func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement, error) {
+	var envelope json.RawMessage
+	if err := c.envelope(ctx, id, &envelope); err != nil {
+		return vendorapi.Agreement{}, err
+	}
+	return agreement(envelope)
+}
+
+// envelope reads one. DocuSign makes no ID that is not a GUID.
+func (c *client) envelope(ctx context.Context, id string, out any) error {
+	if !guid.MatchString(id) {
+		return fmt.Errorf("docusign: not the ID of an envelope: %w", vendorapi.ErrUnknown)
+	}
+	return c.call(ctx, http.MethodGet, "/envelopes/"+id, nil, out)
+}
+
+// agreement reads an envelope as the receiver reads an aggregate, which is one: voided is not yet cancelled.
+//
+// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI 2.1,
+// read 2026-11-23: envelopeId, status, statusChangedDateTime, voidedReason.
+func agreement(envelope json.RawMessage) (vendorapi.Agreement, error) {
+	e, err := docusign.Provider{}.Normalize(&webhook.Delivery{Payload: envelope})
+	if err != nil || e.AgreementID == "" {
+		return vendorapi.Agreement{}, errors.New("docusign: the answer is not an envelope")
+	}
+	return vendorapi.Agreement{ID: e.AgreementID, Status: e.Type.Status(), VendorStatus: e.VendorType, ChangedAt: e.OccurredAt}, nil
+}
+
+// Documents implements [vendorapi.Client].
+//
+// SPEC: https://developers.docusign.com/docs/esign-rest-api/reference/envelopes/envelopedocuments/get, read 2026-11-23:
+// the IDs combined, certificate and archive; without certificate=false the account's settings decide whether the
+// certificate stands in the combined document as well. purgeState ends in _purged once the documents are gone; what is
+// downloaded then only says so.
+// https://github.com/docusign/docusign-esign-node-client/issues/303, read 2026-11-23: what is signed with certificates
+// of the signers must not be combined, which would break their signatures.
+func (c *client) Documents(ctx context.Context, id string) ([]vendorapi.Document, error) {
+	var envelope struct {
+		Status            webhook.Text `json:"status"`
+		PurgeState        webhook.Text `json:"purgeState"`
+		SignatureProvider webhook.Text `json:"isSignatureProviderEnvelope"`
+	}
+	if err := c.envelope(ctx, id, &envelope); err != nil {
+		return nil, err
+	}
+	switch {
+	case !strings.EqualFold(string(envelope.Status), string(esign.Completed)):
+		return nil, fmt.Errorf("docusign: the envelope is not completed: %w", vendorapi.ErrNotReady)
+	case strings.HasSuffix(string(envelope.PurgeState), "_purged"):
+		return nil, fmt.Errorf("docusign: the documents are purged: %w", vendorapi.ErrUnknown)
+	}
+	signed := vendorapi.Document{Name: "document.pdf", PDF: true, Open: c.open(id, "combined?certificate=false", "application/pdf")}
+	if strings.EqualFold(string(envelope.SignatureProvider), "true") {
+		signed = vendorapi.Document{Name: "documents.zip", Open: c.open(id, "archive", "application/zip")}
+	}
+	return []vendorapi.Document{
+		signed, {Name: "audit-trail.pdf", PDF: true, Open: c.open(id, "certificate", "application/pdf")},
+	}, nil
+}
+
+// open makes what begins a download. DocuSign documents no answer for "not yet". Since a completed envelope has its
+// documents, a refusal that does not say what we know may pass.
+func (c *client) open(id, document, accept string) func(context.Context) (vendorapi.Content, error) {
+	return func(ctx context.Context) (vendorapi.Content, error) {
+		base, err := c.base(ctx)
+		if err != nil {
+			return vendorapi.Content{}, fmt.Errorf("docusign: %w", err)
+		}
+		content, err := c.http.Open(ctx, base+"/envelopes/"+id+"/documents/"+document, http.Header{"Accept": {accept}})
+		if errors.Is(err, vendorapi.ErrInvalid) {
+			err = fmt.Errorf("%w: %v", vendorapi.ErrNotReady, err)
+		}
+		if err != nil {
+			return vendorapi.Content{}, fmt.Errorf("docusign: %w", err)
+		}
+		return content, nil
+	}
+}
+
+// What a page of changed envelopes holds, and how many of them the next page repeats: an envelope that changes between
+// the two leaves the window, and all that stand behind it move up.
+const (
+	pageSize = 500
+	overlap  = 50
+)
+
+// Changed implements [vendorapi.Client]. A page is the position at which it starts.
+//
+// SPEC: https://developers.docusign.com/docs/esign-rest-api/reference/envelopes/envelopes/liststatuschanges, read
+// 2026-11-23: from_to_status=changed means a change of status between the two dates; nextUri is there if there is more.
+func (c *client) Changed(ctx context.Context, from, to time.Time, page string) (changed []vendorapi.Agreement, next string, err error) {
+	start := 0
+	if page != "" {
+		if start, err = strconv.Atoi(page); err != nil {
+			return nil, "", errors.New("docusign: not a page")
+		}
+	}
+	query := url.Values{
+		"from_date":      {from.UTC().Format(time.RFC3339)},
+		"to_date":        {to.Add(time.Second).UTC().Format(time.RFC3339)}, // the fraction is cut off
+		"from_to_status": {"changed"},
+		"start_position": {strconv.Itoa(start)},
+		"count":          {strconv.Itoa(pageSize)},
+	}
+	var answer struct {
+		Envelopes []json.RawMessage `json:"envelopes"`
+		NextURI   webhook.Text      `json:"nextUri"`
+	}
+	if err := c.call(ctx, http.MethodGet, "/envelopes?"+query.Encode(), nil, &answer); err != nil {
+		return nil, "", err
+	}
+	for _, envelope := range answer.Envelopes {
+		a, err := agreement(envelope)
+		if err != nil {
+			return nil, "", err
+		}
+		changed = append(changed, a)
+	}
+	if n := len(changed); answer.NextURI != "" && n > 0 {
+		next = strconv.Itoa(start + max(n-overlap, 1))
+	}
+	return changed, next, nil
+}

@@ -1,0 +1,273 @@
+package docusign_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/vendorapi/vendorstub"
+)
+
+func TestAgreement(t *testing.T) {
+	changedAt := time.Date(2026, 11, 22, 9, 8, 7, 600_000_000, time.UTC)
+	for name, tt := range map[string]struct {
+		is     vendorstub.Agreement
+		status esign.Status
+		word   string
+	}{
+		"created":                           {vendorstub.Agreement{Status: esign.Created}, esign.Created, "created"},
+		"sent":                              {vendorstub.Agreement{Status: esign.Sent}, esign.Sent, "sent"},
+		"delivered is viewed":               {vendorstub.Agreement{Status: esign.Viewed}, esign.Viewed, "delivered"},
+		"signed":                            {vendorstub.Agreement{Status: esign.Signed}, esign.Signed, "signed"},
+		"completed":                         {vendorstub.Agreement{Status: esign.Completed}, esign.Completed, "completed"},
+		"declined":                          {vendorstub.Agreement{Status: esign.Declined}, esign.Declined, "declined"},
+		"voided by the sender is cancelled": {vendorstub.Agreement{Status: esign.Cancelled}, esign.Cancelled, "voided"},
+		"voided because of time is expired": {vendorstub.Agreement{Status: esign.Expired}, esign.Expired, "voided"},
+		"another word of the vendor says nothing": {vendorstub.Agreement{VendorStatus: "processing"}, "", "processing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			tt.is.ID, tt.is.ChangedAt = strings.ToUpper(envelopeID), changedAt
+			w.Set("docusign", tt.is)
+			got, err := w.client(t, nil).Agreement(t.Context(), envelopeID)
+			want := vendorapi.Agreement{ID: envelopeID, Status: tt.status, VendorStatus: tt.word, ChangedAt: changedAt}
+			if diff := cmp.Diff(want, got); err != nil || diff != "" {
+				t.Errorf("error %v\n%s", err, diff)
+			}
+		})
+	}
+}
+
+func TestUnknownAgreement(t *testing.T) {
+	w := newWorld(t)
+	w.Set("docusign", vendorstub.Agreement{ID: envelopeID, Status: esign.Completed, Deleted: true})
+	c := w.client(t, nil)
+	for name, tt := range map[string]struct {
+		id    string
+		calls int
+	}{
+		"one that never was":                        {"5a1e0c3b-7d2f-4c6e-9b8a-ffffffffffff", 1},
+		"one that is deleted":                       {envelopeID, 1},
+		"what cannot be the ID of one is not asked": {"../../connect", 0},
+		"nothing is not asked":                      {"", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := w.Calls("/restapi/")
+			if _, err := c.Agreement(t.Context(), tt.id); !errors.Is(err, vendorapi.ErrUnknown) {
+				t.Errorf("error %v", err)
+			}
+			if calls := w.Calls("/restapi/") - before; calls != tt.calls {
+				t.Errorf("%d calls, want %d", calls, tt.calls)
+			}
+			if _, err := c.Documents(t.Context(), tt.id); !errors.Is(err, vendorapi.ErrUnknown) {
+				t.Errorf("documents: error %v", err)
+			}
+		})
+	}
+}
+
+func TestAnswerThatIsNoEnvelope(t *testing.T) {
+	for name, body := range map[string]string{
+		"without a status": `{"envelopeId":"` + envelopeID + `"}`, "of a login page": `<html>`, "of nothing": `{}`, "of a list": `[]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.Fail(vendorstub.Failure{Path: "/envelopes/", Status: 200, Body: body, Times: 1})
+			if a, err := w.client(t, nil).Agreement(t.Context(), envelopeID); err == nil {
+				t.Errorf("agreement %+v", a)
+			}
+		})
+	}
+}
+
+// download reads a document as the archiver does.
+func download(t *testing.T, d vendorapi.Document) (content []byte, c vendorapi.Content, err error) {
+	t.Helper()
+	if c, err = d.Open(t.Context()); err != nil {
+		return nil, c, err
+	}
+	defer c.Close()
+	content, err = io.ReadAll(c)
+	return content, c, err
+}
+
+func TestDocuments(t *testing.T) {
+	w := newWorld(t)
+	w.Set("docusign", vendorstub.Agreement{ID: envelopeID, Status: esign.Completed, NotReady: 1})
+	documents, err := w.client(t, nil).Documents(t.Context(), envelopeID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := names(documents, func(d vendorapi.Document) string { return d.Name }); !slices.Equal(got, []string{"document.pdf", "audit-trail.pdf"}) {
+		t.Fatalf("documents %q", got)
+	}
+	if _, _, err := download(t, documents[0]); !errors.Is(err, vendorapi.ErrNotReady) || errors.Is(err, vendorapi.ErrInvalid) {
+		t.Errorf("error %v of a document that is not ready", err)
+	}
+	for i, want := range []string{"signed", "certificate"} {
+		content, c, err := download(t, documents[i])
+		if err != nil || !bytes.Equal(content, vendorstub.PDF(envelopeID+" "+want)) || c.Size != int64(len(content)) || c.Type != "application/pdf" || !documents[i].PDF {
+			t.Errorf("%s: error %v, %d bytes of %d, type %q, content %.60q", documents[i].Name, err, len(content), c.Size, c.Type, content)
+		}
+	}
+}
+
+func TestNoDocuments(t *testing.T) {
+	envelope := func(rest string) func(world) {
+		return func(w world) {
+			w.Fail(vendorstub.Failure{
+				Path: "/envelopes/" + envelopeID, Status: 200, Times: 1, Body: fmt.Sprintf(`{"envelopeId":%q,"status":"completed",%s}`, envelopeID, rest),
+			})
+		}
+	}
+	for name, tt := range map[string]struct {
+		is     vendorstub.Agreement
+		before func(world)
+		want   error
+	}{
+		"of an envelope that is not completed":           {vendorstub.Agreement{Status: esign.Viewed}, nil, vendorapi.ErrNotReady},
+		"of a purged envelope":                           {vendorstub.Agreement{}, envelope(`"purgeState":"documents_purged"`), vendorapi.ErrUnknown},
+		"of an envelope that is purged with all":         {vendorstub.Agreement{}, envelope(`"purgeState":"documents_and_metadata_and_redact_purged"`), vendorapi.ErrUnknown},
+		"but of one that is only to be purged there are": {vendorstub.Agreement{}, envelope(`"purgeState":"documents_queued"`), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			tt.is.ID = envelopeID
+			w.Set("docusign", tt.is)
+			if tt.before != nil {
+				tt.before(w)
+			}
+			if documents, err := w.client(t, nil).Documents(t.Context(), envelopeID); !errors.Is(err, tt.want) || (len(documents) > 0) != (tt.want == nil) {
+				t.Errorf("%d documents, error %v, want %v", len(documents), err, tt.want)
+			}
+		})
+	}
+}
+
+// TestSignaturesOfSigners: combining documents would break them.
+func TestSignaturesOfSigners(t *testing.T) {
+	w := newWorld(t)
+	w.complete()
+	w.Fail(vendorstub.Failure{
+		Path: "/envelopes/" + envelopeID, Status: 200, Times: 1,
+		Body: fmt.Sprintf(`{"envelopeId":%q,"status":"completed","isSignatureProviderEnvelope":"true"}`, envelopeID),
+	})
+	documents, err := w.client(t, nil).Documents(t.Context(), envelopeID)
+	if err != nil || len(documents) != 2 || documents[0].Name != "documents.zip" || documents[0].PDF || documents[1].Name != "audit-trail.pdf" {
+		t.Fatalf("documents %+v, error %v", documents, err)
+	}
+	content, c, err := download(t, documents[0])
+	if err != nil || !bytes.HasPrefix(content, []byte("PK")) || c.Type != "application/zip" {
+		t.Errorf("error %v, type %q, content %.20q", err, c.Type, content)
+	}
+}
+
+func TestDownloadsThatFail(t *testing.T) {
+	for name, tt := range map[string]struct {
+		is      vendorstub.Agreement
+		failure vendorstub.Failure
+		want    error // nil: one that may pass
+	}{
+		"one that breaks off": {is: vendorstub.Agreement{Truncated: true}},
+		"a limit that is used up": {
+			failure: vendorstub.Failure{Path: "/documents/", Status: 400, Body: `{"errorCode":"BURST_APIINVOCATION_LIMIT_EXCEEDED"}`, Times: 9},
+		},
+		"credentials that are not taken": {
+			failure: vendorstub.Failure{Path: "/documents/", Status: 401, Times: 9}, want: vendorapi.ErrDenied,
+		},
+		"an envelope that was deleted meanwhile": {
+			failure: vendorstub.Failure{Path: "/documents/", Status: 404, Body: `{"errorCode":"ENVELOPE_DOES_NOT_EXIST"}`, Times: 9}, want: vendorapi.ErrUnknown,
+		},
+		"a setting that forbids it": {
+			failure: vendorstub.Failure{Path: "/documents/", Status: 400, Body: `{"errorCode":"COMBINED_PDF_DOWNLOAD_NOT_ALLOWED"}`, Times: 9}, want: vendorapi.ErrDenied,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			tt.is.ID, tt.is.Status = envelopeID, esign.Completed
+			w.Set("docusign", tt.is)
+			documents, err := w.client(t, nil).Documents(t.Context(), envelopeID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Fail(tt.failure)
+			_, _, err = download(t, documents[0])
+			if err == nil || tt.want != nil && !errors.Is(err, tt.want) || errors.Is(err, vendorapi.ErrNotReady) {
+				t.Errorf("error %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+// id makes the ID of an envelope.
+func id(n int) string { return fmt.Sprintf("5a1e0c3b-7d2f-4c6e-9b8a-%012d", n) }
+
+func TestChanged(t *testing.T) {
+	w := newWorld(t)
+	from, to := w.clock.at.Add(-time.Hour), w.clock.at.Add(600*time.Millisecond)
+	for i, at := range []time.Time{from.Add(-time.Minute), from, to.Add(-time.Millisecond), to.Add(time.Minute)} {
+		w.Set("docusign", vendorstub.Agreement{ID: id(i), Status: esign.Expired, ChangedAt: at})
+	}
+	changed, next, err := w.client(t, nil).Changed(t.Context(), from, to, "")
+	if err != nil || next != "" || len(changed) != 2 {
+		t.Fatalf("%d changed, next page %q, error %v", len(changed), next, err)
+	}
+	want := vendorapi.Agreement{ID: id(1), Status: esign.Expired, VendorStatus: "voided", ChangedAt: from}
+	if diff := cmp.Diff(want, changed[0]); diff != "" || changed[1].ID != id(2) {
+		t.Errorf("%s, then %s", diff, changed[1].ID)
+	}
+}
+
+func TestNothingChanged(t *testing.T) {
+	w := newWorld(t)
+	if changed, next, err := w.client(t, nil).Changed(t.Context(), w.clock.at, w.clock.at, ""); err != nil || next != "" || len(changed) > 0 {
+		t.Errorf("%d changed, next page %q, error %v", len(changed), next, err)
+	}
+	if _, _, err := w.client(t, nil).Changed(t.Context(), w.clock.at, w.clock.at, "x"); err == nil {
+		t.Error("a page that is none is taken")
+	}
+}
+
+func TestPages(t *testing.T) {
+	for name, between := range map[string]func(w world, page int){
+		"that stay as they are": func(world, int) {},
+		"while envelopes change and leave the window": func(w world, page int) {
+			for i := range 20 {
+				w.Set("docusign", vendorstub.Agreement{ID: id(page*20 + i), Status: esign.Completed, ChangedAt: w.clock.at.Add(time.Hour)})
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			from, to := w.clock.at.Add(-time.Hour), w.clock.at
+			const all = 1200
+			for i := range all {
+				w.Set("docusign", vendorstub.Agreement{ID: id(i), Status: esign.Sent, ChangedAt: from.Add(time.Duration(i) * time.Second)})
+			}
+			c, seen, pages := w.client(t, nil), map[string]bool{}, 0
+			for page := ""; pages == 0 || page != ""; pages++ {
+				changed, next, err := c.Changed(t.Context(), from, to, page)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, a := range changed {
+					seen[a.ID] = true
+				}
+				page = next
+				between(w, pages)
+			}
+			if len(seen) != all || pages != 3 {
+				t.Errorf("%d of %d in %d pages", len(seen), all, pages)
+			}
+		})
+	}
+}

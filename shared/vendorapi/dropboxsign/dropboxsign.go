@@ -1,0 +1,107 @@
+// Package dropboxsign asks the API of Dropbox Sign (formerly HelloSign), version 3.
+//
+// SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml, read 2026-11-23: paths and answers.
+// SPEC: https://developers.hellosign.com/api/reference/warnings-and-errors, read 2026-11-23: the names of errors.
+package dropboxsign
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/webhook"
+)
+
+type client struct {
+	base     string
+	clientID string // of the API app whose callback URL is ours; empty if ours is the account's
+	http     vendorapi.HTTP
+	files    vendorapi.HTTP
+	now      func() time.Time
+}
+
+// New makes a client. Its credentials are
+//
+//	{"apiKey": "…", "clientId": "…", "host": "api.hellosign.com"}
+//
+// clientId names an API app if the events come through that app's callback URL, and not through the account's. Such an
+// app is told of its own requests only, but the API lists all of the account's and does not say which app each is of: whoever
+// uses the account for other requests too should set the account's callback URL.
+func New(credentials []byte, o vendorapi.Options) (vendorapi.Client, error) {
+	var given struct {
+		APIKey   string `json:"apiKey"`
+		ClientID string `json:"clientId"`
+		Host     string `json:"host"`
+	}
+	if err := vendorapi.ReadCredentials(credentials, &given); err != nil {
+		return nil, err
+	}
+	base, err := vendorapi.BaseURL("host", cmp.Or(given.Host, "api.hellosign.com"))
+	if err := errors.Join(vendorapi.Missing("apiKey", given.APIKey), err); err != nil {
+		return nil, err
+	}
+	c := &client{base: base + "/v3", clientID: given.ClientID, now: o.Now}
+	key := webhook.NewSecret(given.APIKey)
+	c.http = vendorapi.HTTP{
+		Client: o.HTTP,
+		Authorize: func(_ context.Context, r *http.Request) error {
+			r.SetBasicAuth(key.Reveal(), "")
+			return nil
+		},
+		Explain: c.explain,
+		Now:     o.Now,
+	}
+	c.files = c.http
+	c.files.Explain = c.explainFiles
+	return c, nil
+}
+
+// Pause implements [vendorapi.Client].
+//
+// SPEC: https://help.dropbox.com/integrations/api-requests-that-count-against-limit, read 2026-11-23: all limits are per
+// minute and account: 100 requests, 25 for files, 10 in test mode.
+func (c *client) Pause() time.Duration { return time.Minute }
+
+// explain reads the name of an error. A limit that is used up is 429, and was 403 (the page on errors still says so). There
+// is no Retry-After but X-Ratelimit-Reset, in unix seconds.
+func (c *client) explain(r *vendorapi.Refusal) error {
+	var answer struct {
+		Error struct {
+			Name webhook.Text `json:"error_name"`
+		} `json:"error"`
+	}
+	r.JSON(&answer)
+	switch {
+	case r.Status == http.StatusTooManyRequests || answer.Error.Name == "exceeded_rate":
+		after := time.Minute
+		if reset := webhook.UnixTime(r.Header.Get("X-Ratelimit-Reset")); !reset.IsZero() {
+			after = min(max(reset.Sub(c.now()), time.Second), time.Hour)
+		}
+		return &vendorapi.LaterError{After: after}
+	case answer.Error.Name == "payment_required":
+		return fmt.Errorf("dropboxsign: %w: the account has no credit for this", vendorapi.ErrDenied)
+	}
+	return nil
+}
+
+// get asks for path, whose last element may be a vendor's ID, and reads the answer into out.
+func (c *client) get(ctx context.Context, path string, query url.Values, out any) error {
+	address := c.base + path
+	if query != nil {
+		address += "?" + query.Encode()
+	}
+	if err := c.http.Call(ctx, http.MethodGet, address, nil, nil, out); err != nil {
+		return fmt.Errorf("dropboxsign: %w", err)
+	}
+	return nil
+}
+
+// listInfo is what the answers of lists say of their pages.
+type listInfo struct {
+	Pages int `json:"num_pages"`
+}

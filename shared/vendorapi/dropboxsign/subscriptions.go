@@ -1,0 +1,131 @@
+package dropboxsign
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/webhook"
+)
+
+// callback is an account or an API app, each of which has one callback URL for all its events. There is no choice of events,
+// and documents are never in them.
+type callback struct {
+	ClientID webhook.Text `json:"client_id"` // of an app
+	URL      webhook.Text `json:"callback_url"`
+}
+
+// ours is the callback that Register sets.
+func (c *client) ours() (name, path string) {
+	if c.clientID == "" {
+		return "account", "/account"
+	}
+	return "app " + c.clientID, "/api_app/" + url.PathEscape(c.clientID)
+}
+
+// Subscriptions implements [vendorapi.Client]: the account and the apps that have a callback URL, and ours in any case.
+//
+// SPEC: https://developers.hellosign.com/docs/events/walkthrough, read 2026-11-23: after ten failures in a row the URL is
+// cleared, and what was not delivered by then is not sent again.
+func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, error) {
+	var answer struct {
+		Account callback `json:"account"`
+	}
+	if err := c.get(ctx, "/account", nil, &answer); err != nil {
+		return nil, err
+	}
+	ours, _ := c.ours()
+	var found []vendorapi.Subscription
+	add := func(name string, at callback) {
+		s := vendorapi.Subscription{Name: name, URL: string(at.URL), Active: at.URL != ""}
+		if !s.Active && name != ours {
+			return
+		}
+		if !s.Active {
+			s.Problems = []string{"there is no callback URL: it was never set, or the vendor cleared it after ten failures in a row"}
+		}
+		found = append(found, s)
+	}
+	add("account", answer.Account)
+	for page, pages := 1, 1; page <= pages; page++ {
+		var answer struct {
+			Apps []callback `json:"api_apps"`
+			Info listInfo   `json:"list_info"`
+		}
+		if err := c.get(ctx, "/api_app/list", url.Values{"page": {strconv.Itoa(page)}, "page_size": {"100"}}, &answer); err != nil {
+			return nil, err
+		}
+		for _, app := range answer.Apps {
+			add("app "+string(app.ClientID), app)
+		}
+		pages = answer.Info.Pages
+	}
+	if !slices.ContainsFunc(found, func(s vendorapi.Subscription) bool { return s.Name == ours }) {
+		found = append(found, vendorapi.Subscription{Name: ours, Problems: []string{"the API key sees no such app"}})
+	}
+	return found, nil
+}
+
+// Register implements [vendorapi.Client]. Since there is one URL, what stands there is replaced, wherever it leads: the step
+// says so. The API has no call that sends a test event.
+func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
+	name, path := c.ours()
+	now, err := c.callbackURL(ctx)
+	if err != nil || now == webhookURL {
+		return nil, err
+	}
+	says := fmt.Sprintf("set the callback URL of the %s to %s", name, vendorapi.Masked(webhookURL))
+	switch {
+	case now == "":
+	case vendorapi.SamePlace(now, webhookURL):
+		says += ", which stands there with another token"
+	default:
+		says += fmt.Sprintf(" in place of %s, which gets no events from then on", vendorapi.Masked(now))
+	}
+	says += "; press Test in the settings afterwards: the API cannot"
+	return []vendorapi.Step{{Says: says, Do: func(ctx context.Context) error {
+		var answer callbacks
+		in := map[string]string{"callback_url": webhookURL}
+		if err := c.http.Call(ctx, http.MethodPut, c.base+path, nil, in, &answer); err != nil {
+			return fmt.Errorf("dropboxsign: %w", err)
+		}
+		if answer.url() != webhookURL {
+			return errors.New("dropboxsign: the vendor did not take on the callback URL")
+		}
+		return nil
+	}}}, nil
+}
+
+// Repair implements [vendorapi.Client]: it sets the callback URL again if the vendor has cleared it. One that leads elsewhere
+// was set by somebody. Nothing can be delivered again.
+func (c *client) Repair(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
+	now, err := c.callbackURL(ctx)
+	if err != nil || now != "" {
+		return nil, err
+	}
+	return c.Register(ctx, webhookURL)
+}
+
+// callbacks is the answer for an account or for an app.
+type callbacks struct {
+	Account callback `json:"account"`
+	App     callback `json:"api_app"`
+}
+
+func (a callbacks) url() string { return string(cmp.Or(a.Account.URL, a.App.URL)) }
+
+// callbackURL reads ours.
+func (c *client) callbackURL(ctx context.Context) (string, error) {
+	_, path := c.ours()
+	var answer callbacks
+	if err := c.get(ctx, path, nil, &answer); err != nil {
+		return "", err
+	}
+	return answer.url(), nil
+}

@@ -1,0 +1,149 @@
+package esignglobal
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/webhook"
+)
+
+// statuses are the values of envelopeStatus.
+//
+// SPEC: https://www.esignglobal.com/developer-center/api/pgwry228y585ip83zux1m7ky, read 2026-11-23: 0 to 5; 7 stands only on
+// the page of the callback ENVELOPE_SIGNER_FAILED.
+var statuses = map[webhook.Text]esign.Status{
+	"0": esign.Created, "1": esign.Sent, "2": esign.Completed, "3": esign.Expired, "4": esign.Declined, "5": esign.Cancelled,
+	"7": esign.Failed,
+}
+
+const completed = "2"
+
+// Agreement implements [vendorapi.Client].
+//
+// SPEC: the same page: GET envelopeDetail; signerStatus 2 is signed; the form of a "timestamp" is not told.
+func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement, error) {
+	var envelope struct {
+		ID      webhook.Text `json:"envelopeId"`
+		Status  webhook.Text `json:"envelopeStatus"`
+		EndTime webhook.Text `json:"envelopeEndTime"`
+		Signers webhook.List[struct {
+			Status webhook.Text `json:"signerStatus"`
+		}] `json:"signerInfos"`
+	}
+	if err := c.get(ctx, "envelope/envelopeDetail", url.Values{"envelopeId": {id}}, &envelope); err != nil {
+		return vendorapi.Agreement{}, err
+	}
+	if string(envelope.ID) != id {
+		return vendorapi.Agreement{}, fmt.Errorf("esignglobal: %w: the answer is about something else", vendorapi.ErrUnknown)
+	}
+	a := vendorapi.Agreement{ID: id, Status: statuses[envelope.Status], VendorStatus: webhook.Label(string(envelope.Status))}
+	if a.Status.Terminal() {
+		a.ChangedAt = moment(envelope.EndTime)
+	}
+	for _, signer := range envelope.Signers {
+		if a.Status == esign.Sent && signer.Status == "2" {
+			a.Status = esign.Signed
+		}
+	}
+	return a, nil
+}
+
+// moment reads a time, as a number or as a text.
+func moment(t webhook.Text) time.Time {
+	if at := webhook.UnixTime(string(t)); !at.IsZero() {
+		return at
+	}
+	return webhook.Time(string(t))
+}
+
+// file is a file of an envelope.
+type file struct {
+	Type webhook.Text `json:"fileType"`
+	Name webhook.Text `json:"fileName"`
+	Link webhook.Text `json:"downloadUrl"` // good for 60 minutes, and for whoever has it
+}
+
+// kinds are the vendor's types of files, as we name them. An older page has them in lower case.
+var kinds = map[string]string{
+	"contract": "contract", "combined": "combined", "certificate": "audit-trail", "attachment": "attachment",
+}
+
+// Documents implements [vendorapi.Client]: each signed document, the certificate, and one merged of both where the
+// account has it so.
+//
+// SPEC: https://www.esignglobal.com/developer-center/api/dygf6h69qejdsxxzzi1zzetb, read 2026-11-23: only for completed
+// envelopes; the types of files; links are valid for 60 minutes.
+func (c *client) Documents(ctx context.Context, id string) ([]vendorapi.Document, error) {
+	var envelope struct {
+		Status webhook.Text       `json:"envelopeStatus"`
+		Files  webhook.List[file] `json:"envelopeFiles"`
+	}
+	query := url.Values{"envelopeId": {id}, "downloadType": {"list"}}
+	if err := c.get(ctx, "envelope/files/download", query, &envelope); err != nil {
+		return nil, err
+	}
+	if envelope.Status != completed && envelope.Status != "" || len(envelope.Files) == 0 {
+		return nil, fmt.Errorf("esignglobal: files: %w", vendorapi.ErrNotReady)
+	}
+	// In the order of their names, since the vendor promises none.
+	slices.SortStableFunc(envelope.Files, func(a, b file) int { return cmp.Compare(a.Name, b.Name) })
+	count := map[string]int{}
+	var documents []vendorapi.Document
+	for _, f := range envelope.Files {
+		if !c.trusted(string(f.Link)) {
+			return nil, fmt.Errorf("esignglobal: files: %w: a link that is not https", vendorapi.ErrInvalid)
+		}
+		kind := cmp.Or(kinds[strings.ToLower(string(f.Type))], "other")
+		count[kind]++
+		documents = append(documents, f.document(kind, count[kind], c.links))
+	}
+	return documents, nil
+}
+
+// trusted says whether a link may be followed: https, or what is on this machine where the API is too.
+func (c *client) trusted(link string) bool {
+	u, err := url.Parse(link)
+	return err == nil && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme+"://"+u.Host == c.base)
+}
+
+// extension is one that is safe in the name of a file.
+var extension = regexp.MustCompile(`\.[a-z0-9]{1,8}$`)
+
+// document names a file after its kind: what the vendor calls it may be anybody's name. All files are PDF but those that people
+// attach.
+func (f file) document(kind string, number int, links vendorapi.HTTP) vendorapi.Document {
+	suffix := ".pdf"
+	if kind == "attachment" || kind == "other" {
+		suffix = extension.FindString(strings.ToLower(string(f.Name)))
+	}
+	name := fmt.Sprintf("%s-%d%s", kind, number, suffix)
+	if number == 1 && (kind == "audit-trail" || kind == "combined") {
+		name = kind + suffix
+	}
+	link := string(f.Link)
+	return vendorapi.Document{Name: name, PDF: suffix == ".pdf", Open: func(ctx context.Context) (vendorapi.Content, error) {
+		content, err := links.Open(ctx, link, nil)
+		if err != nil {
+			return vendorapi.Content{}, fmt.Errorf("esignglobal: %s: %w", name, err)
+		}
+		return content, nil
+	}}
+}
+
+// explainLink: what a link does not give is to be had through another one later, above all when it has run out.
+func explainLink(r *vendorapi.Refusal) error {
+	switch r.Status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
+		return vendorapi.ErrNotReady
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package vendorapi_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"esignhooks/shared/vendorapi"
+)
+
+func TestSamePlace(t *testing.T) {
+	const ours = "https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign/token"
+	for other, want := range map[string]bool{
+		ours: true,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign/other": true,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign/":      true,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign":       true,
+		"https://ABC.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign":       true,
+
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/docusign/token":        false,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v2/webhooks/adobesign/token":       false,
+		"https://abc.execute-api.us-east-1.amazonaws.com/webhooks/adobesign/token":          false,
+		"https://abd.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign/token":       false,
+		"http://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign/token":        false,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign/token/more":  false,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign/token?a=b":   false,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhook/adobesign/token":        false,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign%2Ftoken/x/y": false,
+		"": false, "%": false,
+	} {
+		if got := vendorapi.SamePlace(ours, other); got != want {
+			t.Errorf("%s: %v", other, got)
+		}
+		if got := vendorapi.SamePlace(other, ours); got != want {
+			t.Errorf("%s, the other way round: %v", other, got)
+		}
+		if !vendorapi.SamePlace(other, other) {
+			t.Errorf("%s is not the same as itself", other)
+		}
+	}
+	if vendorapi.SamePlace("https://vendor.example/a", "https://vendor.example/b") || vendorapi.SamePlace("", "%") {
+		t.Error("what leads to no function leads to the same")
+	}
+}
+
+func TestMasked(t *testing.T) {
+	for s, want := range map[string]string{
+		"https://h.example/v1/webhooks/adobesign/TOPSECRET":             "https://h.example/v1/webhooks/adobesign/…",
+		"https://h.example/v1/webhooks/adobesign/TOPSECRET/more":        "https://h.example/v1/webhooks/adobesign/…",
+		"https://h.example/v1/webhooks/adobesign/TOP%2FSECRET":          "https://h.example/v1/webhooks/adobesign/…",
+		"https://h.example/v1%2Fwebhooks%2Fadobesign%2FTOPSECRET":       "https://h.example/v1/webhooks/adobesign/…",
+		"https://h.example/v1/webhooks/adobesign":                       "https://h.example/v1/webhooks/adobesign",
+		"https://h.example/v1/webhooks/adobesign/":                      "https://h.example/v1/webhooks/adobesign",
+		"https://h.example:444/v1/webhooks/a b/TOPSECRET":               "https://h.example:444/v1/webhooks/a%20b/…",
+		"https://me:TOPSECRET@h.example/else?TOPSECRET=TOPSECRET#TOPSE": "https://h.example/else",
+		"mailto:TOPSECRET":              "(not a URL)",
+		"%TOPSECRET":                    "(not a URL)",
+		"":                              "(not a URL)",
+		"/webhooks/adobesign/TOPSECRET": "(not a URL)",
+	} {
+		if got := vendorapi.Masked(s); got != want {
+			t.Errorf("%s: %s, want %s", s, got, want)
+		}
+	}
+}
+
+// FuzzMasked: whatever stands around it, the token of a webhook's URL is not shown, and no query is.
+func FuzzMasked(f *testing.F) {
+	f.Add("https://h.example/v1", "docusign", "?a=b")
+	f.Add("https://h.example", "", "/x#")
+	f.Add("mailto:a", "docusign", "")
+	f.Add("//h/webhooks/a/webhooks/b", "%2F", "%")
+	f.Add("a?b", "c#d", "e")
+	f.Fuzz(func(t *testing.T, before, provider, after string) {
+		const token = "0123456789abcdef"
+		if u, err := url.Parse(before); err == nil && u.Scheme != "" && u.Host == "" || strings.Contains(before+provider, token) {
+			t.Skip("what follows is the host, or the token is no secret")
+		}
+		for _, s := range []string{
+			before + "/webhooks/" + provider + "/" + token + after, before + "/webhooks/" + provider + "/" + after + token,
+			before + "/webhooks/" + provider + "?" + after + token,
+		} {
+			if got := vendorapi.Masked(s); strings.Contains(got, token) {
+				t.Errorf("%q is shown as %q", s, got)
+			}
+		}
+	})
+}
+
+func TestHealthy(t *testing.T) {
+	for name, tt := range map[string]struct {
+		subscription vendorapi.Subscription
+		want         bool
+	}{
+		"nothing is wrong":              {vendorapi.Subscription{Active: true}, true},
+		"it sends nothing":              {vendorapi.Subscription{}, false},
+		"something is not as it should": {vendorapi.Subscription{Active: true, Problems: []string{"p"}}, false},
+		"something was not delivered":   {vendorapi.Subscription{Active: true, Failures: 1}, false},
+	} {
+		if got := tt.subscription.Healthy(); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestALaterErrorSaysHowLong(t *testing.T) {
+	if got, want := (&vendorapi.LaterError{After: 90 * time.Second}).Error(), "vendorapi: the vendor's limit is used up for 1m30s"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
