@@ -45,6 +45,15 @@ func (e *environment) need(name string) string {
 	return value
 }
 
+// truth reads a variable that is true or false.
+func (e *environment) truth(name string) bool {
+	value := e.get(name)
+	if value != "true" && value != "false" {
+		e.problems = append(e.problems, fmt.Errorf("%s is %q, neither true nor false", name, value))
+	}
+	return value == "true"
+}
+
 func (e *environment) err() error { return errors.Join(e.problems...) }
 
 // receiverConfig reads what a receiver needs. All problems are reported at once.
@@ -52,12 +61,7 @@ func receiverConfig(lookup func(string) (string, bool)) (config, error) {
 	e := environment{lookup: lookup}
 	c := e.common()
 	c.queueURL, c.secretARN = e.need("QUEUE_URL"), e.need("SECRET_ARN")
-	switch value := e.get("REQUIRE_URL_TOKEN"); value {
-	case "true", "false":
-		c.requireURLToken = value == "true"
-	default:
-		e.problems = append(e.problems, fmt.Errorf("REQUIRE_URL_TOKEN is %q, neither true nor false", value))
-	}
+	c.requireURLToken = e.truth("REQUIRE_URL_TOKEN")
 	return c, e.err()
 }
 

@@ -353,18 +353,39 @@ func (q *Queue) Redrive(to *Queue) (int, error) {
 func (q *Queue) Delete(_ context.Context, receipt string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, e := range q.pending {
-		if e.receipt != receipt || receipt == "" {
-			continue
-		}
-		err := q.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(q.messages).Delete(sequenceKey(e.sequence)) })
-		if err == nil {
-			q.remove(e)
-			q.wake() // the group goes on
-		}
+	e, err := q.inFlight(receipt)
+	if err != nil {
 		return err
 	}
-	return errors.New("queue: no message in flight has this receipt")
+	if err := q.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(q.messages).Delete(sequenceKey(e.sequence)) }); err != nil {
+		return err
+	}
+	q.remove(e)
+	q.wake() // the group goes on
+	return nil
+}
+
+// ChangeVisibility makes a received message come again when d is over, or at once after a restart.
+func (q *Queue) ChangeVisibility(_ context.Context, receipt string, d time.Duration) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e, err := q.inFlight(receipt)
+	if err != nil {
+		return err
+	}
+	e.visibleAt = time.Now().Add(d)
+	q.wake() // it may be sooner than who waits thinks
+	return nil
+}
+
+// inFlight finds the message with this receipt. The caller holds mu.
+func (q *Queue) inFlight(receipt string) (*entry, error) {
+	for _, e := range q.pending {
+		if e.receipt == receipt && receipt != "" {
+			return e, nil
+		}
+	}
+	return nil, errors.New("queue: no message in flight has this receipt")
 }
 
 func (q *Queue) remove(e *entry) {

@@ -1,0 +1,11 @@
+// Command archiver is the Lambda function that stores the documents of completed agreements.
+package main
+
+import (
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"esignhooks/shared/app"
+	"esignhooks/shared/provider"
+)
+
+func main() { lambda.Start(app.Archiver(provider.All())) }

@@ -1,0 +1,82 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"esignhooks/shared/archive"
+	"esignhooks/shared/document/s3"
+	"esignhooks/shared/ledger/dynamodb"
+	"esignhooks/shared/metric"
+	"esignhooks/shared/queue/sqs"
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/webhook"
+)
+
+// Archiver makes the function that stores the documents of completed agreements.
+func Archiver(providers []webhook.Provider) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+	log := lambdacontext.NewLogger()
+	archiver, err := newArchiver(providers, log, os.Stdout)
+	if err != nil {
+		fail(log, err)
+	}
+	return archiver.Handle
+}
+
+// needEngines refuses what there is no use in under `sam local` alone: a function that asks the vendors' APIs.
+func needEngines(samLocal bool) error {
+	if samLocal && !hasEndpoint("SQS") {
+		return errors.New("app: under sam local this function needs the address of an engine in AWS_ENDPOINT_URL_SQS; make run has it without")
+	}
+	return nil
+}
+
+func newArchiver(providers []webhook.Provider, log *slog.Logger, metrics io.Writer) (*archive.Archiver, error) {
+	if err := needEngines(samLocal(os.LookupEnv, os.Stat)); err != nil {
+		return nil, err
+	}
+	e := environment{lookup: os.LookupEnv}
+	table, namespace, queueURL := e.need("TABLE_NAME"), e.need("METRICS_NAMESPACE"), e.need("QUEUE_URL")
+	bucket, jobsURL, deadLetterURL := e.need("DOCUMENT_BUCKET"), e.need("DOCUMENT_QUEUE_URL"), e.need("DOCUMENT_DEAD_LETTER_QUEUE_URL")
+	arns := e.secretARNs(providers)
+	if err := e.err(); err != nil {
+		return nil, err
+	}
+	a, err := awsConfig(workerPatience)
+	if err != nil {
+		return nil, err
+	}
+	options := vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: dynamodb.New(awsdynamodb.NewFromConfig(a), table, 0), Now: time.Now}
+	client := awssqs.NewFromConfig(a)
+	return &archive.Archiver{
+		Clients:   newVendorClients(secretsmanager.NewFromConfig(a), arns, options, log).get,
+		Documents: s3.New(s3Client(patient(a)), bucket), Queue: sqs.New(client, queueURL), Jobs: sqs.NewJobs(client, jobsURL, deadLetterURL),
+		Now: time.Now, Log: log, Metrics: metric.New(metrics, namespace, time.Now),
+	}, nil
+}
+
+// How long a client waits for S3 to take a large document: for an attempt, and for the beginning of the answer after it.
+const (
+	uploadDeadline = 3 * time.Minute
+	uploadPatience = 30 * time.Second
+)
+
+// patient gives a client's attempts the time that large documents take.
+func patient(a aws.Config) aws.Config {
+	client := a.HTTPClient.(*awshttp.BuildableClient)
+	a.HTTPClient = client.WithTimeout(uploadDeadline).WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = uploadPatience })
+	return a
+}

@@ -1,0 +1,102 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"os"
+
+	"esignhooks/shared/document"
+	"esignhooks/shared/vendorapi"
+)
+
+// maxDocument is the size of a document, in bytes, above which it is not archived: a function has 512 MB of files.
+//
+// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/API_EphemeralStorage.html, read 2026-11-23: /tmp has 512 MB unless
+// configured otherwise.
+const maxDocument = 400 << 20
+
+// fetch downloads a document and stores it, unless it is stored, and returns what is stored. A vendor may make an audit
+// trail anew for each download: what is stored first stands.
+func (a *Archiver) fetch(ctx context.Context, d vendorapi.Document, key string, metadata map[string]string) (document.Stored, error) {
+	stored, err := a.Documents.Stat(ctx, key)
+	if !errors.Is(err, document.ErrNotFound) {
+		return stored, err
+	}
+	content, err := d.Open(ctx)
+	if err != nil {
+		return document.Stored{}, err
+	}
+	defer content.Close()
+	file, err := temporary()
+	if err != nil {
+		return document.Stored{}, err
+	}
+	defer file.Close()
+	f, err := download(file, content, d.PDF)
+	if err != nil {
+		return document.Stored{}, err
+	}
+	f.Metadata = metadata
+	return a.Documents.Put(ctx, key, f)
+}
+
+// temporary makes a file without a name, which is gone when it is closed or the process ends, however that comes about: a
+// function's next process finds the files of the last one.
+func temporary() (*os.File, error) {
+	file, err := os.CreateTemp("", "esignhooks-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// download copies content to a file and checks it: errNotWhole may pass, errNever does not.
+func download(file *os.File, content vendorapi.Content, pdf bool) (document.File, error) {
+	if content.Size > maxDocument {
+		return document.File{}, fmt.Errorf("%w: %d bytes", errNever, content.Size)
+	}
+	hash := sha256.New()
+	n, err := io.Copy(io.MultiWriter(file, hash), io.LimitReader(content, maxDocument+1))
+	switch {
+	case err != nil:
+		return document.File{}, err
+	case n > maxDocument:
+		return document.File{}, fmt.Errorf("%w: more than %d bytes", errNever, maxDocument)
+	case n == 0 || content.Size >= 0 && n != content.Size:
+		return document.File{}, fmt.Errorf("%w: %d bytes of %d", errNotWhole, n, content.Size)
+	}
+	f := document.File{Body: file, Size: n, SHA256: hex.EncodeToString(hash.Sum(nil)), ContentType: "application/pdf"}
+	if pdf {
+		return f, checkPDF(file, n)
+	}
+	if f.ContentType, _, err = mime.ParseMediaType(content.Type); err != nil {
+		f.ContentType = "application/octet-stream"
+	}
+	return f, nil
+}
+
+// checkPDF says whether a file begins and ends as a PDF does.
+//
+// SPEC: https://www.verypdf.com/document/pdf-format-reference/pg_1102.htm, read 2026-11-23, which is Adobe's PDF Reference,
+// appendix H.3, notes 13 and 18: the header stands in the first 1,024 bytes, %%EOF in the last.
+func checkPDF(file io.ReaderAt, size int64) error {
+	part := make([]byte, min(size, 1024))
+	for marker, offset := range map[string]int64{"%PDF-": 0, "%%EOF": size - int64(len(part))} {
+		if _, err := file.ReadAt(part, offset); err != nil {
+			return err
+		}
+		if !bytes.Contains(part, []byte(marker)) {
+			return fmt.Errorf("%w: a PDF without %s", errNotWhole, marker)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"esignhooks/shared/document"
+	"esignhooks/shared/esign"
+)
+
+const manifestName = "manifest.json"
+
+// manifest says what is stored of an agreement.
+type manifest struct {
+	Provider     string           `json:"provider"`
+	AgreementID  string           `json:"agreementId"`
+	VendorStatus string           `json:"vendorStatus,omitempty"`
+	CompletedAt  time.Time        `json:"completedAt,omitzero"` // if the vendor tells
+	ArchivedAt   time.Time        `json:"archivedAt"`
+	Documents    []esign.Document `json:"documents"`
+}
+
+// metadata is what stands beside each document.
+func (m manifest) metadata() map[string]string {
+	metadata := map[string]string{"provider": m.Provider}
+	if m.VendorStatus != "" {
+		metadata["vendor-status"] = m.VendorStatus
+	}
+	if !m.CompletedAt.IsZero() {
+		metadata["completed-at"] = m.CompletedAt.UTC().Format(time.RFC3339)
+	}
+	return metadata
+}
+
+// manifest reads that of an agreement, or returns document.ErrNotFound.
+func (a *Archiver) manifest(ctx context.Context, j job) (m manifest, err error) {
+	text, err := a.Documents.Get(ctx, document.Key(j.provider, j.agreement, manifestName))
+	if err != nil {
+		return m, fmt.Errorf("archive: manifest: %w", err)
+	}
+	if json.Unmarshal(text, &m) != nil || len(m.Documents) == 0 {
+		return m, fmt.Errorf("%w: the manifest cannot be read", errNever)
+	}
+	return m, nil
+}
+
+// putManifest stores a manifest, and returns the one that stands: perhaps another archiver was faster.
+func (a *Archiver) putManifest(ctx context.Context, j job, m manifest) (manifest, error) {
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return m, err
+	}
+	sum := sha256.Sum256(text)
+	_, err = a.Documents.Put(ctx, document.Key(j.provider, j.agreement, manifestName), document.File{
+		Body: bytes.NewReader(text), Size: int64(len(text)), ContentType: "application/json", SHA256: hex.EncodeToString(sum[:]), Metadata: m.metadata(),
+	})
+	if err != nil {
+		return m, fmt.Errorf("archive: manifest: %w", err)
+	}
+	return a.manifest(ctx, j)
+}

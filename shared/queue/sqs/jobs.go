@@ -1,0 +1,44 @@
+package sqs
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+)
+
+// Jobs are what a consumer does with the messages of a standard queue beside deleting them, which Lambda does.
+type Jobs struct {
+	client             *sqs.Client
+	url, deadLetterURL string
+}
+
+// NewJobs makes the jobs of the queue with this URL, whose dead letters are a standard queue too.
+func NewJobs(client *sqs.Client, url, deadLetterURL string) *Jobs {
+	return &Jobs{client, url, deadLetterURL}
+}
+
+// Later makes a received message come again after d. It must not be deleted then.
+//
+// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html, read
+// 2026-11-23: whole seconds, and at most 12 hours from when the message was received.
+func (j *Jobs) Later(ctx context.Context, receipt string, d time.Duration) error {
+	_, err := j.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
+		QueueUrl: &j.url, ReceiptHandle: &receipt, VisibilityTimeout: int32(math.Ceil(d.Seconds())),
+	})
+	if err != nil {
+		return fmt.Errorf("queue/sqs: later: %w", err)
+	}
+	return nil
+}
+
+// Park puts a message among the dead letters. The one that was received is to be deleted then.
+func (j *Jobs) Park(ctx context.Context, body string) error {
+	_, err := j.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &j.deadLetterURL, MessageBody: &body})
+	if err != nil {
+		return fmt.Errorf("queue/sqs: park: %w", err)
+	}
+	return nil
+}
