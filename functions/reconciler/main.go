@@ -1,0 +1,11 @@
+// Command reconciler is the Lambda function that asks the vendors, on a schedule, for what webhooks never brought.
+package main
+
+import (
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"esignhooks/shared/app"
+	"esignhooks/shared/provider"
+)
+
+func main() { lambda.Start(app.Reconciler(provider.All())) }

@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"esignhooks/shared/ledger/dynamodb"
+	"esignhooks/shared/metric"
+	"esignhooks/shared/queue/sqs"
+	"esignhooks/shared/reconcile"
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/webhook"
+)
+
+// Reconciler makes the function that asks the vendors for what webhooks never brought. That a vendor could not be asked is
+// logged and counted, and no error of the function.
+func Reconciler(providers []webhook.Provider) func(context.Context) {
+	log := lambdacontext.NewLogger()
+	reconciler, err := newReconciler(providers, log, os.Stdout)
+	if err != nil {
+		fail(log, err)
+	}
+	return func(ctx context.Context) { reconciler.Run(ctx) }
+}
+
+func newReconciler(providers []webhook.Provider, log *slog.Logger, metrics io.Writer) (*reconcile.Reconciler, error) {
+	if err := needEngines(samLocal(os.LookupEnv, os.Stat)); err != nil {
+		return nil, err
+	}
+	e := environment{lookup: os.LookupEnv}
+	table, namespace, queueURL := e.need("TABLE_NAME"), e.need("METRICS_NAMESPACE"), e.need("QUEUE_URL")
+	r := &reconcile.Reconciler{
+		Providers: providers, Repair: e.truth("REPAIR_SUBSCRIPTIONS"), SilentAfter: e.hours("SILENT_AGREEMENT_HOURS"),
+		Now: time.Now, Log: log, Metrics: metric.New(metrics, namespace, time.Now),
+	}
+	w := webhooks{
+		providers: providers, arns: e.secretARNs(providers), addresses: map[string]string{}, requireURLToken: e.truth("REQUIRE_URL_TOKEN"),
+	}
+	for _, p := range providers {
+		w.addresses[p.Info().Name] = e.need(strings.ToUpper(p.Info().Name) + "_WEBHOOK_URL")
+	}
+	if err := e.err(); err != nil {
+		return nil, err
+	}
+	a, err := awsConfig(workerPatience)
+	if err != nil {
+		return nil, err
+	}
+	w.secrets = secretsmanager.NewFromConfig(a)
+	l := dynamodb.New(awsdynamodb.NewFromConfig(a), table, 0)
+	options := vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: l, Now: time.Now}
+	r.Clients, r.Webhook = newVendorClients(w.secrets, w.arns, options, log).get, w.get
+	r.Agreements, r.Notes, r.Table, r.Queue = l, l, l, sqs.New(awssqs.NewFromConfig(a), queueURL)
+	return r, nil
+}
+
+// hours reads a number of hours; 0 is never.
+func (e *environment) hours(name string) time.Duration {
+	value := e.get(name)
+	hours, err := strconv.ParseUint(value, 10, 16)
+	if err != nil {
+		e.problems = append(e.problems, fmt.Errorf("%s is %q, not a number of hours", name, value))
+	}
+	return time.Duration(hours) * time.Hour
+}
+
+// webhooks are where the providers' events come in.
+type webhooks struct {
+	providers       []webhook.Provider
+	secrets         *secretsmanager.Client
+	arns            map[string]string // of the secrets, by provider
+	addresses       map[string]string // the URLs without a token, by provider
+	requireURLToken bool
+}
+
+// get implements the Webhook of [reconcile.Reconciler].
+func (w webhooks) get(ctx context.Context, provider string) (address string, keys webhook.Keys, err error) {
+	text, err := secret(w.secrets, w.arns[provider])(ctx)
+	if err != nil {
+		return "", webhook.Keys{}, err
+	}
+	p, _ := webhook.Find(w.providers, provider)
+	keys, err = parseKeys(text, w.requireURLToken && !p.Info().SignsAll)
+	return w.addresses[provider], keys, err
+}

@@ -1,0 +1,581 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/ledger"
+	"esignhooks/shared/provider"
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/webhook"
+)
+
+// troubled is a world with something to do for every step of a pass.
+func troubled(t *testing.T) *world {
+	w := newWorld(t)
+	w.vendor.pageSize, w.Repair = 3, true
+	w.vendor.subscriptions[0].Active = false
+	w.vendor.steps = []vendorapi.Step{{Says: "activate it", Do: func(context.Context) error {
+		return w.vendor.call("activate", func() { w.vendor.subscriptions[0].Active = true })
+	}}}
+	for i := range 7 {
+		w.happen(fmt.Sprintf("missed-%d", i), esign.Sent, start.Add(-time.Duration(i+1)*time.Hour))
+	}
+	w.happen("untimed", esign.Sent, start.Add(-time.Hour))
+	for _, id := range []string{"silent-1", "silent-2"} {
+		w.open(id, start.Add(-48*time.Hour))
+		w.forget(id, esign.Completed)
+	}
+	d := w.happen("lost", esign.Sent, start.Add(-30*time.Hour))
+	w.forget("lost", esign.Declined)
+	claim(w, d, start.Add(-30*time.Hour))
+	return w
+}
+
+// claim is a webhook that came in, and was not heard of any more.
+func claim(w *world, d *webhook.Delivery, at time.Time) {
+	d.ReceivedAt = at
+	id, _ := strings.CutPrefix(d.Subject, "docusign#")
+	_, err := w.ledger.Claim(w.t.Context(), ledger.NewClaim(d, "envelope-sent", id, time.Time{}))
+	must(w.t, err)
+}
+
+// TestAFaultAtAnyStep lets every access to the world outside fail once, in every way. The passes behind it put all right.
+func TestAFaultAtAnyStep(t *testing.T) {
+	for _, fault := range []string{before, after, dies} {
+		t.Run(fault, func(t *testing.T) {
+			for n := 1; ; n++ {
+				w := troubled(t)
+				w.failing, w.fault = n, fault
+				err := w.pass()
+				w.failing = 0
+				steps := w.step
+				counted := w.counted()
+				if n > steps {
+					if n < 30 {
+						t.Errorf("only %d steps", n)
+					}
+					must(t, err)
+					return
+				}
+				if err == nil || counted["ReconcileFailed"] != 1 || !strings.Contains(w.log.String(), `"not reconciled"`) {
+					t.Errorf("step %d: %v, counted %v", n, err, counted)
+				}
+				if fault != dies && !errors.Is(err, errDown) {
+					t.Errorf("step %d: %v", n, err)
+				}
+				for range 2 {
+					w.now = w.now.Add(tick)
+					must(t, w.pass())
+				}
+				if wrong := w.wrong(); len(wrong) > 0 || !w.vendor.subscriptions[0].Active {
+					t.Errorf("behind a fault at step %d these are wrong: %q, subscription active: %v", n, wrong, w.vendor.subscriptions[0].Active)
+				}
+				enteredOnce(t, w)
+				counted = w.counted()
+				if counted["ReconcileFailed"] > 0 {
+					t.Errorf("step %d: still failing", n)
+				}
+			}
+		})
+	}
+}
+
+func TestWindows(t *testing.T) {
+	type at = time.Duration // since the start
+	window := func(from, to at, page string) asked { return asked{start.Add(from), start.Add(to), page} }
+	const day, settle = 24 * time.Hour, -10 * time.Minute
+	for name, tt := range map[string]struct {
+		passes []at
+		list   int     // of agreements that changed an hour before the start; pages are of one
+		want   []asked // in the last pass
+	}{
+		"the first looks back a day, and as far as windows overlap": {[]at{0}, 0, []asked{window(-day-time.Hour, settle, "")}},
+		"the next begins where the first ended, and overlaps it":    {[]at{0, tick}, 0, []asked{window(settle-time.Hour, tick+settle, "")}},
+		"a long time is cut into days": {[]at{0, 60 * time.Hour}, 0, []asked{
+			window(settle-time.Hour, settle+day, ""), window(settle+day-time.Hour, settle+2*day, ""), window(settle+2*day-time.Hour, settle+60*time.Hour, ""),
+		}},
+		"what a pass has no time for, the next begins with": {[]at{0, 53 * day, 53*day + tick}, 0, []asked{
+			window(settle+50*day-time.Hour, settle+51*day, ""), window(settle+51*day-time.Hour, settle+52*day, ""),
+			window(settle+52*day-time.Hour, settle+53*day, ""), window(settle+53*day-time.Hour, settle+53*day+tick, ""),
+		}},
+		"a window of many pages keeps its bounds and goes on at its page": {[]at{0, tick}, 52, []asked{
+			window(-day-time.Hour, settle, "50"), window(-day-time.Hour, settle, "51"), window(settle-time.Hour, tick+settle, ""),
+		}},
+		"a clock that went back begins again where it stands": {[]at{0, -5 * time.Hour}, 0, []asked{
+			window(-5*time.Hour+settle-time.Hour, -5*time.Hour+settle, ""),
+		}},
+		"what a clock that ran ahead has left out is compared": {[]at{0, 365 * day, 1000 * day, tick}, 0, []asked{window(settle+tick-time.Hour, settle+tick, "")}},
+		"two passes at the same time compare the same":         {[]at{0, 0}, 0, []asked{window(settle-time.Hour, settle, "")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.vendor.pageSize = 1
+			for i := range tt.list {
+				w.happen(fmt.Sprintf("e-%d", i), esign.Sent, start.Add(-90*time.Minute))
+			}
+			for _, at := range tt.passes {
+				w.now, w.vendor.windows = start.Add(at), nil
+				must(t, w.pass())
+			}
+			if diff := cmp.Diff(tt.want, w.vendor.windows, cmp.AllowUnexported(asked{})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestAPageThatTheVendorNoLongerKnowsBeginsTheWindowAgain(t *testing.T) {
+	for _, refusal := range []error{vendorapi.ErrInvalid, vendorapi.ErrUnknown} {
+		w := newWorld(t)
+		w.vendor.pageSize = 1
+		for i := range 3 {
+			w.happen(fmt.Sprintf("e-%d", i), esign.Sent, start.Add(-time.Hour))
+		}
+		w.vendor.answer = func(call string) error {
+			if call == "changed 1" {
+				return refusal
+			}
+			return nil
+		}
+		if err := w.pass(); !errors.Is(err, refusal) {
+			t.Errorf("%v", err)
+		}
+		w.vendor.answer = nil
+		must(t, w.pass())
+		if wrong := w.wrong(); len(wrong) > 0 || w.vendor.windows[2].page != "" || w.vendor.windows[2].from != w.vendor.windows[0].from {
+			t.Errorf("wrong %q, windows %v", wrong, w.vendor.windows)
+		}
+	}
+}
+
+func TestComparison(t *testing.T) {
+	long, settled := start.Add(-3*time.Hour), start.Add(-11*time.Minute)
+	type told struct {
+		status esign.Status
+		at     time.Time
+	}
+	for name, tt := range map[string]struct {
+		ours         []told
+		vendor       esign.Status
+		changedAt    time.Time
+		reconciled   int
+		contradicted int
+	}{
+		"an agreement that we do not know":                          {nil, esign.Sent, settled, 1, 0},
+		"one that has come further":                                 {[]told{{esign.Sent, long}}, esign.Completed, settled, 1, 0},
+		"one that we know as it is":                                 {[]told{{esign.Sent, long}}, esign.Sent, settled, 0, 0},
+		"one of which we know more":                                 {[]told{{esign.Viewed, long}}, esign.Sent, settled, 0, 0},
+		"one whose webhook may be on its way":                       {[]told{{esign.Sent, long}}, esign.Completed, start.Add(-9 * time.Minute), 0, 0},
+		"one that changes while we ask":                             {[]told{{esign.Sent, long}}, esign.Completed, start.Add(time.Second), 0, 0},
+		"one whose status says nothing to us":                       {[]told{{esign.Completed, long}}, "", settled, 0, 0},
+		"an end that we do not know":                                {[]told{{esign.Sent, long}}, esign.Declined, settled, 1, 0},
+		"another end than ours, below it":                           {[]told{{esign.Completed, long}}, esign.Declined, settled, 1, 1},
+		"another end than ours, above it":                           {[]told{{esign.Declined, long}}, esign.Completed, settled, 1, 0},
+		"another end than ours, known":                              {[]told{{esign.Declined, long}, {esign.Completed, long}}, esign.Declined, settled, 0, 1},
+		"an end that the vendor does not know":                      {[]told{{esign.Completed, long}}, esign.Sent, settled, 0, 1},
+		"an end that the vendor may not know yet":                   {[]told{{esign.Completed, start.Add(-50 * time.Minute)}}, esign.Sent, settled, 0, 0},
+		"an end in the future, which the vendor cannot know either": {[]told{{esign.Completed, start.Add(1000 * time.Hour)}}, esign.Sent, settled, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.SilentAfter = 0
+			for _, o := range tt.ours {
+				w.deliver(w.happen("e-1", o.status, o.at))
+			}
+			w.vendor.truth["e-1"] = vendorapi.Agreement{ID: "e-1", Status: tt.vendor, VendorStatus: "theirs", ChangedAt: tt.changedAt}
+			w.Clients = func(context.Context, string) (vendorapi.Client, error) { return lister{w.vendor}, nil }
+			must(t, w.pass())
+			counted := w.counted()
+			if counted["Reconciled"] != tt.reconciled || len(w.sent) != tt.reconciled || counted["Contradicted"] != tt.contradicted {
+				t.Errorf("counted %v, sent %d", counted, len(w.sent))
+			}
+			must(t, w.pass())
+			if len(w.sent) != tt.reconciled {
+				t.Error("found again")
+			}
+		})
+	}
+}
+
+// lister is a vendor that lists all that it has, whatever its time.
+type lister struct{ *vendor }
+
+func (l lister) Changed(context.Context, time.Time, time.Time, string) (all []vendorapi.Agreement, next string, err error) {
+	for _, a := range l.truth {
+		all = append(all, a)
+	}
+	return all, "", nil
+}
+
+func TestAChangeWithoutATimeWaitsForItsWebhook(t *testing.T) {
+	for name, tt := range map[string]struct {
+		comes func(w *world)
+		want  int
+	}{
+		"which comes":                   {func(w *world) { w.deliver(w.happen("e-1", esign.Viewed, start)) }, 0},
+		"which does not come":           {func(*world) {}, 1},
+		"while a later one comes":       {func(w *world) { w.deliver(w.happen("e-1", esign.Completed, start)) }, 0},
+		"while another one is lost too": {func(w *world) { w.happen("e-1", esign.Completed, start) }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.vendor.untimed = true
+			w.open("e-1", start.Add(-2*time.Hour))
+			w.happen("e-1", esign.Viewed, start)
+			must(t, w.pass())
+			w.now = start.Add(9 * time.Minute)
+			must(t, w.pass())
+			tt.comes(w)
+			w.now = start.Add(tick)
+			if must(t, w.pass()); len(w.sent) != tt.want {
+				t.Errorf("%d findings", len(w.sent))
+			}
+			w.now = start.Add(2 * tick)
+			if must(t, w.pass()); len(w.wrong()) > 0 {
+				t.Errorf("wrong: %q", w.wrong())
+			}
+		})
+	}
+}
+
+func TestWhatTheVendorSaidBeforeAnEndContradictsNothing(t *testing.T) {
+	w := newWorld(t)
+	w.vendor.untimed = true
+	w.open("e-1", start.Add(-2*time.Hour))
+	w.happen("e-1", esign.Viewed, start)
+	must(t, w.pass())
+	w.deliver(w.happen("e-1", esign.Completed, start.Add(time.Minute)))
+	w.now = start.Add(5 * time.Hour)
+	must(t, w.pass())
+	if counted := w.counted(); counted["Contradicted"] > 0 || counted["Reconciled"] > 0 {
+		t.Errorf("counted %v", counted)
+	}
+}
+
+func TestAStepThatPanicsStopsNoOther(t *testing.T) {
+	w := troubled(t)
+	w.vendor.answer = func(call string) error {
+		if strings.HasPrefix(call, "changed") {
+			panic("secret of an answer")
+		}
+		return nil
+	}
+	if err := w.pass(); err == nil || strings.Contains(w.log.String(), "secret of") || !strings.Contains(w.log.String(), "changes.go") {
+		t.Errorf("%v, %s", err, w.log.String())
+	}
+	if w.status("silent-1") != esign.Completed {
+		t.Error("no patrol")
+	}
+}
+
+func TestAChangeThatWaitsIsKeptOnce(t *testing.T) {
+	w := newWorld(t)
+	w.vendor.untimed = true
+	w.happen("e-1", esign.Sent, start.Add(-30*time.Minute))
+	for range 3 { // before its time is over
+		must(t, w.pass())
+	}
+	note, _, err := w.ledger.Note(t.Context(), "docusign/reconciled")
+	if must(t, err); strings.Count(note, `"e-1"`) != 1 {
+		t.Error(note)
+	}
+}
+
+func TestMoreChangesWithoutATimeThanCanBeOnTheirWayDoNotWait(t *testing.T) {
+	w := newWorld(t)
+	w.vendor.untimed = true
+	w.happen("e-0", esign.Sent, start.Add(-time.Hour))
+	for i := range 1010 {
+		a := w.vendor.truth["e-0"]
+		a.ID = fmt.Sprintf("e-%d", i)
+		w.vendor.truth[a.ID] = a
+	}
+	for _, want := range []int{10, 1010} {
+		if must(t, w.pass()); len(w.sent) != want {
+			t.Errorf("%d findings, want %d", len(w.sent), want)
+		}
+		w.now = w.now.Add(tick)
+	}
+}
+
+func TestAFindingSaysWhenAndWhat(t *testing.T) {
+	w := newWorld(t)
+	w.happen("e-1", esign.Sent, start.Add(-time.Hour))
+	must(t, w.pass())
+	history, err := w.ledger.History(t.Context(), "docusign#e-1")
+	must(t, err)
+	if len(history) != 1 {
+		t.Fatalf("%d events", len(history))
+	}
+	got := history[0].Event
+	want := &esign.Event{
+		ID: got.ID, Provider: "docusign", Type: esign.AgreementSent, VendorType: "reconciled", Subject: "docusign#e-1", AgreementID: "e-1",
+		OccurredAt: start.Add(-time.Hour), ReceivedAt: start, Proof: esign.ProofConfirmed, Attributes: map[string]string{"vendorStatus": "sent"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAVendorsLimitEndsThePassQuietly(t *testing.T) {
+	for _, call := range []string{"subscriptions", "changed", "agreement silent-1"} {
+		t.Run(call, func(t *testing.T) {
+			w := troubled(t)
+			limited := true
+			w.vendor.answer = func(c string) error {
+				if limited && strings.HasPrefix(c, call) {
+					return fmt.Errorf("docusign: %w", &vendorapi.LaterError{After: 20 * time.Minute})
+				}
+				return nil
+			}
+			must(t, w.pass())
+			limited = false
+			asked := w.vendor.seen()
+			for range 2 { // at once, and before the time is over
+				must(t, w.pass())
+				w.now = start.Add(19 * time.Minute)
+			}
+			if n := w.vendor.seen(); n != asked {
+				t.Errorf("%d calls before the time is over", n-asked)
+			}
+			w.now = start.Add(20 * time.Minute)
+			must(t, w.pass())
+			w.now = w.now.Add(tick)
+			must(t, w.pass())
+			if counted := w.counted(); len(w.wrong()) > 0 || counted["ReconcileFailed"] > 0 {
+				t.Errorf("wrong %q, counted %v", w.wrong(), counted)
+			}
+		})
+	}
+}
+
+// seen is how many calls there were that the vendor remembers.
+func (v *vendor) seen() int { return len(v.windows) + len(v.agreed) + len(v.repaired) }
+
+func TestAVendorsLimitThatLeavesNoRoomForDaysIsAFailure(t *testing.T) {
+	w := newWorld(t)
+	must(t, w.pass())
+	limit := 30 * time.Minute
+	w.vendor.answer = func(string) error { return &vendorapi.LaterError{After: limit} }
+	for w.now = start; w.now.Sub(start) < 47*time.Hour; w.now = w.now.Add(tick) {
+		must(t, w.pass())
+	}
+	if n := w.counted()["ReconcileFailed"]; n > 0 {
+		t.Errorf("%d failures before", n)
+	}
+	w.now = start.Add(49 * time.Hour)
+	for range 4 { // also while we wait
+		if err := w.pass(); err == nil {
+			t.Error("no word of it")
+		}
+		w.now = w.now.Add(tick)
+	}
+	if n := w.counted()["ReconcileFailed"]; n != 4 {
+		t.Errorf("%d failures counted", n)
+	}
+}
+
+func TestNoLimitHoldsForMoreThanADay(t *testing.T) {
+	for name, now := range map[string]time.Time{
+		"a vendor that wants a year":    start.Add(25 * time.Hour),
+		"a clock that was a year ahead": start.Add(-365 * 24 * time.Hour),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.vendor.answer = func(string) error { return &vendorapi.LaterError{After: 365 * 24 * time.Hour} }
+			must(t, w.pass())
+			w.vendor.answer, w.now = nil, now
+			must(t, w.pass())
+			if w.vendor.seen() == 0 {
+				t.Error("nothing is asked")
+			}
+		})
+	}
+}
+
+func TestWhatAVendorCannotTellIsSkipped(t *testing.T) {
+	w := troubled(t)
+	w.vendor.answer = func(string) error { return fmt.Errorf("eSignGlobal has none: %w", errors.ErrUnsupported) }
+	must(t, w.pass())
+	must(t, w.pass())
+	if diff := cmp.Diff(map[string]int{"ReconcileFailed": 0, "StaleClaims": 1}, w.counted()); diff != "" {
+		t.Error(diff)
+	}
+	if len(w.vendor.windows) != 2 {
+		t.Errorf("windows %v", w.vendor.windows)
+	}
+}
+
+func TestWithoutCredentialsNothingHappens(t *testing.T) {
+	w := troubled(t)
+	w.Clients = func(_ context.Context, provider string) (vendorapi.Client, error) {
+		return nil, fmt.Errorf("%s: %w", provider, vendorapi.ErrOff)
+	}
+	must(t, w.pass())
+	if w.step > 0 || len(w.counted()) > 0 || w.log.Len() > 0 {
+		t.Errorf("%d steps, %s", w.step, w.log.String())
+	}
+}
+
+func TestOneProviderStopsNoOther(t *testing.T) {
+	asked := make(chan struct{}) // closed when a provider that works is asked
+	for name, fail := range map[string]func() (vendorapi.Client, error){
+		"wrong credentials":    func() (vendorapi.Client, error) { return nil, errDown },
+		"a client that panics": func() (vendorapi.Client, error) { return nil, nil },
+		"a client that hangs": func() (vendorapi.Client, error) {
+			select {
+			case <-asked:
+			case <-time.After(10 * time.Second):
+				t.Error("the others wait")
+			}
+			return nil, errDown
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := troubled(t)
+			delete(w.vendor.truth, "untimed")
+			w.Providers = provider.All()
+			var once sync.Once
+			w.vendor.answer = func(call string) error {
+				if strings.HasPrefix(call, "changed") && strings.HasSuffix(name, "hangs") {
+					once.Do(func() { close(asked) })
+				}
+				return nil
+			}
+			w.Clients = func(_ context.Context, provider string) (vendorapi.Client, error) {
+				if provider == "docusign" {
+					return w.vendor, nil
+				}
+				return fail()
+			}
+			err := w.pass()
+			if wrong := w.wrong(); len(wrong) > 0 || err == nil || strings.Contains(err.Error(), "docusign") {
+				t.Errorf("%v; wrong: %q", err, wrong)
+			}
+			if n := w.counted()["ReconcileFailed"]; n != 3 {
+				t.Errorf("%d failed", n)
+			}
+		})
+	}
+}
+
+func TestAPassEndsBeforeItsDeadline(t *testing.T) {
+	for name, tt := range map[string]struct {
+		takes  time.Duration // a call
+		failed int
+		min    int // calls
+	}{
+		"a vendor that hangs":         {time.Hour, 1, 1},
+		"one that is slow":            {25 * time.Second, 0, 5},
+		"one whose last call is slow": {100 * time.Second, 0, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for i := range 100 {
+				w.happen(fmt.Sprintf("e-%d", i), esign.Sent, start.Add(-2*time.Hour))
+			}
+			must(t, w.pass())
+			w.counted()
+			w.vendor.pageSize = 1
+			w.now = w.now.Add(tick)
+			for id, a := range w.vendor.truth {
+				a.ChangedAt = start
+				w.vendor.truth[id] = a
+			}
+			var calls atomic.Int64
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+				defer cancel()
+				w.Clients = func(context.Context, string) (vendorapi.Client, error) { return slow{w.vendor, tt.takes, &calls}, nil }
+				began := time.Now()
+				err := w.Run(ctx)
+				if took := time.Since(began); took > 5*time.Minute-9*time.Second {
+					t.Errorf("took %s", took)
+				}
+				if (err != nil) != (tt.failed > 0) {
+					t.Error(err)
+				}
+			})
+			if n := w.counted()["ReconcileFailed"]; n != tt.failed || int(calls.Load()) < tt.min {
+				t.Errorf("%d failed, %d calls", n, calls.Load())
+			}
+		})
+	}
+}
+
+// slow is a vendor whose calls take time.
+type slow struct {
+	*vendor
+	takes time.Duration
+	calls *atomic.Int64
+}
+
+func (s slow) Changed(ctx context.Context, from, to time.Time, page string) ([]vendorapi.Agreement, string, error) {
+	s.calls.Add(1)
+	select {
+	case <-time.After(s.takes):
+	case <-ctx.Done():
+		return nil, "", ctx.Err()
+	}
+	return s.vendor.Changed(ctx, from, to, page)
+}
+
+func TestTheEndOfTheProcessIsNoFailure(t *testing.T) {
+	w := troubled(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.vendor.answer = func(string) error {
+		cancel()
+		return context.Canceled
+	}
+	if err := w.Run(ctx); !errors.Is(err, context.Canceled) || len(w.counted()) > 0 || w.log.Len() > 0 {
+		t.Errorf("%v, %s", err, w.log.String())
+	}
+}
+
+func TestTwoPassesAtOnceAreNoFailure(t *testing.T) {
+	w := troubled(t)
+	delete(w.vendor.truth, "untimed")
+	meanwhile := true
+	w.vendor.answer = func(call string) error {
+		if call == "changed 3" && meanwhile {
+			meanwhile = false
+			must(t, w.Run(t.Context())) // the other one does it all
+		}
+		return nil
+	}
+	must(t, w.pass())
+	if wrong := w.wrong(); len(wrong) > 0 {
+		t.Errorf("wrong: %q", wrong)
+	}
+	if counted := w.counted(); counted["ReconcileFailed"] > 0 {
+		t.Errorf("counted %v", counted)
+	}
+	enteredOnce(t, w)
+}
+
+func TestLogsHoldNoSecret(t *testing.T) {
+	w := troubled(t)
+	w.Webhook = func(context.Context, string) (string, webhook.Keys, error) {
+		return address, webhook.Keys{URLTokens: webhook.Secrets("token-secret")}, nil
+	}
+	w.vendor.subscriptions[0].URL = address + "/old-secret"
+	must(t, w.pass())
+	if text := w.log.String(); strings.Contains(text, "secret") || !strings.Contains(text, "subscription repaired") {
+		t.Error(text)
+	}
+	if !slices.Equal(w.vendor.repaired, []string{address + "/token-secret"}) {
+		t.Errorf("repaired %q", w.vendor.repaired)
+	}
+}

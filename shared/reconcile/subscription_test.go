@@ -1,0 +1,108 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/webhook"
+)
+
+func TestSubscriptions(t *testing.T) {
+	healthy := vendorapi.Subscription{Name: "17", URL: address, Active: true}
+	with := func(change func(*vendorapi.Subscription)) vendorapi.Subscription {
+		s := healthy
+		change(&s)
+		return s
+	}
+	elsewhere := with(func(s *vendorapi.Subscription) { s.URL = "https://other.example.com/webhooks/docusign" })
+	disabled := with(func(s *vendorapi.Subscription) { s.Name, s.Active = "18", false })
+	token := func(token string) func(*vendorapi.Subscription) {
+		return func(s *vendorapi.Subscription) { s.URL += "/" + token }
+	}
+	for name, tt := range map[string]struct {
+		all    []vendorapi.Subscription
+		tokens []string
+		want   string // in the log; empty: no problem
+	}{
+		"one that works": {[]vendorapi.Subscription{elsewhere, healthy}, nil, ""},
+		"one that works beside one that does not": {[]vendorapi.Subscription{disabled, healthy}, nil, ""},
+		"none":                     {nil, nil, "none leads to our URL"},
+		"one that leads elsewhere": {[]vendorapi.Subscription{elsewhere}, nil, "none leads to our URL"},
+		"one that was emptied":     {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) { s.URL = "" })}, nil, "none leads to our URL"},
+		"one that is not active":   {[]vendorapi.Subscription{elsewhere, disabled}, nil, "18: not active"},
+		"one with several problems": {
+			[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) { s.Active, s.Problems = false, []string{"it is paused"} })}, nil,
+			`"17: not active","17: it is paused"`,
+		},
+		"one that is not as it should be":     {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) { s.Problems = []string{"no HMAC"} })}, nil, "17: no HMAC"},
+		"one that could not deliver":          {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) { s.Failures = 3 })}, nil, "17: 3 events are undelivered"},
+		"one with a token that counts":        {[]vendorapi.Subscription{with(token("old"))}, []string{"old", "new"}, ""},
+		"one with a token that does not":      {[]vendorapi.Subscription{with(token("gone"))}, []string{"old", "new"}, "token is none of those that count"},
+		"one without the token that it needs": {[]vendorapi.Subscription{healthy}, []string{"old", "new"}, "token is none of those that count"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.vendor.subscriptions = tt.all
+			w.Webhook = func(context.Context, string) (string, webhook.Keys, error) {
+				return address, webhook.Keys{URLTokens: webhook.Secrets(tt.tokens...)}, nil
+			}
+			must(t, w.pass())
+			n, ok := w.counted()["SubscriptionProblems"]
+			if !ok || (n == 1) != (tt.want != "") || n > 1 {
+				t.Errorf("counted %d", n)
+			}
+			if text := w.log.String(); !strings.Contains(text, tt.want) || tt.want == "" && text != "" {
+				t.Error(text)
+			}
+			if len(w.vendor.repaired) > 0 {
+				t.Error("repaired without being allowed to")
+			}
+		})
+	}
+}
+
+func TestRepair(t *testing.T) {
+	w := newWorld(t)
+	w.Repair = true
+	must(t, w.pass())
+	if len(w.vendor.repaired) > 0 {
+		t.Error("repaired what works")
+	}
+	w.vendor.subscriptions[0].Active = false
+	var done []string
+	step := func(says string, err error) vendorapi.Step {
+		return vendorapi.Step{Says: says, Do: func(context.Context) error {
+			done = append(done, says)
+			return err
+		}}
+	}
+	w.vendor.steps = []vendorapi.Step{step("activate it", nil), step("publish again", errDown), step("and again", nil)}
+	if err := w.pass(); !errors.Is(err, errDown) || fmt.Sprint(done) != "[activate it publish again]" {
+		t.Errorf("done %q, %v", done, err)
+	}
+	if len(w.vendor.windows) != 2 {
+		t.Error("a failed repair stops the rest")
+	}
+	if n := w.counted()["SubscriptionProblems"]; n != 1 {
+		t.Errorf("counted %d", n)
+	}
+}
+
+func TestAnUnknownURLIsSkippedAndOneThatCannotBeReadIsAFailure(t *testing.T) {
+	w := newWorld(t)
+	w.vendor.subscriptions = nil
+	var failure error
+	w.Webhook = func(context.Context, string) (string, webhook.Keys, error) { return "", webhook.Keys{}, failure }
+	must(t, w.pass())
+	if _, ok := w.counted()["SubscriptionProblems"]; ok {
+		t.Error("counted")
+	}
+	failure = errDown
+	if err := w.pass(); !errors.Is(err, errDown) || len(w.vendor.windows) != 2 {
+		t.Errorf("%v, windows %v", err, w.vendor.windows)
+	}
+}
