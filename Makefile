@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send urls logs inspect redrive replay test faults sim e2e check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send urls register registered logs inspect redrive replay archive test faults sim e2e check format vet staticcheck vulnerabilities template help gateway operator
 
 STACK ?= esignhooks
 
@@ -38,6 +38,14 @@ endif
 urls: operator
 	@$(deployed)exec $(OPERATE) urls
 
+## register: what PROVIDER=docusign must be told so that it calls the stack; APPLY=1 tells it [URL=of a tunnel] [STACK=localhost]
+register: $(operated)
+	@exec $(OPERATE) register -provider '$(PROVIDER)' -url '$(URL)' $(if $(filter 1,$(APPLY)),-apply)
+
+## registered: whom the vendors call, and whether that is healthy [PROVIDER=docusign] [URL=of a tunnel] [STACK=localhost]
+registered: $(operated)
+	@exec $(OPERATE) registered -provider '$(PROVIDER)' -url '$(URL)'
+
 ## logs: follow the functions' logs
 logs: operator
 	@$(deployed)exec $(OPERATE) logs
@@ -46,13 +54,17 @@ logs: operator
 inspect: $(operated)
 	@exec $(OPERATE) inspect -provider '$(PROVIDER)' -id '$(ID)'
 
-## redrive: process the dead letters again, publish what could not be published [STACK=localhost]
+## redrive: process the dead letters again, also the archiver's, publish what could not be published [STACK=localhost]
 redrive: $(operated)
 	@exec $(OPERATE) redrive
 
 ## replay: publish again: PROVIDER=docusign ID=id, or FROM=2026-11-02 TO=2026-11-03T12:00:00Z; REBUILD=1 only checks [STACK=localhost]
 replay: $(operated)
 	@exec $(OPERATE) replay -provider '$(PROVIDER)' -id '$(ID)' -from '$(FROM)' -to '$(TO)' $(if $(REBUILD),-rebuild)
+
+## archive: fetch and store an agreement's documents now: PROVIDER=docusign ID=id [STACK=localhost]
+archive: $(operated)
+	@exec $(OPERATE) archive -provider '$(PROVIDER)' -id '$(ID)'
 
 operator:
 	@CGO_ENABLED=0 go build -trimpath -o $(OPERATOR) ./functions/operator
@@ -112,4 +124,4 @@ $(PYTHON)/bin/sam:
 	$(PYTHON)/bin/pip install -q --disable-pip-version-check aws-sam-cli==1.170.0 cfn-lint==1.58.0
 
 help:
-	@sed -n 's/^## \([a-z0-9-]*\): /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^## \([a-z0-9-]*\): /\1\t/p' $(MAKEFILE_LIST) | expand -t 12

@@ -18,7 +18,8 @@ import (
 const usage = `operator -stack NAME, and one of:
 urls                                          what to register at each vendor; shows the URLs' secret tokens
 logs                                          follow the logs of the functions
-redrive                                       process the dead letters again, and publish what could not be published
+redrive                                       process the dead letters again, also the archiver's, and publish what could not
+                                              be published
 ` + operate.Usage
 
 func main() {
@@ -58,5 +59,5 @@ func action(arguments []string) (func(context.Context, *stack.Stack) error, erro
 		return func(ctx context.Context, s *stack.Stack) error { return actions[arguments[0]](s, ctx, os.Stdout) }, nil
 	}
 	command, err := operate.Parse(arguments)
-	return func(ctx context.Context, s *stack.Stack) error { return command(ctx, os.Stdout, s.Ledger(), s.Bus()) }, err
+	return func(ctx context.Context, s *stack.Stack) error { return command(ctx, os.Stdout, s.Target()) }, err
 }

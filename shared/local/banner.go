@@ -30,7 +30,11 @@ func (g *Gateway) Banner(w io.Writer, base string, now time.Time) error {
 		if webhook.RefusesAll(p, keys.Keys) {
 			shown += ": refuses every request"
 		}
-		fmt.Fprintf(w, "%-18s %s\n%-18s key: %s\n", info.Title, g.url(base, p), "", shown)
+		api := "off, without $" + info.APIVariable()
+		if g.clients[info.Name] != nil {
+			api = "$" + info.APIVariable() + ": signed documents are stored, and lost events found"
+		}
+		fmt.Fprintf(w, "%-18s %s\n%-18s key: %s\n%-18s API: %s\n", info.Title, g.url(base, p), "", shown, "", api)
 	}
 	fmt.Fprintf(w, "\nEvents and agreements: %s/ and %[1]s/api/events, %[1]s/api/agreements, %[1]s/api/published\n", base)
 	if g.config.ForwardURL != "" {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
 )
 
@@ -26,6 +28,9 @@ type Config struct {
 type Keys struct {
 	webhook.Keys
 	Development bool // the well-known development key, since the variable is unset
+	// API is what <PROVIDER>_API holds, the credentials of the vendor's API as in the member "api" of a stack's secret; empty
+	// if everything that needs them is off.
+	API webhook.Secret
 }
 
 // ReadConfig reads the environment through lookup, which is [os.LookupEnv]. It reports all problems at once.
@@ -60,6 +65,11 @@ func ReadConfig(providers []webhook.Provider, lookup func(string) (string, bool)
 				problems = append(problems, fmt.Errorf("%s: a token is one segment of a URL, neither dots alone nor with any of / ? # %% and spaces in it", info.TokensVariable()))
 			}
 		}
+		api := value(info.APIVariable(), "")
+		if _, err := all.Open(info.Name, []byte(api), vendorapi.Options{}); err != nil && !errors.Is(err, vendorapi.ErrOff) {
+			problems = append(problems, fmt.Errorf("%s: %w", info.APIVariable(), err))
+		}
+		keys.API = webhook.NewSecret(api)
 		config.Keys[info.Name] = keys
 	}
 	return config, errors.Join(problems...)

@@ -23,12 +23,13 @@ func lookup(env map[string]string) func(string) (string, bool) {
 type plain struct {
 	Keys, Tokens []string
 	Development  bool
+	API          string
 }
 
 func unwrap(config local.Config) map[string]plain {
 	all := map[string]plain{}
 	for name, keys := range config.Keys {
-		all[name] = plain{reveal(keys.Keys.Keys), reveal(keys.URLTokens), keys.Development}
+		all[name] = plain{reveal(keys.Keys.Keys), reveal(keys.URLTokens), keys.Development, keys.API.Reveal()}
 	}
 	return all
 }
@@ -51,25 +52,27 @@ func TestReadConfig(t *testing.T) {
 		port, data string
 		differs    map[string]plain
 	}{
-		"nothing is set":                    {nil, "3000", ".local", nil},
-		"port and folder":                   {map[string]string{"PORT": "8080", "DATA": "/var/lib/esignhooks"}, "8080", "/var/lib/esignhooks", nil},
-		"empty port and folder are unset":   {map[string]string{"PORT": "", "DATA": ""}, "3000", ".local", nil},
-		"any free port":                     {map[string]string{"PORT": "0"}, "0", ".local", nil},
-		"the highest port":                  {map[string]string{"PORT": "65535"}, "65535", ".local", nil},
-		"one key":                           {map[string]string{"DOCUSIGN_HMAC_KEYS": "a"}, "3000", ".local", map[string]plain{"docusign": {Keys: []string{"a"}}}},
-		"a list of keys":                    {map[string]string{"DROPBOXSIGN_API_KEYS": "a,b,c"}, "3000", ".local", map[string]plain{"dropboxsign": {Keys: []string{"a", "b", "c"}}}},
-		"a list as people write it":         {map[string]string{"ESIGNGLOBAL_SECRETS": " a , 'b',\t\"c\"\n,,a"}, "3000", ".local", map[string]plain{"esignglobal": {Keys: []string{"a", "b", "c"}}}},
-		"set but empty means none":          {map[string]string{"ADOBESIGN_CLIENT_IDS": ""}, "3000", ".local", map[string]plain{"adobesign": {}}},
-		"white space means none":            {map[string]string{"ADOBESIGN_CLIENT_IDS": " \n"}, "3000", ".local", map[string]plain{"adobesign": {}}},
-		"commas alone mean none":            {map[string]string{"ADOBESIGN_CLIENT_IDS": " , ,"}, "3000", ".local", map[string]plain{"adobesign": {}}},
-		"empty quotes mean none":            {map[string]string{"ADOBESIGN_CLIENT_IDS": `""`}, "3000", ".local", map[string]plain{"adobesign": {}}},
-		"the development key may be set":    {map[string]string{"DOCUSIGN_HMAC_KEYS": "development-docusign-hmac-key"}, "3000", ".local", map[string]plain{"docusign": {Keys: []string{"development-docusign-hmac-key"}}}},
-		"tokens beside the development key": {map[string]string{"DOCUSIGN_URL_TOKENS": "t, u"}, "3000", ".local", map[string]plain{"docusign": {Keys: []string{"development-docusign-hmac-key"}, Tokens: []string{"t", "u"}, Development: true}}},
-		"tokens alone":                      {map[string]string{"ESIGNGLOBAL_SECRETS": "", "ESIGNGLOBAL_URL_TOKENS": "t"}, "3000", ".local", map[string]plain{"esignglobal": {Tokens: []string{"t"}}}},
-		"empty tokens mean none":            {map[string]string{"DOCUSIGN_URL_TOKENS": " ,\"\""}, "3000", ".local", nil},
-		"a token as it is generated":        {map[string]string{"DOCUSIGN_URL_TOKENS": "AZaz09-._~"}, "3000", ".local", map[string]plain{"docusign": {Keys: []string{"development-docusign-hmac-key"}, Tokens: []string{"AZaz09-._~"}, Development: true}}},
-		"keys may hold what tokens may not": {map[string]string{"DOCUSIGN_HMAC_KEYS": "QUJD+/==,a%2F?#b"}, "3000", ".local", map[string]plain{"docusign": {Keys: []string{"QUJD+/==", "a%2F?#b"}}}},
-		"other variables are nobody's":      {map[string]string{"DOCUSIGN_KEYS": "x", "docusign_hmac_keys": "x", "URL_TOKENS": "x"}, "3000", ".local", nil},
+		"nothing is set":                        {nil, "3000", ".local", nil},
+		"port and folder":                       {map[string]string{"PORT": "8080", "DATA": "/var/lib/esignhooks"}, "8080", "/var/lib/esignhooks", nil},
+		"empty port and folder are unset":       {map[string]string{"PORT": "", "DATA": ""}, "3000", ".local", nil},
+		"any free port":                         {map[string]string{"PORT": "0"}, "0", ".local", nil},
+		"the highest port":                      {map[string]string{"PORT": "65535"}, "65535", ".local", nil},
+		"one key":                               {map[string]string{"DOCUSIGN_HMAC_KEYS": "a"}, "3000", ".local", map[string]plain{"docusign": {Keys: []string{"a"}}}},
+		"a list of keys":                        {map[string]string{"DROPBOXSIGN_API_KEYS": "a,b,c"}, "3000", ".local", map[string]plain{"dropboxsign": {Keys: []string{"a", "b", "c"}}}},
+		"a list as people write it":             {map[string]string{"ESIGNGLOBAL_SECRETS": " a , 'b',\t\"c\"\n,,a"}, "3000", ".local", map[string]plain{"esignglobal": {Keys: []string{"a", "b", "c"}}}},
+		"set but empty means none":              {map[string]string{"ADOBESIGN_CLIENT_IDS": ""}, "3000", ".local", map[string]plain{"adobesign": {}}},
+		"white space means none":                {map[string]string{"ADOBESIGN_CLIENT_IDS": " \n"}, "3000", ".local", map[string]plain{"adobesign": {}}},
+		"commas alone mean none":                {map[string]string{"ADOBESIGN_CLIENT_IDS": " , ,"}, "3000", ".local", map[string]plain{"adobesign": {}}},
+		"empty quotes mean none":                {map[string]string{"ADOBESIGN_CLIENT_IDS": `""`}, "3000", ".local", map[string]plain{"adobesign": {}}},
+		"the development key may be set":        {map[string]string{"DOCUSIGN_HMAC_KEYS": "development-docusign-hmac-key"}, "3000", ".local", map[string]plain{"docusign": {Keys: []string{"development-docusign-hmac-key"}}}},
+		"tokens beside the development key":     {map[string]string{"DOCUSIGN_URL_TOKENS": "t, u"}, "3000", ".local", map[string]plain{"docusign": {Keys: []string{"development-docusign-hmac-key"}, Tokens: []string{"t", "u"}, Development: true}}},
+		"tokens alone":                          {map[string]string{"ESIGNGLOBAL_SECRETS": "", "ESIGNGLOBAL_URL_TOKENS": "t"}, "3000", ".local", map[string]plain{"esignglobal": {Tokens: []string{"t"}}}},
+		"empty tokens mean none":                {map[string]string{"DOCUSIGN_URL_TOKENS": " ,\"\""}, "3000", ".local", nil},
+		"a token as it is generated":            {map[string]string{"DOCUSIGN_URL_TOKENS": "AZaz09-._~"}, "3000", ".local", map[string]plain{"docusign": {Keys: []string{"development-docusign-hmac-key"}, Tokens: []string{"AZaz09-._~"}, Development: true}}},
+		"keys may hold what tokens may not":     {map[string]string{"DOCUSIGN_HMAC_KEYS": "QUJD+/==,a%2F?#b"}, "3000", ".local", map[string]plain{"docusign": {Keys: []string{"QUJD+/==", "a%2F?#b"}}}},
+		"credentials of the vendor's API alone": {map[string]string{"DROPBOXSIGN_API": `{"apiKey":"k"}`}, "3000", ".local", map[string]plain{"dropboxsign": {Keys: []string{"development-dropboxsign-api-key"}, Development: true, API: `{"apiKey":"k"}`}}},
+		"no credentials of the vendor's API":    {map[string]string{"DROPBOXSIGN_API": ""}, "3000", ".local", nil},
+		"other variables are nobody's":          {map[string]string{"DOCUSIGN_KEYS": "x", "docusign_hmac_keys": "x", "URL_TOKENS": "x"}, "3000", ".local", nil},
 		"every provider has its own": {map[string]string{"ADOBESIGN_CLIENT_IDS": "a", "DOCUSIGN_HMAC_KEYS": "b", "DROPBOXSIGN_API_KEYS": "c", "ESIGNGLOBAL_SECRETS": "d"}, "3000", ".local",
 			map[string]plain{"adobesign": {Keys: []string{"a"}}, "docusign": {Keys: []string{"b"}}, "dropboxsign": {Keys: []string{"c"}}, "esignglobal": {Keys: []string{"d"}}}},
 	} {
@@ -111,9 +114,15 @@ func TestReadConfigReportsAllProblemsAtOnce(t *testing.T) {
 		"an application by another protocol": {map[string]string{"FORWARD_URL": "ftp://canary/events"}, []string{"FORWARD_URL"}},
 		"an application without a port":      {map[string]string{"FORWARD_URL": "http://canary:port"}, []string{"FORWARD_URL"}},
 		"an application without a host":      {map[string]string{"FORWARD_URL": "http:///canary"}, []string{"FORWARD_URL"}},
+		"credentials that are no JSON":       {map[string]string{"DROPBOXSIGN_API": "canary"}, []string{"DROPBOXSIGN_API"}},
+		"credentials that are not enough":    {map[string]string{"DROPBOXSIGN_API": `{"host":"canary.example"}`}, []string{"DROPBOXSIGN_API"}},
+		"credentials with a misspelt member": {map[string]string{"DROPBOXSIGN_API": `{"apiKey":"canary","hots":"canary"}`}, []string{"DROPBOXSIGN_API"}},
 		"everything is wrong": {
-			map[string]string{"PORT": "x", "FORWARD_URL": "canary", "DOCUSIGN_URL_TOKENS": "/canary", "ADOBESIGN_URL_TOKENS": "/canary", "DROPBOXSIGN_URL_TOKENS": "/canary", "ESIGNGLOBAL_URL_TOKENS": "/canary"},
-			[]string{"PORT", "FORWARD_URL", "ADOBESIGN_URL_TOKENS", "DOCUSIGN_URL_TOKENS", "DROPBOXSIGN_URL_TOKENS", "ESIGNGLOBAL_URL_TOKENS"},
+			map[string]string{
+				"PORT": "x", "FORWARD_URL": "canary", "DOCUSIGN_URL_TOKENS": "/canary", "ADOBESIGN_URL_TOKENS": "/canary", "DROPBOXSIGN_URL_TOKENS": "/canary",
+				"ESIGNGLOBAL_URL_TOKENS": "/canary", "DROPBOXSIGN_API": `["canary"]`, "ADOBESIGN_API": `"canary"`,
+			},
+			[]string{"PORT", "FORWARD_URL", "ADOBESIGN_URL_TOKENS", "ADOBESIGN_API", "DOCUSIGN_URL_TOKENS", "DROPBOXSIGN_URL_TOKENS", "DROPBOXSIGN_API", "ESIGNGLOBAL_URL_TOKENS"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -148,7 +157,7 @@ func TestReadConfigAsksForNothingElse(t *testing.T) {
 		want[name] = true
 	}
 	for _, name := range []string{"ADOBESIGN", "DOCUSIGN", "DROPBOXSIGN", "ESIGNGLOBAL"} {
-		want[name+"_URL_TOKENS"] = true
+		want[name+"_URL_TOKENS"], want[name+"_API"] = true, true
 	}
 	if diff := cmp.Diff(want, asked); diff != "" {
 		t.Error(diff)

@@ -19,6 +19,7 @@ import (
 	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"esignhooks/shared/apigw"
+	"esignhooks/shared/archive"
 	bus "esignhooks/shared/bus/embedded"
 	ledger "esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/payload/folder"
@@ -26,6 +27,8 @@ import (
 	"esignhooks/shared/publish"
 	queue "esignhooks/shared/queue/embedded"
 	"esignhooks/shared/receive"
+	"esignhooks/shared/reconcile"
+	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
 )
 
@@ -38,17 +41,21 @@ const (
 
 // Gateway is everything on localhost.
 type Gateway struct {
-	config    Config
-	providers []webhook.Provider
-	log       *slog.Logger
-	db        *bbolt.DB
-	ledger    *ledger.Ledger
-	queue     *queue.Queue
-	dead      *queue.Queue
-	bus       *bus.Bus
-	worker    *process.Processor
-	publisher *publish.Publisher
-	webhooks  map[string]http.Handler // by provider
+	config     Config
+	providers  []webhook.Provider
+	log        *slog.Logger
+	db         *bbolt.DB
+	ledger     *ledger.Ledger
+	queue      *queue.Queue
+	dead       *queue.Queue
+	jobs       queue.Jobs // of the archiver
+	bus        *bus.Bus
+	clients    map[string]vendorapi.Client // by provider, where there are credentials
+	worker     *process.Processor
+	publisher  *publish.Publisher
+	archiver   *archive.Archiver
+	reconciler *reconcile.Reconciler
+	webhooks   map[string]http.Handler // by provider
 }
 
 // Open opens the store, which holds what was acknowledged before.
@@ -63,7 +70,9 @@ func Open(config Config, providers []webhook.Provider, log *slog.Logger) (*Gatew
 	} else if err != nil {
 		return nil, err
 	}
-	g := &Gateway{config: config, providers: providers, log: log, db: db, webhooks: map[string]http.Handler{}}
+	g := &Gateway{
+		config: config, providers: providers, log: log, db: db, clients: map[string]vendorapi.Client{}, webhooks: map[string]http.Handler{},
+	}
 	if err := g.wire(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -90,7 +99,10 @@ func (g *Gateway) wire() (err error) {
 	g.worker = &process.Processor{
 		Providers: g.providers, Ledger: g.ledger, Payloads: payloads, DeadLetters: g.dead, Now: time.Now, Log: g.log,
 	}
-	g.publisher = &publish.Publisher{Bus: g.bus, SetAside: payloads, Log: g.log}
+	if err := g.wireClients(); err != nil {
+		return err
+	}
+	g.publisher = &publish.Publisher{Bus: outlet{g}, SetAside: payloads, Log: g.log}
 	for _, p := range g.providers {
 		name := p.Info().Name
 		keys := g.config.Keys[name].Keys
@@ -118,6 +130,12 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 		group.Go(func() { g.work(ctx) })
 	}
 	group.Go(func() { g.publish(ctx) })
+	if len(g.clients) > 0 {
+		for range archivers {
+			group.Go(func() { g.archive(ctx) })
+		}
+		group.Go(func() { g.reconcile(ctx) })
+	}
 	if g.config.ForwardURL != "" {
 		group.Go(func() { g.bus.Forward(ctx, g.log) })
 	}

@@ -12,13 +12,16 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"esignhooks/shared/archive"
+	"esignhooks/shared/bus"
 	"esignhooks/shared/operate"
 )
 
 const usage = `send -provider docusign -event envelope-completed [-agreement ID] [-url URL]
                                               send an example
-redrive                                       try again what the worker or the application could not take
+redrive                                       try again what the worker, the archiver or the application could not take
 ` + operate.Usage
 
 // Operate gives an order to the running gateway, which has the store to itself, and writes its report to w.
@@ -63,6 +66,7 @@ func (g *Gateway) operate(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `an order is like ["redrive"]`, http.StatusBadRequest)
 		return
 	}
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(10 * time.Minute)) // vendors may want us to wait
 	var report bytes.Buffer
 	run, err := command(arguments)
 	if err == nil {
@@ -86,7 +90,15 @@ func command(arguments []string) (func(context.Context, io.Writer, *Gateway) err
 	if err != nil {
 		return nil, fmt.Errorf("%w\n\n%s", err, usage)
 	}
-	return func(ctx context.Context, w io.Writer, g *Gateway) error { return run(ctx, w, g.ledger, g.bus) }, nil
+	return func(ctx context.Context, w io.Writer, g *Gateway) error { return run(ctx, w, g.target()) }, nil
+}
+
+// target is localhost as its operator acts on it.
+func (g *Gateway) target() operate.Target {
+	return operate.Target{
+		Providers: g.providers, Ledger: g.ledger, Bus: outlet{g}, Clients: g.client, Webhook: g.webhook, Now: time.Now,
+		Archive: func(ctx context.Context, e bus.Event) error { return g.jobs.Add(ctx, archive.Job(e)) },
+	}
 }
 
 func (g *Gateway) redrive(w io.Writer) error {
@@ -95,6 +107,11 @@ func (g *Gateway) redrive(w io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(w, "dead letters: %d moved back to the queue\n", letters)
+	jobs, err := g.jobs.DeadLetters.Redrive(g.jobs.Queue)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "documents: %d moved back to the queue\n", jobs)
 	events, err := g.bus.Redrive()
 	if err != nil {
 		return err

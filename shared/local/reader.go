@@ -32,6 +32,7 @@ type event struct {
 	Approximate bool              `json:"occurredAtApproximate,omitempty"`
 	Participant string            `json:"participant,omitempty"`
 	Attributes  map[string]string `json:"attributes,omitempty"`
+	Documents   []esign.Document  `json:"documents,omitempty"`
 }
 
 func eventOf(e ledger.Entry) event {
@@ -45,6 +46,7 @@ func eventOf(e ledger.Entry) event {
 	}
 	if e.Event != nil {
 		shown.Approximate, shown.Participant, shown.Attributes = e.Event.Approximate, e.Event.Participant, e.Event.Attributes
+		shown.Documents = e.Event.Documents
 	}
 	if shown.Type == "" && e.State == ledger.Unreadable {
 		shown.Type = esign.Other
@@ -116,10 +118,16 @@ func (g *Gateway) serveAgreement(w http.ResponseWriter, r *http.Request, provide
 		http.NotFound(w, r)
 		return
 	}
+	events := eventsOf(found.History)
+	var documents []esign.Document
+	for _, e := range events {
+		documents = append(documents, e.Documents...) // of one event: an agreement is archived once
+	}
 	answer(w, struct {
 		esign.Agreement
-		Events []event `json:"events"`
-	}{found.Agreement, eventsOf(found.History)}, err)
+		Documents []esign.Document `json:"documents,omitempty"`
+		Events    []event          `json:"events"`
+	}{found.Agreement, documents, events}, err)
 }
 
 func answer(w http.ResponseWriter, v any, err error) {
@@ -155,7 +163,7 @@ td:first-child { white-space: nowrap } td.id { font-family: ui-monospace, monosp
 {{end}}</table></div>{{else}}<p class="note">None yet. Send one: <code>make send PROVIDER=docusign EVENT=envelope-completed</code></p>{{end}}
 <h2>Events</h2>
 {{if .Events}}<div class="scroll"><table><tr><th>received (UTC)<th>provider<th>type<th>vendor's name<th>agreement<th>state<th>proof<th>duplicates</tr>
-{{range .Events}}<tr><td>{{time .ReceivedAt}}<td>{{.Provider}}<td>{{.Type}}<td>{{.VendorType}}<td class="id">{{.AgreementID}}<td>{{.State}}<td>{{.Proof}}<td>{{.Duplicates}}</tr>
+{{range .Events}}<tr><td>{{time .ReceivedAt}}<td>{{.Provider}}<td>{{.Type}}{{range .Documents}}<br><span class="note">{{.Location}}</span>{{end}}<td>{{.VendorType}}<td class="id">{{.AgreementID}}<td>{{.State}}<td>{{.Proof}}<td>{{.Duplicates}}</tr>
 {{end}}</table></div>{{else}}<p class="note">None yet.</p>{{end}}
 <h2>Published</h2>
 {{if .Published}}<div class="scroll"><table><tr><th>committed (UTC)<th>source<th>type<th>agreement<th>status<th>forwarding<th>attempts</tr>

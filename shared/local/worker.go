@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -10,22 +11,26 @@ import (
 
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/queue"
+	"esignhooks/shared/queue/embedded"
 )
 
 // batchSize is Lambda's limit for FIFO queues.
 const batchSize = 10
 
-// work feeds the worker as Lambda's event source mapping does: batches through their JSON, and what is not reported as
-// failed is deleted.
 func (g *Gateway) work(ctx context.Context) {
-	handler := lambda.NewHandler(g.worker.Handle)
+	g.consume(ctx, "worker", g.queue, batchSize, lambda.NewHandler(g.worker.Handle))
+}
+
+// consume feeds a function as Lambda's event source mapping does: batches through their JSON, and what is not reported as
+// failed is deleted.
+func (g *Gateway) consume(ctx context.Context, name string, from *embedded.Queue, limit int, handler lambda.Handler) {
 	for ctx.Err() == nil {
-		received, err := g.queue.Receive(ctx, batchSize)
+		received, err := from.Receive(ctx, limit)
 		if err == nil {
-			err = g.invoke(ctx, handler, received)
+			err = invoke(ctx, from, handler, received)
 		}
 		if err != nil && ctx.Err() == nil {
-			g.log.Error("worker", "error", err)
+			g.log.Error(name, "error", err)
 			select { // the messages come again after the visibility timeout
 			case <-ctx.Done():
 			case <-time.After(time.Second):
@@ -34,7 +39,7 @@ func (g *Gateway) work(ctx context.Context) {
 	}
 }
 
-func (g *Gateway) invoke(ctx context.Context, handler lambda.Handler, received []queue.Received) error {
+func invoke(ctx context.Context, from *embedded.Queue, handler lambda.Handler, received []queue.Received) error {
 	batch, err := json.Marshal(sqsEvent(received))
 	if err != nil {
 		return err
@@ -55,7 +60,7 @@ func (g *Gateway) invoke(ctx context.Context, handler lambda.Handler, received [
 		if failed[r.ID] {
 			continue
 		}
-		if err := g.queue.Delete(ctx, r.Receipt); err != nil {
+		if err := from.Delete(ctx, r.Receipt); err != nil {
 			return err
 		}
 	}
@@ -67,7 +72,9 @@ func sqsEvent(received []queue.Received) events.SQSEvent {
 	for _, r := range received {
 		record := events.SQSMessage{
 			MessageId: r.ID, ReceiptHandle: r.Receipt, Body: r.Body, EventSource: "aws:sqs",
-			Attributes:        map[string]string{"MessageGroupId": r.Group, "MessageDeduplicationId": r.DeduplicationID},
+			Attributes: map[string]string{
+				"MessageGroupId": r.Group, "MessageDeduplicationId": r.DeduplicationID, "ApproximateReceiveCount": strconv.Itoa(r.Receives),
+			},
 			MessageAttributes: map[string]events.SQSMessageAttribute{},
 		}
 		for name, value := range r.Attributes {

@@ -28,6 +28,15 @@ func TestWrongCommandsAreRefused(t *testing.T) {
 		"replay -provider docusign -id e-1 -from 2026-11-01":                "provider and id, or",
 		"replay -provider docusign -id e-1 -from 2026-11-01 -to 2026-11-02": "provider and id, or",
 		"replay -provider docusign -from 2026-11-01 -to 2026-11-02":         "provider and id, or",
+		"archive -provider docusign":                                        "provider and id",
+		"archive -id e-1":                                                   "provider and id",
+		"archive -provider docusign -id e-1 -rebuild":                       "rebuild",
+		"register": "name a provider",
+		"register -url https://tunnel.example/webhooks/docusign":   "name a provider",
+		"register -provider docusign -id e-1":                      "id",
+		"register -provider docusign docusign":                     `what is "docusign"`,
+		"registered -url https://tunnel.example/webhooks/docusign": "name the provider",
+		"registered -apply":                                        "apply",
 	} {
 		if _, err := operate.Parse(strings.Fields(arguments)); err == nil || !strings.Contains(err.Error(), said) {
 			t.Errorf("%q: %v", arguments, err)
@@ -41,6 +50,9 @@ func TestAFlagThatIsEmptyIsNotGiven(t *testing.T) { // as make passes them on
 		{"replay", "-provider", "docusign", "-id", "e-1", "-from", "", "-to", ""},
 		{"replay", "-provider", "", "-id", "", "-from", "2026-11-01", "-to", "2026-11-02"},
 		{"replay", "-provider", "docusign", "-id", "e-1", "-from", "", "-to", "", "-rebuild"},
+		{"archive", "-provider", "docusign", "-id", "e-1"},
+		{"register", "-provider", "docusign", "-url", ""},
+		{"registered", "-provider", "", "-url", ""},
 	} {
 		if _, err := operate.Parse(arguments); err != nil {
 			t.Errorf("%q: %v", arguments, err)

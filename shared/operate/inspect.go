@@ -23,6 +23,11 @@ func inspect(ctx context.Context, w io.Writer, reader ledger.Reader, provider, i
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	inspectAgreement(table, r.Agreement)
+	for _, e := range r.committed() {
+		for _, d := range e.Event.Documents {
+			row(table, "document "+d.Name, d.Location+" sha256 "+d.SHA256)
+		}
+	}
 	fmt.Fprintln(table)
 	row(table, "OCCURRED (UTC)", "RECEIVED (UTC)", "TYPE", "VENDOR'S NAME", "STATE", "STATUS", "PROOF", "DUPLICATES", "VIA", "EVENT", "SHA256")
 	for _, e := range r.History {

@@ -1,6 +1,6 @@
-// Package operate is what an operator asks of the ledger and the bus, deployed or on localhost: to see an agreement, to
-// publish events again, and to check that the stored agreement is what its events make of it. It writes nothing to the
-// ledger.
+// Package operate is what an operator asks of a deployed stack or of localhost: to see an agreement, to publish events
+// again, to check that the stored agreement is what its events make of it, to archive its documents, and to register at the
+// vendors. It writes no event to the ledger.
 package operate
 
 import (

@@ -112,10 +112,15 @@ func (r *recorder) ids() string {
 // do runs a command as people type it, and returns what it printed.
 func do(t *testing.T, reader ledger.Reader, b bus.Bus, command string) (string, error) {
 	t.Helper()
+	return act(t, operate.Target{Ledger: reader, Bus: b}, command)
+}
+
+func act(t *testing.T, target operate.Target, command string) (string, error) {
+	t.Helper()
 	run, err := operate.Parse(strings.Fields(command))
 	must(t, err)
 	var out strings.Builder
-	err = run(t.Context(), &out, reader, b)
+	err = run(t.Context(), &out, target)
 	return out.String(), err
 }
 
@@ -201,5 +206,17 @@ OCCURRED (UTC)        RECEIVED (UTC)       TYPE                 VENDOR'S NAME  S
 `
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestInspectShowsWhereTheDocumentsAre(t *testing.T) {
+	l := open(t)
+	takeAll(t, l, story...)
+	take(t, l, happening{"e-1", "d", esign.AgreementArchived, 4}, func(c *ledger.Commit) {
+		c.Event.Documents = []esign.Document{{Name: "document.pdf", Location: "s3://bucket/docusign/e-1/document.pdf", SHA256: "00ff"}}
+	})
+	got, err := do(t, l, nil, "inspect -provider docusign -id e-1")
+	if want := "document document.pdf  s3://bucket/docusign/e-1/document.pdf sha256 00ff\n"; err != nil || !strings.Contains(got, want) {
+		t.Errorf("%v: no %q in\n%s", err, want, got)
 	}
 }

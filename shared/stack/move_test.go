@@ -73,7 +73,7 @@ func TestMoves(t *testing.T) {
 				}),
 			}, outputs: map[string]string{"QueueUrl": server.URL + "/q", "DeadLetterQueueUrl": server.URL + "/d"}}
 			var out strings.Builder
-			err := s.redriveDeadLetters(t.Context(), &out)
+			err := s.redriveDeadLetters(t.Context(), &out, "dead letters", "DeadLetterQueueUrl", "QueueUrl")
 			if m.started != tt.started || m.started > 0 && m.path != "arn:d arn:q" || !strings.Contains(out.String(), tt.said) {
 				t.Errorf("started %d, %s; said %s", m.started, m.path, &out)
 			}

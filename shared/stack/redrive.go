@@ -19,12 +19,15 @@ import (
 	"esignhooks/shared/publish"
 )
 
-// Redrive sends the dead letters through the worker again, and publishes what the publisher could not. What is left in the
-// end is an error.
+// Redrive sends the dead letters through the worker again, and those of the archiver through the archiver, and publishes
+// what the publisher could not. What is left in the end is an error.
 func (s *Stack) Redrive(ctx context.Context, w io.Writer) error {
 	var problems []error
-	if err := s.redriveDeadLetters(ctx, w); err != nil {
+	if err := s.redriveDeadLetters(ctx, w, "dead letters", "DeadLetterQueueUrl", "QueueUrl"); err != nil {
 		problems = append(problems, fmt.Errorf("stack: dead letters: %w", err))
+	}
+	if err := s.redriveDeadLetters(ctx, w, "documents", "DocumentDeadLetterQueueUrl", "DocumentQueueUrl"); err != nil {
+		problems = append(problems, fmt.Errorf("stack: documents: %w", err))
 	}
 	if err := s.redriveUnpublished(ctx, w); err != nil {
 		problems = append(problems, fmt.Errorf("stack: unpublished records: %w", err))
@@ -32,18 +35,18 @@ func (s *Stack) Redrive(ctx context.Context, w io.Writer) error {
 	return errors.Join(problems...)
 }
 
-// redriveDeadLetters moves the dead letters back to the queue, and waits until they are moved. The destination is named,
-// since SQS does not know where those come from that the worker itself has sent.
+// redriveDeadLetters moves the messages of one queue back to another, and waits until they are moved. The destination is
+// named, since SQS does not know where those come from that a function itself has sent. The queues are those of two outputs.
 //
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html: one task at a
-// time per queue; the two queues are of the same type, both FIFO.
-func (s *Stack) redriveDeadLetters(ctx context.Context, w io.Writer) error {
+// time per queue; the two queues are of the same type, both FIFO or both standard.
+func (s *Stack) redriveDeadLetters(ctx context.Context, w io.Writer, what, letters, queue string) error {
 	client := sqs.NewFromConfig(s.config)
-	from, err := attribute(ctx, client, s.outputs["DeadLetterQueueUrl"], types.QueueAttributeNameQueueArn)
+	from, err := attribute(ctx, client, s.outputs[letters], types.QueueAttributeNameQueueArn)
 	if err != nil {
 		return err
 	}
-	to, err := attribute(ctx, client, s.outputs["QueueUrl"], types.QueueAttributeNameQueueArn)
+	to, err := attribute(ctx, client, s.outputs[queue], types.QueueAttributeNameQueueArn)
 	if err != nil {
 		return err
 	}
@@ -53,24 +56,24 @@ func (s *Stack) redriveDeadLetters(ctx context.Context, w io.Writer) error {
 	}
 	earlier := int64(0)
 	if running(last) {
-		fmt.Fprintln(w, "dead letters: they are being moved already")
+		fmt.Fprintf(w, "%s: they are being moved already\n", what)
 	} else {
 		earlier = last.StartedTimestamp
 		if _, err := client.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: &from, DestinationArn: &to}); err != nil {
 			return err
 		}
 	}
-	moved, err := await(ctx, w, client, from, earlier)
+	moved, err := await(ctx, w, client, what, from, earlier)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "dead letters: %d moved back to the queue\n", moved)
+	fmt.Fprintf(w, "%s: %d moved back to the queue\n", what, moved)
 	if moved > 0 {
 		pause(ctx, 5*time.Second) // what still cannot be processed returns
 	}
-	left, err := attribute(ctx, client, s.outputs["DeadLetterQueueUrl"], types.QueueAttributeNameApproximateNumberOfMessages)
+	left, err := attribute(ctx, client, s.outputs[letters], types.QueueAttributeNameApproximateNumberOfMessages)
 	if err == nil && left != "0" {
-		err = fmt.Errorf("about %s are left or have returned; the worker's log says why", left)
+		err = fmt.Errorf("about %s are left or have returned; the logs say why", left)
 	}
 	return err
 }
@@ -98,7 +101,7 @@ func running(move types.ListMessageMoveTasksResultEntry) bool {
 }
 
 // await waits until a move has ended that was started after the earlier one, and returns how many messages it has moved.
-func await(ctx context.Context, w io.Writer, client *sqs.Client, from string, earlier int64) (int64, error) {
+func await(ctx context.Context, w io.Writer, client *sqs.Client, what, from string, earlier int64) (int64, error) {
 	shown := int64(0)
 	for {
 		move, err := lastMove(ctx, client, from)
@@ -112,7 +115,7 @@ func await(ctx context.Context, w io.Writer, client *sqs.Client, from string, ea
 			return 0, fmt.Errorf("%s after %d were moved: %s", aws.ToString(move.Status), move.ApproximateNumberOfMessagesMoved, aws.ToString(move.FailureReason))
 		case move.ApproximateNumberOfMessagesMoved > shown:
 			shown = move.ApproximateNumberOfMessagesMoved
-			fmt.Fprintf(w, "dead letters: %d of %d moved\n", shown, aws.ToInt64(move.ApproximateNumberOfMessagesToMove))
+			fmt.Fprintf(w, "%s: %d of %d moved\n", what, shown, aws.ToInt64(move.ApproximateNumberOfMessagesToMove))
 		}
 		pause(ctx, time.Second)
 	}
@@ -183,7 +186,7 @@ func (s *Stack) publishObject(ctx context.Context, w io.Writer, client *awss3.Cl
 			events = append(events, bus.EventOf(entry))
 		}
 	}
-	failed := operate.Publish(ctx, w, s.Bus(), events)
+	failed := operate.Publish(ctx, w, s.bus(), events)
 	if failed > 0 {
 		problems = append(problems, fmt.Errorf("%d events not published", failed))
 	}

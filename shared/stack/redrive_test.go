@@ -17,13 +17,11 @@ import (
 	"esignhooks/shared/publish"
 )
 
-// bury sends dead letters, as the worker does: SQS does not know where they come from.
-func (a *account) bury(bodies ...string) {
+// bury sends dead letters, as the functions do: SQS does not know where they come from.
+func (a *account) bury(output string, bodies ...string) {
 	a.t.Helper()
 	for _, body := range bodies {
-		_, err := a.sqs.SendMessage(a.t.Context(), &sqs.SendMessageInput{
-			QueueUrl: aws.String(a.outputs["DeadLetterQueueUrl"]), MessageBody: &body,
-		})
+		_, err := a.sqs.SendMessage(a.t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(a.outputs[output]), MessageBody: &body})
 		must(a.t, err)
 	}
 }
@@ -50,17 +48,22 @@ func (a *account) drain(output string) []string {
 func (a *account) testRedriveDeadLetters(t *testing.T) {
 	s := a.open()
 	for i, bodies := range [][]string{{}, {"a", "b", "c"}} {
-		a.bury(bodies...)
+		a.bury("DeadLetterQueueUrl", bodies...)
+		jobs := bodies[:min(len(bodies), 2)]
+		a.bury("DocumentDeadLetterQueueUrl", jobs...)
 		var out strings.Builder
 		must(t, s.Redrive(t.Context(), &out))
-		if said := fmt.Sprintf("dead letters: %d moved", len(bodies)); !strings.Contains(out.String(), said) {
-			t.Errorf("time %d does not say %q: %s", i, said, &out)
+		for _, said := range []string{fmt.Sprintf("dead letters: %d moved", len(bodies)), fmt.Sprintf("documents: %d moved", len(jobs))} {
+			if !strings.Contains(out.String(), said) {
+				t.Errorf("time %d does not say %q: %s", i, said, &out)
+			}
 		}
-		if got := a.drain("QueueUrl"); !slices.Equal(got, bodies) {
-			t.Errorf("time %d: the queue holds %v", i, got)
-		}
-		if got := a.drain("DeadLetterQueueUrl"); len(got) > 0 {
-			t.Errorf("time %d: the dead letters hold %v", i, got)
+		for output, want := range map[string][]string{
+			"QueueUrl": bodies, "DocumentQueueUrl": jobs, "DeadLetterQueueUrl": nil, "DocumentDeadLetterQueueUrl": nil,
+		} {
+			if got := a.drain(output); !slices.Equal(got, want) {
+				t.Errorf("time %d: %s holds %v", i, output, got)
+			}
 		}
 	}
 }
@@ -153,10 +156,11 @@ func (a *account) testRedriveGoesOnBehindAFailure(t *testing.T) {
 	s := a.open()
 	s.outputs["EventBusName"] = "no such bus:"
 	s.outputs["DeadLetterQueueUrl"] += "-gone"
+	s.outputs["DocumentDeadLetterQueueUrl"] += "-gone"
 	a.keep(s.name, publish.Folder+"1.json", record(t, ledger.New, "a"))
 	var out strings.Builder
 	err := s.Redrive(t.Context(), &out)
-	for _, said := range []string{"stack: dead letters:", "stack: unpublished records: 1 objects stay"} {
+	for _, said := range []string{"stack: dead letters:", "stack: documents:", "stack: unpublished records: 1 objects stay"} {
 		if err == nil || !strings.Contains(err.Error(), said) {
 			t.Errorf("does not say %q: %v", said, err)
 		}

@@ -5,18 +5,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awseventbridge "github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 
+	"esignhooks/shared/archive"
 	"esignhooks/shared/bus"
 	"esignhooks/shared/bus/eventbridge"
-	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/dynamodb"
+	"esignhooks/shared/operate"
+	"esignhooks/shared/provider"
+	"esignhooks/shared/vendorapi"
 )
 
 // Stack is a deployed stack.
@@ -24,10 +30,11 @@ type Stack struct {
 	name    string
 	config  aws.Config
 	outputs map[string]string
+	http    *http.Client // for the vendors' APIs
 }
 
 // needed are the outputs that every stack of this version has.
-var needed = []string{"DeadLetterQueueUrl", "EventBusName", "QueueUrl", "TableName"}
+var needed = []string{"DeadLetterQueueUrl", "DocumentDeadLetterQueueUrl", "DocumentQueueUrl", "EventBusName", "QueueUrl", "TableName"}
 
 // Open reads the outputs of a stack.
 func Open(ctx context.Context, name string) (*Stack, error) {
@@ -41,7 +48,7 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 	if _, err := config.Credentials.Retrieve(ctx); err != nil {
 		return nil, fmt.Errorf("stack: no AWS credentials; run aws configure or aws sso login, or set AWS_PROFILE: %w", err)
 	}
-	s := &Stack{name, config, map[string]string{}}
+	s := &Stack{name, config, map[string]string{}, vendorapi.NewHTTPClient()}
 	out, err := cloudformation.NewFromConfig(config).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
 	var answer smithy.APIError
 	if errors.As(err, &answer) && answer.ErrorCode() == "ValidationError" {
@@ -61,12 +68,25 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 	return s, nil
 }
 
-// Ledger reads the stack's table.
-func (s *Stack) Ledger() ledger.Reader {
+// Target is the stack as its operators act on it.
+func (s *Stack) Target() operate.Target {
+	return operate.Target{
+		Providers: provider.All(), Ledger: s.ledger(), Bus: s.bus(), Archive: s.archive, Clients: s.client, Webhook: s.webhook, Now: time.Now,
+	}
+}
+
+func (s *Stack) ledger() *dynamodb.Ledger {
 	return dynamodb.New(awsdynamodb.NewFromConfig(s.config), s.outputs["TableName"], 0) // what is read expires as it was written
 }
 
-// Bus is the stack's event bus.
-func (s *Stack) Bus() bus.Bus {
+func (s *Stack) bus() bus.Bus {
 	return eventbridge.New(awseventbridge.NewFromConfig(s.config), s.outputs["EventBusName"])
+}
+
+// archive gives the archiver a job, as the rule of the bus does.
+func (s *Stack) archive(ctx context.Context, e bus.Event) error {
+	_, err := sqs.NewFromConfig(s.config).SendMessage(ctx, &sqs.SendMessageInput{
+		QueueUrl: aws.String(s.outputs["DocumentQueueUrl"]), MessageBody: aws.String(archive.Job(e)),
+	})
+	return err
 }

@@ -79,14 +79,16 @@ func newAccount(t *testing.T) *account {
 
 // makeQueues makes no FIFO queues: ElasticMQ moves nothing out of those.
 func (a *account) makeQueues() {
-	letters, err := a.sqs.CreateQueue(a.t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("dead-letters")})
-	must(a.t, err)
-	a.outputs["DeadLetterQueueUrl"] = *letters.QueueUrl
-	queue, err := a.sqs.CreateQueue(a.t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("deliveries"), Attributes: map[string]string{
-		"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":200}`, a.arn(a.sqs, *letters.QueueUrl)),
-	}})
-	must(a.t, err)
-	a.outputs["QueueUrl"] = *queue.QueueUrl
+	for name, output := range map[string]string{"deliveries": "QueueUrl", "documents": "DocumentQueueUrl"} {
+		letters, err := a.sqs.CreateQueue(a.t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-dead-letters")})
+		must(a.t, err)
+		a.outputs[strings.Replace(output, "QueueUrl", "DeadLetterQueueUrl", 1)] = *letters.QueueUrl
+		queue, err := a.sqs.CreateQueue(a.t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: map[string]string{
+			"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":200}`, a.arn(a.sqs, *letters.QueueUrl)),
+		}})
+		must(a.t, err)
+		a.outputs[output] = *queue.QueueUrl
+	}
 }
 
 func (a *account) arn(client *sqs.Client, queueURL string) string {
@@ -195,6 +197,9 @@ func TestOnAWS(t *testing.T) {
 	t.Run("Commands", a.testCommands)
 	t.Run("URLs", a.testURLs)
 	t.Run("URLsOfOtherStacks", a.testURLsOfOtherStacks)
+	t.Run("Register", a.testRegister)
+	t.Run("Archive", a.testArchive)
+	t.Run("WithoutCredentials", a.testWithoutCredentials)
 	t.Run("Logs", a.testLogs)
 	t.Run("RedriveDeadLetters", a.testRedriveDeadLetters)
 	t.Run("RedriveUnpublished", a.testRedriveUnpublished)
@@ -242,7 +247,7 @@ func (a *account) testCommands(t *testing.T) {
 	for _, command := range []string{"inspect -provider docusign -id E-1", "replay -rebuild -provider docusign -id e-1", "replay -from 2026-11-02 -to 2026-11-03"} {
 		run, err := operate.Parse(strings.Fields(command))
 		must(t, err)
-		must(t, run(t.Context(), &out, s.Ledger(), s.Bus()))
+		must(t, run(t.Context(), &out, s.Target()))
 	}
 	for _, said := range []string{"docusign e-1", "no difference", "1 events published again"} {
 		if !strings.Contains(out.String(), said) {
@@ -252,7 +257,7 @@ func (a *account) testCommands(t *testing.T) {
 	if got := a.received(); len(got) != 1 || got[0].EventID != "a" || !got[0].Replay {
 		t.Errorf("received %+v", got)
 	}
-	if _, err := operate.Find(t.Context(), s.Ledger(), "docusign", "nobodys"); !errors.Is(err, operate.ErrUnknown) {
+	if _, err := operate.Find(t.Context(), s.Target().Ledger, "docusign", "nobodys"); !errors.Is(err, operate.ErrUnknown) {
 		t.Error(err)
 	}
 }
@@ -280,8 +285,8 @@ func (a *account) testURLs(t *testing.T) {
 func (a *account) testURLsOfOtherStacks(t *testing.T) {
 	outputs := maps.Clone(a.outputs)
 	for name, secret := range map[string]string{
-		"AdobeSign":   `{"keys":["",""],"urlTokens":["it's"],"urlToken":"generated"}`,
-		"DocuSign":    `{"keys":["canary-key"],"urlTokens":[]}`,
+		"AdobeSign":   `{"keys":["",""],"urlTokens":["it's"],"urlToken":"generated","api":{"clientId":"canary"}}`,
+		"DocuSign":    `{"keys":["canary-key"],"urlTokens":[],"api":{"privateKey":"canary"}}`,
 		"DropboxSign": `{"keys":["canary-key"],"urlTokens":["first","second"],"urlToken":"generated"}`,
 		"ESignGlobal": `{"keys":[],"urlTokens":["token"]}`,
 	} {
@@ -295,7 +300,8 @@ func (a *account) testURLsOfOtherStacks(t *testing.T) {
 	for title, want := range map[string][]string{
 		"Adobe Acrobat Sign": {
 			"/adobesign/it's\n", "! The secret holds no keys: every request is refused",
-			"put-secret-value --secret-id '" + outputs["AdobeSignSecret"] + `' --secret-string '{"keys":["KEY"],"urlTokens":["it'\''s"],"urlToken":"generated"}'`,
+			"get-secret-value --secret-id '" + outputs["AdobeSignSecret"] + "' ", `jq -c '.keys = ["KEY"]'`,
+			"put-secret-value --secret-id '" + outputs["AdobeSignSecret"] + "' ",
 		},
 		"DocuSign Connect": {"/docusign\n"},
 		"Dropbox Sign":     {"/dropboxsign/second\n"},
