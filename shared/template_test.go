@@ -1,13 +1,21 @@
 package shared
 
 import (
+	"bytes"
+	"context"
 	"io/fs"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -169,6 +177,9 @@ func TestEveryFunctionHasALogOfItsOwnThatEnds(t *testing.T) {
 	}
 }
 
+// happenings are the alarms on what happens, and not on how things are: their end is no all-clear.
+var happenings = []string{"ContradictedAlarm", "ForgedAlarm", "StaleClaimsAlarm", "UnpublishedAlarm"}
+
 func TestAlarmsNotifyAndSayWhatToDo(t *testing.T) {
 	for name, alarm := range readTemplate(t).of(t, "AWS::CloudWatch::Alarm") {
 		if sentences := strings.Count(at(alarm, "AlarmDescription").Value, "."); sentences < 2 {
@@ -176,8 +187,8 @@ func TestAlarmsNotifyAndSayWhatToDo(t *testing.T) {
 		}
 		for _, actions := range []string{"AlarmActions", "OKActions"} {
 			want := "!If [Notified, [!Ref AlarmTopicArn], !Ref AWS::NoValue]"
-			if name == "UnpublishedAlarm" && actions == "OKActions" {
-				want = "" // it counts what happens, not what lies there: its end is no all-clear
+			if slices.Contains(happenings, name) && actions == "OKActions" {
+				want = ""
 			}
 			if got := written(at(alarm, actions)); got != want {
 				t.Errorf("%s of %s are %q", actions, name, got)
@@ -196,7 +207,10 @@ func TestAlarmsNotifyAndSayWhatToDo(t *testing.T) {
 // TestAlarmsKnowTheMetrics: an alarm on a metric that nobody writes is silent for ever.
 func TestAlarmsKnowTheMetrics(t *testing.T) {
 	all := readTemplate(t)
-	dimensions := map[string]int{"Received": 1, "Refused": 1, "TooLarge": 0, "Unpublished": 0} // the provider, or none
+	dimensions := map[string]int{ // the provider, or none
+		"Contradicted": 1, "Forged": 1, "Received": 1, "ReconcileFailed": 1, "Reconciled": 1, "Refused": 1, "StaleClaims": 1,
+		"SubscriptionProblems": 1, "TooLarge": 0, "Unpublished": 0,
+	}
 	namespace := written(at(all.Globals, "Function", "Environment", "Variables", "METRICS_NAMESPACE"))
 	writers := sources(t)
 	for name, filter := range all.of(t, "AWS::Logs::MetricFilter") {
@@ -209,6 +223,7 @@ func TestAlarmsKnowTheMetrics(t *testing.T) {
 	}
 	watched := map[string]bool{}
 	for name, alarm := range all.of(t, "AWS::CloudWatch::Alarm") {
+		var about []string
 		for _, m := range every(alarm, "MetricName") {
 			if strings.HasPrefix(at(m, "Namespace").Value, "AWS/") {
 				continue
@@ -222,11 +237,22 @@ func TestAlarmsKnowTheMetrics(t *testing.T) {
 				t.Errorf("%s looks for %s in %d dimensions, which nobody writes", name, metric, len(by))
 			}
 			for _, d := range by {
-				provider := written(at(*d, "Value"))
-				if at(*d, "Name").Value != "Provider" || !strings.HasPrefix(strings.ToLower(name), provider) {
-					t.Errorf("%s is about %s %s", name, at(*d, "Name").Value, provider)
-				}
+				about = append(about, at(*d, "Name").Value+" "+written(at(*d, "Value")))
 			}
+		}
+		if len(about) == 0 {
+			continue
+		}
+		var want []string // the provider of its name, or all of them
+		for _, provider := range slices.Sorted(maps.Keys(all.receivers(t))) {
+			if strings.HasPrefix(strings.ToLower(name), provider) {
+				want = []string{"Provider " + provider}
+				break
+			}
+			want = append(want, "Provider "+provider)
+		}
+		if slices.Sort(about); !slices.Equal(about, want) {
+			t.Errorf("%s is about %q, not %q", name, about, want)
 		}
 	}
 	for metric := range dimensions {
@@ -294,7 +320,7 @@ func TestPoliciesNameWhatTheyAllow(t *testing.T) {
 			}
 		}
 		for _, event := range every(at(function, "Events"), "Type") {
-			if kind := at(event, "Type").Value; kind != "Api" {
+			if kind := at(event, "Type").Value; kind != "Api" && kind != "Schedule" {
 				t.Errorf("SAM widens the policy of %s for its event of type %s", name, kind)
 			}
 		}
@@ -323,32 +349,222 @@ func TestPoliciesNameWhatTheyAllow(t *testing.T) {
 	}
 }
 
-// TestAReceiverWritesOfItsOwnProviderOnly: what stands in the table is published.
-func TestAReceiverWritesOfItsOwnProviderOnly(t *testing.T) {
-	receivers := 0
-	for name, function := range readTemplate(t).of(t, "AWS::Serverless::Function") {
-		if at(function, "Environment", "Variables", "QUEUE_URL").Kind == 0 {
-			continue
-		}
-		receivers++
-		provider := strings.ToLower(strings.TrimSuffix(name, "Function"))
-		want := map[string]string{
-			"dynamodb:PutItem": "!GetAtt Table.Arn [ForAllValues:StringLike, [dynamodb:LeadingKeys, [" + provider + "#*]]]",
-			"s3:PutObject":     "!Sub ${PayloadBucket.Arn}/????/??/??/" + provider + "/* ",
-		}
-		for _, statement := range every(function, "Effect") {
-			action := list(at(statement, "Action"))[0]
-			if got := written(at(statement, "Resource")) + " " + written(at(statement, "Condition")); want[action] != "" && got != want[action] {
-				t.Errorf("%s may %s to %s", name, action, got)
-			}
-			delete(want, action)
-		}
-		if len(want) > 0 {
-			t.Errorf("%s may not: %v", name, want)
+// receivers are the functions with the keys of one provider, by its name.
+func (all template) receivers(t *testing.T) map[string]yaml.Node {
+	t.Helper()
+	found := map[string]yaml.Node{}
+	for name, function := range all.of(t, "AWS::Serverless::Function") {
+		if at(function, "Environment", "Variables", "SECRET_ARN").Kind != 0 {
+			found[strings.ToLower(strings.TrimSuffix(name, "Function"))] = function
 		}
 	}
-	if receivers < 4 {
-		t.Errorf("%d receivers", receivers)
+	if len(found) < 4 {
+		t.Fatalf("%d receivers", len(found))
+	}
+	return found
+}
+
+// allowed returns what a function may do to what, under which condition: by the action, each line a resource.
+func allowed(function yaml.Node) map[string][]string {
+	found := map[string][]string{}
+	for _, statement := range every(function, "Effect") {
+		for _, action := range list(at(statement, "Action")) {
+			for _, on := range list(at(statement, "Resource")) {
+				found[action] = append(found[action], strings.TrimSpace(on+" "+written(at(statement, "Condition"))))
+			}
+		}
+	}
+	for _, lines := range found {
+		slices.Sort(lines)
+	}
+	return found
+}
+
+// TestAReceiverWritesOfItsOwnProviderOnly: what stands in the table is published.
+func TestAReceiverWritesOfItsOwnProviderOnly(t *testing.T) {
+	for provider, function := range readTemplate(t).receivers(t) {
+		may := allowed(function)
+		for action, want := range map[string]string{
+			"dynamodb:PutItem":    "!GetAtt Table.Arn [ForAllValues:StringLike, [dynamodb:LeadingKeys, [" + provider + "#*]]]",
+			"dynamodb:UpdateItem": "!GetAtt Table.Arn [ForAllValues:StringLike, [dynamodb:LeadingKeys, [" + provider + "#*]]]",
+			"s3:PutObject":        "!Sub ${PayloadBucket.Arn}/????/??/??/" + provider + "/*",
+		} {
+			if !slices.Equal(may[action], []string{want}) {
+				t.Errorf("the receiver of %s may %s to %q", provider, action, may[action])
+			}
+		}
+	}
+}
+
+// TestASecretIsReadByFewFunctions: by its provider's receiver, and by those who ask the vendors' APIs.
+func TestASecretIsReadByFewFunctions(t *testing.T) {
+	all := readTemplate(t)
+	var secrets []string
+	for name := range all.of(t, "AWS::SecretsManager::Secret") {
+		secrets = append(secrets, "!Ref "+name)
+	}
+	slices.Sort(secrets)
+	for name, function := range all.of(t, "AWS::Serverless::Function") {
+		var want []string
+		if own := at(function, "Environment", "Variables", "SECRET_ARN"); own.Kind != 0 {
+			want = []string{"!Ref " + strings.TrimSuffix(name, "Function") + "Secret"}
+			if written(own) != want[0] {
+				t.Errorf("%s is told to read %s", name, written(own))
+			}
+		} else if name == "ArchiverFunction" || name == "ReconcilerFunction" {
+			want = secrets
+		}
+		if got := allowed(function)["secretsmanager:GetSecretValue"]; !slices.Equal(got, want) {
+			t.Errorf("%s may read %q, not %q", name, got, want)
+		}
+	}
+}
+
+// TestWhoAsksTheVendorsWritesNotesOnly: what they find takes the way of every delivery. See ledger.Notes.
+func TestWhoAsksTheVendorsWritesNotesOnly(t *testing.T) {
+	all := readTemplate(t)
+	const table = "!GetAtt Table.Arn"
+	const notes = table + " [ForAllValues:StringLike, [dynamodb:LeadingKeys, [@*]]]"
+	for name, want := range map[string]map[string]string{
+		"ArchiverFunction":   {"dynamodb:GetItem": notes, "dynamodb:PutItem": notes},
+		"ReconcilerFunction": {"dynamodb:GetItem": table, "dynamodb:Scan": table, "dynamodb:PutItem": notes},
+	} {
+		got := map[string]string{}
+		for action, on := range allowed(all.Resources[name].Properties) {
+			if strings.HasPrefix(action, "dynamodb:") {
+				got[action] = strings.Join(on, ", ")
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%s may %q, not %q", name, got, want)
+		}
+	}
+}
+
+// TestBucketsAreClosedAndForgetNothingAtOnce: what a function writes it cannot destroy.
+func TestBucketsAreClosedAndForgetNothingAtOnce(t *testing.T) {
+	all := readTemplate(t)
+	policies := map[string]string{}
+	for _, policy := range all.of(t, "AWS::S3::BucketPolicy") {
+		policies[written(at(policy, "Bucket"))] = written(at(policy, "PolicyDocument", "Statement"))
+	}
+	for name, bucket := range all.of(t, "AWS::S3::Bucket") {
+		for _, want := range []struct {
+			path []string
+			is   string
+		}{
+			{[]string{"BucketEncryption", "ServerSideEncryptionConfiguration"}, "[[ServerSideEncryptionByDefault, [SSEAlgorithm, AES256]]]"},
+			{[]string{"OwnershipControls", "Rules"}, "[[ObjectOwnership, BucketOwnerEnforced]]"},
+			{[]string{"PublicAccessBlockConfiguration"}, "[BlockPublicAcls, true, BlockPublicPolicy, true, IgnorePublicAcls, true, RestrictPublicBuckets, true]"},
+			{[]string{"VersioningConfiguration", "Status"}, "Enabled"},
+		} {
+			if got := written(at(bucket, want.path...)); got != want.is {
+				t.Errorf("%s of %s is %s", want.path[0], name, got)
+			}
+		}
+		want := "[[Effect, Deny, Principal, *, Action, s3:*, Resource, [!GetAtt " + name + ".Arn, !Sub ${" + name +
+			".Arn}/*], Condition, [Bool, [aws:SecureTransport, false]]]]"
+		if got := policies["!Ref "+name]; got != want {
+			t.Errorf("%s may be reached without TLS: %s", name, got)
+		}
+	}
+	if at(all.Resources["DocumentBucket"].Properties, "LifecycleConfiguration").Kind != 0 {
+		t.Error("documents expire")
+	}
+	writers := map[string][]string{}
+	for name, function := range all.of(t, "AWS::Serverless::Function") {
+		for action, on := range allowed(function) {
+			if strings.HasPrefix(action, "s3:Delete") {
+				t.Errorf("%s may %s", name, action)
+			}
+			for _, one := range on {
+				if action == "s3:PutObject" && !strings.HasPrefix(one, "!Sub ${PayloadBucket.") {
+					writers[name] = append(writers[name], one)
+				}
+			}
+		}
+	}
+	const adds = "/* [Null, [s3:if-none-match, false]]" // and overwrites nothing
+	if want := map[string][]string{
+		"ArchiverFunction": {"!Sub ${DocumentBucket.Arn}" + adds}, "WorkerFunction": {"!Sub ${ArchiveBucket.Arn}" + adds},
+	}; !maps.EqualFunc(writers, want, slices.Equal) {
+		t.Errorf("they may write %q", writers)
+	}
+}
+
+// TestTheArchiverIsToldOfEveryCompletion, and what cannot be told is kept.
+func TestTheArchiverIsToldOfEveryCompletion(t *testing.T) {
+	all := readTemplate(t)
+	rule, source, policy := all.Resources["DocumentRule"].Properties, all.Resources["ArchiverSource"].Properties, all.Resources["DocumentQueuePolicy"].Properties
+	for _, want := range []struct {
+		in   yaml.Node
+		path []string
+		is   string
+	}{
+		{rule, []string{"EventBusName"}, "!Ref EventBus"},
+		{rule, []string{"EventPattern"}, "[source, [[prefix, esign.]], detail-type, [agreement.completed]]"},
+		{rule, []string{"Targets"}, "[[Id, documents, Arn, !GetAtt DocumentQueue.Arn, DeadLetterConfig, [Arn, !GetAtt DocumentDeadLetterQueue.Arn]]]"},
+		{policy, []string{"Queues"}, "[!Ref DocumentQueue, !Ref DocumentDeadLetterQueue]"},
+		{policy, []string{"PolicyDocument", "Statement"}, "[[Effect, Allow, Principal, [Service, events.amazonaws.com], Action, sqs:SendMessage, " +
+			"Resource, [!GetAtt DocumentQueue.Arn, !GetAtt DocumentDeadLetterQueue.Arn], Condition, [ArnEquals, [aws:SourceArn, !GetAtt DocumentRule.Arn]]]]"},
+		{source, []string{"BatchSize"}, "1"},
+		{source, []string{"EventSourceArn"}, "!GetAtt DocumentQueue.Arn"},
+		{source, []string{"FunctionName"}, "!Ref ArchiverFunction"},
+		{source, []string{"FunctionResponseTypes"}, "[ReportBatchItemFailures]"},
+	} {
+		if got := written(at(want.in, want.path...)); got != want.is {
+			t.Errorf("%s is %q, not %s", strings.Join(want.path, "."), got, want.is)
+		}
+	}
+}
+
+// TestQueuesLoseNothing: a message is not handed out again while a function may still be at it, and what is tried too often
+// is kept where an alarm sees it.
+func TestQueuesLoseNothing(t *testing.T) {
+	all := readTemplate(t)
+	queues := all.of(t, "AWS::SQS::Queue")
+	number := func(n yaml.Node) int {
+		i, err := strconv.Atoi(n.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i
+	}
+	served := map[string]bool{}
+	for name, source := range all.of(t, "AWS::Lambda::EventSourceMapping") {
+		queue, ok := strings.CutSuffix(strings.TrimPrefix(written(at(source, "EventSourceArn")), "!GetAtt "), ".Arn")
+		if !ok {
+			continue // the table's stream
+		}
+		served[queue] = true
+		function := all.Resources[strings.TrimPrefix(written(at(source, "FunctionName")), "!Ref ")].Properties
+		if visible, timeout := number(at(queues[queue], "VisibilityTimeout")), number(at(function, "Timeout")); visible < 6*timeout {
+			t.Errorf("%s: %d s are less than six times the %d s of the function of %s", queue, visible, timeout, name)
+		}
+	}
+	alarms := written(all.Resources["DeadLettersAlarm"].Properties) + written(all.Resources["DocumentDeadLettersAlarm"].Properties)
+	for name, queue := range queues {
+		if got := written(at(queue, "SqsManagedSseEnabled")); got != "true" {
+			t.Errorf("%s is not encrypted", name)
+		}
+		letters := strings.TrimSuffix(strings.TrimPrefix(written(at(queue, "RedrivePolicy", "deadLetterTargetArn")), "!GetAtt "), ".Arn")
+		if !served[name] {
+			continue
+		}
+		own, _ := strings.CutPrefix(written(at(queue, "QueueName")), "!Sub ")
+		want := "[!Sub arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:" + own + "]"
+		if got := written(at(queues[letters], "RedriveAllowPolicy", "sourceQueueArns")); got != want {
+			t.Errorf("%q takes the dead letters of %s, not %s", letters, got, want)
+		}
+		if got := number(at(queues[letters], "MessageRetentionPeriod")); got != 14*24*60*60 {
+			t.Errorf("%s keeps for %d s", letters, got)
+		}
+		if !strings.Contains(alarms, "!GetAtt "+letters+".QueueName") {
+			t.Errorf("no alarm looks at %s", letters)
+		}
+	}
+	if len(served) < 2 {
+		t.Errorf("%d queues are served", len(served))
 	}
 }
 
@@ -376,6 +592,72 @@ func TestThePublisherReadsWhatWasCommitted(t *testing.T) {
 			t.Errorf("%s is %q, not %s", strings.Join(want.path, "."), got, want.is)
 		}
 	}
+}
+
+// TestFunctionsStartWithTheirVariables: each function takes what the template gives it for a configuration, and asks for work.
+func TestFunctionsStartWithTheirVariables(t *testing.T) {
+	all := readTemplate(t)
+	folder := t.TempDir()
+	of := func(name string) string { return strings.ToLower(strings.TrimSuffix(name, "Function")) }
+	build := []string{"build", "-o", folder}
+	for name := range all.of(t, "AWS::Serverless::Function") {
+		build = append(build, "../functions/"+of(name))
+	}
+	if out, err := exec.Command("go", build...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, function := range all.of(t, "AWS::Serverless::Function") {
+		t.Run(name, func(t *testing.T) {
+			asked := make(chan bool, 1)
+			lambda := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/invocation/next") {
+					asked <- true
+				}
+				<-r.Context().Done()
+			}))
+			defer lambda.Close()
+			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+			command := exec.CommandContext(ctx, filepath.Join(folder, of(name)))
+			command.Env = []string{
+				"AWS_LAMBDA_RUNTIME_API=" + lambda.Listener.Addr().String(), "AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_REGION=us-east-1",
+				"AWS_ACCESS_KEY_ID=none", "AWS_SECRET_ACCESS_KEY=none",
+			}
+			for _, variables := range []yaml.Node{at(all.Globals, "Function", "Environment", "Variables"), at(function, "Environment", "Variables")} {
+				for i := 0; i < len(variables.Content); i += 2 {
+					command.Env = append(command.Env, variables.Content[i].Value+"="+all.value(*variables.Content[i+1]))
+				}
+			}
+			var log bytes.Buffer
+			command.Stdout, command.Stderr = &log, &log
+			if err := command.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- command.Wait() }()
+			select {
+			case <-asked:
+				stop()
+				<-ended
+			case err := <-ended:
+				stop()
+				t.Errorf("%v\n%s", err, &log)
+			}
+		})
+	}
+}
+
+// value is what a variable may be: what is written there, or its parameter's default.
+func (all template) value(n yaml.Node) string {
+	parameter, ok := all.Parameters[n.Value]
+	switch {
+	case ok && n.Tag == "!Ref":
+		return at(parameter, "Default").Value
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!str":
+		return n.Value
+	case n.Tag == "!If":
+		return all.value(*n.Content[2])
+	}
+	return "made-with-the-stack"
 }
 
 // TestWhatIsKeptOutlivesTheStack, and nothing else does.

@@ -59,6 +59,7 @@ type deployment struct {
 	consumer  string // URL of the queue of README's rule
 	bus       []message
 	told      map[string]bool // by event ID: see tell
+	vendors   vendors         // on an emulator
 }
 
 // deploy builds the template and deploys it under a name of its own. It is deleted with the test.
@@ -76,6 +77,10 @@ func deploy(t *testing.T) *deployment {
 	build := t.TempDir()
 	d.template = filepath.Join(build, "template.yaml")
 	d.sam("build", "--build-dir", build, d.parameters())
+	if d.endpoint != "" {
+		d.vendors = startVendors(t)
+		d.vendors.trust(t, d.template)
+	}
 	t.Cleanup(d.delete)
 	d.deployStack(d.stack, d.template, d.parameters("ArchiveDays=30"))
 	d.outputs = d.outputsOf(d.stack)
@@ -131,6 +136,9 @@ func (d *deployment) try(name string, arguments ...string) (string, error) {
 	command := exec.CommandContext(ctx, name, arguments...)
 	command.Dir = webhooktest.Root(d.t)
 	command.Env = append(os.Environ(), "SAM_CLI_TELEMETRY=0")
+	if d.vendors.certificate != "" {
+		command.Env = append(command.Env, "SSL_CERT_FILE="+d.vendors.certificate)
+	}
 	command.WaitDelay = 10 * time.Second
 	var out bytes.Buffer
 	command.Stdout, command.Stderr = &out, &out
@@ -181,17 +189,9 @@ func (d *deployment) resourcesOf(stack string) map[string]string {
 func (d *deployment) putKeys() {
 	d.t.Helper()
 	for _, p := range provider.All() {
-		name, arn := p.Info().Name, d.output(p, "Secret")
-		out, err := d.secrets.GetSecretValue(d.t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &arn})
-		must(d.t, err)
-		var secret map[string]any
-		must(d.t, json.Unmarshal([]byte(*out.SecretString), &secret))
-		key := random(16)
-		d.keys[name], secret["keys"] = webhook.NewSecret(key), []string{key}
-		text, err := json.Marshal(secret)
-		must(d.t, err)
-		_, err = d.secrets.PutSecretValue(d.t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &arn, SecretString: aws.String(string(text))})
-		must(d.t, err)
+		name, key := p.Info().Name, random(16)
+		d.keys[name] = webhook.NewSecret(key)
+		secret := d.editSecret(p, func(secret map[string]any) { secret["keys"] = []string{key} })
 		token, _ := secret["urlToken"].(string)
 		if needs := !p.Info().SignsAll; needs != (len(token) >= 43) {
 			d.t.Fatalf("%s: a token of %d characters", name, len(token))
@@ -200,6 +200,22 @@ func (d *deployment) putKeys() {
 		}
 		d.urls[name] = d.reachable(strings.Replace(d.output(p, "WebhookUrl"), "{token}", token, 1))
 	}
+}
+
+// editSecret changes a provider's secret, and returns what it is now.
+func (d *deployment) editSecret(p webhook.Provider, edit func(map[string]any)) map[string]any {
+	d.t.Helper()
+	arn := d.output(p, "Secret")
+	out, err := d.secrets.GetSecretValue(d.t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &arn})
+	must(d.t, err)
+	var secret map[string]any
+	must(d.t, json.Unmarshal([]byte(*out.SecretString), &secret))
+	edit(secret)
+	text, err := json.Marshal(secret)
+	must(d.t, err)
+	_, err = d.secrets.PutSecretValue(d.t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &arn, SecretString: aws.String(string(text))})
+	must(d.t, err)
+	return secret
 }
 
 // output finds a provider's output, whatever the capitals of its name.
@@ -280,7 +296,7 @@ func (d *deployment) delete() {
 			d.note(err)
 		}
 	}
-	for _, name := range []string{"PayloadBucket", "ArchiveBucket"} {
+	for _, name := range []string{"ArchiveBucket", "DocumentBucket", "PayloadBucket"} {
 		d.deleteBucket(d.resources[name])
 	}
 }

@@ -8,6 +8,8 @@
 //   - the names of APIs do not resolve: see deployment.reachable;
 //   - the table's stream does not tell of an Update within a transaction, which is how events are committed: see
 //     deployment.tell. That a real stream's images are what the publisher reads is tested with DynamoDB Local;
+//   - the vendors' APIs are vendorstub's on this machine, where AWS would not reach them: on an account those steps are
+//     skipped. The two functions that ask them get its certificate with their code: see vendors.trust;
 //   - a transaction fails with 500 if another write comes meanwhile, and the delivery waits for the queue's visibility
 //     timeout: examples are sent one after the other, and the test is patient.
 package e2e
@@ -70,6 +72,11 @@ func TestDeployed(t *testing.T) {
 		{"what cannot be read is among the dead letters, and comes back", (*deployment).unreadable},
 		{"what can never be published is kept whole", (*deployment).unpublishable},
 		{"an operator inspects and replays", (*deployment).operate},
+		{"without credentials nobody is asked", (*deployment).off},
+		{"a completion is confirmed and archived", (*deployment).archived},
+		{"a forged completion is not", (*deployment).forgedCompletion},
+		{"what no webhook told is found", (*deployment).untold},
+		{"an operator registers the URLs", (*deployment).registration},
 		{"a second deployment keeps keys and history", (*deployment).again},
 		{"metrics are written", (*deployment).metrics},
 		{"the tokens are nowhere", (*deployment).secrecy},
@@ -559,21 +566,27 @@ func (d *deployment) again() {
 	}
 }
 
-// logs is what the functions have logged. The emulator writes to the log groups that functions have without a
-// configuration. One group at a time: sam leaves some out without a word if they are more than it has threads.
+// logs is what the functions have logged. One group at a time: sam leaves some out without a word if they are more than
+// it has threads.
 func (d *deployment) logs() string {
 	d.t.Helper()
 	var logs strings.Builder
-	for logical, physical := range d.resources {
-		group := physical
-		if function, ok := strings.CutSuffix(logical, "Logs"); !ok || function == "Api" {
-			continue
-		} else if d.endpoint != "" {
-			group = "/aws/lambda/" + d.resources[function+"Function"]
+	for logical := range d.resources {
+		if function, ok := strings.CutSuffix(logical, "Logs"); ok && function != "Api" {
+			logs.WriteString(d.logsOf(function))
 		}
-		logs.WriteString(d.sam("logs", "--start-time", "2hours ago", "--cw-log-group", group))
 	}
 	return logs.String()
+}
+
+// logsOf is what a function has logged. The emulator writes to the log groups that functions have without a configuration.
+func (d *deployment) logsOf(function string) string {
+	d.t.Helper()
+	group := d.resources[function+"Logs"]
+	if d.endpoint != "" {
+		group = "/aws/lambda/" + d.resources[function+"Function"]
+	}
+	return d.sam("logs", "--start-time", "2hours ago", "--cw-log-group", group)
 }
 
 // metrics looks for every metric that alarms and dashboards refer to. CloudWatch makes them of the functions' log lines.
@@ -582,7 +595,11 @@ func (d *deployment) metrics() {
 	if !strings.Contains(logs, `"Namespace": "esignhooks/`+d.stack+`"`) {
 		d.t.Error("no metric is in the stack's namespace")
 	}
-	for _, name := range []string{"AcknowledgeTime", "Duplicate", "NoStatusChange", "Processed", "Received", "Refused", "Unpublished", "Unreadable"} {
+	names := []string{"AcknowledgeTime", "Duplicate", "NoStatusChange", "Processed", "Received", "Refused", "Unpublished", "Unreadable"}
+	if d.endpoint != "" { // see needsVendors
+		names = append(names, "Archived", "Confirmed", "Forged", "Parked", "Reconciled", "SubscriptionProblems")
+	}
+	for _, name := range names {
 		if !strings.Contains(logs, `"Name": "`+name+`"`) {
 			d.t.Errorf("no metric %s", name)
 		}
@@ -622,5 +639,8 @@ func (d *deployment) secrecy() {
 		if strings.Contains(shown.String(), key.Reveal()) {
 			d.t.Errorf("a key of %s is shown", name)
 		}
+	}
+	if slices.ContainsFunc(d.apiSecrets(), func(secret string) bool { return strings.Contains(shown.String(), secret) }) {
+		d.t.Error("credentials of a vendor's API are shown")
 	}
 }
