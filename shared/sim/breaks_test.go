@@ -76,6 +76,41 @@ var breaks = []struct {
 		`return "", fmt.Errorf("docusign: no signature matches: %w", webhook.ErrNotGenuine)`, `return esign.ProofSigned, nil`, 200},
 	{"believe any client", "shared/webhook/secret.go",
 		`found = made.Equal(value) && usable || found`, `found = made.Equal(value) || usable || found`, 200},
+	{"confirm whatever the vendor says", "shared/archive/archive.go",
+		`case said.Status != esign.Completed:`, `case said.Status == esign.Failed:`, 500},
+	{"tell of an archive once, and never again", "shared/archive/archive.go",
+		`	if err := a.send(ctx, finding.Archived(j.provider,`, `	if !made {
+		return nil
+	}
+	if err := a.send(ctx, finding.Archived(j.provider,`, 5000},
+	{"tell of another download than is stored", "shared/archive/fetch.go",
+		`	return a.Documents.Put(ctx, key, f)`, `	stored, err = a.Documents.Put(ctx, key, f)
+	stored.SHA256 = f.SHA256
+	return stored, err`, 20000},
+	{"park nothing", "shared/archive/archive.go",
+		`if err := a.Jobs.Park(ctx, j.body); err != nil {`, `if err := ctx.Err(); err != nil {`, 500},
+	{"delete what is put off", "shared/archive/archive.go",
+		`	return false
+}
+
+// park`, `	return true
+}
+
+// park`, 500},
+	{"find each time anew", "shared/finding/finding.go",
+		`append([]string{b.Kind, subject}, identity...)...)`, `append([]string{b.Kind, subject, now.String()}, identity...)...)`, 500},
+	{"go on without the findings of a page", "shared/reconcile/changes.go",
+		`			if err := p.compare(ctx, a, false); err != nil {
+				return err
+			}`, `			p.compare(ctx, a, false)`, 5000},
+	{"read the first page only", "shared/reconcile/changes.go",
+		`if p.Page = next; next == "" {`, `if p.Page = ""; p.Page == "" {`, 5000},
+	{"leave a gap between two windows", "shared/reconcile/changes.go",
+		`p.Compared.Add(-overlap)`, `p.Compared.Add(overlap)`, 500},
+	{"read the first part of the table only", "shared/reconcile/patrol.go",
+		`p.Round.Place, p.Round.Going = next, next != ""`, `p.Round.Place, p.Round.Going = next, false`, 2000},
+	{"repair nothing", "shared/reconcile/subscription.go",
+		`if !p.Repair {`, `if p.Repair {`, 2000},
 }
 
 // TestTheSimulationFindsMistakes makes each mistake in the real code, and looks for a seed that shows it.
@@ -99,7 +134,11 @@ func TestTheSimulationFindsMistakes(t *testing.T) {
 			overlay, err := json.Marshal(map[string]map[string]string{"Replace": {file: broken}})
 			must(t, err)
 			must(t, os.WriteFile(broken+".json", overlay, 0o600))
-			out, err := exec.Command("go", "test", "-count=1", "-vet=off", "-timeout=3m", "-overlay", broken+".json", "-run=^TestSeeds$",
+			test := "TestSeeds"
+			if strings.HasPrefix(b.file, "shared/archive/") || strings.HasPrefix(b.file, "shared/reconcile/") || strings.HasPrefix(b.file, "shared/finding/") {
+				test = "TestAfterTheEvent"
+			}
+			out, err := exec.Command("go", "test", "-count=1", "-vet=off", "-timeout=3m", "-overlay", broken+".json", "-run=^"+test+"$",
 				"esignhooks/shared/sim", "-seeds", strconv.Itoa(b.seeds), "-brief").CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "SEED=") {
 				t.Errorf("not found within %d seeds: %v\n%.3000s", b.seeds, err, out)

@@ -18,6 +18,9 @@ func (s *simulation) check() {
 	s.checkAgreements(committed)
 	s.checkPublished(committed)
 	s.checkForgeries()
+	if s.after != nil {
+		s.checkAftermath(committed)
+	}
 }
 
 // checkEffects: what was acknowledged had exactly one effect, and nothing had two.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -26,6 +27,12 @@ type table struct {
 	streams    [2][]events.DynamoDBEventRecord
 	told       chan struct{} // closed and renewed when a stream grows
 	sequence   uint64
+	notes      map[string]note
+}
+
+type note struct {
+	text    string
+	version int64
 }
 
 type versioned struct {
@@ -33,12 +40,16 @@ type versioned struct {
 	version   int64
 }
 
-var _ ledger.Ledger = (*table)(nil)
+var (
+	_ ledger.Ledger    = (*table)(nil)
+	_ ledger.Notes     = (*table)(nil)
+	_ ledger.Patroller = (*table)(nil)
+)
 
 func newTable(w *world) *table {
 	return &table{
 		w: w, items: map[ledger.Key]*ledger.Entry{}, agreements: map[string]versioned{}, stale: map[string]versioned{},
-		told: make(chan struct{}),
+		told: make(chan struct{}), notes: map[string]note{},
 	}
 }
 
@@ -161,6 +172,73 @@ func (t *table) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
 		t.write(c.Key, before, e)
 		return nil
 	})
+}
+
+// Note implements [ledger.Notes].
+func (t *table) Note(ctx context.Context, name string) (text string, version int64, err error) {
+	err = t.w.do(ctx, "note "+name, readFaults, func() error {
+		text, version = t.notes[name].text, t.notes[name].version
+		return nil
+	})
+	return text, version, err
+}
+
+// PutNote implements [ledger.Notes].
+func (t *table) PutNote(ctx context.Context, name, text string, version int64) error {
+	return t.w.do(ctx, "put note "+name, networkFaults, func() error {
+		now := t.notes[name]
+		if now == (note{text, version + 1}) {
+			return nil
+		}
+		if now.version != version {
+			return ledger.ErrConflict
+		}
+		t.notes[name] = note{text, version + 1}
+		return nil
+	})
+}
+
+// Patrol implements [ledger.Patroller], one item to a part. A place is the name of the last item before it.
+func (t *table) Patrol(ctx context.Context, from string, visit func(ledger.Standing) error) (next string, err error) {
+	type item struct {
+		place    string
+		standing ledger.Standing
+	}
+	var part []item
+	err = t.w.do(ctx, "patrol", readFaults, func() error {
+		var all []item
+		for k, e := range t.items {
+			if e.State != ledger.Received {
+				continue
+			}
+			all = append(all, item{k.Subject + " " + k.ID, ledger.Standing{
+				Provider: e.Provider, Subject: k.Subject, AgreementID: e.AgreementID, EventID: k.ID, Since: e.ReceivedAt,
+			}})
+		}
+		for subject, a := range t.agreements {
+			if a.agreement.Status.Terminal() {
+				continue
+			}
+			all = append(all, item{subject + " @", ledger.Standing{
+				Provider: a.agreement.Provider, Subject: subject, AgreementID: a.agreement.ID, Status: a.agreement.Status, Since: a.agreement.UpdatedAt,
+			}})
+		}
+		slices.SortFunc(all, func(a, b item) int { return cmp.Compare(a.place, b.place) })
+		all = slices.DeleteFunc(all, func(i item) bool { return i.place <= from })
+		if part = all[:min(1, len(all))]; len(all) > 1 {
+			next = part[0].place
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	for _, i := range part {
+		if err := visit(i.standing); err != nil {
+			return "", err
+		}
+	}
+	return next, nil
 }
 
 // expire drops a claim that nobody has processed yet, as if its time were over.

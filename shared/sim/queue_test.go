@@ -26,7 +26,8 @@ type fifo struct {
 	known   map[string]time.Time
 	taken   map[string]bool // event IDs that it ever took
 	sent    int
-	changed chan struct{} // closed and renewed when something may be received
+	changed chan struct{}       // closed and renewed when something may be received
+	sees    func(queue.Message) // each message, as it comes; nil: nobody
 }
 
 type letter struct {
@@ -58,6 +59,9 @@ func (q *fifo) Send(ctx context.Context, m queue.Message) error {
 
 func (q *fifo) take(m queue.Message) {
 	q.taken[m.Attributes["eventId"]] = true
+	if q.sees != nil {
+		q.sees(m)
+	}
 	if until, ok := q.known[m.DeduplicationID]; ok && time.Now().Before(until) {
 		return
 	}

@@ -28,25 +28,33 @@ var (
 )
 
 // TestSeeds simulates worlds. A failure names the seed, and tells the shortest course of events that still fails.
-func TestSeeds(t *testing.T) {
+func TestSeeds(t *testing.T) { simulateWorlds(t, *seeds, scenario) }
+
+// TestAfterTheEvent simulates worlds in which vendors drop webhooks or have their subscriptions disabled for a day, and
+// somebody makes up completions; everything else fails as well. In the end every agreement is right, and each that is truly
+// completed is confirmed and archived.
+func TestAfterTheEvent(t *testing.T) { simulateWorlds(t, max(*seeds/5, 100), afterwards) }
+
+func simulateWorlds(t *testing.T, worlds int, play func(*simulation) []string) {
 	if *seed > 0 {
-		problems, trace := inBubble(t, seeded(*seed), scenario)
+		problems, trace := inBubble(t, seeded(*seed), play)
 		t.Log("\n" + strings.Join(trace, "\n"))
-		report(t, *seed, problems)
+		report(t, *seed, play, problems)
 		return
 	}
 	var next atomic.Uint64
 	next.Store(*first)
-	last := *first + uint64(*seeds)
+	last := *first + uint64(worlds)
 	var steps atomic.Int64
-	t.Cleanup(func() { t.Logf("%d worlds, %d steps", *seeds, steps.Load()) })
+	test := t.Name()
+	t.Cleanup(func() { t.Logf("%s: %d worlds, %d steps", test, worlds, steps.Load()) })
 	for range runtime.GOMAXPROCS(0) {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
 			for seed := next.Add(1) - 1; seed < last && !t.Failed(); seed = next.Add(1) - 1 {
-				problems, trace := inBubble(t, seeded(seed), scenario)
+				problems, trace := inBubble(t, seeded(seed), play)
 				steps.Add(int64(len(trace)))
-				report(t, seed, problems)
+				report(t, seed, play, problems)
 			}
 		})
 	}
@@ -55,8 +63,12 @@ func TestSeeds(t *testing.T) {
 // TestASeedIsTheSameWorldEachTime, or nothing that is found could be looked at.
 func TestASeedIsTheSameWorldEachTime(t *testing.T) {
 	for seed := range uint64(300) {
-		_, one := inBubble(t, seeded(seed+1), scenario)
-		_, other := inBubble(t, seeded(seed+1), scenario)
+		play := scenario
+		if seed%10 == 0 {
+			play = afterwards
+		}
+		_, one := inBubble(t, seeded(seed+1), play)
+		_, other := inBubble(t, seeded(seed+1), play)
 		for i := range max(len(one), len(other)) {
 			if i >= len(one) || i >= len(other) || one[i] != other[i] {
 				t.Fatalf("seed %d, step %d:\n%s\n%s", seed+1, i, strings.Join(one[max(0, i-3):min(i+1, len(one))], "\n"), strings.Join(other[max(0, i-3):min(i+1, len(other))], "\n"))
@@ -65,7 +77,7 @@ func TestASeedIsTheSameWorldEachTime(t *testing.T) {
 	}
 }
 
-func report(t *testing.T, seed uint64, problems []string) {
+func report(t *testing.T, seed uint64, play func(*simulation) []string, problems []string) {
 	t.Helper()
 	if len(problems) == 0 {
 		return
@@ -75,14 +87,14 @@ func report(t *testing.T, seed uint64, problems []string) {
 		return
 	}
 	c := seeded(seed)
-	inBubble(t, c, scenario)
+	inBubble(t, c, play)
 	fewest := shrink(c.made, func(made []int) bool {
-		problems, _ := inBubble(t, replayed(made), scenario)
+		problems, _ := inBubble(t, replayed(made), play)
 		return len(problems) > 0
 	})
-	shorter, trace := inBubble(t, replayed(fewest), scenario)
-	t.Errorf("seed %d:\n%s\n\nthe shortest course of events that fails:\n%s\n\n%s\n\nall of it: make sim SEED=%d",
-		seed, strings.Join(problems, "\n"), strings.Join(trace, "\n"), strings.Join(shorter, "\n"), seed)
+	shorter, trace := inBubble(t, replayed(fewest), play)
+	t.Errorf("seed %d:\n%s\n\nthe shortest course of events that fails:\n%s\n\n%s\n\nall of it: make sim SEED=%d TEST=%s",
+		seed, strings.Join(problems, "\n"), strings.Join(trace, "\n"), strings.Join(shorter, "\n"), seed, strings.Split(t.Name(), "/")[0])
 }
 
 // scenario is one world: some agreements at some vendors, that tell of them at once, and the trouble they meet.

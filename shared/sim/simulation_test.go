@@ -36,6 +36,7 @@ type simulation struct {
 
 	happenings []*happening
 	faultless  bool
+	after      *aftermath // nil: nobody asks the vendors' APIs
 
 	mu     sync.Mutex
 	bodies map[string]*happening // by hash
@@ -81,6 +82,11 @@ func (s *simulation) simulate(workers int, vendors func()) (problems []string) {
 	}
 	for shard := range s.table.streams {
 		s.world.start(func() { s.publish(shard) })
+	}
+	if s.after != nil {
+		s.world.start(func() { s.archiveJobs("archiver 0") })
+		s.world.start(func() { s.archiveJobs("archiver 1") })
+		s.world.start(func() { s.reconcile() })
 	}
 	s.world.start(func() {
 		vendors()

@@ -40,6 +40,7 @@ type eventBus struct {
 	w         *world
 	table     *table
 	published []bus.Event
+	rule      func(bus.Event) // nil: none
 }
 
 var _ bus.Bus = (*eventBus)(nil)
@@ -71,4 +72,7 @@ func (b *eventBus) take(e bus.Event) {
 	}
 	b.w.note("%-34s %s %s %q → %q", "bus", short(d.EventID), e.DetailType, d.StatusBefore, d.StatusAfter)
 	b.published = append(b.published, e)
+	if b.rule != nil {
+		b.rule(e)
+	}
 }

@@ -89,6 +89,9 @@ type happening struct {
 
 	acknowledged bool
 	requests     int // that were genuine
+
+	dropped bool // the vendor never tells of it
+	untrue  bool // nothing of the kind has happened: somebody who can, makes a genuine request
 }
 
 func (h *happening) String() string {
@@ -159,6 +162,9 @@ func (s *simulation) tell(name string, all []*happening, subscription int, pause
 	var insisting sync.WaitGroup
 	for i, h := range all {
 		one := func() { s.insist(fmt.Sprintf("%s %d", name, i), h, subscription) }
+		if !s.happens(name, h) {
+			one = func() {}
+		}
 		if schedules[h.provider.Info().Name].queued {
 			one()
 		} else {
@@ -171,6 +177,21 @@ func (s *simulation) tell(name string, all []*happening, subscription int, pause
 		time.Sleep(pauses[i])
 	}
 	insisting.Wait() // the faults last as long as any vendor tries
+}
+
+// happens lets it happen, and says whether the vendor tells of it. It tells of nothing while its subscription is disabled.
+func (s *simulation) happens(name string, h *happening) (tells bool) {
+	if s.after == nil {
+		return true
+	}
+	s.mapping(name, "happens "+h.example, func() {
+		o := s.after.offices[h.provider.Info().Name]
+		if !h.untrue {
+			o.happens(h)
+		}
+		tells = h.untrue || !h.dropped && !o.disabled
+	})
+	return tells
 }
 
 func (s *simulation) insist(name string, h *happening, subscription int) {

@@ -1,0 +1,162 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/vendorapi"
+)
+
+// office is a vendor's API: it knows what has truly happened, whatever the vendor has told of it.
+type office struct {
+	w          *world
+	provider   string
+	url        string // of its subscription
+	disabled   bool   // the subscription is
+	agreements []*file
+	downloads  int
+}
+
+// file is what a vendor has of an agreement.
+type file struct {
+	id      string
+	status  esign.Status
+	changed time.Time
+	ready   time.Duration // after its completion, its documents are
+}
+
+var _ vendorapi.Client = (*office)(nil)
+
+// happens tells the vendor of what a participant has done.
+func (o *office) happens(h *happening) {
+	for _, f := range o.agreements {
+		if f.id == h.agreement {
+			if f.status.Before(h.status) {
+				f.status, f.changed = h.status, time.Now()
+			}
+			return
+		}
+	}
+	ready := []time.Duration{0, 20 * time.Minute, 7 * time.Hour}[o.w.choices.choose(3)]
+	o.agreements = append(o.agreements, &file{h.agreement, h.status, time.Now(), ready})
+}
+
+func (o *office) ask(ctx context.Context, what string, answer func() error) error {
+	return o.w.do(ctx, o.provider+" "+what, readFaults, func() error {
+		if o.w.rate > 0 && o.w.choices.rarely(4*o.w.rate) {
+			return &vendorapi.LaterError{After: []time.Duration{time.Minute, 2 * time.Hour}[o.w.choices.choose(2)]}
+		}
+		return answer()
+	})
+}
+
+func (o *office) find(id string) (*file, error) {
+	if i := slices.IndexFunc(o.agreements, func(f *file) bool { return f.id == id }); i >= 0 {
+		return o.agreements[i], nil
+	}
+	return nil, vendorapi.ErrUnknown
+}
+
+// says is what the vendor tells of an agreement. Dropbox Sign tells no time but that of the last signature.
+func (o *office) says(f *file) vendorapi.Agreement {
+	a := vendorapi.Agreement{ID: f.id, Status: f.status, VendorStatus: string(f.status), ChangedAt: f.changed}
+	if o.provider == "dropboxsign" && f.status != esign.Completed {
+		a.ChangedAt = time.Time{}
+	}
+	return a
+}
+
+func (o *office) Pause() time.Duration { return 10 * time.Minute }
+
+func (o *office) Agreement(ctx context.Context, id string) (a vendorapi.Agreement, err error) {
+	err = o.ask(ctx, "status "+id, func() error {
+		f, err := o.find(id)
+		if err == nil {
+			a = o.says(f)
+		}
+		return err
+	})
+	return a, err
+}
+
+// Documents are other bytes each time, as vendors make them anew, and break off at times.
+func (o *office) Documents(ctx context.Context, id string) (all []vendorapi.Document, err error) {
+	err = o.ask(ctx, "documents "+id, func() error {
+		f, err := o.find(id)
+		if err != nil {
+			return err
+		}
+		if f.status != esign.Completed || time.Since(f.changed) < f.ready {
+			return vendorapi.ErrNotReady
+		}
+		for _, name := range []string{"document.pdf", "audit-trail.pdf"} {
+			all = append(all, vendorapi.Document{Name: name, PDF: true, Open: func(ctx context.Context) (c vendorapi.Content, err error) {
+				err = o.ask(ctx, "download "+name, func() error {
+					o.downloads++
+					body := fmt.Appendf(nil, "%%PDF-1.7 %s %s %d %%%%EOF", id, name, o.downloads)
+					c = vendorapi.Content{Size: int64(len(body)), Type: "application/pdf"}
+					if o.w.rate > 0 && o.w.choices.rarely(o.w.rate) {
+						body = body[:len(body)/2]
+					}
+					c.ReadCloser = io.NopCloser(bytes.NewReader(body))
+					return nil
+				})
+				return c, err
+			}})
+		}
+		return nil
+	})
+	return all, err
+}
+
+// Changed lists two to a page; a page is named by the ID that stands before it.
+func (o *office) Changed(ctx context.Context, from, to time.Time, page string) (changed []vendorapi.Agreement, next string, err error) {
+	if o.provider == "esignglobal" {
+		return nil, "", errors.ErrUnsupported
+	}
+	err = o.ask(ctx, "changed", func() error {
+		passed := page == ""
+		for _, f := range o.agreements {
+			if passed && !f.changed.Before(from) && f.changed.Before(to) {
+				if len(changed) == 2 {
+					next = changed[1].ID
+					return nil
+				}
+				changed = append(changed, o.says(f))
+			}
+			passed = passed || f.id == page
+		}
+		return nil
+	})
+	return changed, next, err
+}
+
+func (o *office) Subscriptions(ctx context.Context) (all []vendorapi.Subscription, err error) {
+	err = o.ask(ctx, "subscriptions", func() error {
+		all = []vendorapi.Subscription{{Name: "ours", URL: o.url, Active: !o.disabled}}
+		return nil
+	})
+	return all, err
+}
+
+func (o *office) Register(context.Context, string) ([]vendorapi.Step, error) {
+	panic("nobody registers")
+}
+
+func (o *office) Repair(ctx context.Context, _ string) (steps []vendorapi.Step, err error) {
+	err = o.ask(ctx, "what is to be repaired", func() error {
+		if o.disabled {
+			steps = []vendorapi.Step{{Says: "enable", Do: func(ctx context.Context) error {
+				return o.w.do(ctx, o.provider+" enable", networkFaults, func() error { o.disabled = false; return nil })
+			}}}
+		}
+		return nil
+	})
+	return steps, err
+}
