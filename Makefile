@@ -93,10 +93,10 @@ fuzz:
 e2e: $(PYTHON)/bin/sam
 	SAM='$(CURDIR)/$(PYTHON)/bin/sam' go test -count=1 -timeout 20m -v ./shared/e2e
 
-## sim: simulate SEEDS worlds in which everything fails, every schedule of two copies, and planted mistakes; SEED=n: one again
+## sim: simulate SEEDS worlds in which everything fails, every schedule of two copies, and planted mistakes; SEED=n [TEST=…]: one again
 SEEDS ?= 20000
 sim:
-	go test -count=1 -timeout 10h -v ./shared/sim $(if $(SEED),-run '^TestSeeds$$' -seed $(SEED),-seeds $(SEEDS) -all)
+	go test -count=1 -timeout 10h -v ./shared/sim $(if $(SEED),-run '^$(or $(TEST),TestSeeds)$$' -seed $(SEED),-seeds $(SEEDS) -all)
 
 ## check: formatting, linters, known vulnerabilities, the template (needs Python)
 check: format vet staticcheck vulnerabilities template
