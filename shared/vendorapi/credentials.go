@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 
@@ -17,7 +18,10 @@ import (
 // ErrOff: there are no credentials, so that everything that needs the vendor's API is off.
 var ErrOff = errors.New("vendorapi: no credentials of the vendor's API")
 
-var errNoObject = errors.New("api is not a JSON object")
+var (
+	errNoObject  = errors.New("api is not a JSON object")
+	errLineBreak = fmt.Errorf(`%w: a line break in a text, as in a key, is written \n`, errNoObject)
+)
 
 // Options are what every client needs beside its credentials.
 type Options struct {
@@ -26,8 +30,8 @@ type Options struct {
 	Now   func() time.Time
 }
 
-// ReadCredentials reads the member "api" of a secret, whose members are texts, into v. Its errors name members, and quote
-// nothing.
+// ReadCredentials reads the member "api" of a secret into v, a pointer to a struct whose fields are texts. What stands
+// around a text, such as the line break that was copied with it, is left away. Its errors name members, and quote nothing.
 func ReadCredentials(text []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
@@ -37,14 +41,28 @@ func ReadCredentials(text []byte, v any) error {
 	case errors.As(err, &wrong) && wrong.Field != "":
 		return fmt.Errorf("api.%s is not a text", wrong.Field)
 	case err != nil && strings.HasPrefix(err.Error(), "json: unknown field "):
-		return fmt.Errorf("api has the unknown member %s", strings.TrimPrefix(err.Error(), "json: unknown field "))
+		return fmt.Errorf("api has the unknown member %s; there are %s", strings.TrimPrefix(err.Error(), "json: unknown field "), members(v))
+	case err != nil && strings.Contains(err.Error(), `'\n' in string`):
+		return errLineBreak
 	case err != nil:
 		return errNoObject
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return errNoObject
 	}
+	for _, field := range reflect.ValueOf(v).Elem().Fields() {
+		field.SetString(strings.TrimSpace(field.String()))
+	}
 	return nil
+}
+
+// members lists what ReadCredentials knows.
+func members(v any) string {
+	var names []string
+	for field := range reflect.TypeOf(v).Elem().Fields() {
+		names = append(names, field.Tag.Get("json"))
+	}
+	return strings.Join(names, ", ")
 }
 
 // Missing lists the members that are empty and must not be, as one error; nil if there are none. It takes names and values
@@ -69,7 +87,7 @@ func BaseURL(member, host string) (string, error) {
 	u, err := url.Parse(address)
 	local := err == nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost")
 	if err != nil || u.Host != host || u.Hostname() == "" || u.Scheme == "http" && !local {
-		return "", fmt.Errorf("api.%s is not the name of a host", member)
+		return "", fmt.Errorf("api.%s is not the name of a host: there is no https:// and no path in it", member)
 	}
 	return address, nil
 }

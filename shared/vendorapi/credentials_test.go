@@ -12,21 +12,25 @@ func TestReadCredentials(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"all members":             {`{"apiKey": "TOPSECRET", "host": "h"}`, ""},
 		"fewer":                   {` {"apiKey": "TOPSECRET"} `, ""},
-		"a member nobody knows":   {`{"apikeys": "TOPSECRET"}`, `api has the unknown member "apikeys"`},
+		"a member nobody knows":   {`{"apikeys": "TOPSECRET"}`, `api has the unknown member "apikeys"; there are apiKey, host`},
 		"a member that is a list": {`{"apiKey": ["TOPSECRET"]}`, "api.apiKey is not a text"},
 		"a member that is a number": {
 			`{"apiKey": 4711, "host": "TOPSECRET"}`, "api.apiKey is not a text",
 		},
-		"a text":               {`"TOPSECRET"`, "api is not a JSON object"},
-		"a list":               {`["TOPSECRET"]`, "api is not a JSON object"},
-		"nothing":              {"", "api is not a JSON object"},
-		"what is no JSON":      {"TOPSECRET", "api is not a JSON object"},
-		"what breaks off":      {`{"apiKey": "TOPSECRET`, "api is not a JSON object"},
-		"something behind it":  {`{"apiKey": "a"} TOPSECRET`, "api is not a JSON object"},
-		"one more brace":       {`{"apiKey": "a"}}`, "api is not a JSON object"},
-		"two of them":          {`{"apiKey": "a"}{"apiKey": "TOPSECRET"}`, "api is not a JSON object"},
-		"the key as it is":     {"-----BEGIN PRIVATE KEY-----\nTOPSECRET", "api is not a JSON object"},
-		"an escape that fails": {`{"apiKey": "\TOPSECRET"}`, "api is not a JSON object"},
+		"a text":          {`"TOPSECRET"`, "api is not a JSON object"},
+		"a list":          {`["TOPSECRET"]`, "api is not a JSON object"},
+		"nothing":         {"", "api is not a JSON object"},
+		"what is no JSON": {"TOPSECRET", "api is not a JSON object"},
+		"a key as it is in a text": {
+			"{\"apiKey\": \"-----BEGIN PRIVATE KEY-----\nTOPSECRET\"}", `api is not a JSON object: a line break in a text, as in a key, is written \n`,
+		},
+		"what was copied with a line break": {`{"apiKey": " TOPSECRET\r\n"}`, ""},
+		"what breaks off":                   {`{"apiKey": "TOPSECRET`, "api is not a JSON object"},
+		"something behind it":               {`{"apiKey": "a"} TOPSECRET`, "api is not a JSON object"},
+		"one more brace":                    {`{"apiKey": "a"}}`, "api is not a JSON object"},
+		"two of them":                       {`{"apiKey": "a"}{"apiKey": "TOPSECRET"}`, "api is not a JSON object"},
+		"the key as it is":                  {"-----BEGIN PRIVATE KEY-----\nTOPSECRET", "api is not a JSON object"},
+		"an escape that fails":              {`{"apiKey": "\TOPSECRET"}`, "api is not a JSON object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var v struct {
@@ -84,7 +88,7 @@ func TestBaseURL(t *testing.T) {
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q, %v; want %q", host, got, err, want)
 		}
-		if err != nil && err.Error() != "api.host is not the name of a host" {
+		if err != nil && err.Error() != "api.host is not the name of a host: there is no https:// and no path in it" {
 			t.Errorf("%q: %v", host, err)
 		}
 	}

@@ -42,7 +42,8 @@ func NewHTTPClient() *http.Client {
 		if len(via) >= 5 || r.URL.Scheme != via[0].URL.Scheme || via[0].Method != http.MethodGet {
 			return errRedirect
 		}
-		return nil // net/http keeps Authorization from other hosts
+		r.Header.Del("Referer") // a link may be all that it takes
+		return nil              // net/http keeps Authorization from other hosts
 	}}
 }
 
@@ -86,8 +87,9 @@ type call struct {
 }
 
 // Call makes a request and decodes the answer's JSON into out, unless that is nil. in is sent as JSON; as a form if it is
-// [url.Values]; as it is if it is bytes, of which header says what they are; nothing if it is nil. Call repeats what failed
-// and may be repeated: all but POST, and a POST that was certainly not carried out. header may be nil. out may be an [Answer].
+// [url.Values]; as it is if it is bytes, of which header says what they are; nothing if it is nil. Call repeats what
+// failed and may be repeated: all but POST, and a POST that was certainly not carried out. header may be nil. out may be
+// an [Answer].
 func (h *HTTP) Call(ctx context.Context, method, address string, header http.Header, in, out any) error {
 	c := call{method: method, address: address, header: http.Header{"Accept": {"application/json"}}, deadline: callDeadline}
 	switch in := in.(type) {
@@ -220,7 +222,7 @@ func (d *download) Close() error {
 	return d.ReadCloser.Close()
 }
 
-// repeatable says whether a request may be made again that was not answered: not a POST, unless it did not even find its way.
+// repeatable says whether a request may be made again that was not answered: not a POST, unless no connection came about.
 func repeatable(method string, err error) bool {
 	var failed *net.OpError
 	return method != http.MethodPost && !errors.Is(err, errRedirect) || errors.As(err, &failed) && failed.Op == "dial"
@@ -258,7 +260,9 @@ func (h *HTTP) meaning(r *Refusal) error {
 	return fmt.Errorf("%w: answered %d", kind, r.Status)
 }
 
-// after reads Retry-After: seconds, or a date. It is a day at most.
+// after reads Retry-After, and takes a day at most.
+//
+// SPEC: https://www.rfc-editor.org/rfc/rfc9110#name-retry-after: seconds, or a date.
 func (h *HTTP) after(header http.Header) time.Duration {
 	const day = 24 * time.Hour
 	value := strings.TrimSpace(header.Get("Retry-After"))

@@ -22,8 +22,8 @@ import (
 
 // Tokens gets access tokens and shares them with all other processes by way of the notes, where they stand sealed under a
 // key made of the credentials. One process at a time gets a new token: some vendors cut the old one short when they give a
-// new one. Whatever a process leaves undone, the next one makes good: a lease ends, a token that was not written down is got
-// anew, and the one that this cuts short is rejected and given up. Its fields are set once.
+// new one. Whatever a process leaves undone, the next one makes good: a lease ends, a token that was not written down is
+// got anew, and the one that this cuts short is rejected and given up. Its fields are set once.
 type Tokens struct {
 	Provider string
 	// Secret is the part of the credentials that makes the key; whoever knows it could get a token anyway.
@@ -40,11 +40,11 @@ type Tokens struct {
 }
 
 const (
-	tokenMargin  = 2 * time.Minute  // of a token's life, which is not used: clocks differ, and requests take time
-	tokenRest    = time.Minute      // what a token must last before another is got because it was rejected
-	tokenLease   = 40 * time.Second // how long a process has to get a token and to write it down
-	tokenWriting = 5 * time.Second  // … the latter of which is this
-	tokenPoll    = 500 * time.Millisecond
+	tokenMargin  = 2 * time.Minute        // of a token's life, which is not used: clocks differ, and requests take time
+	tokenRest    = time.Minute            // what a token must last before another is got because it was rejected
+	tokenLease   = 40 * time.Second       // how long a process has to get a token and to write it down
+	tokenWriting = 5 * time.Second        // of it, how long to write it down
+	tokenPoll    = 500 * time.Millisecond // between two looks at a note that another process is to write
 )
 
 type token struct {
@@ -140,7 +140,7 @@ func (t *Tokens) usable(k token) bool {
 	return k.value != "" && k.value != t.rejected && t.Now().Add(tokenMargin).Before(k.expires)
 }
 
-// renew gets a token while we hold the lease, which is the note's version. A token that cannot be shared is used all the same.
+// renew gets a token while we hold the lease, the note's version. A token that cannot be shared is used all the same.
 func (t *Tokens) renew(ctx context.Context, version int64) (string, error) {
 	fetching, cancel := context.WithTimeout(ctx, tokenLease-tokenWriting)
 	defer cancel()

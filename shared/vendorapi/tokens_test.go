@@ -29,8 +29,8 @@ type notes struct {
 
 	slow    time.Duration // so old is what is read
 	readErr error
-	// beforeWrite is called before the nth write, from 1. If it returns an error, that is the answer; the write happens all the same
-	// if happens is set.
+	// beforeWrite is called before the nth write, from 1. If it returns an error, that is the answer; the write happens all
+	// the same if happens is set.
 	beforeWrite func(n int) error
 	happens     bool
 }

@@ -22,12 +22,13 @@ import (
 // body but the vendor's own error code. [errors.ErrUnsupported] is returned for what a vendor's API cannot tell; any other
 // error is a failure that may pass: try again.
 var (
-	// ErrNotReady: the vendor is still preparing it. Come again, not before the [Client]'s Pause.
+	// ErrNotReady: the vendor is still preparing it, or was asked for it too often. Come again, not before the [Client]'s
+	// Pause.
 	ErrNotReady = errors.New("vendorapi: not ready yet")
 	// ErrUnknown: the vendor has no such agreement, or has it no longer.
 	ErrUnknown = errors.New("vendorapi: unknown to the vendor")
 	// ErrDenied: the vendor does not accept our credentials, or they lack a right. Somebody has to look after them.
-	ErrDenied = errors.New("vendorapi: denied")
+	ErrDenied = errors.New("vendorapi: denied, since the credentials are wrong or lack a right")
 	// ErrInvalid: the vendor refuses the request, and will refuse it every time.
 	ErrInvalid = errors.New("vendorapi: refused by the vendor")
 )
@@ -52,19 +53,20 @@ type Client interface {
 	// ErrUnknown; so may the opening of a document.
 	Documents(ctx context.Context, id string) ([]Document, error)
 
-	// Changed lists agreements that changed from the one time on and before the other, by pages: page is empty for the first, and
-	// next for the one after; next is empty after the last. It may list more, and an agreement may stand in two pages.
+	// Changed lists agreements that changed from the one time on and before the other, by pages: page is empty for the
+	// first, and next is the one after it; empty after the last. It may list more, and an agreement may stand in two pages.
+	// It returns ErrInvalid or ErrUnknown for a page that the vendor or the client does not know: begin again.
 	Changed(ctx context.Context, from, to time.Time, page string) (changed []Agreement, next string, err error)
 
 	// Subscriptions lists how the vendor tells of events: all that the credentials may see.
 	Subscriptions(ctx context.Context) ([]Subscription, error)
 
 	// Register says what is to be done so that the vendor tells this URL of exactly the events that we understand, without
-	// documents; nothing if it is so. What it changes is a subscription that leads to the same place (see [SamePlace]), or is made.
+	// documents; nothing if it is so. It changes a subscription that leads to the same place (see [SamePlace]), or makes one.
 	Register(ctx context.Context, webhookURL string) ([]Step, error)
 
-	// Repair says what is to be done so that the subscription that leads to this URL works again, and what it could not deliver is
-	// delivered; nothing if that is so. It makes no new subscription.
+	// Repair says what is to be done so that the subscription that leads to this URL works again, and what it could not
+	// deliver is delivered; nothing if that is so. It makes no new subscription.
 	Repair(ctx context.Context, webhookURL string) ([]Step, error)
 }
 
@@ -103,7 +105,7 @@ type Subscription struct {
 // Healthy says whether nothing about a subscription is wrong.
 func (s Subscription) Healthy() bool { return s.Active && len(s.Problems) == 0 && s.Failures == 0 }
 
-// Checked is s with what the vendor cannot know among its problems: that it calls with a token that does not count.
+// Checked adds to the problems of s what the vendor cannot know: that it calls with a token that does not count.
 func (s Subscription) Checked(keys webhook.Keys) Subscription {
 	u, err := url.Parse(s.URL)
 	if len(keys.URLTokens) > 0 && (err != nil || !webhook.Any(keys.URLTokens, path.Base(u.Path))) {
@@ -132,6 +134,9 @@ func SamePlace(a, b string) bool {
 // Masked is a URL for an operator's eyes: its secret token is hidden, and so is what else may be secret.
 func Masked(s string) string {
 	u, token, _ := webhookURL(s)
+	if s == "" {
+		return "(none)"
+	}
 	if u == nil || u.Scheme == "" || u.Host == "" {
 		return "(not a URL)"
 	}

@@ -56,7 +56,7 @@ func TestMasked(t *testing.T) {
 		"https://me:TOPSECRET@h.example/else?TOPSECRET=TOPSECRET#TOPSE": "https://h.example/else",
 		"mailto:TOPSECRET":              "(not a URL)",
 		"%TOPSECRET":                    "(not a URL)",
-		"":                              "(not a URL)",
+		"":                              "(none)",
 		"/webhooks/adobesign/TOPSECRET": "(not a URL)",
 	} {
 		if got := vendorapi.Masked(s); got != want {

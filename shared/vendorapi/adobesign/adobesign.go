@@ -1,7 +1,7 @@
 // Package adobesign asks the REST API of Adobe Acrobat Sign, version 6.
 //
-// SPEC: https://github.com/adobe/acrobat-sign sdks/AcrobatSign_OpenAPI_SDK/json, read 2026-11-23: paths, answers and the codes
-// of errors. What came later is in https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide.
+// SPEC: https://github.com/adobe/acrobat-sign sdks/AcrobatSign_OpenAPI_SDK/json, read 2026-11-23: paths, answers and the
+// codes of errors. What came later is in https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide.
 package adobesign
 
 import (
@@ -11,12 +11,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/oauth2"
 
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
@@ -30,6 +27,7 @@ type client struct {
 	mu     sync.Mutex
 	access string // the access point of the account; empty before it is known
 	people people
+	listed listed
 }
 
 // credentials are one set or the other.
@@ -51,25 +49,22 @@ type credentials struct {
 //
 // They need the scopes agreement_read, webhook_read and webhook_write; webhook_retention to replace a webhook whose URL has
 // an old token; and agreement_read:account with user_read:account to read what other users of the account have sent.
-//
-// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/oauth, read 2026-11-23: POST /oauth/v2/refresh
-// at the same access point; the token lasts an hour, and the refresh token until it was not used for 60 days.
-func New(given []byte, o vendorapi.Options) (vendorapi.Client, error) {
-	var k credentials
-	if err := vendorapi.ReadCredentials(given, &k); err != nil {
+func New(text []byte, o vendorapi.Options) (vendorapi.Client, error) {
+	var given credentials
+	if err := vendorapi.ReadCredentials(text, &given); err != nil {
 		return nil, err
 	}
-	host, err := vendorapi.BaseURL("host", cmp.Or(k.Host, "api.adobesign.com"))
-	if err := errors.Join(k.check(), err); err != nil {
+	host, err := vendorapi.BaseURL("host", cmp.Or(given.Host, "api.adobesign.com"))
+	if err := errors.Join(given.check(), err); err != nil {
 		return nil, err
 	}
 	c := &client{host: host, now: o.Now}
-	if k.Host != "" {
+	if given.Host != "" {
 		c.access = host
 	}
 	c.http = vendorapi.HTTP{Client: o.HTTP, Explain: explain, Now: o.Now}
-	if k.IntegrationKey != "" {
-		key := webhook.NewSecret(k.IntegrationKey)
+	if given.IntegrationKey != "" {
+		key := webhook.NewSecret(given.IntegrationKey)
 		c.http.Authorize = func(_ context.Context, r *http.Request) error {
 			r.Header.Set("Authorization", "Bearer "+key.Reveal())
 			return nil
@@ -77,8 +72,8 @@ func New(given []byte, o vendorapi.Options) (vendorapi.Client, error) {
 		return c, nil
 	}
 	tokens := &vendorapi.Tokens{
-		Provider: "adobesign", Secret: webhook.NewSecret(k.ClientSecret + "\x00" + k.RefreshToken),
-		Fetch: k.refresher(host, o), Notes: o.Notes, Now: o.Now,
+		Provider: "adobesign", Secret: webhook.NewSecret(given.ClientSecret + "\x00" + given.RefreshToken),
+		Fetch: given.fetcher(host, o), Notes: o.Notes, Now: o.Now,
 	}
 	c.http.Authorize = tokens.Bearer
 	c.http.Rejected = func(ctx context.Context, h http.Header) bool {
@@ -99,45 +94,6 @@ func (k credentials) check() error {
 	return nil
 }
 
-// refresher gets an access token.
-func (k credentials) refresher(host string, o vendorapi.Options) func(context.Context) (string, time.Time, error) {
-	config := oauth2.Config{
-		ClientID: k.ClientID, ClientSecret: k.ClientSecret,
-		Endpoint: oauth2.Endpoint{TokenURL: host + "/oauth/v2/refresh", AuthStyle: oauth2.AuthStyleInParams},
-	}
-	return func(ctx context.Context) (string, time.Time, error) {
-		ctx = context.WithValue(ctx, oauth2.HTTPClient, o.HTTP)
-		token, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: k.RefreshToken}).Token()
-		if err != nil {
-			return "", time.Time{}, fmt.Errorf("adobesign: refresh the access token: %w", refused(err))
-		}
-		// An hour is documented; a table says that expires_in is in milliseconds, its example that it is in seconds.
-		lasts := min(time.Duration(token.ExpiresIn)*time.Second, time.Hour)
-		return token.AccessToken, o.Now().Add(lasts), nil
-	}
-}
-
-// refused leaves of an error of oauth2 what quotes nothing of the answer.
-func refused(err error) error {
-	var answer *oauth2.RetrieveError
-	var failed *url.Error
-	switch {
-	case errors.As(err, &answer):
-		status := answer.Response.StatusCode
-		if status == http.StatusTooManyRequests {
-			seconds, _ := strconv.Atoi(answer.Response.Header.Get("Retry-After"))
-			return &vendorapi.LaterError{After: time.Duration(cmp.Or(min(max(seconds, 0), 24*60*60), 60)) * time.Second}
-		}
-		if status/100 == 4 { // 400 is what OAuth says of a refresh token that is no good
-			return fmt.Errorf("%w: answered %d (%s)", vendorapi.ErrDenied, status, webhook.Label(answer.ErrorCode))
-		}
-		return fmt.Errorf("answered %d", status)
-	case errors.As(err, &failed):
-		return failed.Err // without the URL
-	}
-	return errors.New("the answer is not what it should be")
-}
-
 // Pause implements [vendorapi.Client]. ETags do not help: what they stand for is gone with the process, and a 304 does not
 // tell "too early" from "as before".
 //
@@ -156,8 +112,8 @@ var (
 
 // meanings are the codes that say more than the status does.
 //
-// SPEC: as for the package. PERMISSION_DENIED comes with 403 or 404, the other three about users with 401, which else is about
-// the token.
+// SPEC: as for the package. PERMISSION_DENIED comes with 403 or 404, the other three about users with 401, which else is
+// about the token.
 var meanings = map[string]error{
 	"INVALID_API_ACCESS_POINT": errElsewhere,
 
@@ -214,8 +170,8 @@ func (c *client) get(ctx context.Context, user, path string, out any) error {
 
 // at does something with the address that paths are added to; again, if the account turns out to be elsewhere.
 //
-// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/bestpractices, read 2026-11-23: keep the access
-// point, and ask for it again after INVALID_API_ACCESS_POINT.
+// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/bestpractices, read 2026-11-23: keep the
+// access point, and ask for it again after INVALID_API_ACCESS_POINT.
 func (c *client) at(ctx context.Context, do func(base string) error) error {
 	wrong := ""
 	for range 2 {
@@ -253,4 +209,37 @@ func (c *client) accessPoint(ctx context.Context, wrong string) (string, error) 
 	}
 	c.access = strings.TrimSuffix(answer.APIAccessPoint, "/")
 	return c.access, nil
+}
+
+// next is how the vendor names the page after one; empty after the last.
+type next struct {
+	Cursor webhook.Text `json:"nextCursor"`
+}
+
+// pages reads a list to its end.
+func pages(read func(cursor string) (next string, err error)) error {
+	const limit = 100 // the answers that we take for a list
+	cursor := ""
+	for range limit {
+		next, err := read(cursor)
+		if err != nil || next == "" || next == cursor {
+			return err
+		}
+		cursor = next
+	}
+	return errors.New("adobesign: the list has no end")
+}
+
+// query is that of a URL, without what is empty.
+func query(pairs ...string) string {
+	values := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			values.Set(pairs[i], pairs[i+1])
+		}
+	}
+	if len(values) == 0 {
+		return ""
+	}
+	return "?" + values.Encode()
 }

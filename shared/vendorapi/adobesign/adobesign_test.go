@@ -1,7 +1,6 @@
 package adobesign_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -12,36 +11,12 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/adobesign"
 	"esignhooks/shared/vendorapi/vendorstub"
 )
 
 const id = "CBJCHBCAABAA_agreement-1"
-
-// memory is notes.
-type memory struct {
-	mu       sync.Mutex
-	texts    map[string]string
-	versions map[string]int64
-}
-
-func (m *memory) Note(_ context.Context, name string) (string, int64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.texts[name], m.versions[name], nil
-}
-
-func (m *memory) PutNote(_ context.Context, name, text string, version int64) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.versions[name] != version {
-		return ledger.ErrConflict
-	}
-	m.texts[name], m.versions[name] = text, version+1
-	return nil
-}
 
 // world is a vendor, and what clients of it need.
 type world struct {
@@ -60,7 +35,7 @@ func newWorld(t *testing.T) *world {
 		return w.now
 	}
 	w.Now = clock
-	w.options = vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: &memory{texts: map[string]string{}, versions: map[string]int64{}}, Now: clock}
+	w.options = vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: vendorstub.Notes(t), Now: clock}
 	return w
 }
 

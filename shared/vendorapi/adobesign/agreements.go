@@ -70,8 +70,12 @@ func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement,
 			return err
 		}
 		a.ID = webhook.Text(id)
-		read, err = c.ended(ctx, user, a)
-		return err
+		if a.status().Terminal() {
+			read, err = c.ended(ctx, user, a)
+			return err
+		}
+		read = a.read()
+		return nil
 	})
 	return read, err
 }
@@ -87,12 +91,30 @@ var endings = map[webhook.Text]esign.Status{
 	"ABORTED":                           esign.Cancelled,
 }
 
-// ended is what an agreement says, and its events of how it ended. The vendor does not tell when it took on other statuses.
-func (c *client) ended(ctx context.Context, user string, a agreement) (vendorapi.Agreement, error) {
-	read := vendorapi.Agreement{ID: string(a.ID), Status: a.status(), VendorStatus: string(a.Status)}
-	if read.Status != esign.Cancelled {
-		return read, nil
+// ending says what an event makes of an agreement with this status, if it has ended it. Of those that complete one it is the
+// last that counts.
+func ending(status esign.Status, event string) (how esign.Status, ok bool) {
+	switch status {
+	case esign.Completed:
+		return status, strings.HasPrefix(event, "ACTION_COMPLETED") || strings.HasSuffix(event, "SIGNED")
+	case esign.Expired:
+		return status, strings.HasPrefix(event, "EXPIRED")
 	}
+	if strings.HasPrefix(event, "RECALLED_") {
+		return esign.Cancelled, true
+	}
+	how, ok = endings[webhook.Text(event)]
+	return how, ok
+}
+
+// read is what an agreement says of itself, which is not when it took on its status.
+func (a agreement) read() vendorapi.Agreement {
+	return vendorapi.Agreement{ID: string(a.ID), Status: a.status(), VendorStatus: string(a.Status)}
+}
+
+// ended is what an agreement says, and its events of how and when it ended.
+func (c *client) ended(ctx context.Context, user string, a agreement) (vendorapi.Agreement, error) {
+	read := a.read()
 	var answer struct {
 		Events webhook.List[struct {
 			Type webhook.Text `json:"type"`
@@ -103,10 +125,7 @@ func (c *client) ended(ctx context.Context, user string, a agreement) (vendorapi
 		return vendorapi.Agreement{}, err
 	}
 	for _, e := range answer.Events {
-		how, ok := endings[e.Type]
-		if strings.HasPrefix(string(e.Type), "RECALLED_") {
-			how, ok = esign.Cancelled, true
-		}
+		how, ok := ending(a.status(), string(e.Type))
 		if at := webhook.Time(string(e.Date)); ok && !at.Before(read.ChangedAt) {
 			read.Status, read.ChangedAt = how, at
 		}
@@ -165,14 +184,16 @@ func parsePlace(s string) (p place, err error) {
 // pageSize is that of Adobe's own tools. The largest is not documented.
 const pageSize = 50
 
-// Changed implements [vendorapi.Client] for what the token's user has sent, then for what each user of the account has, if the
-// credentials may know them. An account's webhook tells of the same agreements.
+// Changed implements [vendorapi.Client] for what the token's user has sent, then for what each user of the account has, if
+// the credentials may know them. An account's webhook tells of the same agreements.
 //
-// A user's list is read by time, not by number: what changes meanwhile leaves the list, and would make us miss as many others.
+// A user's list is read by time, not by number: what changes meanwhile leaves the list, and would make us miss as many
+// others.
 //
-// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/bestpractices, read 2026-11-23: POST /search
-// for agreements by modifiedDate, role, type and sortByField. Its form is documented nowhere that we could read; this is how
-// https://github.com/adobe-sign clients and others send it. Whether an agreement born of a web form has the role SENDER is unknown.
+// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/bestpractices, read 2026-11-23: POST
+// /search for agreements by modifiedDate, role, type and sortByField. Its form is documented nowhere that we could read;
+// this is how https://github.com/adobe-sign clients and others send it. Whether an agreement born of a web form has the
+// role SENDER is unknown.
 func (c *client) Changed(ctx context.Context, from, to time.Time, page string) ([]vendorapi.Agreement, string, error) {
 	users, err := c.users(ctx)
 	if err != nil {
@@ -196,7 +217,10 @@ func (c *client) Changed(ctx context.Context, from, to time.Time, page string) (
 		if !sound.MatchString(string(a.ID)) {
 			continue
 		}
-		read, err := c.ended(ctx, at.user, a)
+		read, err := a.read(), error(nil)
+		if read.Status == esign.Cancelled { // perhaps; the time alone is not worth asking for
+			read, err = c.ended(ctx, at.user, a)
+		}
 		switch {
 		case hidden(err): // gone since
 		case err != nil:

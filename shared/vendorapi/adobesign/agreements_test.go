@@ -60,6 +60,36 @@ func TestHowACancelledAgreementEnded(t *testing.T) {
 	}
 }
 
+func TestWhenAnAgreementEnded(t *testing.T) {
+	const early, late, later = "2026-11-19T10:00:00Z", "2026-11-19T11:00:00Z", "2026-11-20T11:00:00Z"
+	event := func(kind, date string) string { return `{"type": "` + kind + `", "date": "` + date + `"}` }
+	for name, tt := range map[string]struct {
+		status esign.Status
+		events string
+		want   string // empty: it is not told
+	}{
+		"by the last signature":   {esign.Completed, event("ESIGNED", early) + "," + event("ESIGNED", late) + "," + event("EMAIL_VIEWED", later), late},
+		"by the last act":         {esign.Completed, event("ACTION_COMPLETED_HOSTED", late) + "," + event("SHARED", later), late},
+		"by the end of its time":  {esign.Expired, event("ESIGNED", early) + "," + event("EXPIRED_AUTOMATICALLY", late) + "," + event("SHARED", later), late},
+		"by what nobody knows":    {esign.Completed, event("CREATED", early) + "," + event("NEW_WORD", late), ""},
+		"though it is still open": {esign.Sent, event("ESIGNED", early), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.set(vendorstub.Agreement{ID: id, Status: tt.status})
+			w.Fail(vendorstub.Failure{Path: "/events", Status: 200, Body: `{"events": [` + tt.events + `]}`, Times: 1})
+			got, err := w.simple(t).Agreement(t.Context(), id)
+			want, _ := time.Parse(time.RFC3339, tt.want)
+			if err != nil || got.Status != tt.status || !got.ChangedAt.Equal(want) {
+				t.Error(got, err)
+			}
+			if asked := w.Calls("/events") > 0; asked != tt.status.Terminal() {
+				t.Error("asks for the events of an open agreement")
+			}
+		})
+	}
+}
+
 func TestEventsOfAnEnding(t *testing.T) {
 	const early, late = "2026-11-19T10:00:00Z", "2026-11-19T11:00:00Z"
 	event := func(kind, date string) string { return `{"type": "` + kind + `", "date": "` + date + `"}` }

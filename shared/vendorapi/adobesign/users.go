@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -15,8 +14,8 @@ import (
 // userHeader names the user whom a request is for. An account's webhook tells of the agreements of all its users, but
 // the API shows each agreement to its own users only, of whom the token's is one.
 //
-// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/webhookapis, read 2026-11-23: "userid:{userId}",
-// with an account's token; if not specified, the caller is inferred from the token.
+// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/webhookapis, read 2026-11-23:
+// "userid:{userId}", with an account's token; if not specified, the caller is inferred from the token.
 const userHeader = "X-Api-User"
 
 func asUser(header http.Header, user string) http.Header {
@@ -37,8 +36,8 @@ type people struct {
 	latest string // the user who was the right one last; empty is that of the token
 }
 
-// users lists the IDs of the account's users, or nobody if the credentials may not know them. The list is asked for once an hour, as the
-// vendor wants it.
+// users lists the IDs of the account's users, or nobody if the credentials may not know them. The list is asked for once
+// an hour, as the vendor wants it.
 //
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/bestpractices, read 2026-11-23.
 func (c *client) users(ctx context.Context) ([]string, error) {
@@ -113,41 +112,8 @@ func (c *client) ask(user string, ask func(user string) error) error {
 	return err
 }
 
-// hidden says whether another user may see what this one does not. Whether PERMISSION_DENIED or INVALID_AGREEMENT_ID is said
-// of another user's agreement is not documented: either makes us ask as the others.
+// hidden says whether another user may see what this one does not. Whether PERMISSION_DENIED or INVALID_AGREEMENT_ID is
+// said of another user's agreement is not documented: either makes us ask as the others.
 func hidden(err error) bool {
 	return errors.Is(err, errUser) || errors.Is(err, vendorapi.ErrUnknown)
-}
-
-// next is how the vendor names the page after one; empty after the last.
-type next struct {
-	Cursor webhook.Text `json:"nextCursor"`
-}
-
-// pages reads a list to its end.
-func pages(read func(cursor string) (next string, err error)) error {
-	const limit = 100 // the answers that we take for a list
-	cursor := ""
-	for range limit {
-		next, err := read(cursor)
-		if err != nil || next == "" || next == cursor {
-			return err
-		}
-		cursor = next
-	}
-	return errors.New("adobesign: the list has no end")
-}
-
-// query is that of a URL, without what is empty.
-func query(pairs ...string) string {
-	values := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			values.Set(pairs[i], pairs[i+1])
-		}
-	}
-	if len(values) == 0 {
-		return ""
-	}
-	return "?" + values.Encode()
 }

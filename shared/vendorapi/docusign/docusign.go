@@ -21,21 +21,10 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// credentials are the member "api" of the secret: what the page "Apps and Keys" shows.
-type credentials struct {
-	AuthHost       string `json:"authHost"` // account.docusign.com if it is not there; account-d.docusign.com is the demo
-	IntegrationKey string `json:"integrationKey"`
-	UserID         string `json:"userId"`
-	AccountID      string `json:"accountId"`  // the API account ID
-	PrivateKey     string `json:"privateKey"` // RSA, PEM
-}
-
-var guid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-
 type client struct {
 	auth    string // address of the auth host
 	account string
-	http    *vendorapi.HTTP
+	http    vendorapi.HTTP
 	now     func() time.Time
 
 	served atomic.Pointer[place]
@@ -47,35 +36,55 @@ type place struct {
 	until   time.Time
 }
 
-// New makes a client.
+// credentials are what the page "Apps and Keys" shows.
+type credentials struct {
+	IntegrationKey string `json:"integrationKey"`
+	UserID         string `json:"userId"`
+	AccountID      string `json:"accountId"`
+	PrivateKey     string `json:"privateKey"`
+	AuthHost       string `json:"authHost"`
+}
+
+// New makes a client. Its credentials are
+//
+//	{"integrationKey": "…", "userId": "…", "accountId": "…", "privateKey": "…", "authHost": "account.docusign.com"}
+//
+// accountId is the API account ID, and privateKey an RSA key in PEM. authHost can be left out; the demo environment's is
+// account-d.docusign.com.
 func New(text []byte, o vendorapi.Options) (vendorapi.Client, error) {
-	given := credentials{AuthHost: "account.docusign.com"}
+	var given credentials
 	if err := vendorapi.ReadCredentials(text, &given); err != nil {
 		return nil, err
 	}
-	auth, err := vendorapi.BaseURL("authHost", given.AuthHost)
-	problems := []error{err, vendorapi.Missing(
-		"integrationKey", given.IntegrationKey, "userId", given.UserID, "accountId", given.AccountID, "privateKey", given.PrivateKey,
+	auth, err := vendorapi.BaseURL("authHost", cmp.Or(given.AuthHost, "account.docusign.com"))
+	if err := errors.Join(err, given.check()); err != nil {
+		return nil, err
+	}
+	tokens := &vendorapi.Tokens{
+		Provider: "docusign", Secret: webhook.NewSecret(string(text)), Fetch: given.fetcher(auth, o), Notes: o.Notes, Now: o.Now,
+	}
+	c := &client{auth: auth, account: given.AccountID, now: o.Now}
+	c.http = vendorapi.HTTP{Client: o.HTTP, Authorize: tokens.Bearer, Rejected: tokens.Rejected, Explain: c.explain, Now: o.Now}
+	return c, nil
+}
+
+var guid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+
+func (k credentials) check() error {
+	problems := []error{vendorapi.Missing(
+		"integrationKey", k.IntegrationKey, "userId", k.UserID, "accountId", k.AccountID, "privateKey", k.PrivateKey,
 	)}
 	for _, m := range []struct{ name, value string }{
-		{"integrationKey", given.IntegrationKey}, {"userId", given.UserID}, {"accountId", given.AccountID},
+		{"integrationKey", k.IntegrationKey}, {"userId", k.UserID}, {"accountId", k.AccountID},
 	} {
 		if m.value != "" && !guid.MatchString(m.value) {
 			problems = append(problems, fmt.Errorf("api.%s is not a GUID", m.name))
 		}
 	}
-	if given.PrivateKey != "" && !isKey(given.PrivateKey) {
+	if k.PrivateKey != "" && !isKey(k.PrivateKey) {
 		problems = append(problems, errors.New("api.privateKey is not an RSA key in PEM"))
 	}
-	if err := errors.Join(problems...); err != nil {
-		return nil, err
-	}
-	tokens := &vendorapi.Tokens{
-		Provider: "docusign", Secret: webhook.NewSecret(string(text)), Fetch: grant(given, auth, o), Notes: o.Notes, Now: o.Now,
-	}
-	c := &client{auth: auth, account: given.AccountID, now: o.Now}
-	c.http = &vendorapi.HTTP{Client: o.HTTP, Authorize: tokens.Bearer, Rejected: tokens.Rejected, Explain: c.explain, Now: o.Now}
-	return c, nil
+	return errors.Join(problems...)
 }
 
 // Pause implements [vendorapi.Client].
@@ -105,10 +114,10 @@ func (c *client) base(ctx context.Context) (string, error) {
 		return p.address, nil
 	}
 	var user struct {
-		Accounts []struct {
+		Accounts webhook.List[struct {
 			ID      string `json:"account_id"`
 			BaseURI string `json:"base_uri"`
-		} `json:"accounts"`
+		}] `json:"accounts"`
 	}
 	if err := c.http.Call(ctx, http.MethodGet, c.auth+"/oauth/userinfo", nil, nil, &user); err != nil {
 		return "", err
@@ -118,7 +127,7 @@ func (c *client) base(ctx context.Context) (string, error) {
 			continue
 		}
 		base, err := vendorapi.BaseURL("accountId", strings.TrimPrefix(account.BaseURI, "https://"))
-		if err != nil {
+		if err != nil || strings.HasPrefix(c.auth, "https://") && !strings.HasPrefix(base, "https://") {
 			return "", errors.New("the account's base_uri is not the address of a host")
 		}
 		p := &place{base + "/restapi/v2.1/accounts/" + c.account, c.now().Add(24 * time.Hour)}
@@ -134,8 +143,8 @@ var errorCode = regexp.MustCompile(`^[A-Za-z0-9_]{1,100}$`)
 //
 // SPEC: https://developers.docusign.com/docs/esign-rest-api/esign101/rules-and-limits/ and
 // https://www.docusign.com/blog/developers/service-protection-new-api-errors-excessive-polling-and-envelope-updates, read
-// 2026-11-23: what goes beyond a limit is answered 400. There are limits of all calls, per hour of the clock and per
-// 30 seconds, and of calls about one envelope. Of missing rights and unknown envelopes the status is not documented.
+// 2026-11-23: what goes beyond a limit is answered 400; other people's clients have seen 429, with the same codes. There are
+// limits of all calls, per hour of the clock and per 30 seconds, and of calls about one envelope. Of missing rights and unknown envelopes the status is not documented.
 func (c *client) explain(r *vendorapi.Refusal) error {
 	var answer struct {
 		Code  string `json:"errorCode"`
@@ -145,14 +154,18 @@ func (c *client) explain(r *vendorapi.Refusal) error {
 	code := errorCode.FindString(cmp.Or(answer.Code, answer.OAuth))
 	kind := error(nil)
 	switch word := strings.ToUpper(code); {
-	case code == "" || r.Status >= 500 || r.Status == http.StatusTooManyRequests || r.Status == http.StatusRequestTimeout:
-		return nil // the status tells
+	case strings.Contains(word, "_ENVELOPE_") && strings.HasSuffix(word, "_LIMIT_EXCEEDED"):
+		kind = vendorapi.ErrNotReady // others can be asked for
+	case r.Status == http.StatusTooManyRequests && r.Header.Get("Retry-After") != "":
+		return nil // the header tells
 	case strings.HasPrefix(word, "BURST_") && strings.HasSuffix(word, "_LIMIT_EXCEEDED"):
 		return &vendorapi.LaterError{After: 30 * time.Second}
 	case word == "HOURLY_APIINVOCATION_LIMIT_EXCEEDED":
 		return &vendorapi.LaterError{After: c.untilReset(r.Header)}
 	case strings.HasPrefix(word, "HOURLY_") && strings.HasSuffix(word, "_LIMIT_EXCEEDED"):
 		return &vendorapi.LaterError{After: c.Pause()}
+	case code == "" || r.Status >= 500 || r.Status == http.StatusTooManyRequests || r.Status == http.StatusRequestTimeout:
+		return nil // the status tells
 	case word == "ENVELOPE_DOES_NOT_EXIST":
 		kind = vendorapi.ErrUnknown
 	case r.Status == http.StatusUnauthorized, r.Status == http.StatusForbidden,

@@ -1,20 +1,19 @@
 package docusign_test
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/docusign"
 	"esignhooks/shared/vendorapi/vendorstub"
@@ -27,29 +26,6 @@ type clock struct{ at time.Time }
 
 func (c *clock) now() time.Time { return c.at }
 
-// notes are kept in memory.
-type notes struct {
-	mu       sync.Mutex
-	texts    map[string]string
-	versions map[string]int64
-}
-
-func (n *notes) Note(_ context.Context, name string) (string, int64, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.texts[name], n.versions[name], nil
-}
-
-func (n *notes) PutNote(_ context.Context, name, text string, version int64) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.versions[name] != version {
-		return ledger.ErrConflict
-	}
-	n.texts[name], n.versions[name] = text, version+1
-	return nil
-}
-
 // world is a vendor, and what clients of it need.
 type world struct {
 	*vendorstub.Server
@@ -61,7 +37,7 @@ func newWorld(t *testing.T) world {
 	server, clock := vendorstub.New(t), &clock{time.Date(2026, 11, 22, 10, 20, 0, 0, time.UTC)}
 	server.Now = clock.now
 	return world{server, clock, vendorapi.Options{
-		HTTP: vendorapi.NewHTTPClient(), Notes: &notes{texts: map[string]string{}, versions: map[string]int64{}}, Now: clock.now,
+		HTTP: vendorapi.NewHTTPClient(), Notes: vendorstub.Notes(t), Now: clock.now,
 	}}
 }
 
@@ -265,6 +241,25 @@ func TestAccountIsKnownInAnyCase(t *testing.T) {
 	}
 }
 
+// TestTheAccountIsNotOnThisMachine: what answers as the vendor does not lead the token to what listens here, in the clear.
+func TestTheAccountIsNotOnThisMachine(t *testing.T) {
+	w := newWorld(t)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Type", "application/json")
+		if strings.HasSuffix(r.URL.Path, "/oauth/token") {
+			io.WriteString(rw, `{"access_token":"t","expires_in":3600}`)
+		} else {
+			rw.Write(w.userinfo(w.URL))
+		}
+	}))
+	t.Cleanup(server.Close)
+	w.options.HTTP = server.Client()
+	client := w.client(t, func(members map[string]string) { members["authHost"] = strings.TrimPrefix(server.URL, "https://") })
+	if _, err := client.Agreement(t.Context(), envelopeID); err == nil || !strings.Contains(err.Error(), "base_uri") || w.Calls("") > 0 {
+		t.Errorf("%v, after %d calls in the clear", err, w.Calls(""))
+	}
+}
+
 func TestErrorCodes(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status int
@@ -273,6 +268,9 @@ func TestErrorCodes(t *testing.T) {
 	}{
 		"an unknown envelope is 404":                       {404, `{"errorCode":"ENVELOPE_DOES_NOT_EXIST","message":"secret"}`, vendorapi.ErrUnknown},
 		"an unknown envelope is 400":                       {400, `{"errorCode":"ENVELOPE_DOES_NOT_EXIST","message":"secret"}`, vendorapi.ErrUnknown},
+		"too many questions about one envelope":            {400, `{"errorCode":"Hourly_Envelope_Polling_Limit_Exceeded","message":"secret"}`, vendorapi.ErrNotReady},
+		"too many in a burst":                              {429, `{"errorCode":"Burst_Envelope_Polling_Limit_Exceeded","message":"secret"}`, vendorapi.ErrNotReady},
+		"too many calls about one envelope":                {400, `{"errorCode":"Hourly_APIInvocation_Envelope_Limit_Exceeded","message":"secret"}`, vendorapi.ErrNotReady},
 		"the user lacks a right":                           {400, `{"errorCode":"USER_LACKS_PERMISSIONS","message":"secret"}`, vendorapi.ErrDenied},
 		"the account lacks a right":                        {403, `{"errorCode":"ACCOUNT_LACKS_PERMISSIONS","message":"secret"}`, vendorapi.ErrDenied},
 		"the integration is unknown":                       {400, `{"errorCode":"PARTNER_AUTHENTICATION_FAILED","message":"secret"}`, vendorapi.ErrDenied},
@@ -325,14 +323,10 @@ func TestLimits(t *testing.T) {
 				Header: http.Header{"X-Ratelimit-Reset": {fmt.Sprint(w.clock.at.UnixMilli())}},
 			})
 		}, 40 * time.Minute},
-		"of a burst":      {func(w world) { w.DocuSignLimits(3000, 0, 100) }, 30 * time.Second},
-		"of one envelope": {func(w world) { w.DocuSignLimits(3000, 500, 0) }, 15 * time.Minute},
-		"of one envelope in a burst": {func(w world) {
-			w.Fail(vendorstub.Failure{Path: "/envelopes/", Status: 400, Body: `{"errorCode":"Burst_Envelope_Polling_Limit_Exceeded"}`, Times: 1})
-		}, 30 * time.Second},
-		"of changes to one envelope": {func(w world) {
-			w.Fail(vendorstub.Failure{Path: "/envelopes/", Status: 400, Body: `{"errorCode":"Hourly_APIInvocation_Envelope_Limit_Exceeded"}`, Times: 1})
-		}, 15 * time.Minute},
+		"of a burst": {func(w world) { w.DocuSignLimits(3000, 0, 100) }, 30 * time.Second},
+		"of an hour, with the usual status": {func(w world) {
+			w.Fail(vendorstub.Failure{Path: "/envelopes/", Status: 429, Body: `{"errorCode":"HOURLY_APIINVOCATION_LIMIT_EXCEEDED"}`, Times: 1})
+		}, 40 * time.Minute},
 		"with the usual status": {func(w world) {
 			w.Fail(vendorstub.Failure{Path: "/envelopes/", Status: 429, Header: http.Header{"Retry-After": {"90"}}, Body: `{"errorCode":"WHATEVER"}`, Times: 1})
 		}, 90 * time.Second},

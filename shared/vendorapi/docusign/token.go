@@ -18,26 +18,25 @@ import (
 	"esignhooks/shared/vendorapi"
 )
 
-// grantDeadline is that of a request for a token, with its answer. [jwt] heeds neither the context's end
-// nor our clock.
-const grantDeadline = 30 * time.Second
+// fetchDeadline is that of a request for a token, with its answer: [jwt] heeds neither the context's end nor our clock.
+const fetchDeadline = 30 * time.Second
 
-// grant makes what gets an access token.
+// fetcher makes what gets an access token.
 //
 // SPEC: https://developers.docusign.com/platform/auth/jwt-get-token, read 2026-11-23: RS256; iss is the integration key,
 // sub the user, aud the auth host without scheme; the token is good for as long as expires_in says, about an hour.
-func grant(given credentials, auth string, o vendorapi.Options) func(context.Context) (string, time.Time, error) {
+func (k credentials) fetcher(auth string, o vendorapi.Options) func(context.Context) (string, time.Time, error) {
 	_, host, _ := strings.Cut(auth, "://")
 	config := jwt.Config{
-		Email: given.IntegrationKey, Subject: given.UserID, PrivateKey: []byte(given.PrivateKey),
+		Email: k.IntegrationKey, Subject: k.UserID, PrivateKey: []byte(k.PrivateKey),
 		Scopes: []string{"signature", "impersonation"}, Audience: host, TokenURL: auth + "/oauth/token",
 	}
 	return func(ctx context.Context) (string, time.Time, error) {
 		limited := *o.HTTP
-		limited.Timeout = grantDeadline
+		limited.Timeout = fetchDeadline
 		token, err := config.TokenSource(context.WithValue(ctx, oauth2.HTTPClient, &limited)).Token()
 		if refused := (*oauth2.RetrieveError)(nil); errors.As(err, &refused) { // its text would show the body
-			return "", time.Time{}, refusal(refused, auth)
+			return "", time.Time{}, explainToken(refused, auth)
 		} else if err != nil {
 			return "", time.Time{}, fmt.Errorf("access token: %w", err)
 		}
@@ -49,11 +48,11 @@ func grant(given credentials, auth string, o vendorapi.Options) func(context.Con
 	}
 }
 
-// refusal says why there is no token.
+// explainToken says why there is no token.
 //
 // SPEC: https://developers.docusign.com/platform/auth/reference/obtain-consent, read 2026-11-23: as long as the user has
 // not agreed, the answer is 400 and consent_required; the user agrees once, in a browser.
-func refusal(r *oauth2.RetrieveError, auth string) error {
+func explainToken(r *oauth2.RetrieveError, auth string) error {
 	var answer struct {
 		Error string `json:"error"`
 	}

@@ -3,7 +3,6 @@ package dropboxsign
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -39,8 +38,8 @@ type signature struct {
 // SPEC: https://github.com/hellosign/hellosign-java-sdk SignatureStatus.java, read 2026-11-23: success, on_hold, signed,
 // awaiting_signature, declined, error_unknown, error_file, error_component_position, error_text_tag. Only other people's
 // clients know on_hold_by_requester and error_invalid_email.
-// SPEC: https://developers.hellosign.com/docs/signature-request/expiration, read 2026-11-23: a request has expired if one of
-// its signatures is expired.
+// SPEC: https://developers.hellosign.com/docs/signature-request/expiration, read 2026-11-23: a request has expired if one
+// of its signatures is expired.
 const (
 	awaiting     = "awaiting_signature"
 	signed       = "signed"
@@ -106,7 +105,8 @@ var sound = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 // Agreement implements [vendorapi.Client].
 //
 // SPEC: https://developers.hellosign.com/api/reference/warnings-and-errors, read 2026-11-23: 410 is "the request was
-// cancelled or deleted". Which of the two is not said, and a completed request can be deleted: so it is unknown, not cancelled.
+// cancelled or deleted". Which of the two is not said, and a completed request can be deleted: so it is unknown, not
+// cancelled.
 func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement, error) {
 	if !sound.MatchString(id) {
 		return vendorapi.Agreement{}, fmt.Errorf("dropboxsign: %w: no ID of a signature request", vendorapi.ErrUnknown)
@@ -154,20 +154,21 @@ func (c *client) explainFiles(r *vendorapi.Refusal) error {
 	return c.explain(r)
 }
 
-// settling is how long before the window a request may have been made to be listed: the vendor sends an event again for up to
-// three days.
+// settling is how long before the window a request may have been made to be listed: the vendor sends an event again for up
+// to three days.
 const settling = 3 * 24 * time.Hour
 
 // Changed implements [vendorapi.Client] as far as the vendor lets it: there is no search by the time of a change, and no
-// order is promised. It lists the requests that were made in the window or up to three days before it. Older ones that change are
-// found by asking for them one by one. The search knows dates, of a zone that is not said: so it takes in a day more.
+// order is promised. It lists the requests that were made in the window or up to three days before it. Older ones that
+// change are found by asking for them one by one. The search knows dates, of a zone that is not said: so it takes in a day
+// more.
 //
-// SPEC: https://developers.hellosign.com/api/reference/search, read 2026-11-23: created:[min TO max], both included; "a minor
-// delay" before a new request is found.
+// SPEC: https://developers.hellosign.com/api/reference/search, read 2026-11-23: created:[min TO max], both included; "a
+// minor delay" before a new request is found.
 func (c *client) Changed(ctx context.Context, from, to time.Time, page string) ([]vendorapi.Agreement, string, error) {
 	number, err := strconv.Atoi(cmp.Or(page, "1"))
 	if err != nil {
-		return nil, "", errors.New("dropboxsign: no page of the list")
+		return nil, "", fmt.Errorf("dropboxsign: %w: no page of the list", vendorapi.ErrInvalid)
 	}
 	var answer struct {
 		Requests webhook.List[signatureRequest] `json:"signature_requests"`

@@ -25,20 +25,22 @@ type client struct {
 	now      func() time.Time
 }
 
+type credentials struct {
+	APIKey   string `json:"apiKey"`
+	ClientID string `json:"clientId"`
+	Host     string `json:"host"`
+}
+
 // New makes a client. Its credentials are
 //
 //	{"apiKey": "…", "clientId": "…", "host": "api.hellosign.com"}
 //
-// clientId names an API app if the events come through that app's callback URL, and not through the account's. Such an
-// app is told of its own requests only, but the API lists all of the account's and does not say which app each is of: whoever
-// uses the account for other requests too should set the account's callback URL.
-func New(credentials []byte, o vendorapi.Options) (vendorapi.Client, error) {
-	var given struct {
-		APIKey   string `json:"apiKey"`
-		ClientID string `json:"clientId"`
-		Host     string `json:"host"`
-	}
-	if err := vendorapi.ReadCredentials(credentials, &given); err != nil {
+// host can be left out. clientId names an API app if the events come through that app's callback URL, and not through the
+// account's. Such an app is told of its own requests only, but the API lists all of the account's and does not say which
+// app each is of: whoever uses the account for other requests too should set the account's callback URL.
+func New(text []byte, o vendorapi.Options) (vendorapi.Client, error) {
+	var given credentials
+	if err := vendorapi.ReadCredentials(text, &given); err != nil {
 		return nil, err
 	}
 	base, err := vendorapi.BaseURL("host", cmp.Or(given.Host, "api.hellosign.com"))
@@ -67,8 +69,10 @@ func New(credentials []byte, o vendorapi.Options) (vendorapi.Client, error) {
 // minute and account: 100 requests, 25 for files, 10 in test mode.
 func (c *client) Pause() time.Duration { return time.Minute }
 
-// explain reads the name of an error. A limit that is used up is 429, and was 403 (the page on errors still says so). There
-// is no Retry-After but X-Ratelimit-Reset, in unix seconds.
+// explain reads the name of an error.
+//
+// SPEC: as for the package: a limit that is used up is 429, and was 403 (the page on errors still says so). There is no
+// Retry-After but X-Ratelimit-Reset, in unix seconds.
 func (c *client) explain(r *vendorapi.Refusal) error {
 	var answer struct {
 		Error struct {

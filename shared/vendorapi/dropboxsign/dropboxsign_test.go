@@ -51,8 +51,8 @@ func open(t *testing.T, members ...string) (*vendorstub.Server, vendorapi.Client
 func TestCredentials(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"the key suffices":          {`{"apiKey":"k"}`, ""},
-		"all problems are reported": {`{"host":"https://a/b"}`, "api.apiKey is missing\napi.host is not the name of a host"},
-		"a misspelt member is told": {`{"apikeys":"k"}`, `api has the unknown member "apikeys"`},
+		"all problems are reported": {`{"host":"https://a/b"}`, "api.apiKey is missing\napi.host is not the name of a host: there is no https:// and no path in it"},
+		"a misspelt member is told": {`{"apikeys":"k"}`, `api has the unknown member "apikeys"; there are apiKey, clientId, host`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ""

@@ -14,8 +14,8 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// callback is an account or an API app, each of which has one callback URL for all its events. There is no choice of events,
-// and documents are never in them.
+// callback is an account or an API app, each of which has one callback URL for all its events. There is no choice of
+// events, and documents are never in them.
 type callback struct {
 	ClientID webhook.Text `json:"client_id"` // of an app
 	URL      webhook.Text `json:"callback_url"`
@@ -55,8 +55,8 @@ func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, e
 	add("account", answer.Account)
 	for page, pages := 1, 1; page <= pages; page++ {
 		var answer struct {
-			Apps []callback `json:"api_apps"`
-			Info listInfo   `json:"list_info"`
+			Apps webhook.List[callback] `json:"api_apps"`
+			Info listInfo               `json:"list_info"`
 		}
 		if err := c.get(ctx, "/api_app/list", url.Values{"page": {strconv.Itoa(page)}, "page_size": {"100"}}, &answer); err != nil {
 			return nil, err
@@ -72,8 +72,8 @@ func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, e
 	return found, nil
 }
 
-// Register implements [vendorapi.Client]. Since there is one URL, what stands there is replaced, wherever it leads: the step
-// says so. The API has no call that sends a test event.
+// Register implements [vendorapi.Client]. Since there is one URL, what stands there is replaced, wherever it leads: the
+// step says so. The API has no call that sends a test event.
 func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
 	name, path := c.ours()
 	now, err := c.callbackURL(ctx)
@@ -102,8 +102,8 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 	}}}, nil
 }
 
-// Repair implements [vendorapi.Client]: it sets the callback URL again if the vendor has cleared it. One that leads elsewhere
-// was set by somebody. Nothing can be delivered again.
+// Repair implements [vendorapi.Client]: it sets the callback URL again if the vendor has cleared it. One that leads
+// elsewhere was set by somebody. Nothing can be delivered again.
 func (c *client) Repair(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
 	now, err := c.callbackURL(ctx)
 	if err != nil || now != "" {

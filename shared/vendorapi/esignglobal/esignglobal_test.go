@@ -6,17 +6,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/ledger"
-	"esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/esignglobal"
 	"esignhooks/shared/vendorapi/vendorstub"
@@ -37,16 +34,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	db, err := bbolt.Open(filepath.Join(t.TempDir(), "db"), 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	notes, err := embedded.New(db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{Server: vendorstub.New(t), now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), notes: notes}
+	w := &world{Server: vendorstub.New(t), now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), notes: vendorstub.Notes(t)}
 	w.Now = func() time.Time { return w.now }
 	return w
 }
@@ -76,8 +64,8 @@ func TestCredentials(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"the host is that of a data centre":  {`{"appId":"a","appSecret":"s","host":"openapi-eu1.esignglobal.com"}`, ""},
 		"all that is missing is reported":    {`{}`, "api.appId is missing\napi.appSecret is missing\napi.host is missing"},
-		"a host is no address":               {`{"appId":"a","appSecret":"s","host":"http://openapi-eu1.esignglobal.com"}`, "api.host is not the name of a host"},
-		"what is wrong is reported together": {`{"host":"a/b"}`, "api.appId is missing\napi.appSecret is missing\napi.host is not the name of a host"},
+		"a host is no address":               {`{"appId":"a","appSecret":"s","host":"http://openapi-eu1.esignglobal.com"}`, "api.host is not the name of a host: there is no https:// and no path in it"},
+		"what is wrong is reported together": {`{"host":"a/b"}`, "api.appId is missing\napi.appSecret is missing\napi.host is not the name of a host: there is no https:// and no path in it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ""
@@ -193,6 +181,28 @@ func TestUnknownEnvelopes(t *testing.T) {
 	}
 	if _, err := client.Documents(t.Context(), id); !errors.Is(err, vendorapi.ErrUnknown) {
 		t.Errorf("got %v, want %v", err, vendorapi.ErrUnknown)
+	}
+}
+
+// TestAnIDIsNoPartOfARefusal: whoever makes up IDs would have tokens replaced, and what is forged taken for denied.
+func TestAnIDIsNoPartOfARefusal(t *testing.T) {
+	w := newWorld(t)
+	w.Set(provider, vendorstub.Agreement{ID: id, Status: esign.Sent})
+	client := w.open(t)
+	if _, err := client.Agreement(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.Add(time.Hour)
+	for madeUp, want := range map[string]error{"my-TOKEN": vendorapi.ErrUnknown, "token": vendorapi.ErrUnknown, "": vendorapi.ErrUnknown} {
+		w.Fail(vendorstub.Failure{
+			Path: "/envelopeDetail", Status: 200, Body: `{"code":1437101,"message":"the envelope ` + strings.ToLower(madeUp) + ` does not exist"}`, Times: 1,
+		})
+		if _, err := client.Agreement(t.Context(), madeUp); !errors.Is(err, want) {
+			t.Errorf("%q: got %v, want %v", madeUp, err, want)
+		}
+	}
+	if n := w.Calls(tokenPath); n != 1 {
+		t.Errorf("got %d tokens, want 1", n)
 	}
 }
 
@@ -384,7 +394,7 @@ func TestFiles(t *testing.T) {
 		},
 		"attachments are what they are": {
 			status: "2", files: []string{file("ATTACHMENT", "John Doe.PDF"), file("ATTACHMENT", "passport.jpeg"), file("ATTACHMENT", "x.p/../../df"), file("ATTACHMENT", "z.ünsafe")},
-			want: []named{{"attachment-1.pdf", true}, {"attachment-2.jpeg", false}, {"attachment-3", false}, {"attachment-4", false}},
+			want: []named{{"attachment-1.pdf", false}, {"attachment-2.jpeg", false}, {"attachment-3", false}, {"attachment-4", false}},
 		},
 		"a type that we do not know is kept": {
 			status: "2", files: []string{file("AUDIO", "a.ogg")}, want: []named{{"other-1.ogg", false}},
@@ -443,7 +453,7 @@ func TestRedirectedLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	content.Close()
-	if got == nil || got.Get("Authorization") != "" {
+	if got == nil || got.Get("Authorization") != "" || got.Get("Referer") != "" {
 		t.Errorf("got the header %v", got)
 	}
 }

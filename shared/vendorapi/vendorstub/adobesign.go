@@ -20,7 +20,8 @@ import (
 	provider "esignhooks/shared/provider/adobesign"
 )
 
-// What is known of the one account and its application. The client ID is the one that localhost accepts without configuration.
+// What is known of the one account and its application. The client ID is the one that localhost accepts without
+// configuration.
 const (
 	AdobeSignKey      = "stub-adobesign-integration-key"
 	AdobeSignClientID = "DEVELOPMENTCLIENTID"
@@ -95,8 +96,8 @@ func (s *Server) AdobeSignOwner(id, user string) {
 	s.adobeSign().owners[id] = user
 }
 
-// AdobeSignLimit limits identical GETs of a user, as the vendor does: to 1 in 10 minutes, or 3 in a minute. Without it, there
-// is no limit.
+// AdobeSignLimit limits identical GETs of a user, as the vendor does: to 1 in 10 minutes, or 3 in a minute. Without it,
+// there is no limit.
 func (s *Server) AdobeSignLimit(n int, interval time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,13 +9,18 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"esignhooks/shared/esign"
+	"esignhooks/shared/ledger"
+	"esignhooks/shared/ledger/embedded"
 )
 
 // Server is all vendors at once, each under paths of its own. What it knows of agreements and subscriptions is the same
@@ -89,6 +94,21 @@ func New(t testing.TB) *Server {
 	server.Start()
 	t.Cleanup(server.Close)
 	return s
+}
+
+// Notes makes empty notes for clients to share, which end with the test.
+func Notes(t testing.TB) ledger.Notes {
+	t.Helper()
+	db, err := bbolt.Open(filepath.Join(t.TempDir(), "db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	notes, err := embedded.New(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return notes
 }
 
 // vendors are filled by the vendors' files: handlers of one mux, so that their paths must differ.

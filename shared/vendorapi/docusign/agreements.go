@@ -29,7 +29,7 @@ func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement,
 // envelope reads one. DocuSign makes no ID that is not a GUID.
 func (c *client) envelope(ctx context.Context, id string, out any) error {
 	if !guid.MatchString(id) {
-		return fmt.Errorf("docusign: not the ID of an envelope: %w", vendorapi.ErrUnknown)
+		return fmt.Errorf("docusign: %w: no ID of an envelope", vendorapi.ErrUnknown)
 	}
 	return c.call(ctx, http.MethodGet, "/envelopes/"+id, nil, out)
 }
@@ -44,6 +44,16 @@ func agreement(envelope json.RawMessage) (vendorapi.Agreement, error) {
 		return vendorapi.Agreement{}, errors.New("docusign: the answer is not an envelope")
 	}
 	return vendorapi.Agreement{ID: e.AgreementID, Status: e.Type.Status(), VendorStatus: e.VendorType, ChangedAt: e.OccurredAt}, nil
+}
+
+// tellsWhy says whether an envelope that is voided tells why: without it, one that has expired looks cancelled. That lists
+// tell it is not documented.
+func tellsWhy(envelope json.RawMessage) bool {
+	var voided struct {
+		Reason webhook.Text `json:"voidedReason"`
+	}
+	json.Unmarshal(envelope, &voided) // what cannot be read tells nothing
+	return voided.Reason != ""
 }
 
 // Documents implements [vendorapi.Client].
@@ -112,7 +122,7 @@ func (c *client) Changed(ctx context.Context, from, to time.Time, page string) (
 	start := 0
 	if page != "" {
 		if start, err = strconv.Atoi(page); err != nil {
-			return nil, "", errors.New("docusign: not a page")
+			return nil, "", fmt.Errorf("docusign: %w: no page of the list", vendorapi.ErrInvalid)
 		}
 	}
 	query := url.Values{
@@ -123,20 +133,26 @@ func (c *client) Changed(ctx context.Context, from, to time.Time, page string) (
 		"count":          {strconv.Itoa(pageSize)},
 	}
 	var answer struct {
-		Envelopes []json.RawMessage `json:"envelopes"`
-		NextURI   webhook.Text      `json:"nextUri"`
+		Envelopes webhook.List[json.RawMessage] `json:"envelopes"`
+		NextURI   webhook.Text                  `json:"nextUri"`
 	}
 	if err := c.call(ctx, http.MethodGet, "/envelopes?"+query.Encode(), nil, &answer); err != nil {
 		return nil, "", err
 	}
 	for _, envelope := range answer.Envelopes {
 		a, err := agreement(envelope)
-		if err != nil {
-			return nil, "", err
+		if err == nil && a.Status == esign.Cancelled && !tellsWhy(envelope) {
+			a, err = c.Agreement(ctx, a.ID)
 		}
-		changed = append(changed, a)
+		switch {
+		case errors.Is(err, vendorapi.ErrUnknown): // gone since
+		case err != nil:
+			return nil, "", err
+		default:
+			changed = append(changed, a)
+		}
 	}
-	if n := len(changed); answer.NextURI != "" && n > 0 {
+	if n := len(answer.Envelopes); answer.NextURI != "" && n > 0 {
 		next = strconv.Itoa(start + max(n-overlap, 1))
 	}
 	return changed, next, nil

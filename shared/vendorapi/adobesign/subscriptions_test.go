@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -338,6 +339,36 @@ func TestRegisteringAsksForNothingTwiceWithinThreeTimesAMinute(t *testing.T) {
 	}
 	if all, err := c.Subscriptions(t.Context()); err != nil || !all[0].Healthy() {
 		t.Error(all, err)
+	}
+}
+
+func TestRepairingAsksForNothingThatWasJustListed(t *testing.T) {
+	w := newWorld(t)
+	w.AdobeSignLimit(1, 10*time.Minute)
+	w.receive(vendorstub.AdobeSignClientID)
+	w.subscribe("1", here, "inactive", true)
+	c := w.simple(t)
+	for range 2 {
+		all, err := c.Subscriptions(t.Context())
+		if err != nil || len(all) != 1 || all[0].Active {
+			t.Fatal(all, err)
+		}
+		steps, err := c.Repair(t.Context(), here)
+		if err != nil || len(steps) != 1 {
+			t.Fatal(said(t, steps), err)
+		}
+		w.pass(10 * time.Minute)
+	}
+	steps, err := c.Repair(t.Context(), here) // by itself
+	if err != nil || len(steps) != 1 {
+		t.Fatal(said(t, steps), err)
+	}
+	if err := steps[0].Do(t.Context()); err != nil {
+		t.Error(err)
+	}
+	w.pass(10 * time.Minute)
+	if steps, err := c.Repair(t.Context(), here); err != nil || len(steps) > 0 {
+		t.Error("afterwards: ", said(t, steps), err)
 	}
 }
 

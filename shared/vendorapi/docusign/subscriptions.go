@@ -128,7 +128,7 @@ type failure struct {
 
 func (c *client) configurations(ctx context.Context) ([]configuration, error) {
 	var answer struct {
-		Configurations []configuration `json:"configurations"`
+		Configurations webhook.List[configuration] `json:"configurations"`
 	}
 	err := c.call(ctx, http.MethodGet, "/connect", nil, &answer)
 	return answer.Configurations, err
@@ -141,7 +141,7 @@ func (c *client) configurations(ctx context.Context) ([]configuration, error) {
 // without dates there is no filter.
 func (c *client) failures(ctx context.Context) ([]failure, error) {
 	var answer struct {
-		Failures []failure `json:"failures"`
+		Failures webhook.List[failure] `json:"failures"`
 	}
 	err := c.call(ctx, http.MethodGet, "/connect/failures", nil, &answer)
 	return answer.Failures, err

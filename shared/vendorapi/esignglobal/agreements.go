@@ -18,8 +18,8 @@ import (
 
 // statuses are the values of envelopeStatus.
 //
-// SPEC: https://www.esignglobal.com/developer-center/api/pgwry228y585ip83zux1m7ky, read 2026-11-23: 0 to 5; 7 stands only on
-// the page of the callback ENVELOPE_SIGNER_FAILED.
+// SPEC: https://www.esignglobal.com/developer-center/api/pgwry228y585ip83zux1m7ky, read 2026-11-23: 0 to 5; 7 stands only
+// on the page of the callback ENVELOPE_SIGNER_FAILED.
 var statuses = map[webhook.Text]esign.Status{
 	"0": esign.Created, "1": esign.Sent, "2": esign.Completed, "3": esign.Expired, "4": esign.Declined, "5": esign.Cancelled,
 	"7": esign.Failed,
@@ -118,11 +118,11 @@ func (c *client) trusted(link string) bool {
 // extension is one that is safe in the name of a file.
 var extension = regexp.MustCompile(`\.[a-z0-9]{1,8}$`)
 
-// document names a file after its kind: what the vendor calls it may be anybody's name. All files are PDF but those that people
-// attach.
+// document names a file after its kind: what the vendor calls it may be anybody's name. All files are PDF but those that
+// people attach, whatever they call them.
 func (f file) document(kind string, number int, links vendorapi.HTTP) vendorapi.Document {
-	suffix := ".pdf"
-	if kind == "attachment" || kind == "other" {
+	suffix, pdf := ".pdf", kind != "attachment" && kind != "other"
+	if !pdf {
 		suffix = extension.FindString(strings.ToLower(string(f.Name)))
 	}
 	name := fmt.Sprintf("%s-%d%s", kind, number, suffix)
@@ -130,7 +130,7 @@ func (f file) document(kind string, number int, links vendorapi.HTTP) vendorapi.
 		name = kind + suffix
 	}
 	link := string(f.Link)
-	return vendorapi.Document{Name: name, PDF: suffix == ".pdf", Open: func(ctx context.Context) (vendorapi.Content, error) {
+	return vendorapi.Document{Name: name, PDF: pdf, Open: func(ctx context.Context) (vendorapi.Content, error) {
 		content, err := links.Open(ctx, link, nil)
 		if err != nil {
 			return vendorapi.Content{}, fmt.Errorf("esignglobal: %s: %w", name, err)
@@ -146,4 +146,9 @@ func explainLink(r *vendorapi.Refusal) error {
 		return vendorapi.ErrNotReady
 	}
 	return nil
+}
+
+// Changed implements [vendorapi.Client]: not at this vendor.
+func (c *client) Changed(context.Context, time.Time, time.Time, string) ([]vendorapi.Agreement, string, error) {
+	return nil, "", unsupported("no API lists envelopes; those that we know of can be asked for one by one")
 }

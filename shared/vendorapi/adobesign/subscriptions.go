@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	provider "esignhooks/shared/provider/adobesign"
 	"esignhooks/shared/vendorapi"
@@ -46,7 +47,8 @@ func (h *hook) url() string { return string(h.URL.URL) }
 // agreement, are somebody's own affair.
 func (h *hook) wide() bool { return h.Scope == account || h.Scope == group }
 
-// missing are the events of agreements that it does not tell of. The vendor's web application does not offer those of templates.
+// missing are the events of agreements that it does not tell of. The vendor's web application does not offer those of
+// templates.
 func (h *hook) missing() (missing []string) {
 	if slices.Contains(h.Events, "AGREEMENT_ALL") {
 		return nil
@@ -137,13 +139,16 @@ func (c *client) change(ctx context.Context, h *hook, method, path string, in an
 	return err
 }
 
-// Subscriptions implements [vendorapi.Client]: the webhooks of the account and of groups, as far as the credentials' user may
-// see them. Events that nobody asked for are no problem.
+// Subscriptions implements [vendorapi.Client]: the webhooks of the account and of groups, as far as the credentials' user
+// may see them. Events that nobody asked for are no problem.
 func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, error) {
 	hooks, err := c.hooks(ctx)
 	if err != nil {
 		return nil, err
 	}
+	c.mu.Lock()
+	c.listed = listed{hooks, c.now()}
+	c.mu.Unlock()
 	var all []vendorapi.Subscription
 	for _, h := range hooks {
 		all = append(all, vendorapi.Subscription{
@@ -154,8 +159,8 @@ func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, e
 	return all, nil
 }
 
-// Register implements [vendorapi.Client]: the webhook is the account's, and those of groups are left alone. Its URL cannot be
-// changed: one with an old token is deleted after its successor was made, so that there is one all the time. What Adobe
+// Register implements [vendorapi.Client]: the webhook is the account's, and those of groups are left alone. Its URL cannot
+// be changed: one with an old token is deleted after its successor was made, so that there is one all the time. What Adobe
 // has not yet delivered to the old one goes with it.
 //
 // SPEC: as for hooks: Adobe verifies the URL by a GET before it makes or activates a webhook. Deleting takes the scope
@@ -257,9 +262,27 @@ func (c *client) activate(h *hook) vendorapi.Step {
 	}
 }
 
+// listed are the webhooks that Subscriptions has listed. Repair follows it, and takes them: a developer's account may not
+// ask twice in ten minutes.
+type listed struct {
+	hooks []*hook
+	at    time.Time
+}
+
+func (c *client) takeListed(ctx context.Context) ([]*hook, error) {
+	c.mu.Lock()
+	taken := c.listed
+	c.listed = listed{}
+	c.mu.Unlock()
+	if c.now().Sub(taken.at) < time.Minute {
+		return taken.hooks, nil
+	}
+	return c.hooks(ctx)
+}
+
 // Repair implements [vendorapi.Client]. What happened while a webhook was not active is lost to it.
 func (c *client) Repair(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
-	hooks, err := c.hooks(ctx)
+	hooks, err := c.takeListed(ctx)
 	if err != nil {
 		return nil, err
 	}

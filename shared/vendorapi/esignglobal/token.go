@@ -1,0 +1,51 @@
+package esignglobal
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"mime/multipart"
+	"net/http"
+	"time"
+
+	"esignhooks/shared/vendorapi"
+)
+
+// fetcher makes what gets an access token. Every new one shortens the life of the one before to 5 minutes.
+//
+// SPEC: https://www.esignglobal.com/developer-center/api/mmcjntoocjtwl1frc6khk3k4, read 2026-11-23: 24 hours; "ensure all
+// parameters are sent as form fields using the multipart/form-data content type", which golang.org/x/oauth2 cannot.
+func (k credentials) fetcher(base string, o vendorapi.Options) func(context.Context) (string, time.Time, error) {
+	h := vendorapi.HTTP{Client: o.HTTP, Explain: explainToken, Now: o.Now}
+	return func(ctx context.Context) (string, time.Time, error) {
+		var body bytes.Buffer
+		form := multipart.NewWriter(&body)
+		form.WriteField("client_id", k.AppID)
+		form.WriteField("client_secret", k.AppSecret)
+		form.WriteField("grant_type", "client_credentials")
+		form.Close()
+		var answer struct {
+			outcome
+			Token   string `json:"access_token"`
+			Expires int64  `json:"expires_in"` // seconds
+		}
+		start := o.Now()
+		header := http.Header{"Content-Type": {form.FormDataContentType()}}
+		err := h.Call(ctx, http.MethodPost, base+"/esignglobal/v1/oauth2/accessToken", header, body.Bytes(), &answer)
+		switch {
+		case err != nil:
+			return "", time.Time{}, fmt.Errorf("access token: %w", err)
+		case answer.Token == "" || answer.Expires <= 0:
+			return "", time.Time{}, fmt.Errorf("access token: %w: code %q", vendorapi.ErrDenied, answer.code())
+		}
+		return answer.Token, start.Add(time.Duration(answer.Expires) * time.Second), nil
+	}
+}
+
+// explainToken: how wrong credentials are answered is not documented, but nothing else in the request could be wrong.
+func explainToken(r *vendorapi.Refusal) error {
+	if r.Status == http.StatusBadRequest {
+		return vendorapi.ErrDenied
+	}
+	return nil
+}
