@@ -59,11 +59,13 @@ func newArchiver(providers []webhook.Provider, log *slog.Logger, metrics io.Writ
 	if err != nil {
 		return nil, err
 	}
-	options := vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: dynamodb.New(awsdynamodb.NewFromConfig(a), table, 0), Now: time.Now}
+	notes := dynamodb.New(awsdynamodb.NewFromConfig(a), table, 0)
+	options := vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: notes, Now: time.Now}
 	client := awssqs.NewFromConfig(a)
 	return &archive.Archiver{
 		Clients:   newVendorClients(secretsmanager.NewFromConfig(a), arns, options, log).get,
-		Documents: s3.New(s3Client(patient(a)), bucket), Queue: sqs.New(client, queueURL), Jobs: sqs.NewJobs(client, jobsURL, deadLetterURL),
+		Documents: s3.New(s3Client(patient(a)), bucket),
+		Queue:     sqs.New(client, queueURL), Jobs: sqs.NewJobs(client, jobsURL, deadLetterURL),
 		Now: time.Now, Log: log, Metrics: metric.New(metrics, namespace, time.Now),
 	}, nil
 }
@@ -77,6 +79,8 @@ const (
 // patient gives a client's attempts the time that large documents take.
 func patient(a aws.Config) aws.Config {
 	client := a.HTTPClient.(*awshttp.BuildableClient)
-	a.HTTPClient = client.WithTimeout(uploadDeadline).WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = uploadPatience })
+	a.HTTPClient = client.WithTimeout(uploadDeadline).WithTransportOptions(func(t *http.Transport) {
+		t.ResponseHeaderTimeout = uploadPatience
+	})
 	return a
 }

@@ -48,8 +48,8 @@ func (c vendorClients) get(ctx context.Context, provider string) (vendorapi.Clie
 	return c[provider].get(ctx)
 }
 
-// vendorClient is one provider's, made of the credentials in its secret. As with [keys], those that were read last serve while
-// newer ones cannot be read, or are wrong.
+// vendorClient is one provider's, made of the credentials in its secret. As with [keys], those that were read last serve
+// while newer ones cannot be read, or are wrong.
 type vendorClient struct {
 	read func(context.Context) (string, error)
 	open func(credentials []byte) (vendorapi.Client, error)

@@ -74,12 +74,17 @@ func workerConfig(lookup func(string) (string, bool)) (config, error) {
 }
 
 func (e *environment) common() config {
-	c := config{table: e.need("TABLE_NAME"), payloadBucket: e.need("PAYLOAD_BUCKET"), metricsNamespace: e.need("METRICS_NAMESPACE")}
+	return config{
+		table: e.need("TABLE_NAME"), payloadBucket: e.need("PAYLOAD_BUCKET"), metricsNamespace: e.need("METRICS_NAMESPACE"), expiry: e.expiry(),
+	}
+}
+
+// expiry reads how long history is kept; 0 is for ever.
+func (e *environment) expiry() time.Duration {
 	value := e.need("EXPIRE_AFTER_DAYS")
 	days, err := strconv.Atoi(value)
 	if value != "" && (err != nil || days != 0 && days < minExpiry || days > 36500) {
 		e.problems = append(e.problems, fmt.Errorf("EXPIRE_AFTER_DAYS is %q, neither 0 nor a number of days from %d", value, minExpiry))
 	}
-	c.expiry = time.Duration(days) * 24 * time.Hour
-	return c
+	return time.Duration(days) * 24 * time.Hour
 }

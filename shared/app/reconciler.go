@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -42,13 +41,10 @@ func newReconciler(providers []webhook.Provider, log *slog.Logger, metrics io.Wr
 	table, namespace, queueURL := e.need("TABLE_NAME"), e.need("METRICS_NAMESPACE"), e.need("QUEUE_URL")
 	r := &reconcile.Reconciler{
 		Providers: providers, Repair: e.truth("REPAIR_SUBSCRIPTIONS"), SilentAfter: e.hours("SILENT_AGREEMENT_HOURS"),
-		Now: time.Now, Log: log, Metrics: metric.New(metrics, namespace, time.Now),
+		Remembers: e.expiry(), Now: time.Now, Log: log, Metrics: metric.New(metrics, namespace, time.Now),
 	}
 	w := webhooks{
-		providers: providers, arns: e.secretARNs(providers), addresses: map[string]string{}, requireURLToken: e.truth("REQUIRE_URL_TOKEN"),
-	}
-	for _, p := range providers {
-		w.addresses[p.Info().Name] = e.need(strings.ToUpper(p.Info().Name) + "_WEBHOOK_URL")
+		providers: providers, arns: e.secretARNs(providers), api: e.need("API_URL"), requireURLToken: e.truth("REQUIRE_URL_TOKEN"),
 	}
 	if err := e.err(); err != nil {
 		return nil, err
@@ -80,7 +76,7 @@ type webhooks struct {
 	providers       []webhook.Provider
 	secrets         *secretsmanager.Client
 	arns            map[string]string // of the secrets, by provider
-	addresses       map[string]string // the URLs without a token, by provider
+	api             string            // the URL under which vendors reach the API
 	requireURLToken bool
 }
 
@@ -92,5 +88,5 @@ func (w webhooks) get(ctx context.Context, provider string) (address string, key
 	}
 	p, _ := webhook.Find(w.providers, provider)
 	keys, err = parseKeys(text, w.requireURLToken && !p.Info().SignsAll)
-	return w.addresses[provider], keys, err
+	return w.api + "/webhooks/" + provider, keys, err
 }

@@ -32,12 +32,11 @@ import (
 func reconcilerVariables() map[string]string {
 	all := map[string]string{
 		"TABLE_NAME": "table", "QUEUE_URL": "https://sqs.example/q.fifo", "METRICS_NAMESPACE": namespace,
-		"REPAIR_SUBSCRIPTIONS": "false", "REQUIRE_URL_TOKEN": "true", "SILENT_AGREEMENT_HOURS": "24",
+		"API_URL": "https://api.example/live", "REPAIR_SUBSCRIPTIONS": "false", "REQUIRE_URL_TOKEN": "true", "SILENT_AGREEMENT_HOURS": "24", "EXPIRE_AFTER_DAYS": "0",
 	}
 	for _, p := range provider.All() {
 		name := strings.ToUpper(p.Info().Name)
 		all[name+"_SECRET_ARN"] = "arn:" + p.Info().Name
-		all[name+"_WEBHOOK_URL"] = "https://api.example/live/webhooks/" + p.Info().Name
 	}
 	return all
 }
@@ -62,21 +61,22 @@ func TestAReconcilersConfiguration(t *testing.T) {
 		all = append(all, name)
 	}
 	type wired struct {
-		Repair bool
-		Silent time.Duration
+		Repair            bool
+		Silent, Remembers time.Duration
 	}
 	for name, tt := range map[string]struct {
 		change  map[string]string
 		want    wired
 		problem []string
 	}{
-		"as the template writes it":           {nil, wired{false, 24 * time.Hour}, nil},
-		"that repairs":                        {map[string]string{"REPAIR_SUBSCRIPTIONS": "true"}, wired{true, 24 * time.Hour}, nil},
-		"that asks for nobody":                {map[string]string{"SILENT_AGREEMENT_HOURS": "0"}, wired{false, 0}, nil},
+		"as the template writes it":           {nil, wired{false, 24 * time.Hour, 0}, nil},
+		"that repairs":                        {map[string]string{"REPAIR_SUBSCRIPTIONS": "true"}, wired{true, 24 * time.Hour, 0}, nil},
+		"that asks for nobody":                {map[string]string{"SILENT_AGREEMENT_HOURS": "0"}, wired{false, 0, 0}, nil},
+		"whose table forgets":                 {map[string]string{"EXPIRE_AFTER_DAYS": "30"}, wired{false, 24 * time.Hour, 30 * 24 * time.Hour}, nil},
 		"all that is missing is told at once": {nothing, wired{}, all},
 		"all that is wrong is told at once": {
-			map[string]string{"REPAIR_SUBSCRIPTIONS": "yes", "REQUIRE_URL_TOKEN": "1", "SILENT_AGREEMENT_HOURS": "-1"}, wired{},
-			[]string{"REPAIR_SUBSCRIPTIONS", "REQUIRE_URL_TOKEN", "SILENT_AGREEMENT_HOURS"},
+			map[string]string{"REPAIR_SUBSCRIPTIONS": "yes", "REQUIRE_URL_TOKEN": "1", "SILENT_AGREEMENT_HOURS": "-1", "EXPIRE_AFTER_DAYS": "29"}, wired{},
+			[]string{"EXPIRE_AFTER_DAYS", "REPAIR_SUBSCRIPTIONS", "REQUIRE_URL_TOKEN", "SILENT_AGREEMENT_HOURS"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestAReconcilersConfiguration(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if got := (wired{r.Repair, r.SilentAfter}); got != tt.want || len(r.Providers) != len(provider.All()) {
+			if got := (wired{r.Repair, r.SilentAfter, r.Remembers}); got != tt.want || len(r.Providers) != len(provider.All()) {
 				t.Errorf("%+v", got)
 			}
 			if r.Clients == nil || r.Webhook == nil || r.Agreements == nil || r.Notes == nil || r.Table == nil || r.Queue == nil || r.Now == nil || r.Log == nil || r.Metrics == nil {

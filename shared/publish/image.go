@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -23,7 +24,8 @@ func text(i image, name string) string {
 	return ""
 }
 
-// readImage reads the image of a processed event's item. Its errors quote nothing of it.
+// readImage reads the image of a processed event's item. Its errors quote nothing of it. An event must be of the provider
+// that the key names: a receiver may write items under its own provider's keys only.
 func readImage(i image) (ledger.Entry, error) {
 	e := ledger.Entry{
 		Key: ledger.Key{Subject: text(i, "pk"), ID: text(i, "sk")}, State: ledger.State(text(i, "state")),
@@ -33,7 +35,8 @@ func readImage(i image) (ledger.Entry, error) {
 	if e.ProcessedAt, err = time.Parse(time.RFC3339Nano, text(i, "processedAt")); err != nil {
 		return e, errors.New("processedAt is no time")
 	}
-	if err := json.Unmarshal([]byte(text(i, "event")), &e.Event); err != nil || e.Event == nil || e.Event.ID != e.ID || e.Event.Provider == "" || e.Event.Type == "" {
+	if err := json.Unmarshal([]byte(text(i, "event")), &e.Event); err != nil || e.Event == nil || e.Event.ID != e.ID ||
+		e.Event.Provider == "" || !strings.HasPrefix(e.Subject, e.Event.Provider+"#") || e.Event.Type == "" {
 		return e, errors.New("event is not that of the key")
 	}
 	if s := text(i, "agreement"); s != "" {

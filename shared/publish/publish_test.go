@@ -268,6 +268,7 @@ func TestWhatCannotBeReadIsSetAsideAndTheRestIsPublished(t *testing.T) {
 		"an event cut short":   func(i image) { i["event"] = text(i["event"].String()[:40]) },
 		"an event as a map":    func(i image) { i["event"] = events.NewMapAttribute(image{}) },
 		"another event":        func(i image) { i["event"] = committed(t, 1, "other").Change.NewImage["event"] },
+		"of another provider":  func(i image) { i["event"] = text(`{"id":"bad","provider":"adobesign","type":"test"}`) },
 		"of no provider":       func(i image) { i["event"] = text(`{"id":"bad","type":"test"}`) },
 		"of no type":           func(i image) { i["event"] = text(`{"id":"bad","provider":"docusign"}`) },
 		"an agreement of text": func(i image) { i["agreement"] = text("hunter2") },

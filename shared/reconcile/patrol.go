@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -17,7 +18,7 @@ const (
 	staleAfter  = time.Hour
 	maxParts    = 20  // of the table, in a pass
 	maxAsked    = 50  // agreements, in a pass
-	maxID       = 128 // bytes; no vendor's is longer, and the note holds all of a part's
+	maxID       = 128 // bytes as JSON; no vendor's is longer, and the note holds all of a part's
 	maxFailures = 3   // of those, before the rest waits for the next pass
 )
 
@@ -68,7 +69,7 @@ func (p *pass) part(ctx context.Context) error {
 		} else if s.EventID != "" || !p.silent(s.Since) {
 			return nil
 		}
-		if s.AgreementID != "" && len(s.AgreementID) <= maxID && !waits[s.AgreementID] {
+		if askable(s.AgreementID) && !waits[s.AgreementID] {
 			waits[s.AgreementID] = true
 			found = append(found, s.AgreementID)
 		}
@@ -85,8 +86,14 @@ func (p *pass) part(ctx context.Context) error {
 	return nil
 }
 
-// stale says of a claim that it had been left for long when the round began, and not yet when the one before it did: each is
-// told of once.
+// askable says of an ID whether it could be a vendor's. Anybody may have made it up.
+func askable(id string) bool {
+	b, _ := json.Marshal(id) // texts always marshal
+	return id != "" && len(b)-len(`""`) <= maxID
+}
+
+// stale says of a claim that it had been left for long when the round began, and not yet when the one before it did: each
+// is told of once.
 func (p *pass) stale(since time.Time) bool {
 	return !since.After(p.Round.Began.Add(-staleAfter)) && since.After(p.Round.Before.Add(-staleAfter))
 }
@@ -96,7 +103,8 @@ func (p *pass) silent(since time.Time) bool {
 	return p.SilentAfter > 0 && p.now.Sub(since).Abs() > p.SilentAfter
 }
 
-// askWaiting asks for the agreements that wait, as many as a pass may. One that fails goes to the end.
+// askWaiting asks for the agreements that wait, as many as a pass may. One that fails goes to the end. One that is denied to
+// us, though others are not, is left to the next round: it may be another account's, or its sender has left.
 func (p *pass) askWaiting(ctx context.Context) error {
 	if len(p.Round.Waiting) == 0 {
 		return nil
@@ -104,7 +112,7 @@ func (p *pass) askWaiting(ctx context.Context) error {
 	var failed []string
 	var errs []error
 	waiting := p.Round.Waiting
-	for n := 0; n < maxAsked && len(waiting) > 0 && len(failed) < maxFailures && !p.over(); n++ {
+	for n := 0; n < maxAsked && len(waiting) > 0 && len(errs) < maxFailures && !p.over(); n++ {
 		err := p.ask(ctx, waiting[0])
 		if errors.Is(err, errors.ErrUnsupported) {
 			waiting = nil
@@ -112,11 +120,15 @@ func (p *pass) askWaiting(ctx context.Context) error {
 		}
 		if err != nil {
 			errs = append(errs, err)
-			if errors.As(err, new(*vendorapi.LaterError)) || errors.Is(err, vendorapi.ErrDenied) {
+			denied := errors.Is(err, vendorapi.ErrDenied)
+			if errors.As(err, new(*vendorapi.LaterError)) || denied && !p.answered {
 				break
 			}
-			failed = append(failed, waiting[0])
+			if !denied {
+				failed = append(failed, waiting[0])
+			}
 		}
+		p.answered = p.answered || err == nil
 		waiting = waiting[1:]
 	}
 	p.Round.Waiting = append(waiting, failed...)

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"esignhooks/shared/esign"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/vendorapi"
@@ -203,8 +205,9 @@ func TestAnAgreementThatTheVendorHasNoLongerIsNoFailure(t *testing.T) {
 
 func TestAnIDThatIsNoVendorsIsNotAskedFor(t *testing.T) {
 	w := newWorld(t)
-	found := table(2)
+	found := table(3)
 	found.all[0][0].AgreementID = strings.Repeat("x", 129)
+	found.all[0][2].AgreementID = strings.Repeat("<", 100) // 600 bytes of the note
 	w.Table = found
 	must(t, w.pass())
 	if !slices.Equal(w.vendor.agreed, []string{"p0-1"}) {
@@ -269,9 +272,8 @@ func TestAVendorThatIsDownOrDeniesIsNotAskedOnAndOn(t *testing.T) {
 		w.vendor.answer = func(call string) error {
 			if strings.HasPrefix(call, "agreement") {
 				calls++
-				return failure
 			}
-			return nil
+			return failure
 		}
 		if err := w.pass(); !errors.Is(err, failure) || calls != want {
 			t.Errorf("%d calls, %v", calls, err)
@@ -280,5 +282,33 @@ func TestAVendorThatIsDownOrDeniesIsNotAskedOnAndOn(t *testing.T) {
 		if must(t, w.pass()); len(w.vendor.agreed) != 30 {
 			t.Errorf("then asked for %d", len(w.vendor.agreed))
 		}
+	}
+}
+
+func TestAnAgreementThatIsDeniedThoughOthersAreNotIsLeftToTheNextRound(t *testing.T) {
+	w := newWorld(t)
+	w.Table = table(5)
+	w.vendor.answer = func(call string) error {
+		if call == "agreement p0-0" || call == "agreement p0-3" {
+			return vendorapi.ErrDenied
+		}
+		return nil
+	}
+	failed := 0
+	for range 8 {
+		if err := w.pass(); errors.Is(err, vendorapi.ErrDenied) {
+			failed++
+		} else {
+			must(t, err)
+		}
+		w.now = w.now.Add(tick)
+	}
+	if diff := cmp.Diff([]string{"p0-1", "p0-2", "p0-4"}, w.vendor.agreed); diff != "" || failed != 1 {
+		t.Errorf("%d passes failed; asked for %s", failed, diff)
+	}
+	w.vendor.answer = nil
+	w.now = start.Add(6 * time.Hour)
+	if must(t, w.pass()); !slices.Contains(w.vendor.agreed, "p0-0") || !slices.Contains(w.vendor.agreed, "p0-3") {
+		t.Errorf("in the next round asked for %q", w.vendor.agreed[3:])
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"esignhooks/shared/esign"
 )
 
-// progress is what one pass leaves to the next, in a note of the provider's. It is written behind what it tells of: a pass
+// progress is what one pass leaves to the next, in a note of the provider's. It is written after what it tells of: a pass
 // that dies leaves some of its work to be done again, which has no second effect.
 type progress struct {
 	Later time.Time `json:"later,omitzero"` // until when the vendor's limits are used up

@@ -36,7 +36,7 @@ const (
 // Reconciler makes passes. Its fields are set once, before the first.
 type Reconciler struct {
 	Providers []webhook.Provider
-	// Clients makes the client of a provider's API, or returns [vendorapi.ErrOff], and says so.
+	// Clients returns the client of a provider's API, or [vendorapi.ErrOff], of which it has told the operator itself.
 	Clients func(ctx context.Context, provider string) (vendorapi.Client, error)
 	// Webhook is where a provider's events come in: the URL without a token, empty if it is not known from where the
 	// vendor is, and the keys that count.
@@ -50,16 +50,17 @@ type Reconciler struct {
 	Queue queue.Sender
 	// Repair says whether a subscription that does not work is repaired; otherwise nothing is changed at the vendor.
 	Repair bool
-	// SilentAfter is how long nothing need have been heard of an agreement that is not terminal for the vendor to be asked;
-	// 0 is never.
+	// SilentAfter is after how long without an event the vendor is asked about an agreement that is not terminal; 0 is never.
 	SilentAfter time.Duration
-	Now         func() time.Time
-	Log         *slog.Logger
-	Metrics     *metric.Log // nil: none
+	// Remembers is how long the table keeps an agreement of which nothing is heard; 0 is for ever.
+	Remembers time.Duration
+	Now       func() time.Time
+	Log       *slog.Logger
+	Metrics   *metric.Log // nil: none
 }
 
-// Run makes one pass: all providers, beside each other. Its error joins those of the providers that failed, which are logged
-// and counted already; the next pass goes on where this one stopped. It ends before the context's deadline.
+// Run makes one pass: all providers, beside each other. Its error joins those of the providers that failed, which are
+// logged and counted already; the next pass goes on where this one stopped. It ends before the context's deadline.
 func (r *Reconciler) Run(ctx context.Context) error {
 	beginning := ctx
 	if deadline, ok := ctx.Deadline(); ok {
@@ -92,6 +93,7 @@ type pass struct {
 	log      *slog.Logger
 	now      time.Time // when it began
 	over     func() bool
+	answered bool // the vendor has answered about agreements, so that it takes our credentials
 	progress
 	version int64 // of the note that progress was read from
 }
@@ -154,12 +156,15 @@ func (p *pass) take(ctx context.Context, step func(context.Context) error) (err 
 	return step(ctx)
 }
 
-// limited is what it means that the vendor's limits are used up: nothing, as long as the passes between come far enough.
-func (p *pass) limited() error {
+// limited is the error of a vendor's limits that are used up: none, unless they have kept us from comparing for days.
+func (p *pass) limited() error { return p.late("the vendor's limits are used up") }
+
+// late is an error if nothing was compared for days.
+func (p *pass) late(why string) error {
 	if p.Compared.IsZero() || p.now.Sub(p.Compared) < behind {
 		return nil
 	}
-	return fmt.Errorf("the vendor's limits are used up, and nothing is compared since %s", p.Compared.Format(time.RFC3339))
+	return fmt.Errorf("%s, and nothing is compared since %s", why, p.Compared.Format(time.RFC3339))
 }
 
 func (p *pass) measure(value metric.Value) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -127,7 +128,9 @@ func TestWindows(t *testing.T) {
 			}
 			for _, at := range tt.passes {
 				w.now, w.vendor.windows = start.Add(at), nil
-				must(t, w.pass())
+				if err := w.pass(); err != nil && at < 53*day { // so far behind is a failure
+					t.Fatal(err)
+				}
 			}
 			if diff := cmp.Diff(tt.want, w.vendor.windows, cmp.AllowUnexported(asked{})); diff != "" {
 				t.Error(diff)
@@ -385,6 +388,74 @@ func TestAVendorsLimitThatLeavesNoRoomForDaysIsAFailure(t *testing.T) {
 	if n := w.counted()["ReconcileFailed"]; n != 4 {
 		t.Errorf("%d failures counted", n)
 	}
+}
+
+func TestMoreThanThePassesCanCompareIsAFailureAfterDays(t *testing.T) {
+	w := newWorld(t)
+	w.vendor.pageSize = 1
+	for i := range 200 { // pages, of which a pass reads 50
+		w.vendor.truth[strconv.Itoa(i)] = vendorapi.Agreement{ID: strconv.Itoa(i), ChangedAt: start.Add(-time.Hour)}
+	}
+	for failed, want := range []int{0, 1} {
+		if w.now = start.Add(time.Duration(failed) * 25 * time.Hour); (w.pass() != nil) != (want > 0) || w.counted()["ReconcileFailed"] != want {
+			t.Errorf("%s later: not %d failures", w.now.Sub(start), want)
+		}
+	}
+}
+
+func TestWhatTheTableMayHaveForgottenIsNotEnteredAgain(t *testing.T) {
+	const day = 24 * time.Hour
+	yesterday, long := start.Add(-day), start.Add(-31*day)
+	for name, tt := range map[string]struct {
+		remembers time.Duration
+		known     bool
+		status    esign.Status
+		listed    time.Time // zero: the list does not tell
+		changed   time.Time // as the vendor says of the one agreement; zero: nor does that
+		want      int
+	}{
+		"an end that is older than the table":                           {30 * day, false, esign.Completed, long, long, 0},
+		"one that the list does not date":                               {30 * day, false, esign.Completed, time.Time{}, long, 0},
+		"one that nobody dates":                                         {30 * day, false, esign.Completed, time.Time{}, time.Time{}, 1},
+		"a late end of an agreement that the table holds":               {30 * day, true, esign.Completed, long, long, 1},
+		"an end that the table would remember":                          {30 * day, false, esign.Completed, yesterday, yesterday, 1},
+		"one of them that the list does not date":                       {30 * day, false, esign.Completed, time.Time{}, yesterday, 1},
+		"an end that is older than a table that forgets nothing":        {0, false, esign.Completed, long, long, 1},
+		"one that the list does not date, in a table that forgets none": {0, false, esign.Completed, time.Time{}, long, 1},
+		"an open agreement that is older than the table":                {30 * day, false, esign.Sent, long, long, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.Remembers, w.SilentAfter = tt.remembers, 0
+			if tt.known {
+				w.open("e-1", long)
+			}
+			w.vendor.truth["e-1"] = vendorapi.Agreement{ID: "e-1", Status: tt.status, ChangedAt: tt.changed}
+			listed := w.vendor.truth["e-1"]
+			listed.ChangedAt = tt.listed
+			w.Clients = func(context.Context, string) (vendorapi.Client, error) { return listing{w.vendor, listed}, nil }
+			for range 2 { // what is not dated waits for a pass
+				must(t, w.pass())
+				w.now = w.now.Add(tick)
+			}
+			if len(w.sent) != tt.want || w.counted()["Reconciled"] != tt.want {
+				t.Errorf("found %d", len(w.sent))
+			}
+			if asked := len(w.vendor.agreed); tt.remembers == 0 && asked > 0 {
+				t.Errorf("asked %d times for nothing", asked)
+			}
+		})
+	}
+}
+
+// listing is a vendor that lists one agreement.
+type listing struct {
+	*vendor
+	only vendorapi.Agreement
+}
+
+func (l listing) Changed(context.Context, time.Time, time.Time, string) ([]vendorapi.Agreement, string, error) {
+	return []vendorapi.Agreement{l.only}, "", nil
 }
 
 func TestNoLimitHoldsForMoreThanADay(t *testing.T) {

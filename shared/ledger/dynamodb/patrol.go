@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -33,10 +32,7 @@ func (l *Ledger) Patrol(ctx context.Context, from string, visit func(ledger.Stan
 		return "", wrap("patrol", err)
 	}
 	for _, item := range page.Items {
-		s, err := standing(item)
-		if err != nil {
-			return "", wrap("patrol", err)
-		}
+		s := standing(item)
 		if s.Status.Terminal() {
 			continue
 		}
@@ -47,7 +43,7 @@ func (l *Ledger) Patrol(ctx context.Context, from string, visit func(ledger.Stan
 	return place(page.LastEvaluatedKey), nil
 }
 
-func standing(i item) (ledger.Standing, error) {
+func standing(i item) ledger.Standing {
 	s := ledger.Standing{
 		Provider: get(i, "provider"), Subject: get(i, "pk"), AgreementID: get(i, "agreementId"),
 		Status: esign.Status(get(i, "status")), EventID: get(i, "sk"),
@@ -56,11 +52,8 @@ func standing(i item) (ledger.Standing, error) {
 	if s.EventID == agreementSK {
 		s.EventID, since = "", "updatedAt"
 	}
-	var err error
-	if s.Since, err = time.Parse(time.RFC3339Nano, get(i, since)); err != nil {
-		return s, fmt.Errorf("%s: %w", since, err)
-	}
-	return s, nil
+	s.Since, _ = time.Parse(time.RFC3339Nano, get(i, since)) // what cannot be read is long ago
+	return s
 }
 
 // place writes a key as text: the JSON array of its parts. No key is the empty text.

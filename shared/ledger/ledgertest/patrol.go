@@ -31,7 +31,7 @@ func everything(t *testing.T, l Ledger, visit func(ledger.Standing)) (parts int)
 	}
 }
 
-// standing finds by subject, without the prefix, and event ID what a whole patrol finds of those that begin with the prefix.
+// standing is what a whole patrol finds of subjects with this prefix, by the rest of the subject and the event ID.
 func standing(t *testing.T, l Ledger, prefix string) (found map[string]ledger.Standing, parts int) {
 	t.Helper()
 	found = map[string]ledger.Standing{}
