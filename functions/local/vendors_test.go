@@ -129,6 +129,27 @@ func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 	}
 }
 
+// The application that is told of documents may run in another folder.
+func TestDocumentsAreFoundFromAnywhere(t *testing.T) {
+	t.Parallel()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := t.TempDir()
+	relative, err := filepath.Rel(here, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stub := vendorstub.New(t)
+	g := startIn(t, relative, credentials(stub)...)
+	g.data = data
+	id := guid()
+	stub.Set("docusign", vendorstub.Agreement{ID: id, Status: "completed"})
+	g.complete("docusign", id)
+	g.archived("docusign", id)
+}
+
 func TestAForgedCompletionIsNotArchivedUntilTheVendorSaysSo(t *testing.T) {
 	t.Parallel()
 	stub := vendorstub.New(t)
@@ -249,7 +270,7 @@ func TestWithoutCredentialsEverythingThatNeedsThemIsOff(t *testing.T) {
 		t.Errorf("the banner does not say so: %s", banner)
 	}
 	out, err := g.operate("archive", "-provider", "docusign", "-id", id)
-	if err == nil || !strings.Contains(out, "DOCUSIGN_API") || !strings.Contains(out, "integrationKey") {
+	if err == nil || !strings.Contains(out, "DOCUSIGN_API") || !strings.Contains(out, "a JSON object with integrationKey, userId, accountId, privateKey;") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
@@ -265,7 +286,7 @@ func TestRegisteringATunnel(t *testing.T) {
 		fails bool
 	}{
 		{"register -provider dropboxsign", "URL=https://tunnel.example", true},
-		{"register -provider docusign -url https://tunnel.example/webhooks/docusign", "put one there first", true}, // the development key
+		{"register -provider docusign -url https://tunnel.example/webhooks/docusign", "put one there first, on localhost into $DOCUSIGN_HMAC_KEYS", true}, // the development key
 		{"registered -provider dropboxsign -url " + tunnel, "good health", true},
 		{"register -provider dropboxsign -url " + tunnel, "APPLY=1", false},
 		{"register -provider dropboxsign -apply -url " + tunnel, "read back", false},

@@ -1,6 +1,6 @@
-// Package archive is the archiver: when an agreement is completed it asks the vendor's API whether that is true, fetches the
-// signed documents and the audit trail, and stores them. What it found out it tells as findings, which take the way of every
-// delivery.
+// Package archive is the archiver: when an agreement is completed it asks the vendor's API whether that is true, fetches
+// the signed documents and the audit trail, and stores them. What it found out it tells as findings, which take the way of
+// every delivery.
 package archive
 
 import (
@@ -32,7 +32,7 @@ type Jobs interface {
 
 // Archiver is the consumer of jobs. Its fields are set once, before the first batch.
 type Archiver struct {
-	// Clients returns the client of a provider's API, or vendorapi.ErrOff, of which it tells the operator itself.
+	// Clients returns the client of a provider's API, or [vendorapi.ErrOff], of which it has told the operator itself.
 	Clients   func(ctx context.Context, provider string) (vendorapi.Client, error)
 	Documents document.Store
 	Queue     queue.Sender // of the findings
@@ -55,11 +55,11 @@ const (
 	maxLater   = 11 * time.Hour // if the vendor wants longer; below SQS's 12 h
 )
 
-// How long we doubt what may be the vendor's delay: seven attempts, of which the last is more than an hour after the first,
-// unless the queue counts faster.
+// What may be the vendor's delay is given up after so many attempts, and at such an age of the event. The seventh attempt
+// is more than an hour after the first, unless the queue counts faster.
 const (
 	doubtAttempts = 7
-	doubtAge      = time.Hour // of the event
+	doubtAge      = time.Hour
 )
 
 // What is wrong with an agreement, beside the errors of [vendorapi.Client].
@@ -98,7 +98,8 @@ func (a *Archiver) log(j job) *slog.Logger {
 
 // settle decides what becomes of a job, and says whether it may be deleted.
 func (a *Archiver) settle(ctx context.Context, j job, pause time.Duration, err error) (done bool) {
-	log, doubted := a.log(j), j.attempt >= doubtAttempts && a.Now().Sub(j.at) >= doubtAge
+	log := a.log(j)
+	doubted := j.attempt >= doubtAttempts && a.Now().Sub(j.at) >= doubtAge
 	switch {
 	case err == nil, errors.Is(err, vendorapi.ErrOff):
 		return true

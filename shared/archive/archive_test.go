@@ -585,6 +585,7 @@ func TestWhatIsWrongForEverIsParkedAtOnce(t *testing.T) {
 		"a document named as we name one": {"", []vendorapi.Document{document("manifest.json")}, "", "Parked docusign"},
 		"a manifest that is none":         {"", nil, "{", "Parked docusign"},
 		"an empty manifest":               {"", nil, "{}", "Parked docusign"},
+		"another agreement's manifest":    {"", nil, `{"provider":"docusign","agreementId":"other","documents":[{"name":"a"}]}`, "Parked docusign"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -24,7 +24,9 @@ type job struct {
 // Job is the body of a job: the event that says that an agreement is completed, as EventBridge delivers it.
 func Job(e bus.Event) string {
 	detail, _ := json.Marshal(e.Detail) // texts, numbers and times always marshal
-	body, _ := json.Marshal(events.EventBridgeEvent{Version: "0", Source: e.Source, DetailType: e.DetailType, Time: e.Time, Resources: []string{}, Detail: detail})
+	body, _ := json.Marshal(events.EventBridgeEvent{
+		Version: "0", Source: e.Source, DetailType: e.DetailType, Time: e.Time, Resources: []string{}, Detail: detail,
+	})
 	return string(body)
 }
 

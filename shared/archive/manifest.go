@@ -46,6 +46,9 @@ func (a *Archiver) manifest(ctx context.Context, j job) (m manifest, err error) 
 	if json.Unmarshal(text, &m) != nil || len(m.Documents) == 0 {
 		return m, fmt.Errorf("%w: the manifest cannot be read", errNever)
 	}
+	if m.Provider != j.provider || m.AgreementID != j.agreement { // in a folder that takes capitals for small letters
+		return m, fmt.Errorf("%w: the manifest is another agreement's", errNever)
+	}
 	return m, nil
 }
 
@@ -57,7 +60,8 @@ func (a *Archiver) putManifest(ctx context.Context, j job, m manifest) (manifest
 	}
 	sum := sha256.Sum256(text)
 	_, err = a.Documents.Put(ctx, document.Key(j.provider, j.agreement, manifestName), document.File{
-		Body: bytes.NewReader(text), Size: int64(len(text)), ContentType: "application/json", SHA256: hex.EncodeToString(sum[:]), Metadata: m.metadata(),
+		Body: bytes.NewReader(text), Size: int64(len(text)), ContentType: "application/json",
+		SHA256: hex.EncodeToString(sum[:]), Metadata: m.metadata(),
 	})
 	if err != nil {
 		return m, fmt.Errorf("archive: manifest: %w", err)

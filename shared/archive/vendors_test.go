@@ -8,11 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"go.etcd.io/bbolt"
-
 	"esignhooks/shared/archive"
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/all"
@@ -25,21 +22,15 @@ func withStub(t *testing.T) (*world, *vendorstub.Server) {
 	t.Helper()
 	w, stub := newWorld(t), vendorstub.New(t)
 	stub.Now = w.clock
-	db, err := bbolt.Open(filepath.Join(t.TempDir(), "db"), 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	notes, err := embedded.New(db)
-	if err != nil {
-		t.Fatal(err)
-	}
+	options := vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: vendorstub.Notes(t), Now: w.clock}
 	made := map[string]vendorapi.Client{}
 	for _, p := range provider.All() {
 		name := p.Info().Name
-		if made[name], err = all.Open(name, stub.Credentials(name), vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: notes, Now: w.clock}); err != nil {
+		client, err := all.Open(name, stub.Credentials(name), options)
+		if err != nil {
 			t.Fatal(err)
 		}
+		made[name] = client
 	}
 	w.open = func(_ context.Context, name string) (vendorapi.Client, error) { return made[name], nil }
 	return w, stub
@@ -115,7 +106,7 @@ func TestADownloadThatBreaksOffIsFetchedAgain(t *testing.T) {
 	}
 }
 
-// The logs of all that can happen hold none of the credentials.
+// TestLogsHoldNoCredentials: whatever goes wrong, they hold nothing that the vendors' APIs were told or have answered.
 func TestLogsHoldNoCredentials(t *testing.T) {
 	w, stub := withStub(t)
 	for _, p := range provider.All() {

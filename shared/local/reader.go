@@ -154,7 +154,7 @@ var page = template.Must(template.New("").Funcs(template.FuncMap{
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222; background: #fff }
 table { border-collapse: collapse; width: 100% } th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #ddd; vertical-align: top }
-td:first-child { white-space: nowrap } td.id { font-family: ui-monospace, monospace; overflow-wrap: anywhere } .note { color: #666 } .scroll { overflow-x: auto }
+td:first-child { white-space: nowrap } td.id { font: .85em/1.8 ui-monospace, monospace; overflow-wrap: anywhere; min-width: 16ch } .note { color: #666 } .scroll { overflow-x: auto }
 </style>
 <h1>esignhooks</h1>
 <h2>Agreements</h2>
@@ -163,8 +163,9 @@ td:first-child { white-space: nowrap } td.id { font-family: ui-monospace, monosp
 {{end}}</table></div>{{else}}<p class="note">None yet. Send one: <code>make send PROVIDER=docusign EVENT=envelope-completed</code></p>{{end}}
 <h2>Events</h2>
 {{if .Events}}<div class="scroll"><table><tr><th>received (UTC)<th>provider<th>type<th>vendor's name<th>agreement<th>state<th>proof<th>duplicates</tr>
-{{range .Events}}<tr><td>{{time .ReceivedAt}}<td>{{.Provider}}<td>{{.Type}}{{range .Documents}}<br><span class="note">{{.Location}}</span>{{end}}<td>{{.VendorType}}<td class="id">{{.AgreementID}}<td>{{.State}}<td>{{.Proof}}<td>{{.Duplicates}}</tr>
-{{end}}</table></div>{{else}}<p class="note">None yet.</p>{{end}}
+{{range .Events}}<tr><td>{{time .ReceivedAt}}<td>{{.Provider}}<td>{{.Type}}<td>{{.VendorType}}<td class="id">{{.AgreementID}}<td>{{.State}}<td>{{.Proof}}<td>{{.Duplicates}}</tr>
+{{range .Documents}}<tr><td><td colspan="7" class="note id">{{.Location}}</tr>
+{{end}}{{end}}</table></div>{{else}}<p class="note">None yet.</p>{{end}}
 <h2>Published</h2>
 {{if .Published}}<div class="scroll"><table><tr><th>committed (UTC)<th>source<th>type<th>agreement<th>status<th>forwarding<th>attempts</tr>
 {{range .Published}}{{$d := detail .Envelope.Detail}}<tr><td>{{time .Envelope.Time}}<td>{{.Envelope.Source}}<td>{{.Envelope.DetailType}}{{if $d.Replay}} <span class="note">(replay)</span>{{end}}<td class="id">{{$d.Event.AgreementID}}<td>{{if $d.StatusChanged}}{{or $d.StatusBefore "–"}} → {{end}}{{$d.StatusAfter}}<td>{{.State}}{{with .Error}} <span class="note">({{.}})</span>{{end}}<td>{{.Attempts}}</tr>

@@ -54,8 +54,12 @@ func (g *Gateway) wireClients() (err error) {
 	if err != nil {
 		return err
 	}
+	documents, err := filepath.Abs(filepath.Join(g.config.Data, "documents")) // who is told of them may run elsewhere
+	if err != nil {
+		return err
+	}
 	g.archiver = &archive.Archiver{
-		Clients: g.client, Documents: folder.New(filepath.Join(g.config.Data, "documents")), Queue: g.queue, Jobs: g.jobs,
+		Clients: g.client, Documents: folder.New(documents), Queue: g.queue, Jobs: g.jobs,
 		Now: time.Now, Log: g.log,
 	}
 	g.reconciler = &reconcile.Reconciler{
@@ -82,8 +86,8 @@ func (g *Gateway) webhook(_ context.Context, provider string) (string, webhook.K
 	return "", keys.Keys, nil
 }
 
-// outlet is the bus, with the rule that gives the archiver its jobs. They are on disk before their events are on the bus; an
-// event that is published once more is archived once more, which changes nothing.
+// outlet is the bus, with the rule that gives the archiver its jobs. They are on disk before their events are on the bus;
+// an event that is published once more is archived once more, which changes nothing.
 type outlet struct{ g *Gateway }
 
 // Publish implements [bus.Bus].

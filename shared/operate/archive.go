@@ -36,7 +36,7 @@ func archive(ctx context.Context, w io.Writer, t Target, provider, id string) er
 	if err := t.Archive(ctx, event); err != nil {
 		return fmt.Errorf("operate: the archiver's queue: %w", err)
 	}
-	fmt.Fprintf(w, "%s %s is handed to the archiver: make inspect will show its agreement.archived\n", provider, printable(completion.Event.AgreementID))
+	fmt.Fprintf(w, "%s %s is handed to the archiver: make inspect shows agreement.archived when it is done, the log why it is not\n", provider, printable(completion.Event.AgreementID))
 	return nil
 }
 
@@ -58,7 +58,7 @@ func completed(ctx context.Context, reader ledger.Reader, provider, id string) (
 func (t Target) ask(ctx context.Context, client vendorapi.Client, provider, id string) (ledger.Entry, error) {
 	a, err := client.Agreement(ctx, id)
 	if err != nil {
-		return ledger.Entry{}, fmt.Errorf("operate: no event has told of the agreement's completion, and the vendor: %w", err)
+		return ledger.Entry{}, fmt.Errorf("operate: no event has told of the agreement's completion; asking the vendor: %w", err)
 	}
 	if a.Status != esign.Completed {
 		return ledger.Entry{}, fmt.Errorf("operate: the vendor says that the agreement is %s, not completed", printable(a.VendorStatus))

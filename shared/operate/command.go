@@ -70,13 +70,13 @@ func (o order) command(name string) (Command, error) {
 	between := o.Provider == "" && o.ID == "" && !o.From.IsZero() && o.From.Before(o.To)
 	switch {
 	case name == "register" && o.Provider == "":
-		return nil, errors.New("register: name a provider")
+		return nil, errors.New("register: name a provider, as in PROVIDER=docusign")
 	case name == "registered" && o.Provider == "" && o.url != "":
-		return nil, errors.New("registered: name the provider whose URL it is")
+		return nil, errors.New("registered: name the provider whose URL it is, as in PROVIDER=docusign")
 	case (name == "inspect" || name == "archive" || o.anew) && !agreement:
-		return nil, fmt.Errorf("%s: name an agreement, by provider and id", name)
+		return nil, fmt.Errorf("%s: name an agreement, by provider and id, as in PROVIDER=docusign ID=id", name)
 	case name == "replay" && !agreement && !between:
-		return nil, errors.New("replay: name an agreement, by provider and id, or a time range, by from and a later to")
+		return nil, errors.New("replay: name an agreement, by provider and id, or a time range, by from and a later to, as in FROM=2026-11-02 TO=2026-11-03")
 	}
 	return func(ctx context.Context, w io.Writer, t Target) error {
 		switch {

@@ -31,7 +31,7 @@ func TestWrongCommandsAreRefused(t *testing.T) {
 		"archive -provider docusign":                                        "provider and id",
 		"archive -id e-1":                                                   "provider and id",
 		"archive -provider docusign -id e-1 -rebuild":                       "rebuild",
-		"register": "name a provider",
+		"register": "name a provider, as in PROVIDER=docusign",
 		"register -url https://tunnel.example/webhooks/docusign":   "name a provider",
 		"register -provider docusign -id e-1":                      "id",
 		"register -provider docusign docusign":                     `what is "docusign"`,

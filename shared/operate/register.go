@@ -27,7 +27,8 @@ func register(ctx context.Context, w io.Writer, t Target, provider, given string
 	case address == "":
 		return fmt.Errorf("operate: name the URL from where the vendor is, as of a tunnel: URL=https://tunnel.example/webhooks/%s", provider)
 	case webhook.RefusesAll(p, keys):
-		return fmt.Errorf("operate: there is no key of %s: every request would be refused; put one there first", p.Info().Title)
+		return fmt.Errorf("operate: there is no key of %s, and a development key is none: every request would be refused;"+
+			" put one there first, on localhost into $%s", p.Info().Title, p.Info().KeysVariable)
 	}
 	client, err := t.Clients(ctx, provider)
 	if err != nil {
@@ -55,7 +56,7 @@ func register(ctx context.Context, w io.Writer, t Target, provider, given string
 		if err := step.Do(ctx); err != nil {
 			return fmt.Errorf("operate: step %d of %d: %w", i+1, len(steps), err)
 		}
-		fmt.Fprintf(w, "done: %s\n", printable(step.Says))
+		fmt.Fprintf(w, "step %d of %d is done\n", i+1, len(steps))
 	}
 	return verify(ctx, w, client, address, keys)
 }
@@ -166,7 +167,7 @@ func yes(b bool) string {
 
 // byHand tells what to do where the API cannot.
 func byHand(w io.Writer, p webhook.Provider) {
-	fmt.Fprintf(w, "%s is registered by hand, with the URL that make urls shows:\n", p.Info().Title)
+	fmt.Fprintf(w, "%s is registered by hand, with the URL that make urls shows, or that of a tunnel:\n", p.Info().Title)
 	for _, line := range p.Info().Registration {
 		fmt.Fprintf(w, "  - %s\n", line)
 	}
@@ -177,8 +178,9 @@ func withNeeds(err error, provider string) error {
 	if !errors.Is(err, vendorapi.ErrOff) {
 		return err
 	}
-	if _, needs := all.Open(provider, []byte("{}"), vendorapi.Options{}); !errors.Is(needs, vendorapi.ErrOff) {
-		return fmt.Errorf("%w\n  {} is not enough: %s", err, strings.ReplaceAll(needs.Error(), "\n", ", "))
+	if _, lacks := all.Open(provider, []byte("{}"), vendorapi.Options{}); !errors.Is(lacks, vendorapi.ErrOff) {
+		members := strings.NewReplacer("api.", "", " is missing", "", "\n", ", ").Replace(errors.Unwrap(lacks).Error())
+		return fmt.Errorf("%w\n  a JSON object with %s; README.md tells more", err, members)
 	}
 	return err
 }

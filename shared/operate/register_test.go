@@ -84,7 +84,7 @@ func TestRegisterShowsThenDoesThenFindsNothingToDo(t *testing.T) {
 	}
 	out, err = act(t, v.target(), "register -provider docusign -apply")
 	silent(t, out, err)
-	want := shown + "done: make one for https://api.example/live/webhooks/docusign/…\nread back: made is active, 0 events are undelivered\n"
+	want := shown + "step 1 of 1 is done\nread back: made is active, 0 events are undelivered\n"
 	if diff := cmp.Diff(want, out); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
@@ -183,6 +183,9 @@ func TestAURLThatIsGiven(t *testing.T) {
 		"https://tunnel.example/webhooks/docusign#canary":          "",
 		"tunnel.example/webhooks/docusign":                         "",
 		"https://tunnel.example:canary/webhooks/docusign":          "",
+		"https://localhost:3000/webhooks/docusign":                 "",
+		"https://127.0.0.1:3000/webhooks/docusign":                 "",
+		"https://[::1]/webhooks/docusign":                          "",
 	} {
 		v := &vendor{}
 		out, err := act(t, v.target(), "register -provider docusign -apply -url "+given)

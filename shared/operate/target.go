@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -54,7 +55,7 @@ func (t Target) webhook(ctx context.Context, p webhook.Provider, given string) (
 		return own, keys, nil
 	}
 	u, err := url.Parse(given)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || isHere(u.Hostname()) || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return "", keys, notLike(p)
 	}
 	_, token, found := strings.Cut(u.Path+"/", "/webhooks/"+p.Info().Name+"/")
@@ -69,7 +70,13 @@ func (t Target) webhook(ctx context.Context, p webhook.Provider, given string) (
 	return given, keys, nil
 }
 
+// isHere says whether a host is this machine, which no vendor can reach.
+func isHere(host string) bool {
+	address, _ := netip.ParseAddr(host)
+	return host == "localhost" || address.IsLoopback()
+}
+
 // notLike quotes nothing: the URL may hold a token.
 func notLike(p webhook.Provider) error {
-	return fmt.Errorf("operate: the URL is not like https://tunnel.example/webhooks/%s: https, no query, at most a token behind", p.Info().Name)
+	return fmt.Errorf("operate: the URL is not like https://tunnel.example/webhooks/%s: https, a host that the vendor can reach, no query, at most a token behind", p.Info().Name)
 }

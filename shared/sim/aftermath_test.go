@@ -166,7 +166,7 @@ func (s *simulation) disable(disabled bool) {
 	})
 }
 
-// impostor completes an agreement that was only sent, by a request that its vendor's protocol cannot tell from a genuine one.
+// impostor completes an agreement that was only sent, by a request that the vendor's protocol takes for genuine.
 func (s *simulation) impostor() func() {
 	p := adobesign.Provider{}
 	sent, id := about(s.t, p, "agreement-sent", 0x99)

@@ -36,7 +36,8 @@ func (s *Stack) Redrive(ctx context.Context, w io.Writer) error {
 }
 
 // redriveDeadLetters moves the messages of one queue back to another, and waits until they are moved. The destination is
-// named, since SQS does not know where those come from that a function itself has sent. The queues are those of two outputs.
+// named, since SQS does not know where those come from that a function itself has sent. letters and queue
+// are the names of outputs.
 //
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html: one task at a
 // time per queue; the two queues are of the same type, both FIFO or both standard.

@@ -43,10 +43,10 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 		return nil, fmt.Errorf("stack: AWS configuration: %w", err)
 	}
 	if config.Region == "" {
-		return nil, errors.New("stack: no AWS region; set AWS_REGION to the stack's, or run aws configure")
+		return nil, errors.New("stack: no AWS region; set AWS_REGION to the stack's, or run aws configure; or act on the gateway here with STACK=localhost")
 	}
 	if _, err := config.Credentials.Retrieve(ctx); err != nil {
-		return nil, fmt.Errorf("stack: no AWS credentials; run aws configure or aws sso login, or set AWS_PROFILE: %w", err)
+		return nil, fmt.Errorf("stack: no AWS credentials; run aws configure or aws sso login, or set AWS_PROFILE; or act on the gateway here with STACK=localhost: %w", err)
 	}
 	s := &Stack{name, config, map[string]string{}, vendorapi.NewHTTPClient()}
 	out, err := cloudformation.NewFromConfig(config).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})

@@ -1,5 +1,5 @@
-// Package folder is the store of documents on localhost: one file per document, and a hidden one beside it for what S3 keeps
-// in an object's headers.
+// Package folder is the store of documents on localhost: one file per document, and a hidden one beside it for what S3
+// keeps in an object's headers.
 package folder
 
 import (
@@ -127,8 +127,8 @@ func (s Store) mkdir(dir string) error {
 	return nil
 }
 
-// write makes a file with this content, unless there is one: whole or not at all, and synced to disk. sha256sum is the hash that
-// the content must have, or empty.
+// write makes a file with this content, unless there is one: whole or not at all, and synced to disk. sha256sum is the
+// hash that the content must have, or empty.
 func write(path string, content io.Reader, sha256sum string) error {
 	dir := filepath.Dir(path)
 	temporary := filepath.Join(dir, ".tmp-"+rand.Text())

@@ -61,8 +61,9 @@ func (s *Store) Put(ctx context.Context, key string, f document.File) (document.
 
 // Stat implements [document.Store].
 //
-// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, read 2026-11-23: an object that is not there is
-// answered 404 to those who may s3:ListBucket, and 403 to others; the checksum of an object under a KMS key takes kms:Decrypt.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, read 2026-11-23: an object that is not there
+// is answered 404 to those who may s3:ListBucket, and 403 to others; to read the checksum of an
+// object under a KMS key takes kms:Decrypt.
 func (s *Store) Stat(ctx context.Context, key string) (document.Stored, error) {
 	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
 	var missing *types.NotFound
