@@ -594,7 +594,7 @@ func TestThePublisherReadsWhatWasCommitted(t *testing.T) {
 	}
 }
 
-// TestFunctionsStartWithTheirVariables: each function takes what the template gives it for a configuration, and asks for work.
+// TestFunctionsStartWithTheirVariables: each function takes what the template gives it, and asks for work.
 func TestFunctionsStartWithTheirVariables(t *testing.T) {
 	all := readTemplate(t)
 	folder := t.TempDir()
@@ -686,5 +686,17 @@ func TestTheREADMEKnowsAllParameters(t *testing.T) {
 		if !regexp.MustCompile("(?m)^\\|.*`" + name + "`.*\\|").Match(b) {
 			t.Errorf("README.md's tables do not mention %s", name)
 		}
+	}
+}
+
+// TestADomainOfYourOwnIsSaidEverywhere: what is registered is what the reconciler looks for.
+func TestADomainOfYourOwnIsSaidEverywhere(t *testing.T) {
+	b, err := os.ReadFile("../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := "execute-api.${AWS::Region}"
+	if n, either := strings.Count(string(b), own), strings.Count(string(b), "!If [PublicUrlGiven, !Ref PublicUrl, !Sub 'https://${Api}."+own); n < 6 || n != either {
+		t.Errorf("the API's own URL stands in %d places, and in %d of them PublicUrl would", n, either)
 	}
 }

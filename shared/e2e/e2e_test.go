@@ -1,5 +1,5 @@
-// Package e2e holds the test of the real template, deployed with `sam deploy` to the AWS endpoint that the environment names: an
-// emulator, or a real account.
+// Package e2e holds the test of the real template, deployed with `sam deploy` to the AWS endpoint that the environment
+// names: an emulator, or a real account.
 //
 // What the emulator (localemu 1.3) does not do as AWS does, and what is checked instead:
 //   - alarms, the access log and its metric filter, TLS policy, throttling, gateway responses, point-in-time recovery and log

@@ -284,8 +284,8 @@ func (d *deployment) checkArchive(history []ledger.Entry, pdf []byte) {
 	}
 }
 
-// forgedCompletion comes from somebody who knows the secret URL. It is neither confirmed nor archived. Had the vendor only been late to
-// say so, it could still be put right.
+// forgedCompletion comes from somebody who knows the secret URL. It is neither confirmed nor archived. Had the vendor only
+// been late to say so, it could still be put right.
 func (d *deployment) forgedCompletion() {
 	d.needsVendors()
 	p, pdf := adobesign.Provider{}, vendorstub.PDF(random(8))
