@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send urls register registered logs inspect redrive replay archive test faults sim e2e check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send urls register registered logs inspect redrive replay archive test faults sim e2e bench check format vet staticcheck vulnerabilities template help gateway operator
 
 STACK ?= esignhooks
 
@@ -92,6 +92,11 @@ fuzz:
 ## e2e: deploy to the AWS endpoint of the environment, an emulator or a real account, try everything, delete (needs Python)
 e2e: $(PYTHON)/bin/sam
 	SAM='$(CURDIR)/$(PYTHON)/bin/sam' go test -count=1 -timeout 20m -v ./shared/e2e
+
+## bench: measure the built functions beside bare ones [ROUNDS=9] [AGREEMENTS=1000000] [ONLY=cold,warm]; PROFILE=folder: profiles
+bench:
+	@CGO_ENABLED=0 go build -trimpath -o .build/bench ./shared/bench
+	@exec .build/bench -rounds '$(or $(ROUNDS),9)' -agreements '$(or $(AGREEMENTS),1000000)' -only '$(ONLY)' -profile '$(PROFILE)'
 
 ## sim: simulate SEEDS worlds in which everything fails, every schedule of two copies, and planted mistakes; SEED=n [TEST=…]: one again
 SEEDS ?= 20000

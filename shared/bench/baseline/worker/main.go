@@ -1,0 +1,81 @@
+// Command worker is a worker with nothing in it but its calls of AWS: for each record one GetItem of the agreement, and one
+// transaction of an event item and the agreement, with as many attributes and bytes as ours. It understands nothing of the
+// record, and takes the SDK's default configuration.
+package main
+
+import (
+	"context"
+	"log"
+	"os"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// What our items hold: names and typical lengths of values.
+var (
+	eventAttributes = map[string]int{
+		"provider": 8, "receivedAt": 30, "event": 780, "agreement": 760, "statusBefore": 4, "statusAfter": 4, "type": 14, "vendorType": 13,
+		"agreementId": 36, "occurredAt": 30, "processedAt": 30, "proof": 6, "sha256": 64, "size": 4,
+	}
+	agreementAttributes = map[string]int{"agreement": 760, "version": 1, "provider": 8, "agreementId": 36, "status": 4, "updatedAt": 30}
+)
+
+type item = map[string]types.AttributeValue
+
+type worker struct {
+	dynamodb *dynamodb.Client
+	table    string
+}
+
+func main() {
+	c, err := config.LoadDefaultConfig(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	w := worker{dynamodb.NewFromConfig(c), os.Getenv("TABLE_NAME")}
+	lambda.Start(w.handle)
+}
+
+func (w *worker) handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+	for _, record := range batch.Records {
+		if err := w.commit(ctx, record.Attributes["MessageGroupId"], record.Attributes["MessageDeduplicationId"]); err != nil {
+			return events.SQSEventResponse{}, err
+		}
+	}
+	return events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}, nil
+}
+
+func (w *worker) commit(ctx context.Context, subject, id string) error {
+	_, err := w.dynamodb.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &w.table, Key: item{"pk": text(subject), "sk": text("@")}, ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return err
+	}
+	agreement := item{"pk": text(subject), "sk": text("@")}
+	for name, length := range agreementAttributes {
+		agreement[name] = text(strings.Repeat("x", length))
+	}
+	event := types.Update{
+		TableName: &w.table, Key: item{"pk": text(subject), "sk": text(id)}, ConditionExpression: aws.String("attribute_not_exists(pk) OR #state <> :state"),
+		ExpressionAttributeNames: map[string]string{"#state": "state"}, ExpressionAttributeValues: item{":state": text("processed")},
+	}
+	sets := []string{"#state = :state"}
+	for name, length := range eventAttributes {
+		sets = append(sets, "#"+name+" = :"+name)
+		event.ExpressionAttributeNames["#"+name], event.ExpressionAttributeValues[":"+name] = name, text(strings.Repeat("x", length))
+	}
+	event.UpdateExpression = aws.String("SET " + strings.Join(sets, ", "))
+	_, err = w.dynamodb.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+		{Update: &event}, {Put: &types.Put{TableName: &w.table, Item: agreement}},
+	}})
+	return err
+}
+
+func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
