@@ -197,3 +197,19 @@ func TestStatusOrder(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkFold(b *testing.B) {
+	for _, participants := range []int{2, 100} {
+		b.Run(fmt.Sprint(participants, " participants"), func(b *testing.B) {
+			e := esign.Event{Provider: "docusign", AgreementID: "1", Type: esign.AgreementViewed, OccurredAt: at(2)}
+			for i := range participants {
+				e.Participants = append(e.Participants, esign.Participant{ID: fmt.Sprint(i), Status: esign.Viewed})
+			}
+			before := fold(esign.Event{Provider: "docusign", AgreementID: "1", Type: esign.AgreementSent, OccurredAt: at(1)}, e)
+			b.ReportAllocs()
+			for b.Loop() {
+				esign.Fold(before, e)
+			}
+		})
+	}
+}

@@ -445,3 +445,26 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkMessage(b *testing.B) {
+	for name, p := range map[string][]byte{
+		"2 KB of text": bytes.Repeat([]byte("x"), 2<<10), "1 MB of text": bytes.Repeat([]byte("x"), 1e6), "2 KB of bytes": make([]byte, 2<<10),
+	} {
+		d := delivery(p)
+		m, _ := queue.Encode(d)
+		for what, do := range map[string]func() error{
+			"encode": func() error { queue.Encode(d); return nil },
+			"decode": func() error { _, err := queue.Decode(b.Context(), m, nil); return err },
+		} {
+			b.Run(what+" "+name, func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetBytes(int64(len(p)))
+				for b.Loop() {
+					if err := do(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}

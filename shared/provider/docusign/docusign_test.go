@@ -14,6 +14,8 @@ var provider docusign.Provider
 
 func TestProvider(t *testing.T) { webhooktest.Run(t, provider) }
 
+func BenchmarkProvider(b *testing.B) { webhooktest.Benchmark(b, provider) }
+
 func TestAcknowledgementIsAnEmpty200(t *testing.T) {
 	if got := provider.Acknowledge(&webhook.Request{}); got.Status != 200 || len(got.Body) != 0 || len(got.Header) != 0 {
 		t.Errorf("acknowledged with %+v", got)

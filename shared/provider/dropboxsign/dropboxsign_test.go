@@ -23,6 +23,8 @@ var (
 
 func TestProvider(t *testing.T) { webhooktest.Run(t, provider) }
 
+func BenchmarkProvider(b *testing.B) { webhooktest.Benchmark(b, provider) }
+
 func TestExamplesOfAllShapes(t *testing.T) {
 	proofs := map[esign.Proof]int{}
 	for name, r := range webhooktest.Examples(t, "dropboxsign") {

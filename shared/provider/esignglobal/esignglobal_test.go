@@ -18,6 +18,8 @@ var provider = esignglobal.Provider{}
 
 func TestProvider(t *testing.T) { webhooktest.Run(t, provider) }
 
+func BenchmarkProvider(b *testing.B) { webhooktest.Benchmark(b, provider) }
+
 const acknowledgement = `{"code":"200","msg":"success"}`
 
 func TestAcknowledge(t *testing.T) {
