@@ -93,10 +93,10 @@ fuzz:
 e2e: $(PYTHON)/bin/sam
 	SAM='$(CURDIR)/$(PYTHON)/bin/sam' go test -count=1 -timeout 20m -v ./shared/e2e
 
-## bench: measure the built functions beside bare ones [ROUNDS=9] [AGREEMENTS=1000000] [ONLY=cold,warm]; PROFILE=folder: profiles
+## bench: measure the built functions beside bare ones [ROUNDS=15] [AGREEMENTS=1000000] [ONLY=cold,warm]; PROFILE=folder: profiles
 bench:
 	@CGO_ENABLED=0 go build -trimpath -o .build/bench ./shared/bench
-	@exec .build/bench -rounds '$(or $(ROUNDS),9)' -agreements '$(or $(AGREEMENTS),1000000)' -only '$(ONLY)' -profile '$(PROFILE)'
+	@exec .build/bench -rounds '$(or $(ROUNDS),15)' -agreements '$(or $(AGREEMENTS),1000000)' -only '$(ONLY)' -profile '$(PROFILE)'
 
 ## sim: simulate SEEDS worlds in which everything fails, every schedule of two copies, and planted mistakes; SEED=n [TEST=…]: one again
 SEEDS ?= 20000

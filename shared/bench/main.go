@@ -3,7 +3,7 @@
 // DynamoDB, SQS, Secrets Manager and S3 that answer at once or after a delay, and count. Everything is on 127.0.0.1. The
 // result is a table in Markdown.
 //
-//	bench [-rounds 9] [-agreements 1000000] [-only cold|warm|refusal|large|worker|memory|size|localhost|growth] [-profile folder]
+//	bench [-rounds 15] [-agreements 1000000] [-only cold|warm|refusal|large|worker|memory|size|localhost|growth] [-profile folder]
 package main
 
 import (
@@ -47,7 +47,7 @@ func measure() error {
 	defer stop()
 	b := &bench{Context: ctx, built: map[string]bootstrap{}}
 	var only string
-	flag.IntVar(&b.rounds, "rounds", 9, "how often each contestant has its turn")
+	flag.IntVar(&b.rounds, "rounds", 15, "how often each contestant has its turn")
 	flag.IntVar(&b.agreements, "agreements", 1_000_000, "in the larger of the two stores that are compared")
 	flag.StringVar(&b.profiles, "profile", "", "write profiles of the acknowledgement and the worker into this folder, and measure nothing")
 	flag.StringVar(&only, "only", "", "measure these figures alone, separated by commas")

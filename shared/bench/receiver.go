@@ -135,9 +135,9 @@ func (b *bench) acknowledge(p webhook.Provider, delay time.Duration) error {
 	}
 	defer ours.stop()
 	defer floor.stop()
-	n := 200
+	n := 120
 	if delay > 0 {
-		n = 25
+		n = 15
 	}
 	b.plain.delay.Store(int64(delay))
 	defer b.plain.delay.Store(0)

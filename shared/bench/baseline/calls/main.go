@@ -61,19 +61,21 @@ func (r *receiver) handle(ctx context.Context, e events.APIGatewayProxyRequest) 
 		body = string(b)
 	}
 	invocation, _ := lambdacontext.FromContext(ctx)
-	if err := r.take(ctx, invocation.AwsRequestID, body); err != nil {
+	id := strings.Repeat("0", 28) + invocation.AwsRequestID // as long as an event ID
+	if err := r.take(ctx, id, body); err != nil {
 		return events.APIGatewayProxyResponse{}, err
 	}
 	return events.APIGatewayProxyResponse{StatusCode: http.StatusOK}, nil
 }
 
 func (r *receiver) take(ctx context.Context, id, body string) error {
-	item := map[string]dynamodbtypes.AttributeValue{"pk": text("docusign#" + id), "sk": text(id)}
+	item := map[string]dynamodbtypes.AttributeValue{"pk": text("docusign#" + id[28:]), "sk": text(id)}
 	for name, length := range itemAttributes {
 		item[name] = text(strings.Repeat("x", length))
 	}
 	_, err := r.dynamodb.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &r.table, Item: item, ConditionExpression: aws.String("attribute_not_exists(pk)"),
+		ReturnValuesOnConditionCheckFailure: dynamodbtypes.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	if err != nil {
 		return err
