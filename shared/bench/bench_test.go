@@ -469,11 +469,11 @@ func TestWhatASymbolBelongsTo(t *testing.T) {
 
 func TestTheTableTellsGoalsAndRatios(t *testing.T) {
 	var out strings.Builder
-	r := report{notes: []string{"0.1 and 0.2", "a note"}}
+	r := report{load: "0.1 and 0.2", weights: "a table"}
 	r.add(row{"one", 1.256, "≤ 1.25", false, "5 µs", "4 µs"}, row{"two", 0, "", false, "7", "–"}, row{"three", 0.5, "≤ 1", true, "1", "2"})
 	r.write(&out, time.Now(), 3)
 	for _, line := range []string{
-		"| one | 1.26 | ≤ 1.25 | **no** | 5 µs | 4 µs |", "| two |  |  |  | 7 | – |", "| three | 0.50 | ≤ 1 | yes | 1 | 2 |", "a note", "0.1 and 0.2", machine(),
+		"| one | 1.26 | ≤ 1.25 | **no** | 5 µs | 4 µs |", "| two |  |  |  | 7 | – |", "| three | 0.50 | ≤ 1 | yes | 1 | 2 |", "a table", "0.1 and 0.2", machine(),
 	} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("no %q in\n%s", line, &out)

@@ -102,7 +102,6 @@ func (b *bench) prepare() (err error) {
 // run measures the figures, and writes the report.
 func (b *bench) run(only string) error {
 	began, before := time.Now(), load()
-	b.report.notes = []string{""}
 	for _, figure := range []struct {
 		name    string
 		measure func() error
@@ -118,7 +117,7 @@ func (b *bench) run(only string) error {
 			return fmt.Errorf("bench: %s: %w", figure.name, err)
 		}
 	}
-	b.report.notes[0] = before + " and " + load()
+	b.report.load = before + " and " + load()
 	b.report.write(os.Stdout, began, b.rounds)
 	return nil
 }

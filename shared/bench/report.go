@@ -25,18 +25,14 @@ type row struct {
 type report struct {
 	rows    []row
 	weights string // a table of its own
-	notes   []string
+	load    string // of the machine, before and after
 }
 
 func (r *report) add(rows ...row) { r.rows = append(r.rows, rows...) }
 
-func (r *report) note(format string, values ...any) {
-	r.notes = append(r.notes, fmt.Sprintf(format, values...))
-}
-
 // write writes the report in Markdown.
 func (r *report) write(w io.Writer, began time.Time, rounds int) {
-	fmt.Fprintf(w, "Medians of %d interleaved rounds, on %s. Load at the beginning and at the end: %s. It took %s.\n\n", rounds, machine(), r.notes[0], time.Since(began).Round(time.Second))
+	fmt.Fprintf(w, "Medians of %d interleaved rounds, on %s. Load at the beginning and at the end: %s. It took %s.\n\n", rounds, machine(), r.load, time.Since(began).Round(time.Second))
 	fmt.Fprintln(w, "| figure | ratio | goal | met | measured | beside |\n|---|---|---|---|---|---|")
 	for _, row := range r.rows {
 		met := ""
@@ -53,9 +49,6 @@ func (r *report) write(w io.Writer, began time.Time, rounds int) {
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", row.figure, times, row.goal, met, row.measured, row.beside)
 	}
 	fmt.Fprintf(w, "\n%s", r.weights)
-	for _, note := range r.notes[1:] {
-		fmt.Fprintf(w, "\n%s\n", note)
-	}
 }
 
 // machine names the machine: processor, cores, Go, kernel.

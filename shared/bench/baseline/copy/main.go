@@ -3,16 +3,15 @@ package main
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 )
 
-var body []byte // kept, or the compiler would leave the copy out
-
 func main() {
 	lambda.Start(func(e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
-		body = []byte(e.Body)
-		return events.APIGatewayProxyResponse{StatusCode: http.StatusOK}, nil
+		body := strings.Clone(e.Body) // a conversion to bytes that nobody changes would copy nothing
+		return events.APIGatewayProxyResponse{StatusCode: http.StatusOK, Body: body[:min(1, len(body))]}, nil
 	})
 }
