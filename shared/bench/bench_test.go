@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -373,6 +374,19 @@ func TestRoundsTakeTurnsAndTheFirstDoesNotCount(t *testing.T) {
 	}
 }
 
+func TestWhatIsProcessedIsCountedOnceHoweverItIsWritten(t *testing.T) {
+	line := `{"msg":"processed","event":"1"}` + "\n" + `{"msg":"already processed","event":"1"}` + "\n"
+	for size := 1; size <= len(line); size++ {
+		o := &output{}
+		for part := range slices.Chunk([]byte(strings.Repeat(line, 3)), size) {
+			o.Write(part)
+		}
+		if o.events() != 3 || o.count() != 3*len(line) || o.end() != strings.Repeat(line, 3) {
+			t.Errorf("written %d at a time: %d events, %d bytes", size, o.events(), o.count())
+		}
+	}
+}
+
 func TestTheGatewaySurvivesAKillAndItsCrowdSeesWhatIsLost(t *testing.T) {
 	b := &bench{Context: t.Context(), built: map[string]bootstrap{"Local": built(t, functions, "Local")}}
 	w, err := completed(docusign.Provider{}, small)
@@ -386,6 +400,9 @@ func TestTheGatewaySurvivesAKillAndItsCrowdSeesWhatIsLost(t *testing.T) {
 	t.Cleanup(func() { c.gateway.kill() })
 	if err := c.sendAndKill(); err != nil {
 		t.Fatal(err)
+	}
+	if c.gateway.output.events() == 0 {
+		t.Error("nothing was processed after the kill")
 	}
 	copies := 0
 	for _, n := range c.acknowledged {

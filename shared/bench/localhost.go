@@ -33,7 +33,7 @@ const (
 	stretch     = 1500 * time.Millisecond
 )
 
-// localhost measures requests until they are published, beside two commits of the store for each; ends the gateway without
+// localhost measures requests until their effect is committed, beside two commits of the store for each; ends the gateway without
 // a warning while they come; and checks that nothing is lost or doubled.
 func (b *bench) localhost() error {
 	w, err := completed(docusign.Provider{}, small)
@@ -45,17 +45,20 @@ func (b *bench) localhost() error {
 		return err
 	}
 	defer func() { c.gateway.kill() }()
-	var acknowledged, published, own, bare []float64 // a second
+	var acknowledged, committed, own, bare []float64 // a second
 	for range b.rounds/2 + 1 {
 		began, before := time.Now(), len(c.acknowledged)
 		if err := c.send(stretch); err != nil {
 			return err
 		}
 		acknowledged = append(acknowledged, float64(len(c.acknowledged)-before)/time.Since(began).Seconds())
-		if err := c.drain(); err != nil {
+		for c.gateway.output.events() < len(c.acknowledged) && time.Since(began) < timeout {
+			time.Sleep(time.Millisecond)
+		}
+		committed = append(committed, float64(len(c.acknowledged)-before)/time.Since(began).Seconds())
+		if err := c.drain(); err != nil { // or it would go on during the next measurement
 			return err
 		}
-		published = append(published, float64(len(c.acknowledged)-before)/time.Since(began).Seconds())
 		rate, err := b.commits(b.own)
 		if err != nil {
 			return err
@@ -82,13 +85,13 @@ func (b *bench) localhost() error {
 		}
 		return median(ratios)
 	}
-	r := each(published, own)
+	r := each(committed, own)
 	b.report.add(row{
-		fmt.Sprintf("localhost, %d connections, 10 %% duplicates: until published", connections), r, "≥ 0.4", r >= 0.4,
-		fmt.Sprintf("%.0f events/s; acknowledged %.0f/s", median(published), median(acknowledged)),
+		fmt.Sprintf("localhost, %d connections, 10 %% duplicates: until the effect is committed", connections), r, "≥ 0.4", r >= 0.4,
+		fmt.Sprintf("%.0f events/s; acknowledged %.0f/s", median(committed), median(acknowledged)),
 		fmt.Sprintf("the store's own two commits before an acknowledgement, from as many sides: %.0f events/s", median(own)),
 	}, row{
-		"the same", each(published, bare), "", false, fmt.Sprintf("%.0f events/s", median(published)),
+		"the same", each(committed, bare), "", false, fmt.Sprintf("%.0f events/s", median(committed)),
 		fmt.Sprintf("two commits of 2 KB to a bare bbolt, those that wait together in one: %.0f events/s", median(bare)),
 	}, row{
 		"localhost: time to the acknowledgement", 0, "p99 ≤ 25 ms", p99 <= 25*time.Millisecond,

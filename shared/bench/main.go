@@ -102,14 +102,22 @@ func (b *bench) prepare() (err error) {
 // run measures the figures, and writes the report.
 func (b *bench) run(only string) error {
 	began, before := time.Now(), load()
-	for _, figure := range []struct {
+	type figure struct {
 		name    string
 		measure func() error
-	}{
+	}
+	figures := []figure{
 		{"cold", b.cold}, {"warm", b.warm}, {"refusal", b.refusal}, {"large", b.large}, {"worker", b.worker}, {"memory", b.memory},
 		{"size", b.size}, {"localhost", b.localhost}, {"growth", b.growth},
-	} {
-		if only != "" && !slices.Contains(strings.Split(only, ","), figure.name) {
+	}
+	chosen := strings.Split(only, ",")
+	for _, name := range chosen {
+		if only != "" && !slices.ContainsFunc(figures, func(f figure) bool { return f.name == name }) {
+			return fmt.Errorf("bench: no figure %q", name)
+		}
+	}
+	for _, figure := range figures {
+		if only != "" && !slices.Contains(chosen, figure.name) {
 			continue
 		}
 		fmt.Fprintln(os.Stderr, "measure", figure.name)

@@ -98,6 +98,8 @@ func (p *process) memory() (now, peak int, err error) {
 type output struct {
 	mu            sync.Mutex
 	bytes         int
+	processed     int    // lines of the worker that say so
+	line          []byte // begun
 	first, recent []byte
 }
 
@@ -107,6 +109,10 @@ func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.bytes += len(p)
+	o.line = append(o.line, p...)
+	end := bytes.LastIndexByte(o.line, '\n') + 1
+	o.processed += bytes.Count(o.line[:end], []byte(`"msg":"processed"`))
+	o.line = append(o.line[:0], o.line[end:]...)
 	o.first = append(o.first, p[:min(len(p), kept-len(o.first))]...)
 	o.recent = append(o.recent, p...)
 	if extra := len(o.recent) - kept; extra > 0 {
@@ -119,6 +125,12 @@ func (o *output) count() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.bytes
+}
+
+func (o *output) events() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.processed
 }
 
 func (o *output) begin() string {
