@@ -2,7 +2,7 @@
 # repository, or in a copy of it without .git: hence no version control stamp, and the same bytes from both. `make bench`
 # compiles what it compares them with in the same way, from another folder.
 
-FUNCTIONS ?= functions
+FUNCTIONS = functions
 
 build-%Function:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH) GOWORK=off go build -tags lambda.norpc -trimpath -buildvcs=false \
