@@ -7,14 +7,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 
 	"esignhooks/shared/document"
+	"esignhooks/shared/object"
 )
 
 // Store implements [document.Store].
@@ -32,31 +31,19 @@ func New(client *s3.Client, bucket string) *Store { return &Store{client, bucket
 //
 // SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, read 2026-11-23: S3 verifies the body by the
 // checksum, and keeps it with the object.
-// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html, read 2026-11-23: If-None-Match: * is
-// answered 412 if the object is there, and 409 if somebody else is just writing it; then one tries again.
 func (s *Store) Put(ctx context.Context, key string, f document.File) (document.Stored, error) {
 	sum, err := hex.DecodeString(f.SHA256)
 	if err != nil {
 		return document.Stored{}, wrap("put", err)
 	}
-	for {
-		if _, err := f.Body.Seek(0, io.SeekStart); err != nil {
-			return document.Stored{}, wrap("put", err)
-		}
-		_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
-			Bucket: &s.bucket, Key: &key, Body: f.Body, ContentLength: &f.Size, ContentType: &f.ContentType, Metadata: f.Metadata,
-			IfNoneMatch: aws.String("*"), ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum)),
-			ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
-		})
-		var answer smithy.APIError
-		errors.As(err, &answer)
-		switch {
-		case err == nil, answer != nil && answer.ErrorCode() == "PreconditionFailed":
-			return s.Stat(ctx, key)
-		case answer == nil || answer.ErrorCode() != "ConditionalRequestConflict" || ctx.Err() != nil:
-			return document.Stored{}, wrap("put", err)
-		}
+	in := &s3.PutObjectInput{
+		Bucket: &s.bucket, Key: &key, ContentLength: &f.Size, ContentType: &f.ContentType, Metadata: f.Metadata,
+		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum)), ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
 	}
+	if err := object.Create(ctx, s.client, in, f.Body); err != nil {
+		return document.Stored{}, wrap("put", err)
+	}
+	return s.Stat(ctx, key)
 }
 
 // Stat implements [document.Store].
@@ -84,15 +71,10 @@ func (s *Store) Stat(ctx context.Context, key string) (document.Stored, error) {
 
 // Get implements [document.Store].
 func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
-	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &key})
-	var missing *types.NoSuchKey
-	if errors.As(err, &missing) {
+	body, err := object.Read(ctx, s.client, s.bucket, key)
+	if errors.Is(err, object.ErrNotFound) {
 		return nil, document.ErrNotFound
-	} else if err != nil {
-		return nil, wrap("get", err)
 	}
-	defer out.Body.Close()
-	body, err := io.ReadAll(out.Body)
 	return body, wrap("get", err)
 }
 

@@ -6,13 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 
+	"esignhooks/shared/object"
 	"esignhooks/shared/payload"
 )
 
@@ -28,37 +26,17 @@ var _ payload.Store = (*Store)(nil)
 func New(client *s3.Client, bucket string) *Store { return &Store{client, bucket} }
 
 // Put implements [payload.Store].
-//
-// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html: If-None-Match: * is answered 412
-// if the object is there, and 409 if somebody else is just writing it; then one tries again.
 func (s *Store) Put(ctx context.Context, key string, body []byte) error {
-	for {
-		_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
-			Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(body), IfNoneMatch: aws.String("*"),
-			ContentType: aws.String("application/octet-stream"),
-		})
-		var answer smithy.APIError
-		errors.As(err, &answer)
-		switch {
-		case err == nil, answer != nil && answer.ErrorCode() == "PreconditionFailed":
-			return nil
-		case answer == nil || answer.ErrorCode() != "ConditionalRequestConflict" || ctx.Err() != nil:
-			return wrap("put", err)
-		}
-	}
+	in := &s3.PutObjectInput{Bucket: &s.bucket, Key: &key, ContentType: aws.String("application/octet-stream")}
+	return wrap("put", object.Create(ctx, s.client, in, bytes.NewReader(body)))
 }
 
 // Get implements [payload.Store].
 func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
-	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &key})
-	var missing *types.NoSuchKey
-	if errors.As(err, &missing) {
+	body, err := object.Read(ctx, s.client, s.bucket, key)
+	if errors.Is(err, object.ErrNotFound) {
 		return nil, payload.ErrNotFound
-	} else if err != nil {
-		return nil, wrap("get", err)
 	}
-	defer out.Body.Close()
-	body, err := io.ReadAll(out.Body)
 	return body, wrap("get", err)
 }
 
