@@ -75,7 +75,7 @@ test:
 
 ## faults: the AWS drivers on a network that fails (DELIVERIES=10000)
 faults:
-	DELIVERIES=$(or $(DELIVERIES),10000) go test $(RACE) -count=1 -timeout 30m -v -run 'UnderFaults|NothingIsLost|HangingEngines' ./shared/app
+	DELIVERIES=$(or $(DELIVERIES),10000) go test $(RACE) -count=1 -timeout 30m -v -run 'UnderFaults|NothingIsLost|HangingEngines' ./shared/app/background
 
 ## fuzz: look for inputs that break the invariants, T for each target: [T=60s]
 fuzz: T ?= 60s

@@ -14,6 +14,7 @@ import (
 // layers are the packages from the top down. Imports run downwards only; within a layer there are none.
 var layers = [][]string{
 	{"functions/*"},
+	{"shared/app/background"},
 	{"shared/app", "shared/local", "shared/stack"},
 	{"shared/receive", "shared/process", "shared/publish", "shared/operate", "shared/sample"},
 	{"shared/archive", "shared/reconcile"},
@@ -26,7 +27,7 @@ var layers = [][]string{
 }
 
 // aside are packages for tests and measurements only: anybody's tests may import them.
-var aside = []string{"shared/webhook/webhooktest", "shared/ledger/ledgertest", "shared/queue/queuetest", "shared/payload/payloadtest", "shared/bus/bustest", "shared/document/documenttest", "shared/vendorapi/vendorstub", "shared/metric/metrictest", "shared/enginetest", "shared/faulty", "shared/attack", "shared/e2e", "shared/sim", "shared/bench", "shared/bench/profiled", "shared/bench/baseline/ok", "shared/bench/baseline/copy", "shared/bench/baseline/calls", "shared/bench/baseline/worker"}
+var aside = []string{"shared/app/apptest", "shared/webhook/webhooktest", "shared/ledger/ledgertest", "shared/queue/queuetest", "shared/payload/payloadtest", "shared/bus/bustest", "shared/document/documenttest", "shared/vendorapi/vendorstub", "shared/metric/metrictest", "shared/enginetest", "shared/faulty", "shared/attack", "shared/e2e", "shared/sim", "shared/bench", "shared/bench/profiled", "shared/bench/baseline/ok", "shared/bench/baseline/copy", "shared/bench/baseline/calls", "shared/bench/baseline/worker"}
 
 type goPackage struct {
 	ImportPath string

@@ -4,8 +4,8 @@ package main
 import (
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"esignhooks/shared/app"
+	"esignhooks/shared/app/background"
 	"esignhooks/shared/provider"
 )
 
-func main() { lambda.Start(app.Archiver(provider.All())) }
+func main() { lambda.Start(background.Archiver(provider.All())) }

@@ -4,7 +4,7 @@ package main
 import (
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"esignhooks/shared/app"
+	"esignhooks/shared/app/background"
 )
 
-func main() { lambda.Start(app.Publisher()) }
+func main() { lambda.Start(background.Publisher()) }

@@ -4,8 +4,8 @@ package main
 import (
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"esignhooks/shared/app"
+	"esignhooks/shared/app/background"
 	"esignhooks/shared/provider"
 )
 
-func main() { lambda.Start(app.Reconciler(provider.All())) }
+func main() { lambda.Start(background.Reconciler(provider.All())) }

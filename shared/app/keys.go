@@ -15,9 +15,9 @@ import (
 // How old keys may be before they are read again, how long reading may take, and how soon it is tried again after it has
 // failed.
 const (
-	keysAge      = 60 * time.Second
-	keysDeadline = time.Second
-	keysRetry    = 10 * time.Second
+	KeysAge      = 60 * time.Second
+	KeysDeadline = time.Second
+	KeysRetry    = 10 * time.Second
 )
 
 // keys are one provider's keys in Secrets Manager. Requests use those that were read last while newer ones are read, and
@@ -43,8 +43,8 @@ type keyState struct {
 	next  time.Time // of reading
 }
 
-// secret reads the secret with this ARN.
-func secret(client *secretsmanager.Client, arn string) func(context.Context) (string, error) {
+// Secret reads the secret with this ARN.
+func Secret(client *secretsmanager.Client, arn string) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
 		if err != nil {
@@ -89,12 +89,12 @@ func (s keyState) result() (webhook.Keys, error) {
 }
 
 func (k *keys) refresh(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, keysDeadline)
+	ctx, cancel := context.WithTimeout(ctx, KeysDeadline)
 	defer cancel()
 	text, err := k.read(ctx)
 	var read webhook.Keys
 	if err == nil {
-		read, err = parseKeys(text, k.requireURLToken)
+		read, err = ParseKeys(text, k.requireURLToken)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -102,17 +102,18 @@ func (k *keys) refresh(ctx context.Context) {
 	if err != nil {
 		k.log.Error("keys not read", "stale", k.state.known, "error", err)
 		if k.state.known { // otherwise each request tries
-			k.state.next = k.now().Add(keysRetry)
+			k.state.next = k.now().Add(KeysRetry)
 		}
 		return
 	}
 	if k.refusesAll(read) {
 		k.log.Warn("no key in the secret: every request will be refused")
 	}
-	k.state.keys, k.state.known, k.state.next = read, true, k.now().Add(keysAge)
+	k.state.keys, k.state.known, k.state.next = read, true, k.now().Add(KeysAge)
 }
 
-func parseKeys(text string, requireURLToken bool) (webhook.Keys, error) {
+// ParseKeys reads the keys that count out of a secret.
+func ParseKeys(text string, requireURLToken bool) (webhook.Keys, error) {
 	stored, err := webhook.ParseStoredKeys(text)
 	if err != nil {
 		return webhook.Keys{}, err

@@ -176,7 +176,7 @@ func TestReadingIsGivenASecond(t *testing.T) {
 					if _, err := v.get(t.Context()); err != nil {
 						t.Fatal(err)
 					}
-					time.Sleep(keysAge)
+					time.Sleep(KeysAge)
 				}
 				v.read = func(ctx context.Context) (string, error) {
 					<-ctx.Done()
@@ -320,7 +320,7 @@ func TestParseKeys(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for required, tokens := range map[bool][]string{false: tt.tokens, true: tt.required} {
-				got, err := parseKeys(tt.text, required)
+				got, err := ParseKeys(tt.text, required)
 				if required && tokens == nil {
 					if err == nil || got.Configured() {
 						t.Errorf("no token where one is required: %+v, %v", got, err)
@@ -368,7 +368,7 @@ func TestMalformedSecretsAreErrorsThatTellNothing(t *testing.T) {
 				if err == nil || got.Configured() {
 					t.Fatalf("%+v, %v", got, err)
 				}
-				_, parseErr := parseKeys(text, required)
+				_, parseErr := ParseKeys(text, required)
 				if parseErr == nil {
 					t.Fatal("no error")
 				}
@@ -435,7 +435,7 @@ func FuzzParseKeysTellsNothing(f *testing.F) {
 		f.Add(s, false)
 	}
 	f.Fuzz(func(t *testing.T, text string, required bool) {
-		got, err := parseKeys(text, required)
+		got, err := ParseKeys(text, required)
 		if err == nil {
 			if required && len(got.URLTokens) == 0 {
 				t.Fatal("no token where one is required")
@@ -451,7 +451,7 @@ func FuzzParseKeysTellsNothing(f *testing.F) {
 			t.Fatal("keys beside an error")
 		}
 		for _, other := range []string{"", "x"} {
-			if _, otherErr := parseKeys(other, false); err.Error() != otherErr.Error() && !required {
+			if _, otherErr := ParseKeys(other, false); err.Error() != otherErr.Error() && !required {
 				t.Fatalf("the error depends on the secret: %v", err)
 			}
 		}
@@ -494,7 +494,7 @@ func TestSecret(t *testing.T) {
 		"the function is not permitted": {400, `{"__type":"AccessDeniedException","Message":"no"}`, "", "AccessDenied"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			read := secret(manager(t, tt.status, tt.answer), "arn:aws:secretsmanager:x")
+			read := Secret(manager(t, tt.status, tt.answer), "arn:aws:secretsmanager:x")
 			got, err := read(t.Context())
 			if got != tt.want || (err == nil) != (tt.err == "") {
 				t.Fatalf("%q, %v", got, err)
@@ -508,7 +508,7 @@ func TestSecret(t *testing.T) {
 
 func TestABinarySecretIsNoKey(t *testing.T) {
 	v := newVault("")
-	v.read = secret(manager(t, 200, `{"SecretBinary":"eyJrZXlzIjpbImNhbmFyeSJdfQ=="}`), "arn:aws:secretsmanager:x") // {"keys":["canary"]}
+	v.read = Secret(manager(t, 200, `{"SecretBinary":"eyJrZXlzIjpbImNhbmFyeSJdfQ=="}`), "arn:aws:secretsmanager:x") // {"keys":["canary"]}
 	got, err := v.get(t.Context())
 	if err == nil || got.Configured() {
 		t.Errorf("%+v, %v", got, err)

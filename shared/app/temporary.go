@@ -7,25 +7,35 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	ledger "esignhooks/shared/ledger/embedded"
+	"esignhooks/shared/ledger"
+	embeddedledger "esignhooks/shared/ledger/embedded"
+	"esignhooks/shared/payload"
 	"esignhooks/shared/payload/folder"
-	queue "esignhooks/shared/queue/embedded"
+	"esignhooks/shared/queue"
+	embeddedqueue "esignhooks/shared/queue/embedded"
 )
 
-// temporaryStores are the embedded ones in the container's temporary folder, for `sam local`.
-func temporaryStores() (stores, error) {
+// Stores are where a function keeps what it knows.
+type Stores struct {
+	Ledger   ledger.Ledger
+	Payloads payload.Store
+	Queue    queue.Sender
+}
+
+// TemporaryStores are the embedded ones in the container's temporary folder, for `sam local`.
+func TemporaryStores() (Stores, error) {
 	dir, err := os.MkdirTemp("", "esignhooks")
 	if err != nil {
-		return stores{}, err
+		return Stores{}, err
 	}
 	db, err := bbolt.Open(filepath.Join(dir, "db"), 0o600, &bbolt.Options{Timeout: time.Second})
 	if err != nil {
-		return stores{}, err
+		return Stores{}, err
 	}
-	l, err := ledger.New(db)
+	l, err := embeddedledger.New(db)
 	if err != nil {
-		return stores{}, err
+		return Stores{}, err
 	}
-	q, err := queue.Open(db, queue.Config{Name: "deliveries", Visibility: time.Minute})
-	return stores{l, folder.New(filepath.Join(dir, "payloads")), q}, err
+	q, err := embeddedqueue.Open(db, embeddedqueue.Config{Name: "deliveries", Visibility: time.Minute})
+	return Stores{l, folder.New(filepath.Join(dir, "payloads")), q}, err
 }

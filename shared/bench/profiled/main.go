@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"esignhooks/shared/app"
+	"esignhooks/shared/app/background"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/provider/docusign"
 )
@@ -23,7 +24,7 @@ func main() {
 		log.Fatal(err)
 	}
 	if os.Getenv("PROFILE_FUNCTION") == "worker" {
-		lambda.Start(app.Worker(provider.All()))
+		lambda.Start(background.Worker(provider.All()))
 	}
 	lambda.Start(app.Receiver(docusign.Provider{}))
 }

@@ -1,4 +1,4 @@
-package app
+package background
 
 import (
 	"crypto/sha256"
@@ -19,6 +19,8 @@ import (
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
 
+	"esignhooks/shared/app"
+	"esignhooks/shared/app/apptest"
 	"esignhooks/shared/archive"
 	"esignhooks/shared/bus"
 	"esignhooks/shared/enginetest"
@@ -42,7 +44,7 @@ func archiverVariables() map[string]string {
 }
 
 func TestAnArchiverReportsAllThatIsMissing(t *testing.T) {
-	clean(t)
+	apptest.Clean(t)
 	for name := range archiverVariables() {
 		t.Setenv(name, "")
 	}
@@ -51,16 +53,14 @@ func TestAnArchiverReportsAllThatIsMissing(t *testing.T) {
 		"ADOBESIGN_SECRET_ARN", "DOCUMENT_BUCKET", "DOCUMENT_DEAD_LETTER_QUEUE_URL", "DOCUMENT_QUEUE_URL", "DOCUSIGN_SECRET_ARN",
 		"DROPBOXSIGN_SECRET_ARN", "ESIGNGLOBAL_SECRET_ARN", "METRICS_NAMESPACE", "QUEUE_URL", "TABLE_NAME",
 	}
-	if diff := cmp.Diff(want, named(err)); diff != "" || a != nil {
+	if diff := cmp.Diff(want, apptest.Named(err)); diff != "" || a != nil {
 		t.Errorf("%+v: %s", a, diff)
 	}
 }
 
 func TestAnArchiverIsWiredWithoutCallingAnybody(t *testing.T) {
-	clean(t)
-	for name, value := range archiverVariables() {
-		t.Setenv(name, value)
-	}
+	apptest.Clean(t)
+	apptest.Set(t, archiverVariables())
 	a, err := newArchiver(provider.All(), slog.New(slog.DiscardHandler), io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func TestAnArchiverIsWiredWithoutCallingAnybody(t *testing.T) {
 }
 
 func TestUnderSamLocalAnArchiverNeedsEngines(t *testing.T) {
-	clean(t)
+	apptest.Clean(t)
 	if needEngines(true) == nil || needEngines(false) != nil {
 		t.Error("without engines")
 	}
@@ -85,22 +85,17 @@ func TestUnderSamLocalAnArchiverNeedsEngines(t *testing.T) {
 // engines and with the stub of the vendors.
 func TestArchiverOnAWS(t *testing.T) {
 	moto := enginetest.Moto(t) // whose own clients do not bear a clean environment
-	clean(t)
-	for name, value := range archiverVariables() {
-		t.Setenv(name, value)
-	}
-	for name, value := range map[string]string{
+	apptest.Clean(t)
+	apptest.Set(t, archiverVariables())
+	apptest.Set(t, map[string]string{
 		"AWS_ENDPOINT_URL_DYNAMODB": enginetest.DynamoDB(t), "AWS_ENDPOINT_URL_SQS": enginetest.SQS(t),
 		"AWS_ENDPOINT_URL_S3": moto, "AWS_ENDPOINT_URL_SECRETS_MANAGER": moto,
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "", "AWS_REGION": "us-east-1",
-	} {
-		t.Setenv(name, value)
-	}
-	config, err := awsConfig(workerPatience)
-	must(t, err)
+	})
+	config := app.AWS(app.Patience)
 	a := &account{t: t, config: config, sqs: awssqs.NewFromConfig(config)}
 	enginetest.Table(t, awsdynamodb.NewFromConfig(config), "table")
-	_, err = s3Client(config).CreateBucket(t.Context(), &awss3.CreateBucketInput{Bucket: new("documents")})
+	_, err := app.S3Client(config).CreateBucket(t.Context(), &awss3.CreateBucketInput{Bucket: new("documents")})
 	must(t, err)
 	t.Setenv("QUEUE_URL", a.makeQueue("deliveries.fifo"))
 	var urls []string
@@ -162,7 +157,7 @@ func TestArchiverOnAWS(t *testing.T) {
 			kinds[d.Provider+" "+d.Via]++
 			for _, document := range event.Documents {
 				key, ok := strings.CutPrefix(document.Location, "s3://documents/"+d.Provider+"/"+genuine+"/")
-				object, err := s3Client(config).GetObject(t.Context(), &awss3.GetObjectInput{Bucket: new("documents"), Key: new(d.Provider + "/" + genuine + "/" + key)})
+				object, err := app.S3Client(config).GetObject(t.Context(), &awss3.GetObjectInput{Bucket: new("documents"), Key: new(d.Provider + "/" + genuine + "/" + key)})
 				must(t, err)
 				content, err := io.ReadAll(object.Body)
 				must(t, err)

@@ -1,4 +1,4 @@
-package app
+package background
 
 import (
 	"encoding/json"

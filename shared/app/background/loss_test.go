@@ -1,4 +1,4 @@
-package app
+package background
 
 import (
 	"bytes"
@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/apigw"
+	"esignhooks/shared/app"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/faulty"
 	"esignhooks/shared/ledger"
@@ -47,7 +48,7 @@ func (a *account) makeReceivers(t *testing.T) map[string]apigw.Function {
 	made := map[string]apigw.Function{}
 	for _, p := range provider.All() {
 		t.Setenv("SECRET_ARN", p.Info().Name) // a secret's name will do
-		receiver, err := newReceiver(p, slog.New(slog.DiscardHandler), io.Discard)
+		receiver, err := app.NewReceiver(p, slog.New(slog.DiscardHandler), io.Discard)
 		must(t, err)
 		made[p.Info().Name] = apigw.Serve(receiver.Receive)
 	}

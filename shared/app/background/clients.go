@@ -1,4 +1,4 @@
-package app
+package background
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"esignhooks/shared/app"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
@@ -21,10 +22,10 @@ import (
 type vendorClients map[string]*vendorClient
 
 // secretARNs reads <PROVIDER>_SECRET_ARN of each provider.
-func (e *environment) secretARNs(providers []webhook.Provider) map[string]string {
+func secretARNs(e *app.Environment, providers []webhook.Provider) map[string]string {
 	arns := map[string]string{}
 	for _, p := range providers {
-		arns[p.Info().Name] = e.need(strings.ToUpper(p.Info().Name) + "_SECRET_ARN")
+		arns[p.Info().Name] = e.Need(strings.ToUpper(p.Info().Name) + "_SECRET_ARN")
 	}
 	return arns
 }
@@ -33,7 +34,7 @@ func newVendorClients(secrets *secretsmanager.Client, arns map[string]string, o 
 	c := vendorClients{}
 	for provider, arn := range arns {
 		c[provider] = &vendorClient{
-			read: secret(secrets, arn), now: o.Now, log: log.With("provider", provider),
+			read: app.Secret(secrets, arn), now: o.Now, log: log.With("provider", provider),
 			open: func(credentials []byte) (vendorapi.Client, error) { return all.Open(provider, credentials, o) },
 		}
 	}
@@ -43,12 +44,12 @@ func newVendorClients(secrets *secretsmanager.Client, arns map[string]string, o 
 // get returns the client of a provider, or vendorapi.ErrOff.
 func (c vendorClients) get(ctx context.Context, provider string) (vendorapi.Client, error) {
 	if c[provider] == nil {
-		return nil, fmt.Errorf("app: %w", vendorapi.ErrOff)
+		return nil, fmt.Errorf("background: %w", vendorapi.ErrOff)
 	}
 	return c[provider].get(ctx)
 }
 
-// vendorClient is one provider's, made of the credentials in its secret. As with [keys], those that were read last serve
+// vendorClient is one provider's, made of the credentials in its secret. As with the receivers' keys, those that were read last serve
 // while newer ones cannot be read, or are wrong.
 type vendorClient struct {
 	read func(context.Context) (string, error)
@@ -77,7 +78,7 @@ func (c *vendorClient) get(ctx context.Context) (vendorapi.Client, error) {
 }
 
 func (c *vendorClient) refresh(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, keysDeadline)
+	ctx, cancel := context.WithTimeout(ctx, app.KeysDeadline)
 	defer cancel()
 	text, err := c.read(ctx)
 	var stored webhook.StoredKeys
@@ -87,13 +88,13 @@ func (c *vendorClient) refresh(ctx context.Context) {
 	if err != nil {
 		c.log.Error("credentials not read", "stale", c.made != nil, "error", err)
 		if c.known {
-			c.next = c.now().Add(keysRetry)
+			c.next = c.now().Add(app.KeysRetry)
 		} else { // each call tries
-			c.problem = fmt.Errorf("app: credentials: %w", err)
+			c.problem = fmt.Errorf("background: credentials: %w", err)
 		}
 		return
 	}
-	c.next = c.now().Add(keysAge)
+	c.next = c.now().Add(app.KeysAge)
 	if sum := sha256.Sum256(stored.API); !c.known || sum != c.credentials {
 		c.credentials, c.known = sum, true
 		c.remake(stored.API)

@@ -1,4 +1,4 @@
-package app
+package background
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	awseventbridge "github.com/aws/aws-sdk-go-v2/service/eventbridge"
 
+	"esignhooks/shared/app"
 	"esignhooks/shared/bus/eventbridge"
 	"esignhooks/shared/metric"
 	"esignhooks/shared/payload/s3"
@@ -22,23 +23,20 @@ func Publisher() func(context.Context, events.DynamoDBEvent) (events.DynamoDBEve
 	log := lambdacontext.NewLogger()
 	publisher, err := newPublisher(log, os.Stdout)
 	if err != nil {
-		fail(log, err)
+		app.Fail(log, err)
 	}
 	return publisher.Handle
 }
 
 func newPublisher(log *slog.Logger, metrics io.Writer) (*publish.Publisher, error) {
-	e := environment{lookup: os.LookupEnv}
-	bus, bucket, namespace := e.need("EVENT_BUS_NAME"), e.need("PAYLOAD_BUCKET"), e.need("METRICS_NAMESPACE")
-	if err := e.err(); err != nil {
+	e := app.NewEnvironment()
+	bus, bucket, namespace := e.Need("EVENT_BUS_NAME"), e.Need("PAYLOAD_BUCKET"), e.Need("METRICS_NAMESPACE")
+	if err := e.Err(); err != nil {
 		return nil, err
 	}
-	a, err := awsConfig(workerPatience)
-	if err != nil {
-		return nil, err
-	}
+	a := app.AWS(app.Patience)
 	return &publish.Publisher{
-		Bus: eventbridge.New(awseventbridge.NewFromConfig(a), bus), SetAside: s3.New(s3Client(a), bucket),
+		Bus: eventbridge.New(awseventbridge.NewFromConfig(a), bus), SetAside: s3.New(app.S3Client(a), bucket),
 		Metrics: metric.New(metrics, namespace, time.Now), Log: log,
 	}, nil
 }

@@ -1,4 +1,4 @@
-package app
+package background
 
 import (
 	"bytes"
@@ -20,6 +20,8 @@ import (
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
 
+	"esignhooks/shared/app"
+	"esignhooks/shared/app/apptest"
 	"esignhooks/shared/enginetest"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/metric/metrictest"
@@ -44,13 +46,9 @@ func reconcilerVariables() map[string]string {
 // enter sets the variables that a reconciler needs, with these changes.
 func enter(t *testing.T, change map[string]string) {
 	t.Helper()
-	clean(t)
-	for name, value := range reconcilerVariables() {
-		t.Setenv(name, value)
-	}
-	for name, value := range change {
-		t.Setenv(name, value)
-	}
+	apptest.Clean(t)
+	apptest.Set(t, reconcilerVariables())
+	apptest.Set(t, change)
 }
 
 func TestAReconcilersConfiguration(t *testing.T) {
@@ -82,7 +80,7 @@ func TestAReconcilersConfiguration(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			enter(t, tt.change)
 			r, err := newReconciler(provider.All(), slog.New(slog.DiscardHandler), io.Discard)
-			if diff := cmp.Diff(slices.Sorted(slices.Values(tt.problem)), named(err)); diff != "" {
+			if diff := cmp.Diff(slices.Sorted(slices.Values(tt.problem)), apptest.Named(err)); diff != "" {
 				t.Fatal(diff)
 			}
 			if err != nil {
@@ -156,8 +154,7 @@ func TestAReconcilerInAnAccount(t *testing.T) {
 		"AWS_ENDPOINT_URL_DYNAMODB": enginetest.DynamoDB(t), "AWS_ENDPOINT_URL_SQS": enginetest.SQS(t), "AWS_ENDPOINT_URL_SECRETS_MANAGER": moto,
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "", "AWS_REGION": "us-east-1", "TABLE_NAME": "Reconciled",
 	})
-	config, err := awsConfig(workerPatience)
-	must(t, err)
+	config := app.AWS(app.Patience)
 	enginetest.Table(t, awsdynamodb.NewFromConfig(config), "Reconciled")
 	queues := awssqs.NewFromConfig(config)
 	queue, err := queues.CreateQueue(t.Context(), &awssqs.CreateQueueInput{QueueName: aws.String("found.fifo"), Attributes: map[string]string{"FifoQueue": "true"}})

@@ -1,4 +1,4 @@
-package app
+package background
 
 import (
 	"bytes"
@@ -22,6 +22,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"esignhooks/shared/apigw"
+	"esignhooks/shared/app"
 	"esignhooks/shared/enginetest"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/ledger"
@@ -74,8 +75,7 @@ func newAccount(t *testing.T) *account {
 	} {
 		t.Setenv(name, value)
 	}
-	config, err := awsConfig(workerPatience)
-	must(t, err)
+	config := app.AWS(app.Patience)
 	a := &account{
 		t: t, config: config, sqs: awssqs.NewFromConfig(config), receivers: map[string]lambda.Handler{}, answers: map[answered]float64{},
 	}
@@ -85,7 +85,7 @@ func newAccount(t *testing.T) *account {
 	a.log = slog.New(slog.NewJSONHandler(t.Output(), nil))
 	for _, p := range provider.All() {
 		t.Setenv("SECRET_ARN", a.makeSecret(p))
-		receiver, err := newReceiver(p, a.log, &a.metrics)
+		receiver, err := app.NewReceiver(p, a.log, &a.metrics)
 		must(t, err)
 		a.receivers[p.Info().Name] = lambda.NewHandler(apigw.Serve(receiver.Receive))
 	}
@@ -105,7 +105,7 @@ func must(t *testing.T, err error) {
 func (a *account) makeStores() {
 	enginetest.Table(a.t, awsdynamodb.NewFromConfig(a.config), "Table")
 	for _, bucket := range []string{"payloads", "archive"} {
-		_, err := s3Client(a.config).CreateBucket(a.t.Context(), &awss3.CreateBucketInput{Bucket: &bucket})
+		_, err := app.S3Client(a.config).CreateBucket(a.t.Context(), &awss3.CreateBucketInput{Bucket: &bucket})
 		must(a.t, err)
 	}
 }

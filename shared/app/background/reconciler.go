@@ -1,8 +1,7 @@
-package app
+package background
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"esignhooks/shared/app"
 	"esignhooks/shared/ledger/dynamodb"
 	"esignhooks/shared/metric"
 	"esignhooks/shared/queue/sqs"
@@ -28,31 +28,28 @@ func Reconciler(providers []webhook.Provider) func(context.Context) {
 	log := lambdacontext.NewLogger()
 	reconciler, err := newReconciler(providers, log, os.Stdout)
 	if err != nil {
-		fail(log, err)
+		app.Fail(log, err)
 	}
 	return func(ctx context.Context) { reconciler.Run(ctx) }
 }
 
 func newReconciler(providers []webhook.Provider, log *slog.Logger, metrics io.Writer) (*reconcile.Reconciler, error) {
-	if err := needEngines(samLocal(os.LookupEnv, os.Stat)); err != nil {
+	if err := needEngines(app.SAMLocal()); err != nil {
 		return nil, err
 	}
-	e := environment{lookup: os.LookupEnv}
-	table, namespace, queueURL := e.need("TABLE_NAME"), e.need("METRICS_NAMESPACE"), e.need("QUEUE_URL")
+	e := app.NewEnvironment()
+	table, namespace, queueURL := e.Need("TABLE_NAME"), e.Need("METRICS_NAMESPACE"), e.Need("QUEUE_URL")
 	r := &reconcile.Reconciler{
-		Providers: providers, Repair: e.truth("REPAIR_SUBSCRIPTIONS"), SilentAfter: e.hours("SILENT_AGREEMENT_HOURS"),
-		Remembers: e.expiry(), Now: time.Now, Log: log, Metrics: metric.New(metrics, namespace, time.Now),
+		Providers: providers, Repair: e.Truth("REPAIR_SUBSCRIPTIONS"), SilentAfter: hours(e, "SILENT_AGREEMENT_HOURS"),
+		Remembers: e.Expiry(), Now: time.Now, Log: log, Metrics: metric.New(metrics, namespace, time.Now),
 	}
 	w := webhooks{
-		providers: providers, arns: e.secretARNs(providers), api: e.need("API_URL"), requireURLToken: e.truth("REQUIRE_URL_TOKEN"),
+		providers: providers, arns: secretARNs(e, providers), api: e.Need("API_URL"), requireURLToken: e.Truth("REQUIRE_URL_TOKEN"),
 	}
-	if err := e.err(); err != nil {
+	if err := e.Err(); err != nil {
 		return nil, err
 	}
-	a, err := awsConfig(workerPatience)
-	if err != nil {
-		return nil, err
-	}
+	a := app.AWS(app.Patience)
 	w.secrets = secretsmanager.NewFromConfig(a)
 	l := dynamodb.New(awsdynamodb.NewFromConfig(a), table, 0)
 	options := vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: l, Now: time.Now}
@@ -62,11 +59,11 @@ func newReconciler(providers []webhook.Provider, log *slog.Logger, metrics io.Wr
 }
 
 // hours reads a number of hours; 0 is never.
-func (e *environment) hours(name string) time.Duration {
-	value := e.get(name)
+func hours(e *app.Environment, name string) time.Duration {
+	value := e.Get(name)
 	hours, err := strconv.ParseUint(value, 10, 16)
 	if err != nil {
-		e.problems = append(e.problems, fmt.Errorf("%s is %q, not a number of hours", name, value))
+		e.Problem("%s is %q, not a number of hours", name, value)
 	}
 	return time.Duration(hours) * time.Hour
 }
@@ -82,11 +79,11 @@ type webhooks struct {
 
 // get implements the Webhook of [reconcile.Reconciler].
 func (w webhooks) get(ctx context.Context, provider string) (address string, keys webhook.Keys, err error) {
-	text, err := secret(w.secrets, w.arns[provider])(ctx)
+	text, err := app.Secret(w.secrets, w.arns[provider])(ctx)
 	if err != nil {
 		return "", webhook.Keys{}, err
 	}
 	p, _ := webhook.Find(w.providers, provider)
-	keys, err = parseKeys(text, w.requireURLToken && !p.Info().SignsAll)
+	keys, err = app.ParseKeys(text, w.requireURLToken && !p.Info().SignsAll)
 	return w.api + "/webhooks/" + provider, keys, err
 }

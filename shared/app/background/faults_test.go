@@ -1,4 +1,4 @@
-package app
+package background
 
 import (
 	"context"
@@ -19,6 +19,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
 
+	"esignhooks/shared/app"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/faulty"
 	"esignhooks/shared/ledger"
@@ -67,11 +68,10 @@ type clients struct {
 
 func newClients(t *testing.T) clients {
 	t.Helper()
-	config, err := awsConfig(receiverPatience)
-	must(t, err)
+	config := app.AWS(app.ReceiverPatience)
 	return clients{
 		dynamodb.New(awsdynamodb.NewFromConfig(config), "Table", 0), sqs.New(awssqs.NewFromConfig(config), os.Getenv("QUEUE_URL")),
-		s3.New(s3Client(config), "payloads"),
+		s3.New(app.S3Client(config), "payloads"),
 	}
 }
 
@@ -218,8 +218,8 @@ func (p persistent) Agreement(ctx context.Context, subject string) (agreement es
 	return agreement, version, err
 }
 
-func (p persistent) Commit(ctx context.Context, c ledger.Commit) error {
-	return again(func() error { return p.Ledger.Commit(ctx, c) })
+func (p persistent) Commit(ctx context.Context, effects ...ledger.Commit) error {
+	return again(func() error { return p.Ledger.Commit(ctx, effects...) })
 }
 
 func (p persistent) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
@@ -291,8 +291,7 @@ func (q persistentQueue) Delete(ctx context.Context, receipt string) error {
 func (a *account) testQueueUnderFaults(t *testing.T) {
 	n := newNetwork(t)
 	n.enter(t)
-	config, err := awsConfig(receiverPatience)
-	must(t, err)
+	config := app.AWS(app.ReceiverPatience)
 	client := awssqs.NewFromConfig(config)
 	n["SQS"].Set(faulty.Always(faulty.Evenly(0.3)))
 	var queues atomic.Int32
@@ -369,7 +368,7 @@ func testIdleConnection(t *testing.T) {
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }})
 	for i := range 2 {
 		must(t, c.queue.Send(ctx, queue.Message{Group: "idle", DeduplicationID: fmt.Sprint("idle", i), Body: "b"}))
-		time.Sleep(2 * receiverPatience)
+		time.Sleep(2 * app.ReceiverPatience)
 	}
 	if !reused {
 		t.Error("the second call made a connection of its own")

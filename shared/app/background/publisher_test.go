@@ -1,4 +1,4 @@
-package app
+package background
 
 import (
 	"encoding/json"
@@ -18,6 +18,7 @@ import (
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 	"github.com/google/go-cmp/cmp"
 
+	"esignhooks/shared/app"
 	"esignhooks/shared/bus"
 	"esignhooks/shared/ledger"
 )
@@ -52,8 +53,7 @@ func startEventBridge(t *testing.T) *eventBridge {
 func (a *account) stream() (records []events.DynamoDBEventRecord) {
 	a.t.Helper()
 	a.t.Setenv("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"))
-	config, err := awsConfig(workerPatience)
-	must(a.t, err)
+	config := app.AWS(app.Patience)
 	client := dynamodbstreams.NewFromConfig(config)
 	table, err := awsdynamodb.NewFromConfig(config).DescribeTable(a.t.Context(), &awsdynamodb.DescribeTableInput{TableName: new("Table")})
 	must(a.t, err)

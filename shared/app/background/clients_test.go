@@ -1,4 +1,4 @@
-package app
+package background
 
 import (
 	"bytes"
@@ -23,7 +23,10 @@ type made struct {
 	credentials string
 }
 
-var errWrong = errors.New("api.key is missing")
+var (
+	errWrong     = errors.New("api.key is missing")
+	errThrottled = errors.New("throttled")
+)
 
 // safe stands for Secrets Manager, with a clock.
 type safe struct {

@@ -1,4 +1,4 @@
-package app
+package background
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"esignhooks/shared/app"
 	"esignhooks/shared/archive"
 	"esignhooks/shared/document/s3"
 	"esignhooks/shared/ledger/dynamodb"
@@ -31,40 +32,37 @@ func Archiver(providers []webhook.Provider) func(context.Context, events.SQSEven
 	log := lambdacontext.NewLogger()
 	archiver, err := newArchiver(providers, log, os.Stdout)
 	if err != nil {
-		fail(log, err)
+		app.Fail(log, err)
 	}
 	return archiver.Handle
 }
 
 // needEngines refuses what there is no use in under `sam local` alone: a function that asks the vendors' APIs.
 func needEngines(samLocal bool) error {
-	if samLocal && !hasEndpoint("SQS") {
-		return errors.New("app: under sam local this function needs the address of an engine in AWS_ENDPOINT_URL_SQS; make run has it without")
+	if samLocal && !app.HasEndpoint("SQS") {
+		return errors.New("background: under sam local this function needs the address of an engine in AWS_ENDPOINT_URL_SQS; make run has it without")
 	}
 	return nil
 }
 
 func newArchiver(providers []webhook.Provider, log *slog.Logger, metrics io.Writer) (*archive.Archiver, error) {
-	if err := needEngines(samLocal(os.LookupEnv, os.Stat)); err != nil {
+	if err := needEngines(app.SAMLocal()); err != nil {
 		return nil, err
 	}
-	e := environment{lookup: os.LookupEnv}
-	table, namespace, queueURL := e.need("TABLE_NAME"), e.need("METRICS_NAMESPACE"), e.need("QUEUE_URL")
-	bucket, jobsURL, deadLetterURL := e.need("DOCUMENT_BUCKET"), e.need("DOCUMENT_QUEUE_URL"), e.need("DOCUMENT_DEAD_LETTER_QUEUE_URL")
-	arns := e.secretARNs(providers)
-	if err := e.err(); err != nil {
+	e := app.NewEnvironment()
+	table, namespace, queueURL := e.Need("TABLE_NAME"), e.Need("METRICS_NAMESPACE"), e.Need("QUEUE_URL")
+	bucket, jobsURL, deadLetterURL := e.Need("DOCUMENT_BUCKET"), e.Need("DOCUMENT_QUEUE_URL"), e.Need("DOCUMENT_DEAD_LETTER_QUEUE_URL")
+	arns := secretARNs(e, providers)
+	if err := e.Err(); err != nil {
 		return nil, err
 	}
-	a, err := awsConfig(workerPatience)
-	if err != nil {
-		return nil, err
-	}
+	a := app.AWS(app.Patience)
 	notes := dynamodb.New(awsdynamodb.NewFromConfig(a), table, 0)
 	options := vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: notes, Now: time.Now}
 	client := awssqs.NewFromConfig(a)
 	return &archive.Archiver{
 		Clients:   newVendorClients(secretsmanager.NewFromConfig(a), arns, options, log).get,
-		Documents: s3.New(s3Client(patient(a)), bucket),
+		Documents: s3.New(app.S3Client(patient(a)), bucket),
 		Queue:     sqs.New(client, queueURL), Jobs: sqs.NewJobs(client, jobsURL, deadLetterURL),
 		Now: time.Now, Log: log, Metrics: metric.New(metrics, namespace, time.Now),
 	}, nil

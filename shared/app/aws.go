@@ -1,0 +1,116 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
+)
+
+// How long a client waits for the beginning of an answer before it asks again.
+const (
+	ReceiverPatience = 400 * time.Millisecond // leaves time for a second attempt within each of a receiver's deadlines
+	Patience         = 2 * time.Second        // of all other functions
+)
+
+// AWS configures the clients of a function. Region, credentials and endpoints are those that Lambda and the template put
+// into the environment. There is nothing else to look for, neither files nor a metadata service, and with what
+// config.LoadDefaultConfig links to look there a function starts half as fast again.
+//
+// All that the clients ask for may be asked again, so that an attempt is given up soon:
+//
+//	connection, TLS handshake   500 ms each
+//	beginning of the answer     patience, counted from the end of the request
+//	attempt as a whole          5 s; the receivers' deadlines are shorter
+//	attempts                    3, with a random pause of up to 200 ms before the second and the third
+//
+// Retries come from a quota: 500 for each client, 5 for a retry, 10 after a timeout; what succeeds gives back, a retry what
+// it cost, a first attempt 1. During an outage the quota runs out, and calls have one attempt each; a first attempt is never
+// refused and never waits.
+//
+// WithReadTimeout would not do for patience: it closes idle connections too.
+func AWS(patience time.Duration) aws.Config {
+	return aws.Config{
+		Region:        os.Getenv("AWS_REGION"),
+		Credentials:   aws.CredentialsProviderFunc(roleCredentials),
+		ConfigSources: []any{endpoints{}},
+		HTTPClient: awshttp.NewBuildableClient().
+			WithTimeout(5 * time.Second).
+			WithDialerOptions(func(d *net.Dialer) { d.Timeout = 500 * time.Millisecond }).
+			WithTransportOptions(func(t *http.Transport) {
+				t.TLSHandshakeTimeout = 500 * time.Millisecond
+				t.ResponseHeaderTimeout = patience
+				t.MaxIdleConnsPerHost = 64
+			}),
+		Logger: logging.Nop{}, // its lines are not JSON; what matters comes back as an error
+		Retryer: func() aws.Retryer {
+			standard := retry.NewStandard(func(o *retry.StandardOptions) {
+				o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return rand.N(200 * time.Millisecond), nil })
+				o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(answerCut))
+			})
+			return retry.AddWithErrorCodes(standard, "TransactionConflictException") // a write that met a transaction
+		},
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported, // as by default
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
+	}
+}
+
+// roleCredentials are the function's role's. They live as long as the process.
+//
+// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+func roleCredentials(context.Context) (aws.Credentials, error) {
+	c := aws.Credentials{
+		AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
+		SessionToken: os.Getenv("AWS_SESSION_TOKEN"), Source: "environment",
+	}
+	if !c.HasKeys() {
+		return c, errors.New("app: AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set")
+	}
+	return c, nil
+}
+
+// endpoints are those that the environment names.
+type endpoints struct{}
+
+// GetServiceBaseEndpoint is what the SDK's clients ask a source of configuration for.
+//
+// SPEC: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html: the service's variable goes before that
+// of all.
+func (endpoints) GetServiceBaseEndpoint(_ context.Context, service string) (string, bool, error) {
+	url := endpoint(strings.ToUpper(strings.ReplaceAll(service, " ", "_")))
+	return url, url != "", nil
+}
+
+func endpoint(service string) string {
+	if url := os.Getenv("AWS_ENDPOINT_URL_" + service); url != "" {
+		return url
+	}
+	return os.Getenv("AWS_ENDPOINT_URL")
+}
+
+// HasEndpoint says whether the environment names the address of a service, or of all.
+func HasEndpoint(service string) bool { return endpoint(service) != "" }
+
+// answerCut says that an answer that ended in its middle is worth another attempt. The SDK by itself does not think so.
+func answerCut(err error) aws.Ternary {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
+}
+
+// S3Client addresses buckets by path where an endpoint is given, since local engines have no names for them.
+func S3Client(a aws.Config) *awss3.Client {
+	return awss3.NewFromConfig(a, func(o *awss3.Options) { o.UsePathStyle = HasEndpoint("S3") })
+}
