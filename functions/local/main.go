@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -39,6 +40,7 @@ func run() error {
 	} else if len(os.Args) > 1 {
 		return local.Operate(ctx, os.Stdout, config, os.Args[1:])
 	}
+	debug.SetGCPercent(400) // little stays: a fifth less processor time for some tens of MB
 	gateway, err := local.Open(config, provider.All(), slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 	if err != nil {
 		return err

@@ -3,32 +3,54 @@
 package apigw
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/textproto"
 	"net/url"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
 
 	"esignhooks/shared/webhook"
 )
 
-// Function is a Lambda function behind a REST API with proxy integration.
-type Function func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
+// Function is a receiver as a Lambda function behind a REST API with proxy integration.
+type Function func(context.Context, *webhook.Request) *webhook.Response
 
-// Serve makes a Lambda function of a receiver.
-func Serve(receive func(context.Context, *webhook.Request) *webhook.Response) Function {
-	return func(ctx context.Context, e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
-		request, err := Request(e)
-		if err != nil {
-			return events.APIGatewayProxyResponse{}, err
-		}
-		request.Trace, _ = ctx.Value("x-amzn-trace-id").(string) // set by aws-lambda-go
-		response := receive(ctx, request)
-		return proxyResponse(response), nil
+var _ lambda.Handler = Function(nil)
+
+// Invoke implements [lambda.Handler]: it takes the JSON of an event and returns that of the answer. For a func of structs
+// aws-lambda-go would do so, and copy the event and the body more often.
+func (f Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	var e event
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return nil, fmt.Errorf("apigw: event: %w", err)
 	}
+	request, err := request(&e.APIGatewayProxyRequest, e.Body)
+	if err != nil {
+		return nil, err
+	}
+	request.Trace, _ = ctx.Value("x-amzn-trace-id").(string) // set by aws-lambda-go
+	return json.Marshal(proxyResponse(f(ctx, request)))
+}
+
+// event is a proxy event whose body is read as bytes at once.
+type event struct {
+	events.APIGatewayProxyRequest
+	Body text `json:"body"`
+}
+
+type text []byte
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (t *text) UnmarshalText(b []byte) error {
+	*t = bytes.Clone(b)
+	return nil
 }
 
 // proxyResponse puts each header in one of the two maps: API Gateway forbids the same name in both.
@@ -52,15 +74,20 @@ func proxyResponse(r *webhook.Response) events.APIGatewayProxyResponse {
 //
 // SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 func Request(e events.APIGatewayProxyRequest) (*webhook.Request, error) {
-	body := []byte(e.Body)
+	return request(&e, []byte(e.Body))
+}
+
+// request reads an event with another body.
+func request(e *events.APIGatewayProxyRequest, body []byte) (*webhook.Request, error) {
 	if e.IsBase64Encoded {
 		var err error
-		if body, err = base64.StdEncoding.DecodeString(e.Body); err != nil {
+		if body, err = base64.StdEncoding.AppendDecode([]byte{}, body); err != nil {
 			return nil, errors.New("apigw: body says it is base64 and is not") // the detail would quote the body
 		}
 	}
-	header := http.Header{}
-	for name, values := range values(e.MultiValueHeaders, e.Headers) {
+	headers := values(e.MultiValueHeaders, e.Headers)
+	header := make(http.Header, len(headers))
+	for name, values := range headers {
 		for _, value := range values {
 			header.Add(name, textproto.TrimString(value))
 		}

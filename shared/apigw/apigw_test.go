@@ -34,44 +34,44 @@ func TestRequest(t *testing.T) {
 		},
 		"without the multi-value maps the single values count": {
 			`{"httpMethod":"GET","headers":{"X-A":"1","x-b":"2"},"queryStringParameters":{"q":"y"}}`,
-			webhook.Request{Method: "GET", Header: http.Header{"X-A": {"1"}, "X-B": {"2"}}, Query: url.Values{"q": {"y"}}, Body: []byte{}},
+			webhook.Request{Method: "GET", Header: http.Header{"X-A": {"1"}, "X-B": {"2"}}, Query: url.Values{"q": {"y"}}},
 		},
 		"null for the multi-value maps": {
 			`{"headers":{"X-A":"1"},"multiValueHeaders":null,"queryStringParameters":{"q":"y"},"multiValueQueryStringParameters":null,"pathParameters":null,"body":null}`,
-			webhook.Request{Header: http.Header{"X-A": {"1"}}, Query: url.Values{"q": {"y"}}, Body: []byte{}},
+			webhook.Request{Header: http.Header{"X-A": {"1"}}, Query: url.Values{"q": {"y"}}},
 		},
 		"null for all maps": {
 			`{"headers":null,"multiValueHeaders":null,"queryStringParameters":null,"multiValueQueryStringParameters":null,"pathParameters":null}`,
-			webhook.Request{Header: http.Header{}, Query: none, Body: []byte{}},
+			webhook.Request{Header: http.Header{}, Query: none},
 		},
-		"nothing at all": {`{}`, webhook.Request{Header: http.Header{}, Query: none, Body: []byte{}}},
+		"nothing at all": {`{}`, webhook.Request{Header: http.Header{}, Query: none}},
 		"null for the values of one header": {
 			`{"multiValueHeaders":{"X-A":null,"X-B":["1"]}}`,
-			webhook.Request{Header: http.Header{"X-B": {"1"}}, Query: none, Body: []byte{}},
+			webhook.Request{Header: http.Header{"X-B": {"1"}}, Query: none},
 		},
 		"the spelling of a header does not matter": {
 			`{"multiValueHeaders":{"x-docusign-signature-1":["a"],"CONTENT-TYPE":["b"],"X-AdobeSign-ClientId":["c"]}}`,
-			webhook.Request{Header: http.Header{"X-Docusign-Signature-1": {"a"}, "Content-Type": {"b"}, "X-Adobesign-Clientid": {"c"}}, Query: none, Body: []byte{}},
+			webhook.Request{Header: http.Header{"X-Docusign-Signature-1": {"a"}, "Content-Type": {"b"}, "X-Adobesign-Clientid": {"c"}}, Query: none},
 		},
 		"repeated headers keep their order": {
 			`{"multiValueHeaders":{"X-A":["3","1","2","1"]}}`,
-			webhook.Request{Header: http.Header{"X-A": {"3", "1", "2", "1"}}, Query: none, Body: []byte{}},
+			webhook.Request{Header: http.Header{"X-A": {"3", "1", "2", "1"}}, Query: none},
 		},
 		"white space around a header's value goes": {
 			`{"multiValueHeaders":{"X-A":[" a b\t","","  "]}}`,
-			webhook.Request{Header: http.Header{"X-A": {"a b", "", ""}}, Query: none, Body: []byte{}},
+			webhook.Request{Header: http.Header{"X-A": {"a b", "", ""}}, Query: none},
 		},
 		"a comma in a value separates nothing": {
 			`{"multiValueHeaders":{"X-A":["a,b"]}}`,
-			webhook.Request{Header: http.Header{"X-A": {"a,b"}}, Query: none, Body: []byte{}},
+			webhook.Request{Header: http.Header{"X-A": {"a,b"}}, Query: none},
 		},
 		"the query comes decoded and is not decoded again": {
 			`{"multiValueQueryStringParameters":{"a b":["é","100%","x+y","%41",""]}}`,
-			webhook.Request{Header: http.Header{}, Query: url.Values{"a b": {"é", "100%", "x+y", "%41", ""}}, Body: []byte{}},
+			webhook.Request{Header: http.Header{}, Query: url.Values{"a b": {"é", "100%", "x+y", "%41", ""}}},
 		},
 		"names in a query keep their case": {
 			`{"multiValueQueryStringParameters":{"Q":["1"],"q":["2"]}}`,
-			webhook.Request{Header: http.Header{}, Query: url.Values{"Q": {"1"}, "q": {"2"}}, Body: []byte{}},
+			webhook.Request{Header: http.Header{}, Query: url.Values{"Q": {"1"}, "q": {"2"}}},
 		},
 		"text stays as it is": {
 			`{"body":"\u0000\r\n\"é🦀\u2028 ","isBase64Encoded":false}`,
@@ -88,19 +88,19 @@ func TestRequest(t *testing.T) {
 			`{"body":"","isBase64Encoded":true}`, webhook.Request{Header: http.Header{}, Query: none, Body: []byte{}},
 		},
 		"other path parameters are not the token": {
-			`{"pathParameters":{"proxy":"x"}}`, webhook.Request{Header: http.Header{}, Query: none, Body: []byte{}},
+			`{"pathParameters":{"proxy":"x"}}`, webhook.Request{Header: http.Header{}, Query: none},
 		},
 		"unknown fields are passed over": {
 			`{"version":"2.0","new":{"a":1},"httpMethod":"POST"}`,
-			webhook.Request{Method: "POST", Header: http.Header{}, Query: none, Body: []byte{}},
+			webhook.Request{Method: "POST", Header: http.Header{}, Query: none},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var e events.APIGatewayProxyRequest
-			if err := json.Unmarshal([]byte(tt.event), &e); err != nil {
-				t.Fatal(err)
-			}
-			got, err := apigw.Request(e)
+			var got *webhook.Request
+			_, err := ask(t.Context(), func(_ context.Context, r *webhook.Request) *webhook.Response {
+				got = r
+				return &webhook.Response{Status: 200}
+			}, tt.event)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,6 +113,75 @@ func TestRequest(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// ask gives function an event, both in JSON, and reads its answer.
+func ask(ctx context.Context, function apigw.Function, event string) (p events.APIGatewayProxyResponse, err error) {
+	answer, err := function.Invoke(ctx, []byte(event))
+	if err == nil {
+		err = json.Unmarshal(answer, &p)
+	}
+	return p, err
+}
+
+func TestTheRequestOfAnEventInMemoryIsTheSame(t *testing.T) {
+	for _, event := range []string{
+		`{"httpMethod":"POST","headers":{"X-A":" b "},"pathParameters":{"token":"t"},"body":"é\u0000"}`, `{"body":"/wD+Cg==","isBase64Encoded":true}`, `{"body":""}`,
+	} {
+		var e events.APIGatewayProxyRequest
+		if err := json.Unmarshal([]byte(event), &e); err != nil {
+			t.Fatal(err)
+		}
+		want, err := apigw.Request(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got *webhook.Request
+		_, err = ask(t.Context(), func(_ context.Context, r *webhook.Request) *webhook.Response {
+			got = r
+			return &webhook.Response{Status: 200}
+		}, event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// The event lies in a buffer that aws-lambda-go fills again.
+func TestTheRequestDoesNotChangeWithTheEventsBuffer(t *testing.T) {
+	event := []byte(`{"httpMethod":"POST","headers":{"X-A":"1"},"body":"{\"a\":\"b\"}"}`)
+	plain := []byte(`{"httpMethod":"POST","headers":{"X-A":"1"},"body":"plain"}`)
+	for want, event := range map[string][]byte{`{"a":"b"}`: event, "plain": plain} {
+		var got *webhook.Request
+		function := apigw.Function(func(_ context.Context, r *webhook.Request) *webhook.Response {
+			got = r
+			return &webhook.Response{Status: 200}
+		})
+		if _, err := function.Invoke(t.Context(), event); err != nil {
+			t.Fatal(err)
+		}
+		for i := range event {
+			event[i] = '#'
+		}
+		if string(got.Body) != want || got.Method != "POST" || got.Header.Get("X-A") != "1" {
+			t.Errorf("%+v, body %s", got, got.Body)
+		}
+	}
+}
+
+func TestAnEventThatIsNoneIsAnErrorThatQuotesNothing(t *testing.T) {
+	for _, event := range []string{"", "canary", `{"body":"canary"`, `{"body":{"canary":1}}`, `{"body":1}`, `{"isBase64Encoded":"canary"}`, `["canary"]`} {
+		_, err := ask(t.Context(), func(context.Context, *webhook.Request) *webhook.Response {
+			t.Errorf("%s was received", event)
+			return &webhook.Response{Status: 200}
+		}, event)
+		if err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: %v", event, err)
+		}
 	}
 }
 
@@ -139,9 +208,9 @@ func TestBadBase64IsAnErrorThatQuotesNothing(t *testing.T) {
 	}
 }
 
-func TestServe(t *testing.T) {
+func TestFunction(t *testing.T) {
 	var got *webhook.Request
-	function := apigw.Serve(func(_ context.Context, r *webhook.Request) *webhook.Response {
+	function := apigw.Function(func(_ context.Context, r *webhook.Request) *webhook.Response {
 		got = r
 		return &webhook.Response{
 			Status: 418, Body: []byte(`{"é":"<&>"}`),
@@ -150,7 +219,7 @@ func TestServe(t *testing.T) {
 	})
 	//lint:ignore SA1029 aws-lambda-go does so
 	ctx := context.WithValue(t.Context(), "x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
-	p, err := function(ctx, events.APIGatewayProxyRequest{HTTPMethod: "POST", Body: "e30=", IsBase64Encoded: true})
+	p, err := ask(ctx, function, `{"httpMethod":"POST","body":"e30=","isBase64Encoded":true}`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,25 +239,25 @@ func TestServe(t *testing.T) {
 	}
 }
 
-func TestServeWithoutATrace(t *testing.T) {
-	function := apigw.Serve(func(_ context.Context, r *webhook.Request) *webhook.Response {
+func TestFunctionWithoutATrace(t *testing.T) {
+	function := apigw.Function(func(_ context.Context, r *webhook.Request) *webhook.Response {
 		if r.Trace != "" {
 			t.Errorf("trace %q", r.Trace)
 		}
 		return &webhook.Response{Status: 200}
 	})
-	p, err := function(t.Context(), events.APIGatewayProxyRequest{})
+	p, err := ask(t.Context(), function, `{}`)
 	if err != nil || p.StatusCode != 200 || p.Body != "" || len(p.Headers)+len(p.MultiValueHeaders) > 0 {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
 
-func TestServeDoesNotCallTheReceiverWithABodyThatIsNotBase64(t *testing.T) {
-	function := apigw.Serve(func(context.Context, *webhook.Request) *webhook.Response {
+func TestFunctionDoesNotCallTheReceiverWithABodyThatIsNotBase64(t *testing.T) {
+	function := apigw.Function(func(context.Context, *webhook.Request) *webhook.Response {
 		t.Error("called")
 		return &webhook.Response{Status: 200}
 	})
-	if _, err := function(t.Context(), events.APIGatewayProxyRequest{Body: "!", IsBase64Encoded: true}); err == nil {
+	if _, err := ask(t.Context(), function, `{"body":"!","isBase64Encoded":true}`); err == nil {
 		t.Error("no error")
 	}
 }
@@ -207,10 +276,10 @@ func TestNoHeaderIsInBothMaps(t *testing.T) {
 		"unusual spellings": {"X-AdobeSign-ClientId": {"1"}, "x-lower": {"1", "2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			function := apigw.Serve(func(context.Context, *webhook.Request) *webhook.Response {
+			function := apigw.Function(func(context.Context, *webhook.Request) *webhook.Response {
 				return &webhook.Response{Status: 200, Header: header}
 			})
-			p, err := function(t.Context(), events.APIGatewayProxyRequest{})
+			p, err := ask(t.Context(), function, `{}`)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -309,5 +378,29 @@ func TestBinaryMediaTypesAreExact(t *testing.T) {
 		if strings.Contains(name, "*") || name != strings.ToLower(name) || strings.Count(name, "/") != 1 {
 			t.Errorf("%q: a pattern would turn text into base64, and other spellings are never found", name)
 		}
+	}
+}
+
+func BenchmarkInvoke(b *testing.B) {
+	function := apigw.Function(func(context.Context, *webhook.Request) *webhook.Response { return &webhook.Response{Status: 200} })
+	for name, size := range map[string]int{"2 KB": 2 << 10, "1 MB": 1e6} {
+		e := events.APIGatewayProxyRequest{HTTPMethod: "POST", Headers: map[string]string{}, MultiValueHeaders: map[string][]string{}}
+		for _, header := range []string{"Accept", "Content-Type", "Host", "User-Agent", "X-Amzn-Trace-Id", "X-DocuSign-Signature-1", "X-Forwarded-For", "X-Forwarded-Port"} {
+			e.Headers[header], e.MultiValueHeaders[header] = strings.Repeat("x", 30), []string{strings.Repeat("x", 30)}
+		}
+		e.Body = `{"filler":"` + strings.Repeat("x", size) + `"}`
+		event, err := json.Marshal(e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(event)))
+			for b.Loop() {
+				if _, err := function.Invoke(b.Context(), event); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

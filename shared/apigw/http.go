@@ -27,8 +27,7 @@ var BinaryMediaTypes = []string{"multipart/form-data", "application/octet-stream
 
 // HTTP runs function behind net/http, as API Gateway runs it on Lambda: events and answers go through their JSON.
 // resource is the path as template.yaml has it; the URL token, if any, is the request's path value "token".
-func HTTP(function Function, resource string, log *slog.Logger) http.Handler {
-	handler := lambda.NewHandler(function)
+func HTTP(function lambda.Handler, resource string, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(io.LimitReader(r.Body, webhook.MaxBody+1))
 		if err != nil {
@@ -40,7 +39,7 @@ func HTTP(function Function, resource string, log *slog.Logger) http.Handler {
 			http.Error(w, "the body is larger than 10 MiB: do not include documents", http.StatusRequestEntityTooLarge)
 			return
 		}
-		response, err := invoke(r.Context(), handler, proxyEvent(r, resource, body))
+		response, err := invoke(r.Context(), function, proxyEvent(r, resource, body))
 		if err != nil { // as API Gateway answers when a function fails
 			log.Error("function failed", "error", err)
 			http.Error(w, `{"message": "Internal server error"}`, http.StatusBadGateway)
@@ -59,7 +58,7 @@ func HTTP(function Function, resource string, log *slog.Logger) http.Handler {
 }
 
 // invoke runs the function. A panic and an answer without a status are errors, as they are to API Gateway.
-func invoke(ctx context.Context, handler lambda.Handler, e events.APIGatewayProxyRequest) (response events.APIGatewayProxyResponse, err error) {
+func invoke(ctx context.Context, function lambda.Handler, e events.APIGatewayProxyRequest) (response events.APIGatewayProxyResponse, err error) {
 	defer func() {
 		if recover() != nil { // the value may quote the body
 			err = errors.New("apigw: panic")
@@ -69,7 +68,7 @@ func invoke(ctx context.Context, handler lambda.Handler, e events.APIGatewayProx
 	if err != nil {
 		return response, err
 	}
-	answer, err := handler.Invoke(ctx, event)
+	answer, err := function.Invoke(ctx, event)
 	if err != nil {
 		return response, err
 	}

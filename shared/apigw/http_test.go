@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/apigw"
@@ -27,8 +29,13 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
+// handler is a Lambda function from bytes to bytes.
+type handler func(context.Context, []byte) ([]byte, error)
+
+func (h handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) { return h(ctx, payload) }
+
 // run sends r to function by way of HTTP.
-func run(function apigw.Function, r *http.Request) *httptest.ResponseRecorder {
+func run(function lambda.Handler, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	apigw.HTTP(function, "/webhooks/docusign", quiet).ServeHTTP(w, r)
 	return w
@@ -41,14 +48,16 @@ func post(t *testing.T, contentType string, body []byte) (event events.APIGatewa
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
 	}
-	receive := apigw.Serve(func(_ context.Context, r *webhook.Request) *webhook.Response {
+	receive := apigw.Function(func(_ context.Context, r *webhook.Request) *webhook.Response {
 		request = r
 		return &webhook.Response{Status: 200, Body: []byte("ok")}
 	})
-	w := run(func(ctx context.Context, e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
-		event = e
-		return receive(ctx, e)
-	}, r)
+	w := run(handler(func(ctx context.Context, payload []byte) ([]byte, error) {
+		if err := json.Unmarshal(payload, &event); err != nil {
+			t.Error(err)
+		}
+		return receive.Invoke(ctx, payload)
+	}), r)
 	if w.Code != 200 || request == nil {
 		t.Fatalf("answered %d %s", w.Code, w.Body)
 	}
@@ -133,10 +142,10 @@ func TestEventIsAsAPIGatewayMakesIt(t *testing.T) {
 	r.RemoteAddr = "192.0.2.10:4321"
 	r.SetPathValue("token", "töken")
 	var got events.APIGatewayProxyRequest
-	run(func(_ context.Context, e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+	run(lambda.NewHandler(func(e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 		got = e
 		return events.APIGatewayProxyResponse{StatusCode: 200}, nil
-	}, r)
+	}), r)
 	want := events.APIGatewayProxyRequest{
 		Resource: "/webhooks/docusign/{token}", Path: "/webhooks/docusign/töken", HTTPMethod: "POST", Body: "{}",
 		Headers: map[string]string{"X-A": "2", "User-Agent": "DocuSign", "Content-Type": "application/json", "Host": "hooks.example:8080"},
@@ -158,7 +167,7 @@ func TestRequestSurvivesTheGateway(t *testing.T) {
 	r := httptest.NewRequest("GET", "http://hooks.example/webhooks/docusign?a=1&a=2&b=%C3%A9", nil)
 	r.Header = http.Header{"X-A": {"1", "2"}}
 	var got *webhook.Request
-	w := run(apigw.Serve(func(_ context.Context, r *webhook.Request) *webhook.Response {
+	w := run(apigw.Function(func(_ context.Context, r *webhook.Request) *webhook.Response {
 		got = r
 		return &webhook.Response{Status: 204}
 	}), r)
@@ -188,7 +197,7 @@ func TestAnswerSurvivesTheGateway(t *testing.T) {
 		"text beyond ASCII": {webhook.Response{Status: 405, Header: http.Header{"Allow": {"GET, POST"}}, Body: []byte("é<&>\n")}, http.Header{"Allow": {"GET, POST"}, "Content-Length": {"6"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := run(apigw.Serve(func(context.Context, *webhook.Request) *webhook.Response { return &tt.response }),
+			w := run(apigw.Function(func(context.Context, *webhook.Request) *webhook.Response { return &tt.response }),
 				httptest.NewRequest("POST", "/webhooks/docusign", strings.NewReader("{}")))
 			if w.Code != tt.response.Status || w.Body.String() != string(tt.response.Body) {
 				t.Errorf("answered %d %q", w.Code, w.Body)
@@ -202,7 +211,7 @@ func TestAnswerSurvivesTheGateway(t *testing.T) {
 
 // Adobe's header has capitals that net/http would not give it; what counts is what is on the wire.
 func TestSpellingOfHeadersIsKeptOnTheWire(t *testing.T) {
-	server := httptest.NewServer(apigw.HTTP(apigw.Serve(func(context.Context, *webhook.Request) *webhook.Response {
+	server := httptest.NewServer(apigw.HTTP(apigw.Function(func(context.Context, *webhook.Request) *webhook.Response {
 		return &webhook.Response{Status: 200, Header: http.Header{"X-AdobeSign-ClientId": {"id"}}, Body: []byte("ok")}
 	}), "/webhooks/adobesign", quiet))
 	defer server.Close()
@@ -228,7 +237,7 @@ func TestSizeOfABody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := -1
-			w := run(apigw.Serve(func(_ context.Context, r *webhook.Request) *webhook.Response {
+			w := run(apigw.Function(func(_ context.Context, r *webhook.Request) *webhook.Response {
 				got = len(r.Body)
 				return &webhook.Response{Status: 200}
 			}), httptest.NewRequest("POST", "/webhooks/docusign", bytes.NewReader(bytes.Repeat([]byte("x"), tt.size))))
@@ -243,7 +252,7 @@ func TestSizeOfABody(t *testing.T) {
 }
 
 func TestBodyThatCannotBeReadIsNotReceived(t *testing.T) {
-	w := run(apigw.Serve(func(context.Context, *webhook.Request) *webhook.Response {
+	w := run(apigw.Function(func(context.Context, *webhook.Request) *webhook.Response {
 		t.Error("called")
 		return &webhook.Response{Status: 200}
 	}), httptest.NewRequest("POST", "/webhooks/docusign", io.MultiReader(strings.NewReader("{"), iotest.ErrReader(errors.New("canary")))))
@@ -255,9 +264,9 @@ func TestBodyThatCannotBeReadIsNotReceived(t *testing.T) {
 func TestFailureOfTheFunctionIs502WithoutDetail(t *testing.T) {
 	var log bytes.Buffer
 	w := httptest.NewRecorder()
-	apigw.HTTP(func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+	apigw.HTTP(lambda.NewHandler(func() (events.APIGatewayProxyResponse, error) {
 		return events.APIGatewayProxyResponse{StatusCode: 200, Body: "canary", Headers: map[string]string{"X-Canary": "canary"}}, errors.New("canary of the error")
-	}, "/webhooks/docusign", slog.New(slog.NewJSONHandler(&log, nil))).ServeHTTP(w, httptest.NewRequest("POST", "/", strings.NewReader("canary of the body")))
+	}), "/webhooks/docusign", slog.New(slog.NewJSONHandler(&log, nil))).ServeHTTP(w, httptest.NewRequest("POST", "/", strings.NewReader("canary of the body")))
 	if w.Code != 502 || strings.Contains(w.Body.String(), "canary") || w.Header().Get("X-Canary") != "" {
 		t.Errorf("answered %d %v %s", w.Code, w.Header(), w.Body)
 	}
@@ -273,9 +282,7 @@ func TestPanicOfTheFunctionIs502(t *testing.T) {
 			t.Errorf("the handler panics: %v", p)
 		}
 	}()
-	if w := run(func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
-		panic("canary")
-	},
+	if w := run(apigw.Function(func(context.Context, *webhook.Request) *webhook.Response { panic("canary") }),
 		httptest.NewRequest("POST", "/", nil)); w.Code != 502 || strings.Contains(w.Body.String(), "canary") {
 		t.Errorf("answered %d %s", w.Code, w.Body)
 	}
@@ -287,9 +294,7 @@ func TestAnswerWithoutAStatusIs502(t *testing.T) {
 			t.Errorf("the handler panics: %v", p)
 		}
 	}()
-	if w := run(func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
-		return events.APIGatewayProxyResponse{}, nil
-	}, httptest.NewRequest("POST", "/", nil)); w.Code != 502 {
+	if w := run(apigw.Function(func(context.Context, *webhook.Request) *webhook.Response { return &webhook.Response{} }), httptest.NewRequest("POST", "/", nil)); w.Code != 502 {
 		t.Errorf("answered %d %s", w.Code, w.Body)
 	}
 }
@@ -298,7 +303,7 @@ func TestCancellationReachesTheFunction(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	gone := errors.New("the vendor is gone")
 	cancel(gone)
-	run(apigw.Serve(func(ctx context.Context, _ *webhook.Request) *webhook.Response {
+	run(apigw.Function(func(ctx context.Context, _ *webhook.Request) *webhook.Response {
 		if !errors.Is(context.Cause(ctx), gone) {
 			t.Errorf("the function's context: %v", context.Cause(ctx))
 		}

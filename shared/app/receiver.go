@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -17,13 +18,18 @@ import (
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"esignhooks/shared/apigw"
+	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/dynamodb"
 	"esignhooks/shared/metric"
 	"esignhooks/shared/payload/s3"
+	"esignhooks/shared/queue"
 	"esignhooks/shared/queue/sqs"
 	"esignhooks/shared/receive"
 	"esignhooks/shared/webhook"
 )
+
+// connectDeadline is how long a start may wait for what a request can do without.
+const connectDeadline = time.Second
 
 // Receiver makes the function of one provider. It ends the process if the configuration is wrong: the vendor gets a
 // 502 and tries again.
@@ -33,10 +39,26 @@ func Receiver(p webhook.Provider) apigw.Function {
 	if err != nil {
 		Fail(log, err)
 	}
-	if _, err := receiver.Keys(context.Background()); err != nil { // at INIT; each request tries again
+	Prepare(receiver, log)
+	return receiver.Receive
+}
+
+// Prepare does at INIT what the first request would otherwise wait for, when Lambda gives the function less of a processor:
+// it reads the keys, and opens connections by calls that do nothing.
+//
+// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html: a message without a body
+// or, in a FIFO queue, without a group is refused.
+func Prepare(r *receive.Receiver, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), connectDeadline)
+	defer cancel()
+	nobodys := ledger.Key{Subject: webhook.UnreadableSubject(r.Provider.Info().Name), ID: "none"} // event IDs are hexadecimal
+	var calls sync.WaitGroup
+	calls.Go(func() { r.Claims.Repeated(ctx, nobodys, "") })
+	calls.Go(func() { r.Queue.Send(ctx, queue.Message{}) })
+	if _, err := r.Keys(ctx); err != nil { // each request tries again
 		log.Error("starting without keys", "error", err)
 	}
-	return apigw.Serve(receiver.Receive)
+	calls.Wait()
 }
 
 // Fail ends the process because of its configuration.

@@ -7,6 +7,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"esignhooks/shared/groupcommit"
 	"esignhooks/shared/ledger"
 	embeddedledger "esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/payload"
@@ -32,10 +33,11 @@ func TemporaryStores() (Stores, error) {
 	if err != nil {
 		return Stores{}, err
 	}
-	l, err := embeddedledger.New(db)
+	file := groupcommit.New(db)
+	l, err := embeddedledger.New(file)
 	if err != nil {
 		return Stores{}, err
 	}
-	q, err := embeddedqueue.Open(db, embeddedqueue.Config{Name: "deliveries", Visibility: time.Minute})
+	q, err := embeddedqueue.Open(file, embeddedqueue.Config{Name: "deliveries", Visibility: time.Minute})
 	return Stores{l, folder.New(filepath.Join(dir, "payloads")), q}, err
 }

@@ -51,8 +51,8 @@ func (b *books) Repeated(context.Context, ledger.Key, string) error { return nil
 func (b *books) Agreement(context.Context, string) (esign.Agreement, int64, error) {
 	return esign.Agreement{}, 0, nil
 }
-func (b *books) Commit(_ context.Context, c ledger.Commit) error {
-	b.commits = append(b.commits, c)
+func (b *books) Commit(_ context.Context, effects ...ledger.Commit) error {
+	b.commits = append(b.commits, effects...)
 	return nil
 }
 func (b *books) MarkUnreadable(_ context.Context, c ledger.Claim) error {
@@ -85,7 +85,7 @@ func (b *books) function(p webhook.Provider, keys webhook.Keys) apigw.Function {
 		Provider: p, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil }, Claims: b, Payloads: b, Queue: b, Now: now, Log: log,
 		Metrics: metric.New(&b.log, "fuzz", now),
 	}
-	return apigw.Serve(r.Receive)
+	return r.Receive
 }
 
 // work processes a message as the worker does, and says whether it must come again.

@@ -24,6 +24,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/apigw"
+	"esignhooks/shared/groupcommit"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/payload/folder"
@@ -74,7 +75,7 @@ func newWorld(t *testing.T, v vendor, keys webhook.Keys) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	l, err := embedded.New(db)
+	l, err := embedded.New(groupcommit.New(db))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ func newWorld(t *testing.T, v vendor, keys webhook.Keys) *world {
 		Provider: v.Provider, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil }, Claims: w,
 		Payloads: payloads, Queue: (*live)(w), Now: now, Log: log.With("provider", v.Info().Name),
 	}
-	w.handler = lambda.NewHandler(apigw.Serve(receiver.Receive))
+	w.handler = lambda.NewHandler(apigw.Function(receiver.Receive))
 	w.worker = &process.Processor{Providers: provider.All(), Ledger: l, Payloads: payloads, DeadLetters: (*letters)(w), Now: now, Log: log}
 	return w
 }

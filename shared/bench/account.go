@@ -95,7 +95,7 @@ func (a *account) environment(provider string, megabytes int) []string {
 		"TABLE_NAME=table", "PAYLOAD_BUCKET=payloads", "METRICS_NAMESPACE=esignhooks/bench", "EXPIRE_AFTER_DAYS=0",
 		"QUEUE_URL=" + a.endpoints["SQS"] + "/123456789012/deliveries.fifo", "REQUIRE_URL_TOKEN=true",
 		"DEAD_LETTER_QUEUE_URL=" + a.endpoints["SQS"] + "/123456789012/dead.fifo", "SECRET_ARN=" + provider,
-		fmt.Sprintf("GOMEMLIMIT=%dMiB", megabytes*220/256), // as in template.yaml
+		"GOGC=400", "GOMAXPROCS=1", fmt.Sprintf("GOMEMLIMIT=%dMiB", megabytes*220/256), // as in template.yaml, for all contestants
 	}
 	for service, url := range a.endpoints {
 		env = append(env, "AWS_ENDPOINT_URL_"+service+"="+url)
@@ -196,6 +196,9 @@ func (a *account) sqs(operation string, body []byte, u *usage) (any, error) {
 	var input struct{ MessageBody, MessageDeduplicationId string }
 	if err := json.Unmarshal(body, &input); err != nil {
 		return nil, err
+	}
+	if input.MessageBody == "" {
+		return nil, &fault{code: "MissingParameter"}
 	}
 	if a.sent[input.MessageDeduplicationId] {
 		u.duplicates++

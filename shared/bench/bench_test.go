@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -30,6 +32,25 @@ func newAccount(t *testing.T) *account {
 	}
 	t.Cleanup(a.close)
 	return a
+}
+
+func TestFunctionsAreMeasuredWithTheSettingsOfTheTemplate(t *testing.T) {
+	template, err := os.ReadFile(filepath.Join(webhooktest.Root(t), "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := 0
+	for _, v := range newAccount(t).environment("docusign", setting) {
+		if name, value, _ := strings.Cut(v, "="); strings.HasPrefix(name, "GO") {
+			settings++
+			if !regexp.MustCompile(`(?m)^        ` + name + `: '?` + value + `'?( #.*)?$`).Match(template) {
+				t.Errorf("%s is not in template.yaml", v)
+			}
+		}
+	}
+	if want := strings.Count(string(template), "\n        GO"); settings != want {
+		t.Errorf("%d settings of Go, in template.yaml %d", settings, want)
+	}
 }
 
 func built(t *testing.T, folder, name string) bootstrap {
@@ -79,16 +100,31 @@ func TestEveryProviderIsAcknowledgedWithOneClaimAndOneMessage(t *testing.T) {
 		if len(w.request.Body) < small {
 			t.Errorf("%s: a body of %d bytes", name, len(w.request.Body))
 		}
+		wantCalls := func(want map[string]int) {
+			t.Helper()
+			for operation, want := range want {
+				if u := a.used(operation); u.calls != want || u.unknown != 0 {
+					t.Errorf("%s: %q has %+v, want %d calls", name, operation, u, want)
+				}
+			}
+		}
+		if err := f.wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantCalls(map[string]int{"GetSecretValue": 1, "UpdateItem": 1, "SendMessage": 1, "": 3}) // the last two do nothing
+		if len(a.table)+len(a.sent) > 0 {
+			t.Errorf("%s: a start leaves %d subjects and %d messages", name, len(a.table), len(a.sent))
+		}
+		a.reset(true)
 		for range 3 {
 			got := f.invoke(t.Context(), event(t, w.fresh))
 			if err := errors.Join(got.err, status(http.StatusOK)(got.body)); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 		}
-		for operation, want := range map[string]int{"PutItem": 3, "SendMessage": 3, "GetSecretValue": 1, "": 7} {
-			if u := a.used(operation); u.calls != want || u.duplicates+u.unknown != 0 {
-				t.Errorf("%s: %q has %+v, want %d calls", name, operation, u, want)
-			}
+		wantCalls(map[string]int{"PutItem": 3, "SendMessage": 3, "": 6})
+		if u := a.used(""); u.duplicates != 0 {
+			t.Errorf("%s: %d duplicates", name, u.duplicates)
 		}
 		if u := a.used("SendMessage"); u.bytes < 3*small {
 			t.Errorf("%s: three messages of %d bytes in all", name, u.bytes)
@@ -111,6 +147,10 @@ func TestADuplicateIsSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := f.wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.reset(true)
 	same := event(t, w.fresh)
 	for range 2 {
 		if got := f.invoke(t.Context(), same); got.err != nil {

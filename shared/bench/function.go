@@ -24,6 +24,7 @@ type function struct {
 	process *process
 	server  *http.Server
 	queue   chan *invocation
+	ready   chan struct{} // closed when it has asked for its first event
 
 	mu      sync.Mutex
 	current *invocation
@@ -60,7 +61,7 @@ func start(ctx context.Context, b bootstrap, env ...string) (*function, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &function{queue: make(chan *invocation)}
+	f := &function{queue: make(chan *invocation), ready: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+runtimePath+"invocation/next", f.next)
 	mux.HandleFunc("POST "+runtimePath+"invocation/{id}/response", f.end)
@@ -95,6 +96,7 @@ func (f *function) next(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	if f.asked.IsZero() {
 		f.asked = time.Now()
+		close(f.ready)
 	}
 	f.mu.Unlock()
 	select {
@@ -167,6 +169,20 @@ func (f *function) problem() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return cmp.Or(f.failure, fmt.Errorf("bench: the function ended: %s", f.process.output.end()))
+}
+
+// wait waits for the end of INIT.
+func (f *function) wait(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	select {
+	case <-f.ready:
+		return nil
+	case <-f.process.ended:
+		return f.problem()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // initialised is how long the process took from its start until it asked for its first event.

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/groupcommit"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/provider/docusign"
@@ -70,7 +71,7 @@ func (b *bench) grow(w *workload, size int) (*grown, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := embedded.New(db)
+	l, err := embedded.New(groupcommit.New(db))
 	if err != nil {
 		return nil, err
 	}
@@ -119,11 +120,11 @@ func entries(db *bbolt.DB, id string) (found []entry, err error) {
 // multiply copies the entries of an agreement for the agreements with the numbers from one to the other.
 func (g *grown) multiply(entries []entry, id string, from, to int) error {
 	return g.db.Update(func(tx *bbolt.Tx) error {
-		for _, e := range entries {
-			bucket := tx.Bucket(e.bucket)
-			bucket.FillPercent = 0.9
-			for n := from; n < to; n++ {
-				copied := []byte(g.load.id(n * stride))
+		for n := from; n < to; n++ {
+			copied := []byte(g.load.id(n * stride))
+			for _, e := range entries {
+				bucket := tx.Bucket(e.bucket)
+				bucket.FillPercent = 0.9
 				if err := bucket.Put(bytes.ReplaceAll(e.key, []byte(id), copied), bytes.ReplaceAll(e.value, []byte(id), copied)); err != nil {
 					return err
 				}

@@ -19,6 +19,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/groupcommit"
 	"esignhooks/shared/ledger"
 	embeddedledger "esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/provider/docusign"
@@ -277,7 +278,7 @@ func (c *crowd) count() (lost, doubled int, err error) {
 
 // commits measures how many times a second a store in a new file can do what twice does with a number, from all connections
 // at once.
-func (b *bench) commits(open func(*bbolt.DB) (twice func(int) error, stop func(), err error)) (float64, error) {
+func (b *bench) commits(open func(*groupcommit.DB) (twice func(int) error, err error)) (float64, error) {
 	file := filepath.Join(b.dir, "floor.db")
 	db, err := bbolt.Open(file, 0o600, nil)
 	if err != nil {
@@ -285,11 +286,10 @@ func (b *bench) commits(open func(*bbolt.DB) (twice func(int) error, stop func()
 	}
 	defer os.Remove(file)
 	defer db.Close()
-	twice, stop, err := open(db)
+	twice, err := open(groupcommit.New(db))
 	if err != nil {
 		return 0, err
 	}
-	defer stop()
 	ctx, cancel := context.WithTimeout(b, stretch)
 	defer cancel()
 	var n atomic.Int64
@@ -312,10 +312,10 @@ func (b *bench) commits(open func(*bbolt.DB) (twice func(int) error, stop func()
 }
 
 // own claims and sends, as the receiver does on localhost, and nothing else.
-func (b *bench) own(db *bbolt.DB) (func(int) error, func(), error) {
+func (b *bench) own(db *groupcommit.DB) (func(int) error, error) {
 	claims, err := embeddedledger.New(db)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	messages, err := embeddedqueue.Open(db, embeddedqueue.Config{Name: "deliveries", Visibility: time.Minute})
 	payload := bytes.Repeat([]byte("x"), small)
@@ -329,68 +329,20 @@ func (b *bench) own(db *bbolt.DB) (func(int) error, func(), error) {
 		}
 		m, _ := queue.Encode(d)
 		return messages.Send(b, m)
-	}, func() {}, err
+	}, err
 }
 
 // together puts two values, one after the other.
-func together(db *bbolt.DB) (func(int) error, func(), error) {
+func together(db *groupcommit.DB) (func(int) error, error) {
 	bucket, value := []byte("floor"), make([]byte, small)
 	err := db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket(bucket); return err })
-	c := &committer{db: db, waiting: make(chan waiting, connections), done: make(chan struct{})}
-	go c.run()
 	return func(n int) error {
 		for i := range 2 {
 			key := fmt.Appendf(nil, "%016x.%d", n, i)
-			if err := c.update(func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put(key, value) }); err != nil {
+			if err := db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put(key, value) }); err != nil {
 				return err
 			}
 		}
 		return nil
-	}, func() { close(c.waiting); <-c.done }, err
-}
-
-// committer commits together what waits while the last commit is synced.
-type committer struct {
-	db      *bbolt.DB
-	waiting chan waiting
-	done    chan struct{}
-}
-
-type waiting struct {
-	change func(*bbolt.Tx) error
-	result chan error
-}
-
-func (c *committer) update(change func(*bbolt.Tx) error) error {
-	w := waiting{change, make(chan error, 1)}
-	c.waiting <- w
-	return <-w.result
-}
-
-func (c *committer) run() {
-	defer close(c.done)
-	for first := range c.waiting {
-		group := []waiting{first}
-		for more := true; more; {
-			select {
-			case w, ok := <-c.waiting:
-				if more = ok; ok {
-					group = append(group, w)
-				}
-			default:
-				more = false
-			}
-		}
-		err := c.db.Update(func(tx *bbolt.Tx) error {
-			for _, w := range group {
-				if err := w.change(tx); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		for _, w := range group {
-			w.result <- err
-		}
-	}
+	}, err
 }

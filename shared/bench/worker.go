@@ -7,7 +7,7 @@ import (
 	"esignhooks/shared/provider/docusign"
 )
 
-// worker measures batches beside a bare worker that makes the calls of each record, and nothing else.
+// worker measures batches beside a bare worker that makes the calls of each agreement, and nothing else.
 func (b *bench) worker() error {
 	p := docusign.Provider{}
 	w, err := newWorkload(p, "envelope-sent", small)
@@ -73,7 +73,7 @@ func (b *bench) batches(w *workload, size, agreements int) error {
 			float64(used[i].calls)/events, float64(used[i].bytes)/events)
 	}
 	b.report.add(row{
-		fmt.Sprintf("worker, batch of %d, of %d agreements: CPU of an event", size, agreements), cpu, goal, met, perEvent(0), "the raw calls of each record: " + perEvent(1),
+		fmt.Sprintf("worker, batch of %d, of %d agreements: CPU of an event", size, agreements), cpu, goal, met, perEvent(0), "the raw calls of each agreement: " + perEvent(1),
 	})
 	if used[0].duplicates+used[0].unknown > 0 {
 		return fmt.Errorf("bench: %d refused and %d unknown calls", used[0].duplicates, used[0].unknown)

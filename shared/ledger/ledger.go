@@ -72,6 +72,12 @@ func NewClaim(d *webhook.Delivery, vendorType, agreementID string, occurredAt ti
 	}
 }
 
+// MaxCommits is how many effects are committed together at most.
+//
+// SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html: 100 writes, one of
+// which is the agreement's.
+const MaxCommits = 99
+
 // Commit is the effect of one event. Agreement is nil if the event is not about an agreement.
 type Commit struct {
 	Claim
@@ -131,11 +137,15 @@ type Ledger interface {
 
 	// Agreement reads the agreement of a subject, strongly consistent. Version is 0 if there is none yet.
 	Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error)
-	// Commit records the effect of an event: in one transaction, the event becomes Processed and the agreement takes its
-	// new state. It needs no earlier claim, and keeps the counts of one. It returns ErrProcessed if the effect is already
-	// there, else ErrConflict if the agreement's version is no longer that of the commit. Any other error means that it
-	// may or may not have happened; calling again settles it, with the same effect.
-	Commit(context.Context, Commit) error
+	// Commit records the effects of one event or of several of the same subject, up to MaxCommits, in their order: in one
+	// transaction, each event becomes Processed and the agreement takes its last state. They are about an agreement, all
+	// or none; each is folded into the agreement that the one before has left, of the version that follows on its; their
+	// IDs differ, and so do their times, rising. No earlier claim is needed, and the counts of one are kept. It returns
+	// ErrProcessed if the effect of one of them is already there, else ErrConflict if the agreement's version is no longer
+	// that of the first. Then nothing has happened. Any other error means that all of it may or may not have happened;
+	// calling again settles it, with the same effect. Several may be refused, for their size or for what is wrong with one
+	// of them, where each by itself is not.
+	Commit(ctx context.Context, effects ...Commit) error
 	// MarkUnreadable records that the event was set aside; it needs no earlier claim. It does nothing for a processed one.
 	MarkUnreadable(context.Context, Claim) error
 }

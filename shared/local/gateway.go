@@ -21,6 +21,7 @@ import (
 	"esignhooks/shared/apigw"
 	"esignhooks/shared/archive"
 	bus "esignhooks/shared/bus/embedded"
+	"esignhooks/shared/groupcommit"
 	ledger "esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/payload/folder"
 	"esignhooks/shared/process"
@@ -36,7 +37,7 @@ import (
 const (
 	visibility  = 5 * time.Second
 	maxReceives = 25
-	workers     = 4 // batches processed at once
+	workers     = 32 // batches processed at once: what they write meanwhile is committed together
 )
 
 // Gateway is everything on localhost.
@@ -44,7 +45,7 @@ type Gateway struct {
 	config     Config
 	providers  []webhook.Provider
 	log        *slog.Logger
-	db         *bbolt.DB
+	db         *groupcommit.DB
 	ledger     *ledger.Ledger
 	queue      *queue.Queue
 	dead       *queue.Queue
@@ -71,7 +72,7 @@ func Open(config Config, providers []webhook.Provider, log *slog.Logger) (*Gatew
 		return nil, err
 	}
 	g := &Gateway{
-		config: config, providers: providers, log: log, db: db, clients: map[string]vendorapi.Client{}, webhooks: map[string]http.Handler{},
+		config: config, providers: providers, log: log, db: groupcommit.New(db), clients: map[string]vendorapi.Client{}, webhooks: map[string]http.Handler{},
 	}
 	if err := g.wire(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -113,7 +114,7 @@ func (g *Gateway) wire() (err error) {
 			Provider: p, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil }, Claims: g.ledger,
 			Payloads: payloads, Queue: g.queue, Now: time.Now, Log: g.log.With("provider", name),
 		}
-		g.webhooks[name] = apigw.HTTP(apigw.Serve(receiver.Receive), "/webhooks/"+name, g.log.With("provider", name))
+		g.webhooks[name] = apigw.HTTP(apigw.Function(receiver.Receive), "/webhooks/"+name, g.log.With("provider", name))
 	}
 	return nil
 }

@@ -12,18 +12,19 @@ import (
 	"esignhooks/shared/bus"
 	busdriver "esignhooks/shared/bus/embedded"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/groupcommit"
 	queue "esignhooks/shared/queue/embedded"
 	"esignhooks/shared/vendorapi"
 )
 
-func openFile(t *testing.T, name string) *bbolt.DB {
+func openFile(t *testing.T, name string) *groupcommit.DB {
 	t.Helper()
 	db, err := bbolt.Open(filepath.Join(t.TempDir(), name), 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return db
+	return groupcommit.New(db)
 }
 
 func eventOfType(typ esign.Type, provider string) bus.Event {
@@ -41,7 +42,7 @@ func TestAJobIsOnDiskBeforeItsEventIsPublished(t *testing.T) {
 		"a crash before the events are there": {"bus", true, 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			files := map[string]*bbolt.DB{"queue": openFile(t, "queue"), "bus": openFile(t, "bus")}
+			files := map[string]*groupcommit.DB{"queue": openFile(t, "queue"), "bus": openFile(t, "bus")}
 			q, err := queue.Open(files["queue"], queue.Config{Name: "documents", Visibility: time.Minute})
 			if err != nil {
 				t.Fatal(err)

@@ -56,15 +56,13 @@ func invoke(ctx context.Context, from *embedded.Queue, handler lambda.Handler, r
 	for _, failure := range response.BatchItemFailures {
 		failed[failure.ItemIdentifier] = true
 	}
+	var done []string
 	for _, r := range received {
-		if failed[r.ID] {
-			continue
-		}
-		if err := from.Delete(ctx, r.Receipt); err != nil {
-			return err
+		if !failed[r.ID] {
+			done = append(done, r.Receipt)
 		}
 	}
-	return nil
+	return from.DeleteBatch(ctx, done)
 }
 
 func sqsEvent(received []queue.Received) events.SQSEvent {

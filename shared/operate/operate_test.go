@@ -12,6 +12,7 @@ import (
 
 	"esignhooks/shared/bus"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/groupcommit"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/operate"
@@ -25,7 +26,7 @@ func open(t *testing.T) *embedded.Ledger {
 	db, err := bbolt.Open(filepath.Join(t.TempDir(), "db"), 0o600, nil)
 	must(t, err)
 	t.Cleanup(func() { db.Close() })
-	l, err := embedded.New(db)
+	l, err := embedded.New(groupcommit.New(db))
 	must(t, err)
 	return l
 }

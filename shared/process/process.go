@@ -1,12 +1,10 @@
-// Package process is the worker: it makes each delivery's effect happen, once. It normalises the delivery, folds the
-// event into its agreement, and commits both in one transaction.
+// Package process is the worker: it makes each delivery's effect happen, once. It normalises the deliveries, folds the
+// events into their agreement, and commits those of one agreement that come in one batch in one transaction.
 package process
 
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,20 +49,31 @@ type Processor struct {
 // for FIFO queues everything of a group after the first failure is reported too.
 func (p *Processor) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
-	stopped := map[string]bool{}
-	for _, record := range batch.Records {
-		message := Message(record)
-		if !stopped[message.Group] {
-			err := p.process(ctx, message)
-			if err == nil {
-				continue
-			}
-			p.log(message).ErrorContext(ctx, "not processed", "error", err)
+	for _, messages := range groups(batch) {
+		done, err := p.process(ctx, messages)
+		if err != nil {
+			p.log(messages[done]).ErrorContext(ctx, "not processed", "error", err)
 		}
-		stopped[message.Group] = true
-		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId})
+		for _, message := range messages[done:] {
+			response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.ID})
+		}
 	}
 	return response, nil
+}
+
+// groups are the messages of each group, in their order.
+func groups(batch events.SQSEvent) (all [][]queue.Received) {
+	at := map[string]int{}
+	for _, record := range batch.Records {
+		message := Message(record)
+		i, known := at[message.Group]
+		if !known {
+			i = len(all)
+			at[message.Group], all = i, append(all, nil)
+		}
+		all[i] = append(all[i], message)
+	}
+	return all
 }
 
 func (p *Processor) log(m queue.Received) *slog.Logger {
@@ -89,51 +98,92 @@ func Message(record events.SQSMessage) queue.Received {
 	return m
 }
 
-// process returns an error only for what is worth trying again.
-func (p *Processor) process(ctx context.Context, message queue.Received) error {
-	delivery, err := queue.Decode(ctx, message.Message, p.Payloads)
-	if errors.Is(err, queue.ErrMalformed) {
-		return p.setAside(ctx, message, nil, err)
-	} else if err != nil {
-		return err
+// meaning is what a message says: an event, or that it cannot be read.
+type meaning struct {
+	message    int // its index in the group
+	claim      ledger.Claim
+	event      esign.Event
+	unreadable error // why; nil if it is an event
+}
+
+// process handles the messages of a group. It returns how many of them are done; an error is why the next one is not, and
+// is only for what is worth trying again.
+func (p *Processor) process(ctx context.Context, messages []queue.Received) (done int, err error) {
+	all, read, unread := p.readAll(ctx, messages)
+	for len(all) > 0 {
+		n, err := p.settle(ctx, messages, all)
+		if err != nil {
+			return all[n].message, err
+		}
+		all = all[n:]
 	}
-	if err := p.archive(ctx, delivery); err != nil {
-		return err
+	return read, unread
+}
+
+// settle does what the first of the meanings ask for. It returns how many of them are done; an error is why the next one is
+// not.
+func (p *Processor) settle(ctx context.Context, messages []queue.Received, all []meaning) (done int, err error) {
+	first := all[0]
+	if first.unreadable == nil {
+		return p.commit(ctx, together(all))
 	}
-	all, err := p.read(delivery)
-	if err != nil {
-		return p.setAside(ctx, message, delivery, err)
+	if err := p.setAside(ctx, messages[first.message], first); err != nil {
+		return 0, err
 	}
-	for _, m := range all {
-		if err := p.commit(ctx, m.delivery, m.event); err != nil {
-			return err
+	return 1, nil
+}
+
+// readAll says what the messages of a group mean, one after the other: it never holds the payloads of two. It returns how
+// many it has read; an error is why it has not read the next one.
+func (p *Processor) readAll(ctx context.Context, messages []queue.Received) (all []meaning, read int, err error) {
+	all = make([]meaning, 0, len(messages)) // nearly always one each
+	for i, message := range messages {
+		said, err := p.read(ctx, message)
+		if err != nil {
+			return all, i, err
+		}
+		for _, m := range said {
+			m.message = i
+			all = append(all, m)
 		}
 	}
-	return nil
+	return all, len(messages), nil
+}
+
+// read says what a message means, after its payload is in the archive. Its error is only for what is worth trying again.
+func (p *Processor) read(ctx context.Context, message queue.Received) ([]meaning, error) {
+	delivery, err := queue.Decode(ctx, message.Message, p.Payloads)
+	if errors.Is(err, queue.ErrMalformed) {
+		return []meaning{{unreadable: err}}, nil
+	} else if err != nil {
+		return nil, err
+	}
+	claim := ledger.NewClaim(delivery, "", "", time.Time{})
+	if err := p.archive(ctx, delivery, claim.SHA256); err != nil {
+		return nil, err
+	}
+	all, err := p.interpret(delivery, claim)
+	if err != nil {
+		return []meaning{{claim: claim, unreadable: err}}, nil
+	}
+	return all, nil
 }
 
 // archive keeps what came, before anything else happens to it: nothing has an effect and is not in the archive.
-func (p *Processor) archive(ctx context.Context, d *webhook.Delivery) error {
+func (p *Processor) archive(ctx context.Context, d *webhook.Delivery, sha256 string) error {
 	if p.Archive == nil {
 		return nil
 	}
-	sum := sha256.Sum256(d.Payload)
-	if err := p.Archive.Put(ctx, payload.ArchiveKey(d.Provider, hex.EncodeToString(sum[:])), d.Payload); err != nil {
+	if err := p.Archive.Put(ctx, payload.ArchiveKey(d.Provider, sha256), d.Payload); err != nil {
 		return fmt.Errorf("process: archive: %w", err)
 	}
 	return nil
 }
 
-// meaning is what a delivery says: the delivery with its identity, and the event.
-type meaning struct {
-	delivery *webhook.Delivery
-	event    esign.Event
-}
-
-// read says what a delivery means: one event. Only a delivery that the receiver could not read, redriven from the dead
+// interpret says what a delivery means: one event. Only a delivery that the receiver could not read, redriven from the dead
 // letters to a worker that can, is identified anew, and may then hold several. Whatever goes wrong here goes wrong every
 // time.
-func (p *Processor) read(delivery *webhook.Delivery) (all []meaning, err error) {
+func (p *Processor) interpret(delivery *webhook.Delivery, claim ledger.Claim) (all []meaning, err error) {
 	defer func() {
 		if recover() != nil { // the value may quote the payload, the stack does not
 			p.Log.Error("panic", "provider", delivery.Provider, "event", delivery.EventID, "stack", string(debug.Stack()))
@@ -157,7 +207,10 @@ func (p *Processor) read(delivery *webhook.Delivery) (all []meaning, err error) 
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, meaning{&d, complete(event, &d)})
+		event = complete(event, &d)
+		claim.Key, claim.Via = ledger.Key{Subject: d.Subject, ID: d.EventID}, d.Via
+		claim.VendorType, claim.AgreementID, claim.OccurredAt = event.VendorType, event.AgreementID, event.OccurredAt
+		all = append(all, meaning{claim: claim, event: event})
 	}
 	return all, nil
 }
@@ -183,42 +236,108 @@ func complete(e esign.Event, d *webhook.Delivery) esign.Event {
 	return e
 }
 
-// commit folds the event into its agreement and records both, however many others are doing the same.
-func (p *Processor) commit(ctx context.Context, d *webhook.Delivery, e esign.Event) error {
-	log := p.Log.With("provider", e.Provider, "event", e.ID, "type", e.Type)
-	claim := ledger.NewClaim(d, e.VendorType, e.AgreementID, e.OccurredAt)
+// together are the first events, as many of them as one commit takes: of the same subject, and none of them twice.
+func together(all []meaning) []meaning {
+	n := 1
+	for n < min(len(all), ledger.MaxCommits) && fits(all[:n], all[n]) {
+		n++
+	}
+	return all[:n]
+}
+
+func fits(events []meaning, next meaning) bool {
+	first := events[0]
+	return next.unreadable == nil && next.claim.Subject == first.claim.Subject &&
+		(next.event.AgreementID == "") == (first.event.AgreementID == "") &&
+		!slices.ContainsFunc(events, func(earlier meaning) bool { return earlier.claim.ID == next.claim.ID })
+}
+
+// commit folds events into their agreement and records them together, however many others are doing the same. If one of
+// them is done already, or they are refused, each is tried by itself. It returns how many of them are done; an error is why
+// the next one is not.
+func (p *Processor) commit(ctx context.Context, events []meaning) (done int, err error) {
 	wait := p.Pause
 	if wait == nil {
 		wait = pause
 	}
-	var err error
 	for attempt := range attempts {
 		if attempt > 0 {
 			wait(ctx, attempt)
 		}
-		commit := ledger.Commit{Claim: claim, Event: e, At: p.Now().UTC()}
-		if e.AgreementID != "" {
-			before, version, err := p.Ledger.Agreement(ctx, e.Subject)
-			if err != nil {
-				return err
-			}
-			after := esign.Fold(before, e)
-			commit.Agreement, commit.StatusBefore, commit.Version = &after, before.Status, version
+		var effects []ledger.Commit
+		if effects, err = p.fold(ctx, events); err != nil {
+			return 0, err
 		}
-		err = p.Ledger.Commit(ctx, commit)
-		switch {
+		err = p.Ledger.Commit(ctx, effects...)
+		switch first := events[0].event; {
 		case err == nil:
-			log.InfoContext(ctx, "processed", "agreement", webhook.Label(e.AgreementID), "statusBefore", commit.StatusBefore, "statusAfter", commit.StatusAfter())
-			p.measure(e.Provider, processed(commit)...)
-			return nil
+			for _, c := range effects {
+				p.processed(ctx, c)
+			}
+			return len(events), nil
+		case errors.Is(err, ledger.ErrConflict):
+			continue
+		case len(events) > 1:
+			return p.commitEach(ctx, events, err)
 		case errors.Is(err, ledger.ErrProcessed):
-			log.InfoContext(ctx, "already processed")
-			return nil
-		case !errors.Is(err, ledger.ErrConflict):
-			return err
+			p.Log.InfoContext(ctx, "already processed", "provider", first.Provider, "event", first.ID, "type", first.Type)
+			return 1, nil
+		default:
+			return 0, err
 		}
 	}
-	return err
+	return 0, err
+}
+
+// commitEach commits events one by one that could not be committed together, for a reason that may be one event's alone.
+func (p *Processor) commitEach(ctx context.Context, events []meaning, reason error) (done int, err error) {
+	if !errors.Is(reason, ledger.ErrProcessed) {
+		p.Log.WarnContext(ctx, "not committed together", "provider", events[0].event.Provider, "events", len(events), "error", reason)
+	}
+	for i := range events {
+		if _, err := p.commit(ctx, events[i:i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(events), nil
+}
+
+// fold reads the agreement that events are about, and folds one after the other into it.
+func (p *Processor) fold(ctx context.Context, events []meaning) ([]ledger.Commit, error) {
+	var agreement esign.Agreement
+	var version int64
+	aboutAgreement := events[0].event.AgreementID != ""
+	if aboutAgreement {
+		var err error
+		if agreement, version, err = p.Ledger.Agreement(ctx, events[0].claim.Subject); err != nil {
+			return nil, err
+		}
+	}
+	effects, now := make([]ledger.Commit, len(events)), p.Now().UTC()
+	for i, m := range events {
+		effects[i] = ledger.Commit{Claim: m.claim, Event: m.event, At: now.Add(time.Duration(i))}
+		if aboutAgreement {
+			after := esign.Fold(agreement, m.event)
+			effects[i].Agreement, effects[i].StatusBefore, effects[i].Version = &after, agreement.Status, version+int64(i)
+			agreement = after
+		}
+	}
+	return effects, nil
+}
+
+// processed tells that an event had its effect, and of an agreement, whether that left the status as it was.
+func (p *Processor) processed(ctx context.Context, c ledger.Commit) {
+	p.Log.InfoContext(ctx, "processed", "provider", c.Event.Provider, "event", c.ID, "type", c.Event.Type,
+		"agreement", webhook.Label(c.Event.AgreementID), "statusBefore", c.StatusBefore, "statusAfter", c.StatusAfter())
+	values := []metric.Value{metric.Count("Processed", 1)}
+	if c.Agreement != nil {
+		same := 0
+		if c.StatusBefore == c.StatusAfter() {
+			same = 1
+		}
+		values = append(values, metric.Count("NoStatusChange", same))
+	}
+	p.measure(c.Event.Provider, values...)
 }
 
 // pause waits before another attempt, at random up to 4 ms, 8 ms, 16 ms and so on.
@@ -232,15 +351,15 @@ func pause(ctx context.Context, attempt int) {
 // setAside moves a message to the dead letters and marks its event, in this order: whatever fails between, the message
 // comes again and nothing is lost. The message's own ID is the deduplication ID, since one that is redriven and still
 // not readable must be taken again.
-func (p *Processor) setAside(ctx context.Context, message queue.Received, d *webhook.Delivery, reason error) error {
+func (p *Processor) setAside(ctx context.Context, message queue.Received, m meaning) error {
 	letter := message.Message
 	letter.DeduplicationID = message.ID
 	if err := p.DeadLetters.Send(ctx, letter); err != nil {
 		return fmt.Errorf("process: dead letter: %w", err)
 	}
-	p.log(message).ErrorContext(ctx, "unreadable", "error", reason)
-	if d != nil { // else it has not even an identity
-		if err := p.Ledger.MarkUnreadable(ctx, ledger.NewClaim(d, "", "", time.Time{})); err != nil {
+	p.log(message).ErrorContext(ctx, "unreadable", "error", m.unreadable)
+	if m.claim.ID != "" { // else it has not even an identity
+		if err := p.Ledger.MarkUnreadable(ctx, m.claim); err != nil {
 			return err
 		}
 	}
@@ -255,17 +374,4 @@ func (p *Processor) measure(provider string, values ...metric.Value) {
 		provider = ""
 	}
 	p.Metrics.Put(metric.Dimensions{Provider: provider}, values...)
-}
-
-// processed says that an event had its effect, and of an agreement, whether that left the status as it was.
-func processed(c ledger.Commit) []metric.Value {
-	values := []metric.Value{metric.Count("Processed", 1)}
-	if c.Agreement == nil {
-		return values
-	}
-	same := 0
-	if c.StatusBefore == c.StatusAfter() {
-		same = 1
-	}
-	return append(values, metric.Count("NoStatusChange", same))
 }

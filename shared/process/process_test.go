@@ -21,6 +21,7 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/finding"
+	"esignhooks/shared/groupcommit"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/metric"
@@ -50,8 +51,10 @@ type world struct {
 	lines       bytes.Buffer // of metrics
 
 	commitErr, markErr, sendErr error
-	happens                     bool   // the failed commit takes effect all the same
-	beforeCommit                func() // what somebody else does between reading and writing
+	happens                     bool                                // the failed commit takes effect all the same
+	beforeCommit                func()                              // what somebody else does between reading and writing
+	refuse                      func(effects []ledger.Commit) error // nil: nothing is
+	committed                   []int                               // how many events each commit was of, refused or not
 }
 
 func newWorld(t *testing.T, providers ...webhook.Provider) *world {
@@ -62,7 +65,7 @@ func newWorld(t *testing.T, providers ...webhook.Provider) *world {
 	}
 	t.Cleanup(func() { db.Close() })
 	w := &world{}
-	if w.Ledger, err = embedded.New(db); err != nil {
+	if w.Ledger, err = embedded.New(groupcommit.New(db)); err != nil {
 		t.Fatal(err)
 	}
 	if providers == nil {
@@ -90,18 +93,24 @@ func line(provider string, values map[string]float64) metrictest.Line {
 }
 
 // Commit implements [ledger.Ledger].
-func (w *world) Commit(ctx context.Context, c ledger.Commit) error {
+func (w *world) Commit(ctx context.Context, effects ...ledger.Commit) error {
 	if f := w.beforeCommit; f != nil {
 		w.beforeCommit = nil
 		f()
 	}
+	w.committed = append(w.committed, len(effects))
+	if w.refuse != nil {
+		if err := w.refuse(effects); err != nil {
+			return err
+		}
+	}
 	if w.commitErr != nil {
 		if w.happens {
-			w.Ledger.Commit(ctx, c)
+			w.Ledger.Commit(ctx, effects...)
 		}
 		return w.commitErr
 	}
-	return w.Ledger.Commit(ctx, c)
+	return w.Ledger.Commit(ctx, effects...)
 }
 
 func (w *world) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
@@ -236,9 +245,11 @@ func TestFailuresAreReportedWithWhatWaitsBehindThem(t *testing.T) {
 	w := newWorld(t)
 	sent, completed := delivery(t, docusign.Provider{}, "envelope-sent"), delivery(t, docusign.Provider{}, "envelope-completed")
 	other := delivery(t, adobesign.Provider{}, "agreement-created")
-	w.beforeCommit = func() {
-		w.commitErr = errDown // for the first only
-		w.beforeCommit = func() { w.commitErr = nil }
+	w.refuse = func(effects []ledger.Commit) error {
+		if effects[0].Subject == sent.Subject {
+			return errDown
+		}
+		return nil
 	}
 	failed := w.handle(t, record("sent", sent), record("completed", completed), record("other", other))
 	if diff := cmp.Diff([]string{"sent", "completed"}, failed); diff != "" {
@@ -247,6 +258,7 @@ func TestFailuresAreReportedWithWhatWaitsBehindThem(t *testing.T) {
 	if agreement, _ := w.agreement(t, other.Subject); agreement.Status != esign.Created {
 		t.Errorf("another group waited: %+v", agreement)
 	}
+	w.refuse = nil
 	if failed := w.handle(t, record("sent", sent), record("completed", completed)); failed != nil {
 		t.Errorf("afterwards: %v", failed)
 	}
@@ -379,11 +391,12 @@ func TestARedrivenDeliveryIsIdentifiedAnew(t *testing.T) {
 	d := delivery(t, docusign.Provider{}, "envelope-completed") // by now, it can be read
 	id := webhook.Unreadable("docusign", d.Payload)
 	redriven := *d
-	redriven.EventID, redriven.Subject = id.EventID, id.Subject
+	redriven.EventID, redriven.Subject, redriven.Via = id.EventID, id.Subject, ""
 	if failed := w.handle(t, record("1", &redriven)); failed != nil {
 		t.Errorf("failed: %v", failed)
 	}
-	if history := w.history(t, d.Subject); len(history) != 1 || history[0].ID != d.EventID || history[0].State != ledger.Processed {
+	if history := w.history(t, d.Subject); len(history) != 1 || history[0].ID != d.EventID || history[0].State != ledger.Processed ||
+		!slices.Equal(history[0].Via, []string{d.Via}) {
 		t.Errorf("%+v", history)
 	}
 	if failed := w.handle(t, record("2", d)); failed != nil { // the vendor sends it again
@@ -452,6 +465,9 @@ func TestMalformedMessagesAndUnknownProvidersAreSetAside(t *testing.T) {
 	}
 	if len(w.deadLetters) != 2 {
 		t.Errorf("%+v", w.deadLetters)
+	}
+	if events, err := w.Events(); err != nil || len(events) != 1 || events[0].ID != unknown.EventID {
+		t.Errorf("%+v, %v", events, err) // a malformed message has no identity
 	}
 }
 

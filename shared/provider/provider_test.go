@@ -205,6 +205,7 @@ func TestListsOfNothingCostLittle(t *testing.T) {
 		"docusign XML":        `<DocuSignEnvelopeInformation><EnvelopeStatus><EnvelopeID>e</EnvelopeID><Status>Sent</Status><RecipientStatuses>` + strings.Repeat("<RecipientStatus/>", size/18) + `</RecipientStatuses></EnvelopeStatus></DocuSignEnvelopeInformation>`,
 		"dropboxsign":         `{"event":{"event_type":"signature_request_sent","event_time":"1793610180"},"signature_request":{"signature_request_id":"r","signatures":` + nothing + `}}`,
 		"esignglobal":         `{"event":"ENVELOPE_FINISH","eventPayload":{"envelopeId":"e","signerList":` + nothing + `}}`,
+		"esignglobal objects": `{"event":"ENVELOPE_FINISH","eventPayload":{"envelopeId":"e",` + strings.Repeat(`"signerInfo":{},`, size/16) + `"x":1}}`,
 		"esignglobal unknown": `{"event":"ENVELOPE_FINISH","eventPayload":{"envelopeId":"e","whatever":` + nothing + `}}`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -64,7 +65,6 @@ func Encode(d *webhook.Delivery) (m Message, key string) {
 	m = Message{
 		Group:           d.Subject,
 		DeduplicationID: d.EventID,
-		Body:            string(d.Payload),
 		Trace:           d.Trace,
 		Attributes: map[string]string{
 			"provider":   d.Provider,
@@ -83,15 +83,22 @@ func Encode(d *webhook.Delivery) (m Message, key string) {
 	switch {
 	case len(d.Payload) == 0:
 		m.Body, m.Attributes["encoding"] = "-", encodingEmpty
-	case !sendable(d.Payload):
-		m.Body, m.Attributes["encoding"] = base64.StdEncoding.EncodeToString(d.Payload), encodingBase64
-	}
-	if m.Size() > MaxMessage {
+	case m.fits(len(d.Payload)) && sendable(d.Payload):
+		m.Body = string(d.Payload)
+	default:
+		m.Attributes["encoding"] = encodingBase64
+		if m.fits(base64.StdEncoding.EncodedLen(len(d.Payload))) {
+			m.Body = base64.StdEncoding.EncodeToString(d.Payload)
+			break
+		}
 		key = payload.Key(d.Provider, d.ReceivedAt, d.Payload)
 		m.Body, m.Attributes["encoding"] = key, encodingStored
 	}
 	return m, key
 }
+
+// fits says whether the queue takes m, which has no body yet, with one of n bytes.
+func (m Message) fits(n int) bool { return m.Size()+n <= MaxMessage }
 
 // Identity is what the attributes say of the delivery, as far as they say it: all but the payload.
 func (m Message) Identity() *webhook.Delivery {
@@ -153,15 +160,12 @@ func contentType(s string) string {
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html:
 // only #x9 #xA #xD, #x20 to #xD7FF, #xE000 to #xFFFD, #x10000 to #x10FFFF.
 func sendable(body []byte) bool {
-	if !utf8.Valid(body) {
-		return false
-	}
-	for _, r := range string(body) {
-		if r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xfffe || r == 0xffff {
+	for _, c := range body {
+		if c < 0x20 && c != '\t' && c != '\n' && c != '\r' {
 			return false
 		}
 	}
-	return true
+	return utf8.Valid(body) && !bytes.Contains(body, []byte("\ufffe")) && !bytes.Contains(body, []byte("\uffff"))
 }
 
 // Size is what SQS counts against MaxMessage, in bytes.

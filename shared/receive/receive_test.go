@@ -17,6 +17,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/groupcommit"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/metric"
@@ -54,7 +55,7 @@ func newWorld(t *testing.T, p webhook.Provider, keys webhook.Keys) *world {
 	}
 	t.Cleanup(func() { db.Close() })
 	w := &world{}
-	if w.ledger, err = embedded.New(db); err != nil {
+	if w.ledger, err = embedded.New(groupcommit.New(db)); err != nil {
 		t.Fatal(err)
 	}
 	w.Receiver = &receive.Receiver{

@@ -19,6 +19,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/groupcommit"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/metric"
@@ -81,7 +82,7 @@ func newWorld(t *testing.T) *world {
 	w.vendor = &vendor{world: w, truth: map[string]vendorapi.Agreement{}, pageSize: 100, subscriptions: []vendorapi.Subscription{
 		{Name: "17", URL: address, Active: true},
 	}}
-	w.ledger, err = embedded.New(db)
+	w.ledger, err = embedded.New(groupcommit.New(db))
 	must(t, err)
 	silent := slog.New(slog.NewJSONHandler(io.Discard, nil))
 	clock := func() time.Time { return w.now }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -17,6 +18,9 @@ var (
 	networkFaults = []fault{failBefore, failAfter, hangBefore, hangAfter, throttle, late, killBefore, killAfter}
 	readFaults    = []fault{failBefore, hangBefore, throttle, late, killBefore, killAfter}
 )
+
+// In all worlds: commits of several events, and those that were refused because one of them was processed already.
+var together, split atomic.Int64
 
 // table is the ledger, as the table behaves: conditional writes, a transaction, and a stream of what was written.
 type table struct {
@@ -128,33 +132,68 @@ func (t *table) Agreement(ctx context.Context, subject string) (agreement esign.
 }
 
 // Commit implements [ledger.Ledger].
-func (t *table) Commit(ctx context.Context, c ledger.Commit) error {
-	err := t.w.do(ctx, "commit "+short(c.ID)+" "+string(c.Event.Type)+" version "+strconv.FormatInt(c.Version+1, 10), networkFaults, func() error {
-		before := t.state(c.Key)
-		if before == ledger.Processed {
+func (t *table) Commit(ctx context.Context, effects ...ledger.Commit) error {
+	name := "commit"
+	for _, c := range effects {
+		name += " " + short(c.ID) + " " + string(c.Event.Type)
+	}
+	first, last := effects[0], effects[len(effects)-1]
+	err := t.w.do(ctx, name+" version "+strconv.FormatInt(last.Version+1, 10), networkFaults, func() error {
+		t.examine(effects)
+		if slices.ContainsFunc(effects, func(c ledger.Commit) bool { return t.state(c.Key) == ledger.Processed }) {
+			if len(effects) > 1 {
+				split.Add(1)
+			}
 			return ledger.ErrProcessed
 		}
-		if c.Agreement != nil {
-			now := t.agreements[c.Subject]
-			if now.version != c.Version {
+		if last.Agreement != nil {
+			now := t.agreements[first.Subject]
+			if now.version != first.Version {
 				return ledger.ErrConflict
 			}
-			t.stale[c.Subject] = now
-			t.agreements[c.Subject] = versioned{*c.Agreement, c.Version + 1}
+			t.stale[first.Subject] = now
+			t.agreements[first.Subject] = versioned{*last.Agreement, last.Version + 1}
 		}
-		e := entryOf(c.Claim)
-		if known := t.items[c.Key]; known != nil {
-			e.Duplicates, e.Via, e.ReceivedAt = known.Duplicates, known.Via, known.ReceivedAt
+		for _, c := range effects {
+			t.process(c)
 		}
-		e.State, e.Type, e.VendorType, e.AgreementID, e.OccurredAt = ledger.Processed, c.Event.Type, c.Event.VendorType, c.Event.AgreementID, c.Event.OccurredAt
-		e.ProcessedAt, e.Event, e.Agreement, e.StatusBefore, e.StatusAfter = c.At, &c.Event, c.Agreement, c.StatusBefore, c.StatusAfter()
-		t.write(c.Key, before, e)
+		if len(effects) > 1 {
+			together.Add(1)
+		}
 		return nil
 	})
 	if err == errThrottle {
 		return ledger.ErrConflict // as the driver says it
 	}
 	return err
+}
+
+// examine checks what a caller owes the ledger.
+func (t *table) examine(effects []ledger.Commit) {
+	for i, c := range effects {
+		if c.Subject != effects[0].Subject || (c.Agreement == nil) != (effects[0].Agreement == nil) {
+			t.w.problem("%s and %s are committed together", short(effects[0].ID), short(c.ID))
+		}
+		if slices.ContainsFunc(effects[:i], func(earlier ledger.Commit) bool { return earlier.ID == c.ID }) {
+			t.w.problem("%s is committed together with itself", short(c.ID))
+		}
+		if i > 0 && !c.At.After(effects[i-1].At) {
+			t.w.problem("%s does not come after the one before it", short(c.ID))
+		}
+		if c.Agreement != nil && c.Version != effects[0].Version+int64(i) {
+			t.w.problem("%s has another version than that of the one before it", short(c.ID))
+		}
+	}
+}
+
+func (t *table) process(c ledger.Commit) {
+	e, before := entryOf(c.Claim), t.state(c.Key)
+	if known := t.items[c.Key]; known != nil {
+		e.Duplicates, e.Via, e.ReceivedAt = known.Duplicates, known.Via, known.ReceivedAt
+	}
+	e.State, e.Type, e.VendorType, e.AgreementID, e.OccurredAt = ledger.Processed, c.Event.Type, c.Event.VendorType, c.Event.AgreementID, c.Event.OccurredAt
+	e.ProcessedAt, e.Event, e.Agreement, e.StatusBefore, e.StatusAfter = c.At, &c.Event, c.Agreement, c.StatusBefore, c.StatusAfter()
+	t.write(c.Key, before, e)
 }
 
 // MarkUnreadable implements [ledger.Ledger].

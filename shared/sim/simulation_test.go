@@ -36,7 +36,8 @@ type simulation struct {
 
 	happenings []*happening
 	faultless  bool
-	after      *aftermath // nil: nobody asks the vendors' APIs
+	busy       time.Duration // how long messages wait before a worker has time for them
+	after      *aftermath    // nil: nobody asks the vendors' APIs
 
 	mu     sync.Mutex
 	bodies map[string]*happening // by hash
@@ -101,6 +102,7 @@ func (s *simulation) simulate(workers int, vendors func()) (problems []string) {
 // work is an event source mapping: it receives, invokes, and deletes what was not reported.
 func (s *simulation) work(name string) {
 	for n := 0; ; n++ {
+		time.Sleep(s.busy)
 		var received []*letter
 		var changed <-chan struct{}
 		var next time.Time

@@ -226,12 +226,13 @@ func TestAgreementID(t *testing.T) {
 }
 
 func TestParticipantKey(t *testing.T) {
-	// printf %s a@example.com | sha256sum; printf %s +4915112345678 | sha256sum
+	// printf %s a@example.com | sha256sum; printf %s +4915112345678 | sha256sum; printf x%.0s $(seq 65) | sha256sum
 	for id, want := range map[string]string{
 		"a@example.com":  "sha256:08168cd80dfd534ab0f10af10f1303fe00af2d43ab5c1432360d137f8197e17a",
 		"+4915112345678": "sha256:536afd523e19dc83fccba822ef5e4ca646111314aaf0aa286667c5bea18dd70b",
 		"CBJCHBCAABAA":   "CBJCHBCAABAA", "1": "1", "": "",
-		strings.Repeat("x", 64): strings.Repeat("x", 64),
+		strings.Repeat("x", 64): strings.Repeat("x", 64), "12345678": "12345678", "--": "--", "a-123456789": "a-123456789", "123456789_": "123456789_",
+		strings.Repeat("x", 65): "sha256:9537c5fdf120482f7d58d25e9ed583f52c02b4e304ea814db1633ad565aed7e9",
 	} {
 		if got := webhook.ParticipantKey(id); got != want {
 			t.Errorf("%s became %s", id, got)
@@ -255,7 +256,7 @@ func TestParticipantKeyShowsNoAddressAndNoNumber(t *testing.T) {
 		"anna@example.com", "ANNA@EXAMPLE.COM", " anna@example.com", "anna@example.com\n", "anna+sign@example.com", "anna@localhost", "@anna",
 		"mailto:anna@example.com", "Anna <anna@example.com>", "anna＠example.com", "änna@example.com", "\"anna\"@example.com",
 		"+4915112345678", "+49 151 12345678", "+49-151-12345678", "tel:+4915112345678", "0151 12345678", "(0151) 12345678", "00 49 151 12345678",
-		"Anna Müller", "Anna Example",
+		"Anna Müller", "Anna Example", "anna.example",
 	} {
 		got := webhook.ParticipantKey(id)
 		if !regexp.MustCompile(`^sha256:[0-9a-f]{64}$`).MatchString(got) {
@@ -266,7 +267,8 @@ func TestParticipantKeyShowsNoAddressAndNoNumber(t *testing.T) {
 
 // Numbers and addresses as they are written without + and without @.
 func TestParticipantKeyShowsNoNumberInANationalNotation(t *testing.T) {
-	for _, id := range []string{"(0151)12345678", "0151/12345678", "0049-151-12345678", "tel:004915112345678", "anna%40example.com"} {
+	for _, id := range []string{"(0151)12345678", "0151/12345678", "0049-151-12345678", "tel:004915112345678", "anna%40example.com",
+		"015112345", "-0151-12345-", "0-1-5-1-1-2-3-4-5"} {
 		if got := webhook.ParticipantKey(id); got == id {
 			t.Errorf("%q is shown as it is", id)
 		}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // DecodeJSON reads a vendor's JSON object into v, tolerantly: unknown fields are passed over, and so is a field whose
@@ -16,14 +17,22 @@ import (
 // ErrUnreadable if the body is not one JSON object.
 func DecodeJSON(body []byte, v any) error {
 	body = TrimBOM(body)
-	var wrongType *json.UnmarshalTypeError
-	if err := json.Unmarshal(body, v); err != nil && !errors.As(err, &wrongType) {
+	if err := tolerant(json.Unmarshal(body, v)); err != nil {
 		return fmt.Errorf("webhook: body is not JSON: %w", ErrUnreadable) // the detail would quote the body
 	}
 	if body = bytes.TrimLeft(body, " \t\r\n"); body[0] != '{' {
 		return fmt.Errorf("webhook: body is not a JSON object: %w", ErrUnreadable)
 	}
 	return nil
+}
+
+// tolerant passes over the error of a value that has another type than what it is read into: the rest has been read.
+func tolerant(err error) error {
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &wrongType) {
+		return nil
+	}
+	return err
 }
 
 // TrimBOM returns body without a leading UTF-8 byte order mark.
@@ -39,15 +48,22 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 	switch {
 	case len(b) == 0 || b[0] == '{' || b[0] == '[' || string(b) == "null":
 	case b[0] == '"':
-		var s string
-		if err := json.Unmarshal(b, &s); err != nil {
-			return err
-		}
+		s, err := Unquote(b)
 		*t = Text(strings.TrimSpace(s))
+		return err
 	default:
 		*t = Text(b)
 	}
 	return nil
+}
+
+// Unquote returns what a string of valid JSON says.
+func Unquote(b []byte) (s string, err error) {
+	if inside := b[1 : len(b)-1]; bytes.IndexByte(inside, '\\') < 0 && utf8.Valid(inside) { // as most are: nothing to undo
+		return string(inside), nil
+	}
+	err = json.Unmarshal(b, &s)
+	return s, err
 }
 
 // UnmarshalText implements [encoding.TextUnmarshaler], for XML.
@@ -70,12 +86,14 @@ func (l *List[T]) UnmarshalJSON(b []byte) error {
 	if len(b) == 0 || b[0] != '[' {
 		return nil
 	}
+	if bytes.Count(b, []byte(",")) < MaxList { // so that it has no more elements
+		return tolerant(json.Unmarshal(b, (*[]T)(l)))
+	}
 	d := json.NewDecoder(bytes.NewReader(b)) // of what is known to be valid
 	d.Token()
 	for d.More() && len(*l) < MaxList {
 		var v T
-		var wrongType *json.UnmarshalTypeError
-		if err := d.Decode(&v); err != nil && !errors.As(err, &wrongType) {
+		if err := tolerant(d.Decode(&v)); err != nil {
 			return err
 		}
 		*l = append(*l, v)

@@ -412,7 +412,11 @@ func TestList(t *testing.T) {
 	}{
 		"an array":                      {`[1,"2",null]`, 3},
 		"elements of another type":      {`[1,{"a":[]},2]`, 3},
-		"no more than are read":         {many, webhook.MaxList},
+		"as many as are read":           {"[" + strings.Repeat("1,", webhook.MaxList-1) + "1]", webhook.MaxList},
+		"one more":                      {"[" + strings.Repeat("1,", webhook.MaxList) + "1]", webhook.MaxList},
+		"many more":                     {many, webhook.MaxList},
+		"more of another type":          {"[" + strings.Repeat(`{"a":[1]},`, webhook.MaxList) + "1]", webhook.MaxList},
+		"two that hold many":            {"[" + many + "," + many + "]", 2},
 		"an object instead of an array": {`{"a":1}`, 0},
 		"a string instead":              {`"abc"`, 0},
 		"null":                          {`null`, 0},
@@ -424,6 +428,19 @@ func TestList(t *testing.T) {
 		}
 		if err := webhook.DecodeJSON([]byte(`{"List":`+tt.json+`,"After":"x"}`), &v); err != nil || len(v.List) != tt.want || v.After != "x" {
 			t.Errorf("%s: %d elements, %v", name, len(v.List), err)
+		}
+	}
+}
+
+func TestElementsOfAListThatDoNotFitAreEmpty(t *testing.T) {
+	first := `{"name":"a","size":"x"},1,null,[],{"name":"b","size":2}`
+	for name, more := range map[string]string{"a short list": "", "a long one": strings.Repeat(`,"x"`, webhook.MaxList)} {
+		var got webhook.List[inner]
+		if err := json.Unmarshal([]byte("["+first+more+"]"), &got); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(webhook.List[inner]{{Name: "a"}, {}, {}, {}, {"b", 2}}, got[:5]); diff != "" {
+			t.Errorf("%s: %s", name, diff)
 		}
 	}
 }

@@ -87,7 +87,8 @@ func newAccount(t *testing.T) *account {
 		t.Setenv("SECRET_ARN", a.makeSecret(p))
 		receiver, err := app.NewReceiver(p, a.log, &a.metrics)
 		must(t, err)
-		a.receivers[p.Info().Name] = lambda.NewHandler(apigw.Serve(receiver.Receive))
+		app.Prepare(receiver, a.log)
+		a.receivers[p.Info().Name] = lambda.NewHandler(apigw.Function(receiver.Receive))
 	}
 	worker, err := newWorker(provider.All(), a.log, &a.metrics)
 	must(t, err)

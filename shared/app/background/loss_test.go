@@ -50,7 +50,7 @@ func (a *account) makeReceivers(t *testing.T) map[string]apigw.Function {
 		t.Setenv("SECRET_ARN", p.Info().Name) // a secret's name will do
 		receiver, err := app.NewReceiver(p, slog.New(slog.DiscardHandler), io.Discard)
 		must(t, err)
-		made[p.Info().Name] = apigw.Serve(receiver.Receive)
+		made[p.Info().Name] = receiver.Receive
 	}
 	return made
 }

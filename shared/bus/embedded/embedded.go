@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/bus"
+	"esignhooks/shared/groupcommit"
 )
 
 var eventsBucket = []byte("bus.events") // sequence → Published
@@ -41,7 +42,7 @@ type Published struct {
 
 // Bus implements [bus.Bus].
 type Bus struct {
-	db     *bbolt.DB
+	db     *groupcommit.DB
 	target string
 	client *http.Client
 
@@ -60,9 +61,10 @@ var _ bus.Bus = (*Bus)(nil)
 
 // New makes a bus in db, and goes on forwarding what waits there. target is the URL of the application; empty if there is
 // none.
-func New(db *bbolt.DB, target string) (*Bus, error) {
+func New(db *groupcommit.DB, target string) (*Bus, error) {
 	b := &Bus{db: db, target: target, client: newClient(), changed: make(chan struct{}, 1)}
 	err := db.Update(func(tx *bbolt.Tx) error {
+		b.waiting = nil
 		if _, err := tx.CreateBucketIfNotExists(eventsBucket); err != nil {
 			return err
 		}
@@ -89,8 +91,9 @@ func walk(tx *bbolt.Tx, visit func(uint64, Published)) error {
 
 // Publish implements [bus.Bus].
 func (b *Bus) Publish(_ context.Context, all []bus.Event) []error {
-	var added []attempt
 	err := b.db.Update(func(tx *bbolt.Tx) error {
+		var added []attempt
+		tx.OnCommit(func() { b.wait(added) })
 		bucket := tx.Bucket(eventsBucket)
 		for _, e := range all {
 			sequence, err := bucket.NextSequence()
@@ -114,9 +117,6 @@ func (b *Bus) Publish(_ context.Context, all []bus.Event) []error {
 		}
 		return nil
 	})
-	if err == nil {
-		b.wait(added)
-	}
 	return slices.Repeat([]error{err}, len(all))
 }
 
@@ -139,6 +139,8 @@ func (b *Bus) Events() ([]Published, error) {
 func (b *Bus) Redrive() (int, error) {
 	var dead []attempt
 	err := b.db.Update(func(tx *bbolt.Tx) error {
+		dead = nil
+		tx.OnCommit(func() { b.wait(dead) })
 		bucket, again := tx.Bucket(eventsBucket), map[uint64]Published{} // a bucket must not change while it is walked through
 		err := walk(tx, func(sequence uint64, p Published) {
 			if p.State == Failed {
@@ -156,7 +158,6 @@ func (b *Bus) Redrive() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	b.wait(dead)
 	return len(dead), nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,24 +22,25 @@ import (
 
 	"esignhooks/shared/bus"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/groupcommit"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
 
-func database(t *testing.T, file string) *bbolt.DB {
+func database(t *testing.T, file string) *groupcommit.DB {
 	t.Helper()
 	db, err := bbolt.Open(file, 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return db
+	return groupcommit.New(db)
 }
 
 const target = "http://application.test/hook?token=hunter2"
 
 // open makes a bus in db that forwards to an application.
-func open(t *testing.T, db *bbolt.DB, a *application) *Bus {
+func open(t *testing.T, db *groupcommit.DB, a *application) *Bus {
 	t.Helper()
 	b, err := New(db, target)
 	if err != nil {
@@ -153,7 +155,7 @@ func states(t *testing.T, b *Bus) (all []string) {
 
 func want[T any](t *testing.T, what string, want, got T) {
 	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(attempt{})); diff != "" {
 		t.Errorf("%s: %s", what, diff)
 	}
 }
@@ -421,4 +423,92 @@ func TestWhatCannotBeStoredIsNotOnTheBus(t *testing.T) {
 	if errs := b.Publish(t.Context(), []bus.Event{event("a"), event("b")}); len(errs) != 2 || errs[0] == nil || errs[1] == nil {
 		t.Error(errs)
 	}
+}
+
+// Changes that fail beside others make those run again.
+func TestWhatFailsBesideAPublicationDoublesNothing(t *testing.T) {
+	a := &application{}
+	db := database(t, filepath.Join(t.TempDir(), "db"))
+	b := open(t, db, a)
+	ctx, cancel := context.WithCancel(t.Context())
+	var spoiler, group sync.WaitGroup
+	spoiler.Go(func() {
+		for ctx.Err() == nil {
+			if err := db.Update(func(*bbolt.Tx) error { return errors.New("spoilt") }); err == nil {
+				t.Error("no failure")
+			}
+		}
+	})
+	const sides, each = 8, 10
+	for side := range sides {
+		group.Go(func() {
+			for i := range each {
+				publish(t, b, fmt.Sprint(side, ".", i))
+			}
+		})
+	}
+	group.Wait()
+	cancel()
+	spoiler.Wait()
+	ctx, cancel = context.WithCancel(t.Context())
+	a.answer = func(context.Context, string, int) (int, error) {
+		if a.mu.Lock(); len(a.got) == sides*each {
+			time.AfterFunc(100*time.Millisecond, cancel)
+		}
+		a.mu.Unlock()
+		return 200, nil
+	}
+	b.Forward(ctx, quiet)
+	var published []string // the last first
+	for _, s := range states(t, b) {
+		id, _, _ := strings.Cut(s, " ")
+		published = append(published, id)
+	}
+	slices.Reverse(published)
+	if diff := cmp.Diff(published, a.got); diff != "" || len(published) != sides*each {
+		t.Errorf("%d published: %s", len(published), diff)
+	}
+}
+
+// beside runs do while a change fails that is committed together with do's first one, which runs again.
+func beside(db *groupcommit.DB, do func()) {
+	begun, finish := make(chan struct{}), make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
+	var group sync.WaitGroup
+	group.Go(func() {
+		db.Update(func(*bbolt.Tx) error {
+			begin()
+			<-finish
+			return nil
+		})
+	})
+	<-begun
+	group.Go(do)
+	time.Sleep(10 * time.Millisecond) // so that it waits
+	group.Go(func() {
+		db.Update(func(*bbolt.Tx) error { return errors.New("spoilt") })
+	})
+	time.Sleep(10 * time.Millisecond)
+	close(finish)
+	group.Wait()
+}
+
+func TestADeadLetterThatIsReadTwiceIsTriedOnce(t *testing.T) {
+	a := &application{}
+	db := database(t, filepath.Join(t.TempDir(), "db"))
+	b := open(t, db, a)
+	publish(t, b, "a")
+	all, err := b.Events()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all[0].State = Failed
+	if err := db.Update(func(tx *bbolt.Tx) error { return put(tx.Bucket(eventsBucket), 1, all[0]) }); err != nil {
+		t.Fatal(err)
+	}
+	b = open(t, db, a)
+	beside(db, func() { redrive(t, b, 1) })
+	want(t, "waiting", []attempt{{sequence: 1}}, b.waiting)
+	beside(db, func() { b = open(t, db, a) })
+	want(t, "waiting after a restart", []attempt{{sequence: 1}}, b.waiting)
 }

@@ -5,6 +5,7 @@ package dynamodb
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -44,7 +45,7 @@ func New(client *dynamodb.Client, table string, expiry time.Duration) *Ledger {
 const (
 	absent  = "attribute_not_exists(pk) OR expires < :now"
 	undone  = absent + " OR #state <> :processed"
-	version = "attribute_not_exists(pk) OR expires < :now OR #version = :version"
+	version = "attribute_not_exists(pk) OR expires < :now OR version = :version"
 )
 
 // Claim implements [ledger.Claimer].
@@ -108,107 +109,145 @@ func (l *Ledger) Agreement(ctx context.Context, subject string) (agreement esign
 	return agreement, version, wrap("agreement", err)
 }
 
+// maxTogether is how many bytes of events and agreements are committed together, else each event by itself. A partition
+// takes 1,000 write units in a second, and a transaction costs two for each KB: all at once must leave some for others.
+//
+// SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html and
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
+const maxTogether = 256 << 10
+
+var errTooLarge = errors.New("too large together")
+
 // Commit implements [ledger.Ledger]. The SDK makes the ClientRequestToken, which guards its own repetitions only.
-func (l *Ledger) Commit(ctx context.Context, c ledger.Commit) error {
-	event, err := l.eventUpdate(c)
+func (l *Ledger) Commit(ctx context.Context, effects ...ledger.Commit) error {
+	writes, err := l.writes(effects)
 	if err != nil {
 		return wrap("commit", err)
-	}
-	writes := []types.TransactWriteItem{{Update: event}}
-	if c.Agreement != nil {
-		agreement, err := l.agreementPut(c)
-		if err != nil {
-			return wrap("commit", err)
-		}
-		writes = append(writes, types.TransactWriteItem{Put: agreement})
 	}
 	_, err = l.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
 	var cancelled *types.TransactionCanceledException
 	if errors.As(err, &cancelled) {
-		return reason(cancelled)
+		return reason(cancelled, len(effects))
 	}
 	return wrap("commit", err)
 }
 
-// reason reads why a transaction was cancelled: one code per write, in their order. The event's comes first: if its effect
+// writes are one for each event, and the agreement's last.
+func (l *Ledger) writes(effects []ledger.Commit) ([]types.TransactWriteItem, error) {
+	writes := make([]types.TransactWriteItem, 0, len(effects)+1)
+	size, agreement := 0, ""
+	for _, c := range effects {
+		event, err := json.Marshal(c.Event)
+		if err != nil {
+			return nil, err
+		}
+		if c.Agreement != nil {
+			b, err := json.Marshal(c.Agreement)
+			if err != nil {
+				return nil, err
+			}
+			agreement = string(b)
+		}
+		size += len(event) + len(agreement)
+		writes = append(writes, types.TransactWriteItem{Update: l.eventUpdate(c, string(event), agreement)})
+	}
+	if len(effects) > 1 && size > maxTogether {
+		return nil, errTooLarge
+	}
+	if last := effects[len(effects)-1]; last.Agreement != nil {
+		writes = append(writes, types.TransactWriteItem{Put: l.agreementPut(last, agreement, effects[0].Version)})
+	}
+	return writes, nil
+}
+
+// reason reads why a transaction was cancelled: one code per write, in their order, the events' first. If the effect of one
 // is there, nothing else matters.
 //
 // SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
-func reason(cancelled *types.TransactionCanceledException) error {
+func reason(cancelled *types.TransactionCanceledException, events int) error {
+	err := wrap("commit", cancelled)
 	for i, r := range cancelled.CancellationReasons {
 		switch code := aws.ToString(r.Code); code {
 		case "ConditionalCheckFailed":
-			if i == 0 {
+			if i < events {
 				return ledger.ErrProcessed
 			}
-			return ledger.ErrConflict
+			err = ledger.ErrConflict
 		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded": // the SDK does not repeat these
-			return ledger.ErrConflict
+			err = ledger.ErrConflict
 		}
 	}
-	return wrap("commit", cancelled)
+	return err
 }
 
-// eventUpdate is an Update, not a Put: the counts of a claim survive, and so does the first copy's.
-func (l *Ledger) eventUpdate(c ledger.Commit) (*types.Update, error) {
-	u := newUpdate()
-	u.claim(c.Claim, "vendorType", "agreementId", "occurredAt", "proof", "sha256", "size")
-	if err := u.json("event", c.Event); err != nil {
-		return nil, err
+// eventUpdate is an Update, not a Put: the counts of a claim survive, and so does when the first copy came. What is vouched
+// for is the copy that was processed.
+func (l *Ledger) eventUpdate(c ledger.Commit, event, agreement string) *types.Update {
+	values := item{
+		":processed": text(string(ledger.Processed)), ":type": text(string(c.Event.Type)), ":vendorType": text(c.Event.VendorType),
+		":agreementId": text(c.Event.AgreementID), ":occurredAt": instant(c.Event.OccurredAt), ":processedAt": instant(c.At),
+		":proof": text(string(c.Proof)), ":sha256": text(c.SHA256), ":size": number(int64(c.Size)), ":event": text(event),
+		":provider": text(c.Provider), ":receivedAt": instant(c.ReceivedAt), ":now": unix(c.At),
 	}
+	agreed, via, expires := "", "", ""
 	if c.Agreement != nil {
-		if err := u.json("agreement", c.Agreement); err != nil {
-			return nil, err
-		}
-		u.set("statusBefore", text(string(c.StatusBefore)))
-		u.set("statusAfter", text(string(c.Agreement.Status)))
+		values[":agreement"], values[":statusBefore"], values[":statusAfter"] = text(agreement), text(string(c.StatusBefore)), text(string(c.StatusAfter()))
+		agreed = ", agreement = :agreement, statusBefore = :statusBefore, statusAfter = :statusAfter"
 	}
-	u.set("state", text(string(ledger.Processed)))
-	u.set("type", text(string(c.Event.Type)))
-	u.set("vendorType", text(c.Event.VendorType))
-	u.set("agreementId", text(c.Event.AgreementID))
-	u.set("occurredAt", instant(c.Event.OccurredAt))
-	u.set("processedAt", instant(c.At))
-	u.set("proof", text(string(c.Proof))) // these three are the copy's that was processed
-	u.set("sha256", text(c.SHA256))
-	u.set("size", number(int64(c.Size)))
-	u.expire(l.expiry, c.At)
-	u.value(":now", unix(c.At))
-	u.value(":processed", text(string(ledger.Processed)))
+	if c.Via != "" {
+		values[":via"] = &types.AttributeValueMemberSS{Value: []string{c.Via}}
+		via = ", via = if_not_exists(via, :via)"
+	}
+	if l.expiry > 0 {
+		values[":expires"] = unix(c.At.Add(l.expiry))
+		expires = ", expires = :expires"
+	}
+	expression := "SET #state = :processed, #type = :type, vendorType = :vendorType, agreementId = :agreementId, " +
+		"occurredAt = :occurredAt, processedAt = :processedAt, proof = :proof, sha256 = :sha256, #size = :size, event = :event, " +
+		"provider = if_not_exists(provider, :provider), receivedAt = if_not_exists(receivedAt, :receivedAt)" + agreed + via + expires
 	return &types.Update{
-		TableName: &l.table, Key: itemKey(c.Key), UpdateExpression: u.expression(), ConditionExpression: aws.String(undone),
-		ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values,
-	}, nil
+		TableName: &l.table, Key: itemKey(c.Key), UpdateExpression: &expression, ConditionExpression: aws.String(undone),
+		ExpressionAttributeNames: reserved, ExpressionAttributeValues: values,
+	}
 }
 
-func (l *Ledger) agreementPut(c ledger.Commit) (*types.Put, error) {
-	item := itemKey(ledger.Key{Subject: c.Subject, ID: agreementSK})
-	body, err := toJSON(c.Agreement)
-	if err != nil {
-		return nil, err
-	}
-	item["agreement"], item["version"] = body, number(c.Version+1)
-	item["provider"], item["agreementId"] = text(c.Agreement.Provider), text(c.Agreement.ID)
-	item["status"], item["updatedAt"] = text(string(c.Agreement.Status)), instant(c.Agreement.UpdatedAt)
-	l.expire(item, c.At)
+// reserved are the names that stand for words which mean something else in expressions.
+//
+// SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
+var reserved = map[string]string{"#state": "state", "#type": "type", "#size": "size"}
+
+// agreementPut writes the agreement after its last event, if it still is what the first was folded into.
+func (l *Ledger) agreementPut(last ledger.Commit, agreement string, expected int64) *types.Put {
+	item := itemKey(ledger.Key{Subject: last.Subject, ID: agreementSK})
+	item["agreement"], item["version"] = text(agreement), number(last.Version+1)
+	item["provider"], item["agreementId"] = text(last.Agreement.Provider), text(last.Agreement.ID)
+	item["status"], item["updatedAt"] = text(string(last.Agreement.Status)), instant(last.Agreement.UpdatedAt)
+	l.expire(item, last.At)
 	return &types.Put{
 		TableName: &l.table, Item: item, ConditionExpression: aws.String(version),
-		ExpressionAttributeNames:  map[string]string{"#version": "version"},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":version": number(c.Version), ":now": unix(c.At)},
-	}, nil
+		ExpressionAttributeValues: map[string]types.AttributeValue{":version": number(expected), ":now": unix(last.At)},
+	}
 }
 
 // MarkUnreadable implements [ledger.Ledger].
 func (l *Ledger) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
-	u := newUpdate()
-	u.claim(c)
-	u.set("state", text(string(ledger.Unreadable)))
-	u.expire(l.expiry, c.ReceivedAt)
-	u.value(":now", unix(c.ReceivedAt))
-	u.value(":processed", text(string(ledger.Processed)))
+	names := map[string]string{"#state": "state"}
+	values := item{":unreadable": text(string(ledger.Unreadable)), ":processed": text(string(ledger.Processed)), ":now": unix(c.ReceivedAt)}
+	expression := "SET #state = :unreadable"
+	for name, v := range claimItem(c) { // what an earlier claim has recorded stays
+		if name == "pk" || name == "sk" {
+			continue
+		}
+		expression += fmt.Sprintf(", #%[1]s = if_not_exists(#%[1]s, :%[1]s)", name)
+		names["#"+name], values[":"+name] = name, v
+	}
+	if l.expiry > 0 {
+		values[":expires"] = unix(c.ReceivedAt.Add(l.expiry))
+		expression += ", expires = :expires"
+	}
 	_, err := l.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &l.table, Key: itemKey(c.Key), UpdateExpression: u.expression(), ConditionExpression: aws.String(undone),
-		ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values,
+		TableName: &l.table, Key: itemKey(c.Key), UpdateExpression: &expression, ConditionExpression: aws.String(undone),
+		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 	})
 	var processed *types.ConditionalCheckFailedException
 	if errors.As(err, &processed) {

@@ -43,6 +43,7 @@ func TestLedger(t *testing.T) {
 		ledgertest.Run(t, func(*testing.T) ledgertest.Ledger { return dynamodb.New(c, table, 30*24*time.Hour) })
 	})
 	t.Run("what has expired counts as absent though it is still there", func(t *testing.T) { testExpired(t, c) })
+	t.Run("a partition is not given more at once than it takes", func(t *testing.T) { testTooLarge(t, c) })
 	t.Run("items hold no personal data and no payload", func(t *testing.T) { testAttributes(t, c) })
 	t.Run("a note stands outside of every provider's subjects and never expires", func(t *testing.T) { testNote(t, c) })
 }
@@ -70,6 +71,32 @@ func testExpired(t *testing.T, c *sdk.Client) {
 	claim.ReceivedAt = now.Add(4*time.Hour + time.Minute)
 	if found, err := l.Claim(t.Context(), claim); err != nil || found != ledger.Processed {
 		t.Errorf("claimed before expiry: %q, %v", found, err)
+	}
+}
+
+func testTooLarge(t *testing.T, c *sdk.Client) {
+	l := dynamodb.New(c, table, 0)
+	for participants, tooLarge := range map[int]bool{50: false, esign.MaxParticipants: true} {
+		var effects []ledger.Commit
+		for _, id := range []string{"a", "b", "c"} {
+			event := esign.Event{Type: esign.AgreementUpdated, AgreementID: "large", OccurredAt: time.Now()}
+			for i := range participants {
+				event.Participants = append(event.Participants, esign.Participant{ID: fmt.Sprintf("sha256:%064d", i), Status: esign.Cancelled})
+			}
+			after := esign.Fold(esign.Agreement{}, event)
+			effects = append(effects, ledger.Commit{
+				Claim: ledger.Claim{Key: ledger.Key{Subject: fmt.Sprint("docusign#large", participants), ID: id}},
+				Event: event, Agreement: &after, Version: int64(len(effects)), At: time.Now(),
+			})
+		}
+		err := l.Commit(t.Context(), effects...)
+		if refused := err != nil && strings.Contains(err.Error(), "too large together"); refused != tooLarge || !refused && err != nil {
+			t.Errorf("%d participants: %v", participants, err)
+		}
+	}
+	event := esign.Event{Type: esign.Other, Attributes: map[string]string{"large": strings.Repeat("x", 300<<10)}}
+	if err := l.Commit(t.Context(), ledger.Commit{Claim: ledger.Claim{Key: ledger.Key{Subject: "docusign#large", ID: "a"}}, Event: event}); err != nil {
+		t.Errorf("larger, and by itself: %v", err)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -32,11 +31,6 @@ func unix(t time.Time) types.AttributeValue { return number(t.Unix()) }
 // instant writes a time so that times sort as text.
 func instant(t time.Time) types.AttributeValue {
 	return text(t.UTC().Format("2006-01-02T15:04:05.000000000Z07:00"))
-}
-
-func toJSON(v any) (types.AttributeValue, error) {
-	b, err := json.Marshal(v)
-	return text(string(b)), err
 }
 
 func fromJSON(i item, name string, v any) error {
@@ -75,58 +69,6 @@ func (l *Ledger) expire(i item, now time.Time) {
 	if l.expiry > 0 {
 		i["expires"] = unix(now.Add(l.expiry))
 	}
-}
-
-// update collects an update expression.
-type update struct {
-	sets   []string
-	names  map[string]string
-	values item
-}
-
-func newUpdate() *update { return &update{names: map[string]string{}, values: item{}} }
-
-func (u *update) value(name string, v types.AttributeValue) { u.values[name] = v }
-
-func (u *update) set(name string, v types.AttributeValue) {
-	u.assign(name, ":"+name, v)
-}
-
-// setFirst sets what is not there yet.
-func (u *update) setFirst(name string, v types.AttributeValue) {
-	u.assign(name, "if_not_exists(#"+name+", :"+name+")", v)
-}
-
-func (u *update) assign(name, expression string, v types.AttributeValue) {
-	u.sets = append(u.sets, "#"+name+" = "+expression)
-	u.names["#"+name] = name
-	u.values[":"+name] = v
-}
-
-// claim keeps what an earlier claim has recorded, and leaves out the key and what else the caller sets.
-func (u *update) claim(c ledger.Claim, but ...string) {
-	for name, v := range claimItem(c) {
-		if name != "pk" && name != "sk" && !slices.Contains(but, name) {
-			u.setFirst(name, v)
-		}
-	}
-}
-
-func (u *update) json(name string, v any) error {
-	body, err := toJSON(v)
-	u.set(name, body)
-	return err
-}
-
-func (u *update) expire(expiry time.Duration, now time.Time) {
-	if expiry > 0 {
-		u.set("expires", unix(now.Add(expiry)))
-	}
-}
-
-func (u *update) expression() *string {
-	s := "SET " + strings.Join(u.sets, ", ")
-	return &s
 }
 
 // entry reads an event item.

@@ -10,14 +10,15 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/groupcommit"
 	"esignhooks/shared/ledger"
 )
 
 var (
-	eventsBucket     = []byte("ledger.events")     // subject, NUL, event ID → ledger.Entry
-	agreementsBucket = []byte("ledger.agreements") // subject → record
-	streamBucket     = []byte("ledger.stream")     // sequence → Change
-	notesBucket      = []byte("ledger.notes")      // name → note
+	// Subject, NUL, event ID → ledger.Entry; subject, NUL, "@" → record: what is written together lies together.
+	itemsBucket  = []byte("ledger.items")
+	streamBucket = []byte("ledger.stream") // sequence → Change
+	notesBucket  = []byte("ledger.notes")  // name → note
 )
 
 type record struct {
@@ -27,7 +28,7 @@ type record struct {
 
 // Ledger implements [ledger.Ledger]. Its methods ignore the context: they do not wait for anything but the disk.
 type Ledger struct {
-	db      *bbolt.DB
+	db      *groupcommit.DB
 	changed chan struct{} // holds one if the stream may have grown
 }
 
@@ -39,9 +40,9 @@ var (
 )
 
 // New makes a ledger in db.
-func New(db *bbolt.DB) (*Ledger, error) {
+func New(db *groupcommit.DB) (*Ledger, error) {
 	err := db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{eventsBucket, agreementsBucket, streamBucket, notesBucket} {
+		for _, name := range [][]byte{itemsBucket, streamBucket, notesBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
@@ -83,43 +84,59 @@ func (l *Ledger) Repeated(_ context.Context, key ledger.Key, via string) error {
 func (l *Ledger) Agreement(_ context.Context, subject string) (esign.Agreement, int64, error) {
 	var r record
 	err := l.db.View(func(tx *bbolt.Tx) error {
-		return get(tx.Bucket(agreementsBucket), []byte(subject), &r)
+		return get(tx.Bucket(itemsBucket), agreementKey(subject), &r)
 	})
 	return r.Agreement, r.Version, err
 }
 
 // Commit implements [ledger.Ledger].
-func (l *Ledger) Commit(_ context.Context, c ledger.Commit) error {
-	defer l.signal()
+func (l *Ledger) Commit(_ context.Context, effects ...ledger.Commit) error {
 	return l.db.Update(func(tx *bbolt.Tx) error {
-		agreements := tx.Bucket(agreementsBucket)
-		var entry ledger.Entry
-		if err := get(tx.Bucket(eventsBucket), key(c.Key), &entry); err != nil {
+		entries, err := unprocessed(tx, effects)
+		if err != nil {
 			return err
 		}
-		before := entry.State
-		if before == ledger.Processed {
-			return ledger.ErrProcessed
-		}
-		if c.Agreement != nil {
+		if last := effects[len(effects)-1]; last.Agreement != nil {
+			items, key := tx.Bucket(itemsBucket), agreementKey(last.Subject)
 			var r record
-			if err := get(agreements, []byte(c.Subject), &r); err != nil {
+			if err := get(items, key, &r); err != nil {
 				return err
 			}
-			if r.Version != c.Version {
+			if r.Version != effects[0].Version {
 				return ledger.ErrConflict
 			}
-			if err := put(agreements, []byte(c.Subject), record{*c.Agreement, c.Version + 1}); err != nil {
+			if err := put(items, key, record{*last.Agreement, last.Version + 1}); err != nil {
 				return err
 			}
 		}
-		claim(&entry, c.Claim)
-		entry.State, entry.Type, entry.OccurredAt, entry.ProcessedAt = ledger.Processed, c.Event.Type, c.Event.OccurredAt, c.At
-		entry.VendorType, entry.AgreementID = c.Event.VendorType, c.Event.AgreementID
-		entry.Proof, entry.SHA256, entry.Size = c.Proof, c.SHA256, c.Size
-		entry.Event, entry.Agreement, entry.StatusBefore, entry.StatusAfter = &c.Event, c.Agreement, c.StatusBefore, c.StatusAfter()
-		return write(tx, before, entry)
+		for i, c := range effects {
+			entry := entries[i]
+			before := entry.State
+			claim(&entry, c.Claim)
+			entry.State, entry.Type, entry.OccurredAt, entry.ProcessedAt = ledger.Processed, c.Event.Type, c.Event.OccurredAt, c.At
+			entry.VendorType, entry.AgreementID = c.Event.VendorType, c.Event.AgreementID
+			entry.Proof, entry.SHA256, entry.Size = c.Proof, c.SHA256, c.Size
+			entry.Event, entry.Agreement, entry.StatusBefore, entry.StatusAfter = &c.Event, c.Agreement, c.StatusBefore, c.StatusAfter()
+			if err := l.write(tx, before, entry); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+// unprocessed reads the events, and returns ErrProcessed if one of them is, or stands there twice.
+func unprocessed(tx *bbolt.Tx, effects []ledger.Commit) ([]ledger.Entry, error) {
+	entries := make([]ledger.Entry, len(effects))
+	for i, c := range effects {
+		if err := get(tx.Bucket(itemsBucket), key(c.Key), &entries[i]); err != nil {
+			return nil, err
+		}
+		if entries[i].State == ledger.Processed || slices.ContainsFunc(effects[:i], func(earlier ledger.Commit) bool { return earlier.Key == c.Key }) {
+			return nil, ledger.ErrProcessed
+		}
+	}
+	return entries, nil
 }
 
 // MarkUnreadable implements [ledger.Ledger].
@@ -146,8 +163,11 @@ func (l *Ledger) History(_ context.Context, subject string) ([]ledger.Entry, err
 	prefix := key(ledger.Key{Subject: subject})
 	var history []ledger.Entry
 	err := l.db.View(func(tx *bbolt.Tx) error {
-		cursor := tx.Bucket(eventsBucket).Cursor()
+		cursor := tx.Bucket(itemsBucket).Cursor()
 		for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
+			if isAgreement(k) {
+				continue
+			}
 			var e ledger.Entry
 			if err := json.Unmarshal(v, &e); err != nil {
 				return err
@@ -162,14 +182,14 @@ func (l *Ledger) History(_ context.Context, subject string) ([]ledger.Entry, err
 
 // Events reads all events, the last received first.
 func (l *Ledger) Events() ([]ledger.Entry, error) {
-	events, err := all[ledger.Entry](l.db, eventsBucket)
+	events, err := all[ledger.Entry](l.db, false)
 	slices.SortStableFunc(events, func(a, b ledger.Entry) int { return b.ReceivedAt.Compare(a.ReceivedAt) })
 	return events, err
 }
 
 // Agreements reads all agreements, the last updated first.
 func (l *Ledger) Agreements() ([]esign.Agreement, error) {
-	records, err := all[record](l.db, agreementsBucket)
+	records, err := all[record](l.db, true)
 	agreements := make([]esign.Agreement, len(records))
 	for i, r := range records {
 		agreements[i] = r.Agreement
@@ -180,14 +200,13 @@ func (l *Ledger) Agreements() ([]esign.Agreement, error) {
 
 // update changes one event; change says whether there is something to write.
 func (l *Ledger) update(k ledger.Key, change func(*ledger.Entry) bool) error {
-	defer l.signal()
 	return l.db.Update(func(tx *bbolt.Tx) error {
 		var e ledger.Entry
-		if err := get(tx.Bucket(eventsBucket), key(k), &e); err != nil {
+		if err := get(tx.Bucket(itemsBucket), key(k), &e); err != nil {
 			return err
 		}
 		if before := e.State; change(&e) {
-			return write(tx, before, e)
+			return l.write(tx, before, e)
 		}
 		return nil
 	})
@@ -213,6 +232,10 @@ func addVia(e *ledger.Entry, via string) {
 
 func key(k ledger.Key) []byte { return []byte(k.Subject + "\x00" + k.ID) }
 
+func agreementKey(subject string) []byte { return key(ledger.Key{Subject: subject, ID: "@"}) }
+
+func isAgreement(key []byte) bool { return bytes.HasSuffix(key, []byte("\x00@")) }
+
 func get(bucket *bbolt.Bucket, key []byte, v any) error {
 	b := bucket.Get(key)
 	if b == nil {
@@ -229,10 +252,14 @@ func put(bucket *bbolt.Bucket, key []byte, v any) error {
 	return bucket.Put(key, b)
 }
 
-func all[T any](db *bbolt.DB, bucket []byte) ([]T, error) {
+// all reads the agreements, or else the events.
+func all[T any](db *groupcommit.DB, agreements bool) ([]T, error) {
 	var values []T
 	err := db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucket).ForEach(func(_, b []byte) error {
+		return tx.Bucket(itemsBucket).ForEach(func(k, b []byte) error {
+			if isAgreement(k) != agreements {
+				return nil
+			}
 			var v T
 			err := json.Unmarshal(b, &v)
 			values = append(values, v)

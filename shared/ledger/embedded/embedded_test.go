@@ -1,11 +1,16 @@
 package embedded_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"go.etcd.io/bbolt"
 
+	"esignhooks/shared/groupcommit"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/ledger/ledgertest"
@@ -18,7 +23,7 @@ func open(t *testing.T, file string) *embedded.Ledger {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	l, err := embedded.New(db)
+	l, err := embedded.New(groupcommit.New(db))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,11 +55,66 @@ func TestNotesOutliveTheProcess(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "db")
 	db, err := bbolt.Open(file, 0o600, nil)
 	must(t, err)
-	l, err := embedded.New(db)
+	l, err := embedded.New(groupcommit.New(db))
 	must(t, err)
 	must(t, l.PutNote(t.Context(), "docusign/changed", "here", 0))
 	must(t, db.Close())
 	if text, version, err := open(t, file).Note(t.Context(), "docusign/changed"); text != "here" || version != 1 || err != nil {
 		t.Errorf("%q, version %d, %v", text, version, err)
+	}
+}
+
+// Changes that fail beside others make those run again.
+func TestWhatFailsBesideAChangeChangesNothing(t *testing.T) {
+	bolt, err := bbolt.Open(filepath.Join(t.TempDir(), "db"), 0o600, nil)
+	must(t, err)
+	t.Cleanup(func() { bolt.Close() })
+	db := groupcommit.New(bolt)
+	l, err := embedded.New(db)
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var spoiler, group sync.WaitGroup
+	spoiler.Go(func() {
+		for ctx.Err() == nil {
+			if err := db.Update(func(*bbolt.Tx) error { return errors.New("spoilt") }); err == nil {
+				t.Error("no failure")
+			}
+		}
+	})
+	const sides, each = 8, 10
+	for side := range sides {
+		group.Go(func() {
+			for i := range each {
+				c := commitOf(fmt.Sprint(side, ".", i), int64(i))
+				c.Subject = fmt.Sprint("docusign#", side)
+				for _, want := range []ledger.State{ledger.New, ledger.Received} {
+					if got, err := l.Claim(t.Context(), c.Claim); got != want || err != nil {
+						t.Errorf("claimed: %q, %v; want %q", got, err, want)
+					}
+				}
+				if err := l.Repeated(t.Context(), c.Key, "via"); err != nil {
+					t.Error(err)
+				}
+				if err := l.Commit(t.Context(), c); err != nil {
+					t.Error(err)
+				}
+				if err := l.Commit(t.Context(), c); !errors.Is(err, ledger.ErrProcessed) {
+					t.Errorf("committed again: %v", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	cancel()
+	spoiler.Wait()
+	changes, err := l.Changes(2 * sides * each)
+	must(t, err)
+	if len(changes) != sides*each {
+		t.Errorf("%d changes", len(changes))
+	}
+	for _, c := range changes {
+		if c.Entry.Duplicates != 1 {
+			t.Errorf("%s was repeated %d times", c.Entry.ID, c.Entry.Duplicates)
+		}
 	}
 }

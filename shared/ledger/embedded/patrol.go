@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 
@@ -12,30 +13,20 @@ import (
 // patrolled is how many items a part of a patrol looks at.
 const patrolled = 100
 
-// The first letter of a place; the key of an item follows.
-const (
-	amongAgreements = "a"
-	amongEvents     = "e"
-)
-
-// Patrol implements [ledger.Patroller]: first the agreements, then the events. It finds those that the queue gave up on
-// too, which on AWS stay received.
+// Patrol implements [ledger.Patroller]: a place is the key of the next item. It finds those that the queue gave up on too,
+// which on AWS stay received.
 func (l *Ledger) Patrol(_ context.Context, from string, visit func(ledger.Standing) error) (next string, err error) {
-	if from == "" {
-		from = amongAgreements
-	}
-	among, after := from[:1], from[1:]
-	bucket, read, then := agreementsBucket, agreementStanding, amongEvents
-	if among == amongEvents {
-		bucket, read, then = eventsBucket, eventStanding, ""
-	}
 	var found []ledger.Standing
 	err = l.db.View(func(tx *bbolt.Tx) error {
-		cursor := tx.Bucket(bucket).Cursor()
-		k, v := cursor.Seek([]byte(after + "\x00"))
+		cursor := tx.Bucket(itemsBucket).Cursor()
+		k, v := cursor.Seek([]byte(from))
 		for range patrolled {
 			if k == nil {
 				break
+			}
+			read := eventStanding
+			if isAgreement(k) {
+				read = agreementStanding
 			}
 			s, stands, err := read(k, v)
 			if err != nil {
@@ -44,12 +35,9 @@ func (l *Ledger) Patrol(_ context.Context, from string, visit func(ledger.Standi
 			if stands {
 				found = append(found, s)
 			}
-			next = among + string(k)
 			k, v = cursor.Next()
 		}
-		if k == nil {
-			next = then
-		}
+		next = string(k)
 		return nil
 	})
 	if err != nil {
@@ -63,12 +51,12 @@ func (l *Ledger) Patrol(_ context.Context, from string, visit func(ledger.Standi
 	return next, nil
 }
 
-func agreementStanding(subject, b []byte) (s ledger.Standing, stands bool, err error) {
+func agreementStanding(k, b []byte) (s ledger.Standing, stands bool, err error) {
 	var r record
 	err = json.Unmarshal(b, &r)
 	a := r.Agreement
 	return ledger.Standing{
-		Provider: a.Provider, Subject: string(subject), AgreementID: a.ID, Status: a.Status, Since: a.UpdatedAt,
+		Provider: a.Provider, Subject: string(k[:bytes.IndexByte(k, 0)]), AgreementID: a.ID, Status: a.Status, Since: a.UpdatedAt,
 	}, !a.Status.Terminal(), err
 }
 

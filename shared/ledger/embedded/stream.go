@@ -20,10 +20,11 @@ type Change struct {
 }
 
 // write stores an event, and tells the stream if it is processed.
-func write(tx *bbolt.Tx, before ledger.State, e ledger.Entry) error {
-	if err := put(tx.Bucket(eventsBucket), key(e.Key), e); err != nil || e.State != ledger.Processed {
+func (l *Ledger) write(tx *bbolt.Tx, before ledger.State, e ledger.Entry) error {
+	if err := put(tx.Bucket(itemsBucket), key(e.Key), e); err != nil || e.State != ledger.Processed {
 		return err
 	}
+	tx.OnCommit(l.signal)
 	stream := tx.Bucket(streamBucket)
 	sequence, err := stream.NextSequence()
 	if err != nil {
@@ -79,7 +80,10 @@ func (l *Ledger) Committed(_ context.Context, from, to time.Time, visit func([]l
 	var subjects [][]ledger.Entry
 	err := l.db.View(func(tx *bbolt.Tx) error {
 		var last []byte
-		return tx.Bucket(eventsBucket).ForEach(func(k, v []byte) error {
+		return tx.Bucket(itemsBucket).ForEach(func(k, v []byte) error {
+			if isAgreement(k) {
+				return nil
+			}
 			var e ledger.Entry
 			if err := json.Unmarshal(v, &e); err != nil {
 				return err

@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/groupcommit"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/embedded"
 )
@@ -89,11 +90,22 @@ func TestTheStreamTellsOfChangesToProcessedEventsOnly(t *testing.T) {
 	}
 }
 
+func TestTheStreamTellsOfEventsCommittedTogetherInTheirOrder(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "db"))
+	_, err := l.Claim(t.Context(), claimOf("m"))
+	must(t, err)
+	must(t, l.Commit(t.Context(), commitOf("z", 0), commitOf("m", 1), commitOf("a", 2)))
+	if err := l.Commit(t.Context(), commitOf("b", 3), commitOf("a", 4)); !errors.Is(err, ledger.ErrProcessed) {
+		t.Fatal(err)
+	}
+	wantChanges(t, l, 10, "1  z 0", "2 received m 0", "3  a 0")
+}
+
 func TestTheStreamStaysUntilItIsForgotten(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "db")
 	db, err := bbolt.Open(file, 0o600, nil)
 	must(t, err)
-	l, err := embedded.New(db)
+	l, err := embedded.New(groupcommit.New(db))
 	must(t, err)
 	for version, id := range []string{"a", "b", "c"} {
 		must(t, l.Commit(t.Context(), commitOf(id, int64(version))))

@@ -33,30 +33,39 @@ type Ledger interface {
 // Run runs the suite. open makes an empty ledger, or one in which no other test has used the subject that it is asked for.
 func Run(t *testing.T, open func(t *testing.T) Ledger) {
 	for name, test := range map[string]func(*testing.T, Ledger, string){
-		"Claim":                       testClaim,
-		"ClaimAtOnce":                 testClaimAtOnce,
-		"Repeated":                    testRepeated,
-		"Commit":                      testCommit,
-		"CommitWithoutClaim":          testCommitWithoutClaim,
-		"CommitOfAnotherCopy":         testCommitOfAnotherCopy,
-		"ManySubscriptions":           testManySubscriptions,
-		"CommitAtOnce":                testCommitAtOnce,
-		"CommitConflict":              testCommitConflict,
-		"CommitWithoutAgreement":      testCommitWithoutAgreement,
-		"Unreadable":                  testUnreadable,
-		"History":                     testHistory,
-		"LargestAgreement":            testLargestAgreement,
-		"UnknownSubject":              testUnknownSubject,
-		"SubjectsDoNotRunIntoAnother": testSubjectsDoNotRunIntoAnother,
-		"Committed":                   testCommitted,
-		"CommittedIsLarge":            testCommittedIsLarge,
-		"CommittedStops":              testCommittedStops,
-		"Note":                        testNote,
-		"NoteAtOnce":                  testNoteAtOnce,
-		"NotesAreNoEvents":            testNotesAreNoEvents,
-		"Patrol":                      testPatrol,
-		"PatrolInParts":               testPatrolInParts,
-		"PatrolStops":                 testPatrolStops,
+		"Claim":                          testClaim,
+		"ClaimAtOnce":                    testClaimAtOnce,
+		"Repeated":                       testRepeated,
+		"Commit":                         testCommit,
+		"CommitWithoutClaim":             testCommitWithoutClaim,
+		"CommitOfAnotherCopy":            testCommitOfAnotherCopy,
+		"ManySubscriptions":              testManySubscriptions,
+		"CommitAtOnce":                   testCommitAtOnce,
+		"CommitConflict":                 testCommitConflict,
+		"CommitWithoutAgreement":         testCommitWithoutAgreement,
+		"CommitTogether":                 testCommitTogether,
+		"CommitTogetherIsAllOrNothing":   testCommitTogetherIsAllOrNothing,
+		"CommitTogetherConflicts":        testCommitTogetherConflicts,
+		"CommitTogetherTwice":            testCommitTogetherTwice,
+		"CommitTogetherWithoutAgreement": testCommitTogetherWithoutAgreement,
+		"CommitTogetherAtOnce":           testCommitTogetherAtOnce,
+		"MaxCommits":                     testMaxCommits,
+		"LargestCommits":                 testLargestCommits,
+		"Unreadable":                     testUnreadable,
+		"UnreadableAfterClaim":           testUnreadableAfterClaim,
+		"History":                        testHistory,
+		"LargestAgreement":               testLargestAgreement,
+		"UnknownSubject":                 testUnknownSubject,
+		"SubjectsDoNotRunIntoAnother":    testSubjectsDoNotRunIntoAnother,
+		"Committed":                      testCommitted,
+		"CommittedIsLarge":               testCommittedIsLarge,
+		"CommittedStops":                 testCommittedStops,
+		"Note":                           testNote,
+		"NoteAtOnce":                     testNoteAtOnce,
+		"NotesAreNoEvents":               testNotesAreNoEvents,
+		"Patrol":                         testPatrol,
+		"PatrolInParts":                  testPatrolInParts,
+		"PatrolStops":                    testPatrolStops,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -331,6 +340,19 @@ func testUnreadable(t *testing.T, l Ledger, subject string) {
 	must(t, l.Commit(t.Context(), commit))
 	must(t, l.MarkUnreadable(t.Context(), c)) // too late
 	wantHistory(t, l, subject, processed(commit))
+}
+
+// testUnreadableAfterClaim: what the first copy told stays.
+func testUnreadableAfterClaim(t *testing.T, l Ledger, subject string) {
+	first := claimOf(subject, "a")
+	_, err := l.Claim(t.Context(), first)
+	must(t, err)
+	later := ledger.Claim{Key: first.Key, Provider: "docusign", ReceivedAt: start.Add(time.Hour), Proof: esign.ProofURLToken, Via: "v", SHA256: "ee", Size: 99}
+	must(t, l.MarkUnreadable(t.Context(), later))
+	wantHistory(t, l, subject, ledger.Entry{
+		Key: first.Key, State: ledger.Unreadable, Provider: first.Provider, VendorType: first.VendorType, AgreementID: first.AgreementID,
+		OccurredAt: first.OccurredAt, ReceivedAt: first.ReceivedAt, Proof: first.Proof, Via: []string{first.Via}, SHA256: first.SHA256, Size: first.Size,
+	})
 }
 
 func testHistory(t *testing.T, l Ledger, subject string) {

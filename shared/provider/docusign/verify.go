@@ -52,11 +52,14 @@ func signature(key webhook.Secret, body []byte) string {
 
 // signatures returns the values of all signature headers.
 func signatures(header http.Header) []string {
-	var found []string
-	for _, h := range slices.Sorted(maps.Keys(header)) {
-		if !isSignature(h) {
-			continue
+	var names, found []string
+	for h := range header {
+		if isSignature(h) {
+			names = append(names, h)
 		}
+	}
+	slices.Sort(names)
+	for _, h := range names {
 		for value := range strings.SplitSeq(strings.Join(header[h], ","), ",") {
 			if value = strings.TrimSpace(value); value != "" {
 				found = append(found, value)
@@ -67,6 +70,6 @@ func signatures(header http.Header) []string {
 }
 
 func isSignature(header string) bool {
-	number, ok := strings.CutPrefix(strings.ToLower(header), signaturePrefix)
-	return ok && number != "" && strings.Trim(number, "0123456789") == ""
+	const n = len(signaturePrefix)
+	return len(header) > n && strings.EqualFold(header[:n], signaturePrefix) && strings.Trim(header[n:], "0123456789") == ""
 }

@@ -65,10 +65,13 @@ func multipartFields(body []byte, boundary string) (fields [][]byte, err error) 
 		if part.FormName() != "json" {
 			continue
 		}
-		field, err := io.ReadAll(part)
-		if err != nil {
+		if len(fields) > 0 {
+			return nil, errors.New("two fields json")
+		}
+		field := bytes.NewBuffer(make([]byte, 0, len(body)+bytes.MinRead)) // it grows if there is less room for reading
+		if _, err := field.ReadFrom(part); err != nil {
 			return nil, err
 		}
-		fields = append(fields, field)
+		fields = append(fields, field.Bytes())
 	}
 }

@@ -2,6 +2,7 @@ package dropboxsign_test
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -93,5 +94,20 @@ func TestForms(t *testing.T) {
 				t.Errorf("not the exact bytes of the message: %q", proof)
 			}
 		})
+	}
+}
+
+// Room is made for the field before it is read, as much as the body has.
+func TestManyFieldsCostLittle(t *testing.T) {
+	body := strings.Repeat(part("json", "{}"), 10_000) + end
+	r := post(multipartType, body)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := provider.Identify(r); !errors.Is(err, webhook.ErrUnreadable) {
+		t.Error(err)
+	}
+	runtime.ReadMemStats(&after)
+	if cost := after.TotalAlloc - before.TotalAlloc; cost > uint64(3*len(body)) {
+		t.Errorf("%d bytes cost %d", len(body), cost)
 	}
 }

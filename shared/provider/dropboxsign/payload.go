@@ -69,7 +69,9 @@ func (v *verbatim) UnmarshalJSON(b []byte) error {
 	*v = ""
 	switch {
 	case b[0] == '"':
-		return json.Unmarshal(b, (*string)(v))
+		s, err := webhook.Unquote(b)
+		*v = verbatim(s)
+		return err
 	case b[0] == '-', '0' <= b[0] && b[0] <= '9':
 		*v = verbatim(b)
 	}

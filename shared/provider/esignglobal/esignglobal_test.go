@@ -80,6 +80,11 @@ func TestUnreadable(t *testing.T) {
 		"not UTF-8 and not JSON":   "\xff\xfe{\x00}\x00",
 		"cut off":                  finish[:len(finish)-1],
 		"two objects":              finish + finish,
+		"a tab within a key":       "{\"envelope\tId\":1}",
+		"an escape that is none":   `{"envelope \x49d":1}`,
+		"a key that is cut off":    `{"envelope Id`,
+		"a key cut off after \\":   `{"envelope Id\`,
+		"a key without a value":    `{"envelope Id":}`,
 		"a hundred thousand lists": `{"event":"ENVELOPE_FINISH","x":` + nested("[", "]") + `}`,
 		"as many objects":          nested(`{"x":`, "}"),
 	} {

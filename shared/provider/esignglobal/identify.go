@@ -32,10 +32,10 @@ func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
 // times, which only v1 has, count nowhere but between two views of one signer.
 func (p *payload) identity() []string {
 	if p.event() == templateFillResult {
-		if p.Template.TaskID == "" || p.Template.Status == "" {
+		if p.Template.object.TaskID == "" || p.Template.object.Status == "" {
 			return nil
 		}
-		return []string{"template", string(p.Template.TaskID), string(p.Template.Status)}
+		return []string{"template", string(p.Template.object.TaskID), string(p.Template.object.Status)}
 	}
 	e := p.envelope()
 	if e.ID == "" {
@@ -48,10 +48,10 @@ func (p *payload) identity() []string {
 	case envelopeSignerSigned:
 		return with(set(p.about(), signer.identity), "signed", id)
 	case envelopeSignerViewed:
-		if e.SignerInfo.ViewedTime == "" {
+		if e.SignerInfo.object.ViewedTime == "" {
 			return nil // two views would be one
 		}
-		return with(set(p.about(), signer.identity), "viewed", id, string(e.SignerInfo.ViewedTime))
+		return with(set(p.about(), signer.identity), "viewed", id, string(e.SignerInfo.object.ViewedTime))
 	case envelopeDeclined, signerDeclined:
 		return with(set(p.about(), func(s signer) string { return string(s.Email) }), "declined", id)
 	}
@@ -82,7 +82,7 @@ func set(signers []signer, key func(signer) string) []string {
 // identity tells the signer from the others of the envelope; empty if nothing but the order does, which those who sign
 // side by side share.
 func (s signer) identity() string {
-	phone := s.Phone.CountryCode + s.Phone.Number
+	phone := s.Phone.object.CountryCode + s.Phone.object.Number
 	if s.id() == "" && phone == "" {
 		return ""
 	}
@@ -95,7 +95,7 @@ func (p *payload) subject() string {
 	if id := p.agreementID(); id != "" {
 		return webhook.AgreementSubject(name, id)
 	}
-	if id := p.Template.TaskID; id != "" || p.event() == templateFillResult {
+	if id := p.Template.object.TaskID; id != "" || p.event() == templateFillResult {
 		return webhook.Subject(name, "template", string(id))
 	}
 	return webhook.Subject(name, "other", "")

@@ -89,6 +89,23 @@ func TestOneEvent(t *testing.T) {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ben)),
 			v2("ENVELOPE_SIGNER_SIGNED", `,"Signer Info":{`+ada+`}`+signerInfo(ben)),
 		},
+		"an object under a key that comes again with something else": {
+			v2("SIGNER_DECLINED", `,"signerList":[{`+ada+`,"signerStatus":3}]`),
+			v2("SIGNER_DECLINED", `,"signerList":[{`+ada+`,"signerStatus":3}],"declineSigner":{`+ben+`},"decline signer":null`),
+		},
+		"of two telephones of a signer nothing of the first stays": {
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"phoneNumber":{"number":"1"}`)),
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"phoneNumber":{"countryCode":"44","number":"2"},"phone number":{"number":"1"}`)),
+		},
+		"keys with escapes, and spaces beyond ASCII":   {v1("ENVELOPE_FINISH", ""), `{"Call\u00a0Back\u2003Desc":"ENVELOPE_FINISH","call\u0042ackEnvelopeVO":{"\tenvelopeId\n":"env-1"}}`},
+		"keys with spaces, and white space after them": {v1("ENVELOPE_FINISH", ""), "{\"Call Back Desc\" :\"ENVELOPE_FINISH\",\"CallBack EnvelopeVO\"\r\n\t:{\"envelope Id\":\"env-1\"}}"},
+		"keys with spaces behind an escaped quote":     {v1("ENVELOPE_FINISH", ""), `{"x":"\"","Call Back Desc":"ENVELOPE_FINISH","y\\":"\\","CallBack EnvelopeVO":{"envelopeId":"env-1"}}`},
+		"a key with a letter that folds to another's is unknown": {
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)), v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)+`,"\u017figner Info":{`+ben+`},"ſignerInfo":{`+ben+`}`),
+		},
+		"a value that looks like a key with spaces is none": {
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)), v2("ENVELOPE_SIGNER_SIGNED", `,"x":"\"signer Info\":","y":["signer Info",{"z":"\\"}]`+signerInfo(ada)),
+		},
 		"an unknown event, byte by byte": {v2("ENVELOPE_PAUSED", ""), v2("ENVELOPE_PAUSED", "")},
 	}
 	for _, event := range []string{"START", "ALL_SIGNER_SIGNED", "FINISH", "CANCEL", "EXPIRED", "SIGNER_FAILED"} {

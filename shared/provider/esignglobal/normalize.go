@@ -55,7 +55,7 @@ func (p *payload) eventType() esign.Type {
 	event, e := p.event(), p.envelope()
 	switch known, ok := types[event]; {
 	case event == templateFillResult:
-		return taskType(p.Template.Status)
+		return taskType(p.Template.object.Status)
 	case e.ID == "":
 		return esign.Other
 	case event == envelopeFinish && e.Status != "" && e.Status != envelopeCompleted:
@@ -85,7 +85,7 @@ func (p *payload) occurredAt() (at time.Time, approximate bool) {
 	case envelopeStart:
 		return moment(e.CreateTime), true
 	case envelopeSignerViewed:
-		return moment(e.SignerInfo.ViewedTime), false
+		return moment(e.SignerInfo.object.ViewedTime), false
 	case envelopeSignerSigned:
 		return lastSigned(p.about()), false
 	case envelopeAllSignerSigned:
@@ -130,7 +130,7 @@ func (p *payload) attributes() map[string]string {
 	var attributes map[string]string
 	for key, status := range map[string]webhook.Text{
 		"envelopeStatus": p.envelope().Status,
-		"taskStatus":     p.Template.Status,
+		"taskStatus":     p.Template.object.Status,
 	} {
 		if _, err := strconv.ParseUint(string(status), 10, 16); err != nil {
 			continue

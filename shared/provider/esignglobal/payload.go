@@ -32,16 +32,18 @@ const (
 // https://www.esignglobal.com/developer-center/document/fznrramnzm5xmc8xs34bqck1 (v2) are the pages of one event each;
 // read 2026-11-22. They agree on no type, so a scalar is a [webhook.Text].
 type payload struct {
-	Enum     webhook.Text `json:"callBackEnum"` // the action itself only where there is no callBackDesc
-	Desc     webhook.Text `json:"callBackDesc"`
-	Envelope envelope     `json:"callBackEnvelopeVO"`
-	Template struct {
-		TaskID webhook.Text `json:"taskId"`
-		Status webhook.Text `json:"taskStatus"`
-	} `json:"callBackTemplateVO"`
+	Enum     webhook.Text   `json:"callBackEnum"` // the action itself only where there is no callBackDesc
+	Desc     webhook.Text   `json:"callBackDesc"`
+	Envelope last[envelope] `json:"callBackEnvelopeVO"`
+	Template last[template] `json:"callBackTemplateVO"`
 
-	Event        webhook.Text `json:"event"`
-	EventPayload envelope     `json:"eventPayload"`
+	Event        webhook.Text   `json:"event"`
+	EventPayload last[envelope] `json:"eventPayload"`
+}
+
+type template struct {
+	TaskID webhook.Text `json:"taskId"`
+	Status webhook.Text `json:"taskStatus"`
 }
 
 type envelope struct {
@@ -49,8 +51,8 @@ type envelope struct {
 	Status        webhook.Text         `json:"envelopeStatus"`
 	CreateTime    webhook.Text         `json:"envelopeCreateTime"`
 	EndTime       webhook.Text         `json:"envelopeEndTime"`
-	SignerInfo    signer               `json:"signerInfo"`
-	DeclineSigner signer               `json:"declineSigner"`
+	SignerInfo    last[signer]         `json:"signerInfo"`
+	DeclineSigner last[signer]         `json:"declineSigner"`
 	NextSigners   webhook.List[signer] `json:"nextSignerList"`   // v1
 	SignedSigners webhook.List[signer] `json:"signedSignerList"` // v1, cumulative
 	Signers       webhook.List[signer] `json:"signerList"`       // v2
@@ -59,14 +61,16 @@ type envelope struct {
 type signer struct {
 	BusinessID webhook.Text `json:"businessId"` // the integrator's own ID
 	Email      webhook.Text `json:"userEmail"`
-	Phone      struct {
-		CountryCode webhook.Text `json:"countryCode"`
-		Number      webhook.Text `json:"number"`
-	} `json:"phoneNumber"`
+	Phone      last[phone]  `json:"phoneNumber"`
 	Order      webhook.Text `json:"signOrder"`
 	Status     webhook.Text `json:"signerStatus"`
 	SignDate   webhook.Text `json:"signDate"`
 	ViewedTime webhook.Text `json:"viewedTime"`
+}
+
+type phone struct {
+	CountryCode webhook.Text `json:"countryCode"`
+	Number      webhook.Text `json:"number"`
 }
 
 // The values of envelopeStatus, signerStatus and taskStatus that mean something here.
@@ -85,67 +89,81 @@ const (
 
 // parse reads a body, and returns ErrUnreadable if it is not a JSON object.
 func parse(body []byte) (*payload, error) {
-	if err := webhook.DecodeJSON(body, &struct{}{}); err != nil { // bounds the depth as well
-		return nil, err
-	}
-	d := json.NewDecoder(bytes.NewReader(webhook.TrimBOM(body)))
-	d.UseNumber()
-	folded, _ := json.Marshal(foldKeys(d)) // of what was JSON
 	p := &payload{}
-	if err := webhook.DecodeJSON(folded, p); err != nil {
+	if err := webhook.DecodeJSON(foldKeys(body), p); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// known are the keys that are read, as foldKeys writes them.
-var known = map[string]bool{
-	"callbackenum": true, "callbackdesc": true, "callbackenvelopevo": true, "callbacktemplatevo": true, "taskid": true,
-	"taskstatus": true, "event": true, "eventpayload": true, "envelopeid": true, "envelopestatus": true,
-	"envelopecreatetime": true, "envelopeendtime": true, "signerinfo": true, "declinesigner": true, "nextsignerlist": true,
-	"signedsignerlist": true, "signerlist": true, "businessid": true, "useremail": true, "phonenumber": true,
-	"countrycode": true, "number": true, "signorder": true, "signerstatus": true, "signdate": true, "viewedtime": true,
-}
-
-// foldKeys reads a value of JSON that is known to be valid. The keys of its objects become lower case and lose their
-// spaces, because the vendor's pages also print "CallBack EnvelopeVO" and "Signer status". Of equal keys the last one
-// counts. What nobody reads is passed over.
-func foldKeys(d *json.Decoder) any {
-	token, _ := d.Token()
-	switch token {
-	case json.Delim('{'):
-		object := map[string]any{}
-		for d.More() {
-			token, _ := d.Token()
-			key, _ := token.(string)
-			if key = strings.ToLower(strings.Join(strings.Fields(key), "")); known[key] {
-				object[key] = foldKeys(d)
-			} else {
-				d.Decode(&skipped{})
-			}
-		}
-		d.Token()
-		return object
-	case json.Delim('['):
-		list := []any{}
-		for d.More() {
-			if len(list) < webhook.MaxList {
-				list = append(list, foldKeys(d))
-			} else {
-				d.Decode(&skipped{})
-			}
-		}
-		d.Token()
-		return list
-	}
-	return token
-}
-
-// skipped is a value that is not kept.
-type skipped struct{}
+// last is the object under a key. Of equal keys the last one counts, and nothing stays of the objects under the others.
+type last[T any] struct{ object T }
 
 // UnmarshalJSON implements [json.Unmarshaler].
-func (*skipped) UnmarshalJSON([]byte) error { return nil }
+func (l *last[T]) UnmarshalJSON(b []byte) error {
+	*l = last[T]{}
+	_ = webhook.DecodeJSON(b, &l.object) // what is not an object has no fields
+	return nil
+}
+
+// foldKeys returns JSON whose keys have lost their spaces, because the vendor's pages also print "CallBack EnvelopeVO" and
+// "Signer status". What is not valid JSON stays invalid.
+func foldKeys(body []byte) []byte {
+	var folded []byte
+	done := 0 // of body
+	for i := 0; i < len(body); i++ {
+		if body[i] != '"' {
+			continue
+		}
+		end := stringEnd(body, i)
+		if key := body[i:end]; isKey(body[end:]) && !plain(key) {
+			folded = append(append(folded, body[done:i]...), fold(key)...)
+			done = end
+		}
+		i = end - 1
+	}
+	if done == 0 {
+		return body
+	}
+	return append(folded, body[done:]...)
+}
+
+// stringEnd returns the index after the string that begins at start.
+func stringEnd(text []byte, start int) int {
+	for i := start + 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// isKey says whether what comes after a string makes it a key.
+func isKey(after []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(after, " \t\r\n"), []byte(":"))
+}
+
+// plain says whether a key is ASCII without spaces and escapes. Its case does not matter to encoding/json.
+func plain(key []byte) bool {
+	return !bytes.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c > '~' || c == '\\' })
+}
+
+// fold returns a key in lower case and without its spaces, or an empty one, which nobody reads, if that is more than
+// letters: encoding/json would take "ſ" for "s".
+func fold(key []byte) []byte {
+	var name string
+	if json.Unmarshal(key, &name) != nil {
+		return key
+	}
+	name = strings.ToLower(strings.Join(strings.Fields(name), ""))
+	if strings.ContainsFunc(name, func(c rune) bool { return c < 'a' || c > 'z' }) {
+		name = ""
+	}
+	return []byte(`"` + name + `"`)
+}
 
 // event is the vendor's name of the event, never derived from a status. ENVELOPE_UPDATE without callBackDesc stays that.
 func (p *payload) event() string { return string(cmp.Or(p.Desc, p.Enum, p.Event)) }
@@ -162,10 +180,10 @@ func (p *payload) via() string {
 }
 
 func (p *payload) envelope() *envelope {
-	if p.Envelope.ID == "" {
-		return &p.EventPayload
+	if p.Envelope.object.ID == "" {
+		return &p.EventPayload.object
 	}
-	return &p.Envelope
+	return &p.Envelope.object
 }
 
 // about returns the signers whom the event is about: one, unless there is nothing but a list.
@@ -173,18 +191,18 @@ func (p *payload) about() []signer {
 	e := p.envelope()
 	switch p.event() {
 	case envelopeSignerSigned:
-		if e.SignerInfo.identity() == "" {
+		if e.SignerInfo.object.identity() == "" {
 			return e.SignedSigners
 		}
 	case envelopeDeclined, signerDeclined:
-		if e.DeclineSigner.id() == "" {
+		if e.DeclineSigner.object.id() == "" {
 			return e.having(signerHasDeclined)
 		}
-		return []signer{e.DeclineSigner}
+		return []signer{e.DeclineSigner.object}
 	case envelopeSignerFailed:
 		return e.having(signerInterrupted)
 	}
-	return []signer{e.SignerInfo}
+	return []signer{e.SignerInfo.object}
 }
 
 func (e *envelope) listed() []signer { return slices.Concat(e.NextSigners, e.SignedSigners, e.Signers) }

@@ -4,17 +4,21 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
 
+	"esignhooks/shared/groupcommit"
 	"esignhooks/shared/queue"
 )
 
@@ -36,26 +40,26 @@ type Config struct {
 
 // Queue implements [queue.Sender], and the consumer's side of SQS.
 type Queue struct {
-	config                 Config
-	db                     *bbolt.DB
-	messages, deduplicated []byte // buckets: sequence → record; deduplication ID → when it is forgotten
+	config Config
+	db     *groupcommit.DB
+	// Buckets: sequence → record; sequence → how often it was received; deduplication ID → when it is forgotten.
+	messages, receives, deduplicated []byte
+	purged                           time.Time     // guarded by the file's transactions
+	changed                          chan struct{} // holds one if there may be something to receive
 
 	mu      sync.Mutex
 	pending []*entry // in the order of sending
-	changed chan struct{}
-	purged  time.Time
 }
 
 // record is a message on disk.
-type record struct {
-	Message  queue.Message
-	Receives int
-}
+type record struct{ Message queue.Message }
 
 // entry is what must be known to choose the next message. Its visibility is only here: a restart makes all visible.
 type entry struct {
 	sequence  uint64
 	group     string
+	receives  int
+	writing   bool // what becomes of it is being written to disk: until then, it belongs to whoever writes
 	visibleAt time.Time
 	receipt   string
 }
@@ -63,25 +67,26 @@ type entry struct {
 var _ queue.Sender = (*Queue)(nil)
 
 // Open makes or opens a queue in db.
-func Open(db *bbolt.DB, config Config) (*Queue, error) {
+func Open(db *groupcommit.DB, config Config) (*Queue, error) {
+	name := "queue." + config.Name
 	q := &Queue{
-		config: config, db: db, changed: make(chan struct{}),
-		messages: []byte("queue." + config.Name), deduplicated: []byte("queue." + config.Name + ".deduplicated"),
+		config: config, db: db, changed: make(chan struct{}, 1),
+		messages: []byte(name), receives: []byte(name + ".receives"), deduplicated: []byte(name + ".deduplicated"),
 	}
 	err := db.Update(func(tx *bbolt.Tx) error {
-		if _, err := tx.CreateBucketIfNotExists(q.deduplicated); err != nil {
-			return err
+		q.pending = nil
+		for _, name := range [][]byte{q.messages, q.receives, q.deduplicated} {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
 		}
-		messages, err := tx.CreateBucketIfNotExists(q.messages)
-		if err != nil {
-			return err
-		}
-		return messages.ForEach(func(k, v []byte) error {
+		return tx.Bucket(q.messages).ForEach(func(k, v []byte) error {
 			var r record
 			if err := json.Unmarshal(v, &r); err != nil {
 				return err
 			}
-			q.pending = append(q.pending, &entry{sequence: binary.BigEndian.Uint64(k), group: r.Message.Group})
+			receives, _ := strconv.Atoi(string(tx.Bucket(q.receives).Get(k))) // none: 0
+			q.pending = append(q.pending, &entry{sequence: binary.BigEndian.Uint64(k), group: r.Message.Group, receives: receives})
 			return nil
 		})
 	})
@@ -93,17 +98,7 @@ func (q *Queue) Send(_ context.Context, m queue.Message) error {
 	if err := check(m); err != nil {
 		return err
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var e *entry
-	err := q.db.Update(func(tx *bbolt.Tx) (err error) {
-		e, err = q.append(tx, m, time.Now())
-		return err
-	})
-	if err == nil {
-		q.added(e)
-	}
-	return err
+	return q.db.Update(func(tx *bbolt.Tx) error { return q.append(tx, m, time.Now()) })
 }
 
 // check refuses what SQS refuses.
@@ -126,28 +121,39 @@ func check(m queue.Message) error {
 	return nil
 }
 
-// append writes a message, unless its deduplication ID is remembered; then it returns nil.
-func (q *Queue) append(tx *bbolt.Tx, m queue.Message, now time.Time) (*entry, error) {
+// append writes a message, unless its deduplication ID is remembered. It is there to be received as soon as that is
+// committed.
+func (q *Queue) append(tx *bbolt.Tx, m queue.Message, now time.Time) error {
 	deduplicated := tx.Bucket(q.deduplicated)
 	if now.Sub(q.purged) > time.Minute {
 		if err := purge(deduplicated, now); err != nil {
-			return nil, err
+			return err
 		}
 		q.purged = now
 	}
 	id := []byte(m.DeduplicationID)
 	if remembered(deduplicated.Get(id), now) {
-		return nil, nil
+		return nil
 	}
 	if err := deduplicated.Put(id, []byte(now.Add(deduplication).Format(time.RFC3339Nano))); err != nil {
-		return nil, err
+		return err
 	}
 	messages := tx.Bucket(q.messages)
 	sequence, err := messages.NextSequence()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &entry{sequence: sequence, group: m.Group}, put(messages, sequence, record{Message: m})
+	b, err := json.Marshal(record{m})
+	if err != nil {
+		return err
+	}
+	tx.OnCommit(func() {
+		q.mu.Lock()
+		q.pending = append(q.pending, &entry{sequence: sequence, group: m.Group})
+		q.mu.Unlock()
+		q.signal()
+	})
+	return messages.Put(sequenceKey(sequence), b)
 }
 
 // remembered says whether a deduplication ID with this expiry still counts.
@@ -172,30 +178,24 @@ func purge(deduplicated *bbolt.Bucket, now time.Time) error {
 	return nil
 }
 
-func (q *Queue) added(e *entry) {
-	if e != nil {
-		q.pending = append(q.pending, e)
-		q.wake()
+// signal tells one of those who wait in Receive to look again.
+func (q *Queue) signal() {
+	select {
+	case q.changed <- struct{}{}:
+	default:
 	}
 }
 
-// wake tells those who wait in Receive to look again. The caller holds mu.
-func (q *Queue) wake() {
-	close(q.changed)
-	q.changed = make(chan struct{})
-}
-
 // Receive waits until there is a message to give, and gives up to limit: per group in order, and none of a group that
-// has another in flight.
+// has another in flight. It counts the receipts on disk before it gives them.
 func (q *Queue) Receive(ctx context.Context, limit int) ([]queue.Received, error) {
 	for {
-		q.mu.Lock()
-		now, changed := time.Now(), q.changed
-		received, err := q.take(limit, now)
-		next := q.nextVisible(now)
-		q.mu.Unlock()
-		if err != nil || len(received) > 0 {
-			return received, err
+		chosen, next := q.choose(limit, time.Now())
+		if len(chosen) > 0 {
+			if received, err := q.take(chosen); err != nil || len(received) > 0 {
+				return received, err
+			}
+			continue // all went to the dead letters
 		}
 		var timeout <-chan time.Time
 		if !next.IsZero() {
@@ -203,63 +203,69 @@ func (q *Queue) Receive(ctx context.Context, limit int) ([]queue.Received, error
 		}
 		select {
 		case <-ctx.Done():
+			q.signal() // who waits as well may not know of what we would have looked at
 			return nil, ctx.Err()
-		case <-changed:
+		case <-q.changed:
 		case <-timeout:
 		}
 	}
 }
 
-// nextVisible is when the next message in flight becomes visible again. Those that are visible and wait for their group
-// are none.
-func (q *Queue) nextVisible(now time.Time) (next time.Time) {
-	for _, e := range q.pending {
-		if e.visibleAt.After(now) && (next.IsZero() || e.visibleAt.Before(next)) {
-			next = e.visibleAt
-		}
-	}
-	return next
-}
-
-// take chooses messages, counts their receipt on disk, and moves those that were received too often.
-func (q *Queue) take(limit int, now time.Time) ([]queue.Received, error) {
-	var chosen []*entry
+// choose reserves up to limit messages. If there is none, it says when the next one in flight becomes visible again; zero
+// if none is.
+func (q *Queue) choose(limit int, now time.Time) (chosen []*entry, next time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	blocked := map[string]bool{}
 	for _, e := range q.pending {
-		if e.visibleAt.After(now) {
+		switch {
+		case e.writing:
 			blocked[e.group] = true
-		}
-		if !blocked[e.group] && len(chosen) < limit {
+		case e.visibleAt.After(now):
+			blocked[e.group] = true
+			if next.IsZero() || e.visibleAt.Before(next) {
+				next = e.visibleAt
+			}
+		case !blocked[e.group]:
 			chosen = append(chosen, e)
 		}
+		if len(chosen) == limit {
+			break
+		}
 	}
-	if len(chosen) == 0 {
-		return nil, nil
+	for _, e := range chosen {
+		e.writing = true
 	}
-	var received []queue.Received
+	return chosen, next
+}
+
+// take counts the receipts of reserved messages on disk, and moves those that were received too often.
+func (q *Queue) take(chosen []*entry) (received []queue.Received, err error) {
+	defer q.release(chosen)
 	var taken []*entry
-	var burials []burial
-	err := q.db.Update(func(tx *bbolt.Tx) error {
+	var buried []queue.Message
+	err = q.db.Update(func(tx *bbolt.Tx) error {
+		received, taken, buried = nil, nil, nil
 		messages := tx.Bucket(q.messages)
 		for _, e := range chosen {
 			var r record
 			if err := json.Unmarshal(messages.Get(sequenceKey(e.sequence)), &r); err != nil {
 				return err
 			}
-			if r.Receives++; q.config.MaxReceives > 0 && r.Receives > q.config.MaxReceives {
-				b, err := q.moveToDeadLetters(tx, e, r.Message, now)
-				if err != nil {
+			receives := e.receives + 1
+			if q.config.MaxReceives > 0 && receives > q.config.MaxReceives {
+				if err := q.moveToDeadLetters(tx, e, r.Message); err != nil {
 					return err
 				}
-				burials = append(burials, b)
+				buried = append(buried, r.Message)
 				continue
 			}
-			if err := put(messages, e.sequence, r); err != nil {
+			if err := tx.Bucket(q.receives).Put(sequenceKey(e.sequence), strconv.AppendInt(nil, int64(receives), 10)); err != nil {
 				return err
 			}
 			taken = append(taken, e)
 			received = append(received, queue.Received{
-				Message: r.Message, ID: e.id(), Receipt: e.id() + "." + strconv.Itoa(r.Receives), Receives: r.Receives,
+				Message: r.Message, ID: e.id(), Receipt: e.id() + "." + strconv.Itoa(receives), Receives: receives,
 			})
 		}
 		return nil
@@ -267,102 +273,107 @@ func (q *Queue) take(limit int, now time.Time) ([]queue.Received, error) {
 	if err != nil {
 		return nil, err
 	}
+	q.mu.Lock()
 	for i, e := range taken {
-		e.visibleAt, e.receipt = now.Add(q.config.Visibility), received[i].Receipt
+		e.receives, e.receipt, e.visibleAt = received[i].Receives, received[i].Receipt, time.Now().Add(q.config.Visibility)
 	}
-	for _, b := range burials {
-		q.bury(b)
+	q.mu.Unlock()
+	if q.config.OnDeadLetter != nil {
+		for _, m := range buried {
+			q.config.OnDeadLetter(m)
+		}
 	}
 	return received, nil
 }
 
+// release gives back what was reserved and is still there.
+func (q *Queue) release(reserved []*entry) {
+	q.mu.Lock()
+	for _, e := range reserved {
+		e.writing = false
+	}
+	q.mu.Unlock()
+	q.signal()
+}
+
 func (e *entry) id() string { return strconv.FormatUint(e.sequence, 10) }
 
-// burial is a message that went to the dead letters.
-type burial struct {
-	dead    *entry
-	message queue.Message
-	letter  *entry // among the dead letters
-}
-
-// moveToDeadLetters does on disk what bury completes in memory. The deduplication ID becomes the message's own, as on
-// SQS.
-func (q *Queue) moveToDeadLetters(tx *bbolt.Tx, e *entry, m queue.Message, now time.Time) (burial, error) {
-	letter := m
-	letter.DeduplicationID = q.config.Name + "-" + e.id()
-	added, err := q.config.DeadLetters.append(tx, letter, now)
-	if err == nil {
-		err = tx.Bucket(q.messages).Delete(sequenceKey(e.sequence))
+// moveToDeadLetters moves a message. Its deduplication ID becomes the message's own, as on SQS.
+func (q *Queue) moveToDeadLetters(tx *bbolt.Tx, e *entry, m queue.Message) error {
+	m.DeduplicationID = q.config.Name + "-" + e.id()
+	if err := q.config.DeadLetters.append(tx, m, time.Now()); err != nil {
+		return err
 	}
-	return burial{e, m, added}, err
-}
-
-func (q *Queue) bury(b burial) {
-	q.remove(b.dead)
-	q.wake() // the group goes on
-	q.config.DeadLetters.mu.Lock()
-	q.config.DeadLetters.added(b.letter)
-	q.config.DeadLetters.mu.Unlock()
-	if q.config.OnDeadLetter != nil {
-		q.config.OnDeadLetter(b.message)
-	}
+	return q.drop(tx, e)
 }
 
 // Redrive moves the messages that are not in flight to the queue whose dead letters they are, and returns how many there
 // were.
 func (q *Queue) Redrive(to *Queue) (int, error) {
-	to.mu.Lock() // in the order in which a message is buried
-	defer to.mu.Unlock()
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var left, moved []*entry
+	var moved []*entry
 	now := time.Now()
+	q.mu.Lock()
+	for _, e := range q.pending {
+		if !e.writing && !e.visibleAt.After(now) {
+			e.writing = true
+			moved = append(moved, e)
+		}
+	}
+	q.mu.Unlock()
+	defer q.release(moved)
 	err := q.db.Update(func(tx *bbolt.Tx) error {
-		messages := tx.Bucket(q.messages)
-		for _, e := range q.pending {
-			if e.visibleAt.After(now) {
-				left = append(left, e)
-				continue
-			}
+		for _, e := range moved {
 			var r record
-			if err := json.Unmarshal(messages.Get(sequenceKey(e.sequence)), &r); err != nil {
+			if err := json.Unmarshal(tx.Bucket(q.messages).Get(sequenceKey(e.sequence)), &r); err != nil {
 				return err
 			}
-			added, err := to.append(tx, r.Message, now)
-			if err != nil {
+			if err := to.append(tx, r.Message, time.Now()); err != nil {
 				return err
 			}
-			if err := messages.Delete(sequenceKey(e.sequence)); err != nil {
+			if err := q.drop(tx, e); err != nil {
 				return err
 			}
-			moved = append(moved, added)
 		}
 		return nil
 	})
 	if err != nil {
 		return 0, err
 	}
-	q.pending = left
-	for _, e := range moved {
-		to.added(e)
-	}
 	return len(moved), nil
 }
 
 // Delete removes a received message. A receipt is only good until the message is received again.
-func (q *Queue) Delete(_ context.Context, receipt string) error {
+func (q *Queue) Delete(ctx context.Context, receipt string) error {
+	return q.DeleteBatch(ctx, []string{receipt})
+}
+
+// DeleteBatch removes received messages. It removes the others when a receipt is not good, which is an error.
+func (q *Queue) DeleteBatch(_ context.Context, receipts []string) error {
+	var errs []error
+	var found []*entry
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	e, err := q.inFlight(receipt)
-	if err != nil {
-		return err
+	for _, receipt := range receipts {
+		e, err := q.inFlight(receipt)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		e.writing = true
+		found = append(found, e)
 	}
-	if err := q.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(q.messages).Delete(sequenceKey(e.sequence)) }); err != nil {
-		return err
+	q.mu.Unlock()
+	if len(found) > 0 {
+		defer q.release(found)
+		errs = append(errs, q.db.Update(func(tx *bbolt.Tx) error {
+			for _, e := range found {
+				if err := q.drop(tx, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
 	}
-	q.remove(e)
-	q.wake() // the group goes on
-	return nil
+	return errors.Join(errs...)
 }
 
 // ChangeVisibility makes a received message come again when d is over, or at once after a restart.
@@ -374,35 +385,37 @@ func (q *Queue) ChangeVisibility(_ context.Context, receipt string, d time.Durat
 		return err
 	}
 	e.visibleAt = time.Now().Add(d)
-	q.wake() // it may be sooner than who waits thinks
+	q.signal() // it may be sooner than who waits thinks
 	return nil
 }
 
 // inFlight finds the message with this receipt. The caller holds mu.
 func (q *Queue) inFlight(receipt string) (*entry, error) {
-	for _, e := range q.pending {
-		if e.receipt == receipt && receipt != "" {
-			return e, nil
-		}
+	id, _, _ := strings.Cut(receipt, ".")
+	sequence, _ := strconv.ParseUint(id, 10, 64) // 0, if it is none, is never given
+	if i, ok := q.find(sequence); ok && q.pending[i].receipt == receipt && !q.pending[i].writing {
+		return q.pending[i], nil
 	}
 	return nil, errors.New("queue: no message in flight has this receipt")
 }
 
-func (q *Queue) remove(e *entry) {
-	for i, p := range q.pending {
-		if p == e {
-			q.pending = append(q.pending[:i], q.pending[i+1:]...)
-			return
-		}
-	}
+func (q *Queue) find(sequence uint64) (int, bool) {
+	return slices.BinarySearchFunc(q.pending, sequence, func(e *entry, sequence uint64) int { return cmp.Compare(e.sequence, sequence) })
 }
 
-func put(bucket *bbolt.Bucket, sequence uint64, r record) error {
-	b, err := json.Marshal(r)
-	if err != nil {
+// drop removes a reserved message from disk, and from memory when that is committed.
+func (q *Queue) drop(tx *bbolt.Tx, e *entry) error {
+	tx.OnCommit(func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if i, ok := q.find(e.sequence); ok {
+			q.pending = slices.Delete(q.pending, i, i+1)
+		}
+	})
+	if err := tx.Bucket(q.receives).Delete(sequenceKey(e.sequence)); err != nil {
 		return err
 	}
-	return bucket.Put(sequenceKey(sequence), b)
+	return tx.Bucket(q.messages).Delete(sequenceKey(e.sequence))
 }
 
 func sequenceKey(sequence uint64) []byte { return binary.BigEndian.AppendUint64(nil, sequence) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
 
+	"esignhooks/shared/groupcommit"
 	"esignhooks/shared/queue"
 	"esignhooks/shared/queue/embedded"
 	"esignhooks/shared/queue/queuetest"
@@ -32,17 +34,17 @@ func (q impatient) Receive(ctx context.Context, limit int) ([]queue.Received, er
 	return received, err
 }
 
-func database(t *testing.T, file string) *bbolt.DB {
+func database(t *testing.T, file string) *groupcommit.DB {
 	t.Helper()
 	db, err := bbolt.Open(file, 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return db
+	return groupcommit.New(db)
 }
 
-func open(t *testing.T, db *bbolt.DB, config embedded.Config) *embedded.Queue {
+func open(t *testing.T, db *groupcommit.DB, config embedded.Config) *embedded.Queue {
 	t.Helper()
 	q, err := embedded.Open(db, config)
 	if err != nil {
@@ -139,7 +141,7 @@ func TestReceiveGoesOnBehindADeadLetter(t *testing.T) {
 }
 
 // pair makes a queue from which everything that is received a second time goes to its dead letters.
-func pair(t *testing.T, db *bbolt.DB, visibility time.Duration) (q, deadLetters *embedded.Queue) {
+func pair(t *testing.T, db *groupcommit.DB, visibility time.Duration) (q, deadLetters *embedded.Queue) {
 	t.Helper()
 	deadLetters = open(t, db, embedded.Config{Name: "dead-letters", Visibility: visibility})
 	return open(t, db, embedded.Config{Name: "q", Visibility: visibility, MaxReceives: 1, DeadLetters: deadLetters}), deadLetters
@@ -302,4 +304,257 @@ func drain(t *testing.T, q *embedded.Queue) (all []queue.Received) {
 		}
 		all = append(all, received...)
 	}
+}
+
+// spoil lets changes fail beside all others until the test is over, so that those run again.
+func spoil(t *testing.T, db *groupcommit.DB) {
+	t.Helper()
+	var group sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	group.Go(func() {
+		for ctx.Err() == nil {
+			if err := db.Update(func(*bbolt.Tx) error { return errors.New("spoilt") }); err == nil {
+				t.Error("no failure")
+			}
+		}
+	})
+	t.Cleanup(func() { // before the file is closed
+		cancel()
+		group.Wait()
+	})
+}
+
+// beside runs do while a change fails that is committed together with do's first one, which runs again.
+func beside(db *groupcommit.DB, do func()) {
+	begun, finish := make(chan struct{}), make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
+	var group sync.WaitGroup
+	group.Go(func() {
+		db.Update(func(*bbolt.Tx) error {
+			begin()
+			<-finish
+			return nil
+		})
+	})
+	<-begun
+	group.Go(do)
+	time.Sleep(10 * time.Millisecond) // so that it waits
+	group.Go(func() {
+		db.Update(func(*bbolt.Tx) error { return errors.New("spoilt") })
+	})
+	time.Sleep(10 * time.Millisecond)
+	close(finish)
+	group.Wait()
+}
+
+func TestTheOrderInMemoryIsTheOrderOnDisk(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "db")
+	db := database(t, file)
+	q := open(t, db, embedded.Config{Name: "q", Visibility: time.Hour})
+	spoil(t, db)
+	const sides, each = 16, 20
+	var group sync.WaitGroup
+	for side := range sides {
+		group.Go(func() {
+			for i := range each {
+				send(t, q, "g", fmt.Sprintf("%02d.%02d", side, i))
+			}
+		})
+	}
+	group.Wait()
+	order := func(q *embedded.Queue) (bodies []string) {
+		received, err := q.Receive(t.Context(), 2*sides*each)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range received {
+			bodies = append(bodies, r.Body)
+		}
+		return bodies
+	}
+	inMemory := order(q)
+	var onDisk []string
+	beside(db, func() { onDisk = order(open(t, db, embedded.Config{Name: "q", Visibility: time.Hour})) })
+	if diff := cmp.Diff(onDisk, inMemory); diff != "" || len(inMemory) != sides*each {
+		t.Errorf("%d messages: %s", len(inMemory), diff)
+	}
+	for side := range sides {
+		own := slices.DeleteFunc(slices.Clone(inMemory), func(body string) bool { return body[:2] != fmt.Sprintf("%02d", side) })
+		if len(own) != each || !slices.IsSorted(own) {
+			t.Errorf("sent one after the other, received %v", own)
+		}
+	}
+}
+
+func TestManyConsumersKeepTheOrderOfEachGroup(t *testing.T) {
+	db := database(t, filepath.Join(t.TempDir(), "db"))
+	q := open(t, db, embedded.Config{Name: "q", Visibility: time.Hour})
+	spoil(t, db)
+	const groups, each, consumers = 10, 30, 8
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var group sync.WaitGroup
+	for g := range groups {
+		group.Go(func() {
+			for i := range each {
+				send(t, q, fmt.Sprint(g), fmt.Sprintf("%d.%02d", g, i))
+			}
+		})
+	}
+	var mu sync.Mutex
+	got, inFlight, left := map[string][]string{}, map[string]int{}, groups*each
+	for consumer := range consumers {
+		group.Go(func() {
+			for {
+				received, err := q.Receive(ctx, 4)
+				if err != nil {
+					return
+				}
+				var receipts []string
+				mu.Lock()
+				for _, r := range received {
+					if by, ok := inFlight[r.Group]; ok && by != consumer {
+						t.Errorf("group %s is in flight twice", r.Group)
+					}
+					inFlight[r.Group] = consumer
+					got[r.Group] = append(got[r.Group], r.Body)
+					receipts = append(receipts, r.Receipt)
+				}
+				mu.Unlock()
+				runtime.Gosched()
+				mu.Lock()
+				for _, r := range received {
+					delete(inFlight, r.Group)
+				}
+				left -= len(received)
+				done := left == 0
+				mu.Unlock()
+				if err := q.DeleteBatch(t.Context(), receipts); err != nil {
+					t.Error(err)
+				}
+				if done {
+					cancel()
+				}
+			}
+		})
+	}
+	group.Wait()
+	for g := range groups {
+		if own := got[fmt.Sprint(g)]; len(own) != each || !slices.IsSorted(own) || len(slices.Compact(own)) != each {
+			t.Errorf("group %d: %v", g, own)
+		}
+	}
+}
+
+func TestABadReceiptKeepsNothingElseFromDeletion(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "db")
+	db := database(t, file)
+	q := open(t, db, embedded.Config{Name: "q", Visibility: time.Hour})
+	send(t, q, "g", "1", "2", "3")
+	received := wantReceived(t, q, "1", "2", "3")
+	first, third := received[0].Receipt, received[2].Receipt
+	for _, bad := range []string{"", "x", "0", "2", "2.", "2.2", "4.1", "-2.1", "2.1.1"} {
+		if err := q.Delete(t.Context(), bad); err == nil {
+			t.Errorf("receipt %q is good", bad)
+		}
+	}
+	if err := q.DeleteBatch(t.Context(), []string{first, "none", first, third}); err == nil {
+		t.Error("every receipt was good")
+	}
+	if err := q.DeleteBatch(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	db.Close()
+	wantReceived(t, open(t, database(t, file), embedded.Config{Name: "q", Visibility: time.Hour}), "2")
+}
+
+// Each waits in Receive before the next does; the first is told of a message first.
+func TestWhoWaitsLearnsOfWhatAnotherHasLeft(t *testing.T) {
+	for name, patience := range map[string]time.Duration{
+		"the next one":               time.Hour,
+		"the one after, in its turn": time.Minute / 2, // since the next one goes away
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := open(t, database(t, filepath.Join(t.TempDir(), "db")), embedded.Config{Name: "q", Visibility: time.Minute})
+				when, start := make(chan time.Duration, 3), time.Now()
+				for _, patience := range []time.Duration{time.Hour, patience, time.Hour} {
+					ctx, cancel := context.WithTimeout(t.Context(), patience)
+					defer cancel()
+					go func() {
+						if received, err := q.Receive(ctx, 1); err == nil && len(received) == 1 {
+							when <- time.Since(start)
+						}
+					}()
+					synctest.Wait()
+				}
+				send(t, q, "g", "1") // which nobody deletes
+				time.Sleep(time.Minute + time.Second)
+				synctest.Wait()
+				close(when)
+				var got []time.Duration
+				for after := range when {
+					got = append(got, after)
+				}
+				if diff := cmp.Diff([]time.Duration{0, time.Minute}, got); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
+func TestOneSignalServesAllWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := database(t, filepath.Join(t.TempDir(), "db"))
+		deadLetters := open(t, db, embedded.Config{Name: "dead-letters"})
+		q := open(t, db, embedded.Config{Name: "q", Visibility: time.Hour})
+		send(t, deadLetters, "g", "1")
+		send(t, deadLetters, "h", "2")
+		send(t, deadLetters, "i", "3")
+		var mu sync.Mutex
+		count := 0
+		for range 3 {
+			go func() {
+				received, err := q.Receive(t.Context(), 1)
+				mu.Lock()
+				defer mu.Unlock()
+				if count += len(received); err != nil {
+					t.Error(err)
+				}
+			}()
+		}
+		synctest.Wait()
+		redrive(t, deadLetters, q, 3) // all at once
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		if count != 3 {
+			t.Errorf("%d received", count)
+		}
+	})
+}
+
+func TestNobodyWaitsForTheDiskWithoutNeed(t *testing.T) {
+	db := database(t, filepath.Join(t.TempDir(), "db"))
+	q := open(t, db, embedded.Config{Name: "q", Visibility: time.Hour})
+	send(t, q, "g", "1")
+	receipt := wantReceived(t, q, "1")[0].Receipt
+	begun, finish := make(chan struct{}), make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		db.Update(func(*bbolt.Tx) error {
+			close(begun)
+			<-finish
+			return nil
+		})
+	})
+	<-begun
+	group.Go(func() { send(t, q, "g", "2") })
+	wantReceived(t, q) // meanwhile, the message is on its way
+	if err := q.ChangeVisibility(t.Context(), receipt, 2*time.Hour); err != nil {
+		t.Error(err)
+	}
+	close(finish)
+	group.Wait()
 }

@@ -19,6 +19,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/groupcommit"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/embedded"
 )
@@ -104,7 +105,7 @@ func Notes(t testing.TB) ledger.Notes {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	notes, err := embedded.New(db)
+	notes, err := embedded.New(groupcommit.New(db))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
-// Command worker is a worker with nothing in it but its calls of AWS: for each record one GetItem of the agreement, and one
-// transaction of an event item and the agreement, with as many attributes and bytes as ours. It understands nothing of the
-// record, and takes the SDK's default configuration.
+// Command worker is a worker with nothing in it but its calls of AWS: for each agreement in a batch one GetItem, and one
+// transaction of its event items and the agreement, with as many attributes and bytes as ours. It understands nothing of
+// the records, and takes the SDK's default configuration.
 package main
 
 import (
@@ -46,25 +46,43 @@ func main() {
 }
 
 func (w *worker) handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+	groups := map[string][]string{} // event IDs by subject
 	for _, record := range batch.Records {
-		if err := w.commit(ctx, record.Attributes["MessageGroupId"], record.Attributes["MessageDeduplicationId"]); err != nil {
+		subject := record.Attributes["MessageGroupId"]
+		groups[subject] = append(groups[subject], record.Attributes["MessageDeduplicationId"])
+	}
+	for subject, ids := range groups {
+		if err := w.commit(ctx, subject, ids); err != nil {
 			return events.SQSEventResponse{}, err
 		}
 	}
 	return events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}, nil
 }
 
-func (w *worker) commit(ctx context.Context, subject, id string) error {
+func (w *worker) commit(ctx context.Context, subject string, ids []string) error {
 	_, err := w.dynamodb.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &w.table, Key: item{"pk": text(subject), "sk": text("@")}, ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
 		return err
 	}
+	var writes []types.TransactWriteItem
+	for _, id := range ids {
+		writes = append(writes, types.TransactWriteItem{Update: w.event(subject, id)})
+	}
 	agreement := item{"pk": text(subject), "sk": text("@")}
 	for name, length := range agreementAttributes {
 		agreement[name] = text(filler[:length])
 	}
+	writes = append(writes, types.TransactWriteItem{Put: &types.Put{
+		TableName: &w.table, Item: agreement, ConditionExpression: aws.String("attribute_not_exists(pk) OR #version <> :version"),
+		ExpressionAttributeNames: map[string]string{"#version": "version"}, ExpressionAttributeValues: item{":version": text("0")},
+	}})
+	_, err = w.dynamodb.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
+	return err
+}
+
+func (w *worker) event(subject, id string) *types.Update {
 	event := types.Update{
 		TableName: &w.table, Key: item{"pk": text(subject), "sk": text(id)}, ConditionExpression: aws.String("attribute_not_exists(pk) OR #state <> :state"),
 		ExpressionAttributeNames: map[string]string{"#state": "state"}, ExpressionAttributeValues: item{":state": text("processed")},
@@ -75,14 +93,7 @@ func (w *worker) commit(ctx context.Context, subject, id string) error {
 		event.ExpressionAttributeNames["#"+name], event.ExpressionAttributeValues[":"+name] = name, text(filler[:length])
 	}
 	event.UpdateExpression = aws.String("SET " + strings.Join(sets, ", "))
-	_, err = w.dynamodb.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
-		{Update: &event},
-		{Put: &types.Put{
-			TableName: &w.table, Item: agreement, ConditionExpression: aws.String("attribute_not_exists(pk) OR #version <> :version"),
-			ExpressionAttributeNames: map[string]string{"#version": "version"}, ExpressionAttributeValues: item{":version": text("0")},
-		}},
-	}})
-	return err
+	return &event
 }
 
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }

@@ -1,0 +1,156 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"esignhooks/shared/app/apptest"
+	"esignhooks/shared/ledger"
+	"esignhooks/shared/provider/docusign"
+	"esignhooks/shared/queue"
+)
+
+// service is one of AWS's, that answers what it is told to, and knows what it was asked and by how many connections.
+type service struct {
+	*httptest.Server
+	mu          sync.Mutex
+	connections int
+	asked       []string
+}
+
+func newService(t *testing.T, status int, answer string) *service {
+	s := &service{}
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		s.mu.Lock()
+		s.asked = append(s.asked, operation+" "+string(body))
+		s.mu.Unlock()
+		w.Header().Set("X-Amz-Crc32", fmt.Sprint(crc32.ChecksumIEEE([]byte(answer))))
+		w.WriteHeader(status)
+		io.WriteString(w, answer)
+	}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if state == http.StateNew {
+			s.connections++
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestAFirstRequestFindsKeysAndOpenConnections(t *testing.T) {
+	apptest.Clean(t)
+	apptest.Set(t, apptest.Variables())
+	refused := `{"__type":"com.amazonaws#ConditionalCheckFailedException","message":"The conditional request failed"}`
+	table, messages := newService(t, http.StatusBadRequest, refused), newService(t, http.StatusBadRequest, `{"__type":"com.amazonaws.sqs#MissingParameter"}`)
+	secrets := newService(t, http.StatusOK, `{"SecretString":"{\"keys\":[\"k\"]}"}`)
+	apptest.Set(t, map[string]string{
+		"AWS_ENDPOINT_URL_DYNAMODB": table.URL, "AWS_ENDPOINT_URL_SQS": messages.URL, "AWS_ENDPOINT_URL_SECRETS_MANAGER": secrets.URL,
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+	})
+	var log bytes.Buffer
+	r, err := NewReceiver(docusign.Provider{}, slog.New(slog.NewJSONHandler(&log, nil)), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	Prepare(r, r.Log)
+	if log.Len() > 0 {
+		t.Errorf("logged %s", &log)
+	}
+	if len(table.asked) != 1 || !strings.HasPrefix(table.asked[0], "UpdateItem ") || !strings.Contains(table.asked[0], `"ConditionExpression":"attribute_exists(pk)"`) {
+		t.Errorf("the table was asked %q", table.asked)
+	}
+	if len(messages.asked) != 1 || !strings.Contains(messages.asked[0], `"MessageBody":""`) || !strings.Contains(messages.asked[0], `"MessageGroupId":""`) {
+		t.Errorf("the queue was asked %q", messages.asked)
+	}
+	if keys, err := r.Keys(t.Context()); err != nil || len(keys.Keys) != 1 || len(secrets.asked) != 1 {
+		t.Errorf("%d keys, %v; asked %q", len(keys.Keys), err, secrets.asked)
+	}
+	r.Claims.Claim(t.Context(), ledger.Claim{Key: ledger.Key{Subject: "docusign#a", ID: "a"}, ReceivedAt: time.Now()})
+	r.Queue.Send(t.Context(), queue.Message{Group: "a", DeduplicationID: "a", Body: "a"})
+	if table.connections != 1 || messages.connections != 1 || len(table.asked) != 2 || len(messages.asked) != 2 {
+		t.Errorf("%d and %d connections for %d and %d calls", table.connections, messages.connections, len(table.asked), len(messages.asked))
+	}
+}
+
+// hangs is a store that answers when nobody waits any more.
+type hangs struct{ ledger.Claimer }
+
+func (hangs) Repeated(ctx context.Context, _ ledger.Key, _ string) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestAStartWaitsForAStoreThatHangsButNotForLong(t *testing.T) {
+	apptest.Clean(t)
+	apptest.Set(t, apptest.Variables())
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	apptest.Set(t, map[string]string{"AWS_ENDPOINT_URL": "http://" + silent.Addr().String(), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
+	var log bytes.Buffer
+	r, err := NewReceiver(docusign.Provider{}, slog.New(slog.NewJSONHandler(&log, nil)), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Claims = hangs{}
+	Prepare(r, r.Log) // or the test ends here
+	if !strings.Contains(log.String(), "starting without keys") {
+		t.Errorf("logged %s", &log)
+	}
+}
+
+func TestClientsTakeTheirConfigurationFromTheEnvironment(t *testing.T) {
+	apptest.Clean(t)
+	if _, err := AWS(Patience).Credentials.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), "AWS_ACCESS_KEY_ID") {
+		t.Errorf("without credentials: %v", err)
+	}
+	apptest.Set(t, map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_SESSION_TOKEN": "token", "AWS_REGION": "eu-west-1"})
+	a := AWS(Patience)
+	c, err := a.Credentials.Retrieve(t.Context())
+	if err != nil || c.AccessKeyID != "id" || c.SecretAccessKey != "key" || c.SessionToken != "token" || c.CanExpire || a.Region != "eu-west-1" {
+		t.Errorf("region %s, %v", a.Region, err)
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	for name, tt := range map[string]struct {
+		env     map[string]string
+		service string // as the SDK names it
+		want    string
+	}{
+		"none":                               {nil, "SQS", ""},
+		"of all services":                    {map[string]string{"AWS_ENDPOINT_URL": "http://all"}, "SQS", "http://all"},
+		"of one before that of all":          {map[string]string{"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_SQS": "http://one"}, "SQS", "http://one"},
+		"of a service of two words":          {map[string]string{"AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://one"}, "Secrets Manager", "http://one"},
+		"of a service in small letters":      {map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": "http://one"}, "DynamoDB", "http://one"},
+		"an empty one hides not that of all": {map[string]string{"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_SQS": ""}, "SQS", "http://all"},
+		"of another service":                 {map[string]string{"AWS_ENDPOINT_URL_S3": "http://one"}, "SQS", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			apptest.Clean(t)
+			apptest.Set(t, tt.env)
+			got, found, err := endpoints{}.GetServiceBaseEndpoint(t.Context(), tt.service)
+			if got != tt.want || found != (tt.want != "") || err != nil {
+				t.Errorf("%q, %v, %v", got, found, err)
+			}
+		})
+	}
+}
