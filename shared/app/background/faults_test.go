@@ -195,10 +195,16 @@ func commitOf(subject string) ledger.Commit {
 // returns is exact.
 type persistent struct{ ledgertest.Ledger }
 
+// again ends with what the engine says, even if it says ErrConflict each time, and not with a fault of the network.
 func again(call func() error) (err error) {
-	for range 10 {
-		if err = call(); err == nil || errors.Is(err, ledger.ErrProcessed) {
+	for conflicts, faults := 0, 0; conflicts < 10 && faults < 30; {
+		switch err = call(); {
+		case err == nil || errors.Is(err, ledger.ErrProcessed):
 			return err
+		case errors.Is(err, ledger.ErrConflict):
+			conflicts++
+		default:
+			faults++
 		}
 	}
 	return err
