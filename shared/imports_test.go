@@ -27,7 +27,7 @@ var layers = [][]string{
 }
 
 // aside are packages for tests and measurements only: anybody's tests may import them.
-var aside = []string{"shared/app/apptest", "shared/webhook/webhooktest", "shared/ledger/ledgertest", "shared/queue/queuetest", "shared/payload/payloadtest", "shared/bus/bustest", "shared/document/documenttest", "shared/vendorapi/vendorstub", "shared/metric/metrictest", "shared/enginetest", "shared/faulty", "shared/attack", "shared/e2e", "shared/sim", "shared/bench", "shared/bench/profiled", "shared/bench/baseline/ok", "shared/bench/baseline/copy", "shared/bench/baseline/calls", "shared/bench/baseline/worker"}
+var aside = []string{"shared/app/apptest", "shared/webhook/webhooktest", "shared/ledger/ledgertest", "shared/queue/queuetest", "shared/groupcommit/groupcommittest", "shared/payload/payloadtest", "shared/bus/bustest", "shared/document/documenttest", "shared/vendorapi/vendorstub", "shared/metric/metrictest", "shared/enginetest", "shared/faulty", "shared/attack", "shared/e2e", "shared/sim", "shared/bench", "shared/bench/profiled", "shared/bench/baseline/ok", "shared/bench/baseline/copy", "shared/bench/baseline/calls", "shared/bench/baseline/worker"}
 
 type goPackage struct {
 	ImportPath string

@@ -23,6 +23,7 @@ import (
 	"esignhooks/shared/bus"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/groupcommit"
+	"esignhooks/shared/groupcommit/groupcommittest"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -430,15 +431,8 @@ func TestWhatFailsBesideAPublicationDoublesNothing(t *testing.T) {
 	a := &application{}
 	db := database(t, filepath.Join(t.TempDir(), "db"))
 	b := open(t, db, a)
-	ctx, cancel := context.WithCancel(t.Context())
-	var spoiler, group sync.WaitGroup
-	spoiler.Go(func() {
-		for ctx.Err() == nil {
-			if err := db.Update(func(*bbolt.Tx) error { return errors.New("spoilt") }); err == nil {
-				t.Error("no failure")
-			}
-		}
-	})
+	groupcommittest.Spoil(t, db)
+	var group sync.WaitGroup
 	const sides, each = 8, 10
 	for side := range sides {
 		group.Go(func() {
@@ -448,9 +442,7 @@ func TestWhatFailsBesideAPublicationDoublesNothing(t *testing.T) {
 		})
 	}
 	group.Wait()
-	cancel()
-	spoiler.Wait()
-	ctx, cancel = context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
 	a.answer = func(context.Context, string, int) (int, error) {
 		if a.mu.Lock(); len(a.got) == sides*each {
 			time.AfterFunc(100*time.Millisecond, cancel)
@@ -470,29 +462,6 @@ func TestWhatFailsBesideAPublicationDoublesNothing(t *testing.T) {
 	}
 }
 
-// beside runs do while a change fails that is committed together with do's first one, which runs again.
-func beside(db *groupcommit.DB, do func()) {
-	begun, finish := make(chan struct{}), make(chan struct{})
-	begin := sync.OnceFunc(func() { close(begun) })
-	var group sync.WaitGroup
-	group.Go(func() {
-		db.Update(func(*bbolt.Tx) error {
-			begin()
-			<-finish
-			return nil
-		})
-	})
-	<-begun
-	group.Go(do)
-	time.Sleep(10 * time.Millisecond) // so that it waits
-	group.Go(func() {
-		db.Update(func(*bbolt.Tx) error { return errors.New("spoilt") })
-	})
-	time.Sleep(10 * time.Millisecond)
-	close(finish)
-	group.Wait()
-}
-
 func TestADeadLetterThatIsReadTwiceIsTriedOnce(t *testing.T) {
 	a := &application{}
 	db := database(t, filepath.Join(t.TempDir(), "db"))
@@ -507,8 +476,8 @@ func TestADeadLetterThatIsReadTwiceIsTriedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	b = open(t, db, a)
-	beside(db, func() { redrive(t, b, 1) })
+	groupcommittest.Beside(db, func() { redrive(t, b, 1) })
 	want(t, "waiting", []attempt{{sequence: 1}}, b.waiting)
-	beside(db, func() { b = open(t, db, a) })
+	groupcommittest.Beside(db, func() { b = open(t, db, a) })
 	want(t, "waiting after a restart", []attempt{{sequence: 1}}, b.waiting)
 }

@@ -1,7 +1,6 @@
 package embedded_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/groupcommit"
+	"esignhooks/shared/groupcommit/groupcommittest"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/ledger/ledgertest"
@@ -72,15 +72,8 @@ func TestWhatFailsBesideAChangeChangesNothing(t *testing.T) {
 	db := groupcommit.New(bolt)
 	l, err := embedded.New(db)
 	must(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	var spoiler, group sync.WaitGroup
-	spoiler.Go(func() {
-		for ctx.Err() == nil {
-			if err := db.Update(func(*bbolt.Tx) error { return errors.New("spoilt") }); err == nil {
-				t.Error("no failure")
-			}
-		}
-	})
+	groupcommittest.Spoil(t, db)
+	var group sync.WaitGroup
 	const sides, each = 8, 10
 	for side := range sides {
 		group.Go(func() {
@@ -105,8 +98,6 @@ func TestWhatFailsBesideAChangeChangesNothing(t *testing.T) {
 		})
 	}
 	group.Wait()
-	cancel()
-	spoiler.Wait()
 	changes, err := l.Changes(2 * sides * each)
 	must(t, err)
 	if len(changes) != sides*each {

@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/groupcommit"
+	"esignhooks/shared/groupcommit/groupcommittest"
 	"esignhooks/shared/queue"
 	"esignhooks/shared/queue/embedded"
 	"esignhooks/shared/queue/queuetest"
@@ -306,52 +307,11 @@ func drain(t *testing.T, q *embedded.Queue) (all []queue.Received) {
 	}
 }
 
-// spoil lets changes fail beside all others until the test is over, so that those run again.
-func spoil(t *testing.T, db *groupcommit.DB) {
-	t.Helper()
-	var group sync.WaitGroup
-	ctx, cancel := context.WithCancel(t.Context())
-	group.Go(func() {
-		for ctx.Err() == nil {
-			if err := db.Update(func(*bbolt.Tx) error { return errors.New("spoilt") }); err == nil {
-				t.Error("no failure")
-			}
-		}
-	})
-	t.Cleanup(func() { // before the file is closed
-		cancel()
-		group.Wait()
-	})
-}
-
-// beside runs do while a change fails that is committed together with do's first one, which runs again.
-func beside(db *groupcommit.DB, do func()) {
-	begun, finish := make(chan struct{}), make(chan struct{})
-	begin := sync.OnceFunc(func() { close(begun) })
-	var group sync.WaitGroup
-	group.Go(func() {
-		db.Update(func(*bbolt.Tx) error {
-			begin()
-			<-finish
-			return nil
-		})
-	})
-	<-begun
-	group.Go(do)
-	time.Sleep(10 * time.Millisecond) // so that it waits
-	group.Go(func() {
-		db.Update(func(*bbolt.Tx) error { return errors.New("spoilt") })
-	})
-	time.Sleep(10 * time.Millisecond)
-	close(finish)
-	group.Wait()
-}
-
 func TestTheOrderInMemoryIsTheOrderOnDisk(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "db")
 	db := database(t, file)
 	q := open(t, db, embedded.Config{Name: "q", Visibility: time.Hour})
-	spoil(t, db)
+	groupcommittest.Spoil(t, db)
 	const sides, each = 16, 20
 	var group sync.WaitGroup
 	for side := range sides {
@@ -374,7 +334,7 @@ func TestTheOrderInMemoryIsTheOrderOnDisk(t *testing.T) {
 	}
 	inMemory := order(q)
 	var onDisk []string
-	beside(db, func() { onDisk = order(open(t, db, embedded.Config{Name: "q", Visibility: time.Hour})) })
+	groupcommittest.Beside(db, func() { onDisk = order(open(t, db, embedded.Config{Name: "q", Visibility: time.Hour})) })
 	if diff := cmp.Diff(onDisk, inMemory); diff != "" || len(inMemory) != sides*each {
 		t.Errorf("%d messages: %s", len(inMemory), diff)
 	}
@@ -389,7 +349,7 @@ func TestTheOrderInMemoryIsTheOrderOnDisk(t *testing.T) {
 func TestManyConsumersKeepTheOrderOfEachGroup(t *testing.T) {
 	db := database(t, filepath.Join(t.TempDir(), "db"))
 	q := open(t, db, embedded.Config{Name: "q", Visibility: time.Hour})
-	spoil(t, db)
+	groupcommittest.Spoil(t, db)
 	const groups, each, consumers = 10, 30, 8
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
