@@ -255,13 +255,19 @@ func testManySubscriptions(t *testing.T, l Ledger, subject string) {
 
 func testCommitAtOnce(t *testing.T, l Ledger, subject string) {
 	commit := commitOf(claimOf(subject, "a"), esign.AgreementSent, esign.Agreement{}, 0)
+	commitAtOnce(t, l, commit)
+}
+
+// commitAtOnce commits the same from several sides: one of them does it.
+func commitAtOnce(t *testing.T, l Ledger, effects ...ledger.Commit) {
+	t.Helper()
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	done := 0
 	for range 8 {
 		group.Go(func() {
 			for range 1000 {
-				err := l.Commit(t.Context(), commit)
+				err := l.Commit(t.Context(), effects...)
 				switch {
 				case err == nil:
 					mu.Lock()

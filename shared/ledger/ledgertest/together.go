@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -158,32 +157,7 @@ func testCommitTogetherWithoutAgreement(t *testing.T, l Ledger, subject string) 
 // testCommitTogetherAtOnce: several do the same work, and one of them does it.
 func testCommitTogetherAtOnce(t *testing.T, l Ledger, subject string) {
 	effects := story(subject)
-	var group sync.WaitGroup
-	var mu sync.Mutex
-	done := 0
-	for range 8 {
-		group.Go(func() {
-			for range 1000 {
-				err := l.Commit(t.Context(), effects...)
-				switch {
-				case err == nil:
-					mu.Lock()
-					done++
-					mu.Unlock()
-				case errors.Is(err, ledger.ErrConflict): // met another transaction
-					continue
-				case !errors.Is(err, ledger.ErrProcessed):
-					t.Error(err)
-				}
-				return
-			}
-			t.Error("an endless conflict")
-		})
-	}
-	group.Wait()
-	if done != 1 {
-		t.Errorf("committed %d times", done)
-	}
+	commitAtOnce(t, l, effects...)
 	wantCommitted(t, l, effects)
 }
 
