@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -45,15 +46,8 @@ func AWS(patience time.Duration) aws.Config {
 		Region:        os.Getenv("AWS_REGION"),
 		Credentials:   aws.CredentialsProviderFunc(roleCredentials),
 		ConfigSources: []any{endpoints{}},
-		HTTPClient: awshttp.NewBuildableClient().
-			WithTimeout(5 * time.Second).
-			WithDialerOptions(func(d *net.Dialer) { d.Timeout = 500 * time.Millisecond }).
-			WithTransportOptions(func(t *http.Transport) {
-				t.TLSHandshakeTimeout = 500 * time.Millisecond
-				t.ResponseHeaderTimeout = patience
-				t.MaxIdleConnsPerHost = 64
-			}),
-		Logger: logging.Nop{}, // its lines are not JSON; what matters comes back as an error
+		HTTPClient:    HTTPClient(5*time.Second, patience),
+		Logger:        logging.Nop{}, // its lines are not JSON; what matters comes back as an error
 		Retryer: func() aws.Retryer {
 			standard := retry.NewStandard(func(o *retry.StandardOptions) {
 				o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return rand.N(200 * time.Millisecond), nil })
@@ -64,6 +58,41 @@ func AWS(patience time.Duration) aws.Config {
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported, // as by default
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 	}
+}
+
+// HTTPClient makes a client of AWS's services: timeout is for an attempt as a whole, patience as in [AWS].
+func HTTPClient(timeout, patience time.Duration) aws.HTTPClient {
+	return httpClient{awshttp.NewBuildableClient().
+		WithTimeout(timeout).
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 500 * time.Millisecond }).
+		WithTransportOptions(func(t *http.Transport) {
+			t.TLSHandshakeTimeout = 500 * time.Millisecond
+			t.ResponseHeaderTimeout = patience
+			t.MaxIdleConnsPerHost = 64
+			t.WriteBufferSize = 16 << 10 // a request with a notification of usual length is one write
+		})}
+}
+
+type httpClient struct{ sdk *awshttp.BuildableClient }
+
+// brief is how long a body may be, in bytes, to be copied. What S3 is sent may be longer.
+const brief = 512 << 10
+
+// Do sends a request. Net/http does not see that the SDK's body is in memory, and would write the header by itself first.
+// Then the answer may come before net/http has looked whether the body is longer than it should be: by that time the SDK has
+// closed the body, whose WriteTo answers io.EOF, and net/http gives up a connection that is in order.
+func (c httpClient) Do(r *http.Request) (*http.Response, error) {
+	switch {
+	case r.ContentLength > brief:
+		r.Body = struct{ io.ReadCloser }{r.Body} // without WriteTo
+	case r.ContentLength > 0:
+		body := make([]byte, r.ContentLength)
+		if _, err := io.ReadFull(r.Body, body); err != nil {
+			return nil, err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return c.sdk.Do(r)
 }
 
 // roleCredentials are the function's role's. They live as long as the process.

@@ -1,8 +1,10 @@
 package app
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -153,4 +155,71 @@ func TestEndpoints(t *testing.T) {
 			}
 		})
 	}
+}
+
+// closedEarly is the SDK's body as net/http finds it if the SDK has closed it in the meantime.
+type closedEarly struct{ io.Reader }
+
+func (closedEarly) Close() error                     { return nil }
+func (closedEarly) WriteTo(io.Writer) (int64, error) { return 0, io.EOF }
+
+func TestARequestIsSentInOnePieceAndLeavesItsConnectionOpen(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	first := make(chan int, 1)
+	go func() { // accepts one connection
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		received := &counted{Conn: conn}
+		for b := bufio.NewReaderSize(received, 64<<10); ; received.first = 0 {
+			r, err := http.ReadRequest(b)
+			if err != nil {
+				return
+			}
+			io.Copy(io.Discard, r.Body)
+			first <- received.first
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+	}()
+	client := HTTPClient(5*time.Second, Patience)
+	for _, length := range []int64{8 << 10, brief, brief + 1, 8 << 10} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+l.Addr().String(), closedEarly{strings.NewReader(strings.Repeat("a", int(length)))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength = length
+		answer, err := client.Do(r)
+		if err != nil {
+			t.Fatalf("%d bytes: %v", length, err)
+		}
+		answer.Body.Close()
+		if n := <-first; length < brief && int64(n) < length {
+			t.Errorf("%d bytes of %d came with the header", n, length)
+		}
+	}
+	r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+l.Addr().String(), closedEarly{strings.NewReader("a")})
+	r.ContentLength = 2
+	if _, err := client.Do(r); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("a body that is too short: %v", err)
+	}
+}
+
+// counted knows how much its first reading brought.
+type counted struct {
+	net.Conn
+	first int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.first == 0 {
+		c.first = n
+	}
+	return n, err
 }

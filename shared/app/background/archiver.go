@@ -5,14 +5,12 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -76,9 +74,6 @@ const (
 
 // patient gives a client's attempts the time that large documents take.
 func patient(a aws.Config) aws.Config {
-	client := a.HTTPClient.(*awshttp.BuildableClient)
-	a.HTTPClient = client.WithTimeout(uploadDeadline).WithTransportOptions(func(t *http.Transport) {
-		t.ResponseHeaderTimeout = uploadPatience
-	})
+	a.HTTPClient = app.HTTPClient(uploadDeadline, uploadPatience)
 	return a
 }
