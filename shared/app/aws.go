@@ -78,9 +78,15 @@ type httpClient struct{ sdk *awshttp.BuildableClient }
 // brief is how long a body may be, in bytes, to be copied. What S3 is sent may be longer.
 const brief = 512 << 10
 
-// Do sends a request. Net/http does not see that the SDK's body is in memory, and would write the header by itself first.
-// Then the answer may come before net/http has looked whether the body is longer than it should be: by that time the SDK has
-// closed the body, whose WriteTo answers io.EOF, and net/http gives up a connection that is in order.
+// Do sends a request.
+//
+// Net/http does not see that the SDK's body is in memory, and would write the header by itself first. Then the answer may
+// come before net/http has looked whether the body is longer than it should be: by that time the SDK has closed the body,
+// whose WriteTo answers io.EOF, and net/http gives up a connection that is in order.
+//
+// A service closes connections that nobody uses, and a function that was frozen does not know. Net/http then asks again by
+// another one, at once, if it is told that it may and can; the SDK would wait first, and count it as an attempt.
+// SPEC: https://pkg.go.dev/net/http#Transport (Idempotency-Key), https://github.com/aws/aws-sdk-go-v2/issues/3423
 func (c httpClient) Do(r *http.Request) (*http.Response, error) {
 	switch {
 	case r.ContentLength > brief:
@@ -90,7 +96,9 @@ func (c httpClient) Do(r *http.Request) (*http.Response, error) {
 		if _, err := io.ReadFull(r.Body, body); err != nil {
 			return nil, err
 		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		r.Body, _ = r.GetBody()
+		r.Header["Idempotency-Key"] = nil // is not sent
 	}
 	return c.sdk.Do(r)
 }

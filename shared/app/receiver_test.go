@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"esignhooks/shared/app/apptest"
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/provider/docusign"
@@ -163,63 +165,113 @@ type closedEarly struct{ io.Reader }
 func (closedEarly) Close() error                     { return nil }
 func (closedEarly) WriteTo(io.Writer) (int64, error) { return 0, io.EOF }
 
-func TestARequestIsSentInOnePieceAndLeavesItsConnectionOpen(t *testing.T) {
+// post sends length bytes.
+func post(t *testing.T, client aws.HTTPClient, to net.Addr, length int64, body string) error {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+to.String(), closedEarly{strings.NewReader(body)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = length
+	answer, err := client.Do(r)
+	if err == nil {
+		answer.Body.Close()
+	}
+	return err
+}
+
+// received is a request that a server has: by which connection, and with how many bytes.
+type received struct {
+	connection int
+	header     http.Header
+	body       int64
+}
+
+// serve answers each connection's first n requests, and closes it without an answer to the next.
+func serve(t *testing.T, n int) (net.Addr, <-chan received) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	first := make(chan int, 1)
-	go func() { // accepts one connection
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		received := &counted{Conn: conn}
-		for b := bufio.NewReaderSize(received, 64<<10); ; received.first = 0 {
-			r, err := http.ReadRequest(b)
+	t.Cleanup(func() { l.Close() })
+	requests := make(chan received, 100)
+	go func() {
+		for connection := 1; ; connection++ {
+			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			io.Copy(io.Discard, r.Body)
-			first <- received.first
-			io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			go func() {
+				defer conn.Close()
+				b := bufio.NewReader(conn)
+				for i := range n + 1 {
+					r, err := http.ReadRequest(b)
+					if err != nil || i == n {
+						return
+					}
+					body, _ := io.Copy(io.Discard, r.Body)
+					requests <- received{connection, r.Header, body}
+					io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				}
+			}()
 		}
 	}()
-	client := HTTPClient(5*time.Second, Patience)
-	for _, length := range []int64{8 << 10, brief, brief + 1, 8 << 10} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+l.Addr().String(), closedEarly{strings.NewReader(strings.Repeat("a", int(length)))})
-		if err != nil {
-			t.Fatal(err)
+	return l.Addr(), requests
+}
+
+func TestARequestIsSentInOnePieceAndLeavesItsConnectionOpen(t *testing.T) {
+	server, requests := serve(t, 100)
+	client := HTTPClient(5*time.Second, Patience).(httpClient)
+	writes := 0
+	client.sdk = client.sdk.WithTransportOptions(func(t *http.Transport) {
+		dial := t.DialContext
+		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			return counted{conn, &writes}, err
 		}
-		r.ContentLength = length
-		answer, err := client.Do(r)
-		if err != nil {
+	})
+	for _, length := range []int64{8 << 10, brief, brief + 1, 8 << 10} {
+		writes = 0
+		if err := post(t, client, server, length, strings.Repeat("a", int(length))); err != nil {
 			t.Fatalf("%d bytes: %v", length, err)
 		}
-		answer.Body.Close()
-		if n := <-first; length < brief && int64(n) < length {
-			t.Errorf("%d bytes of %d came with the header", n, length)
+		r := <-requests
+		if r.connection != 1 || r.body != length || len(r.header) != 3 { // Accept-Encoding, Content-Length, User-Agent
+			t.Errorf("%d bytes: %+v", length, r)
+		}
+		if length < brief && writes != 1 {
+			t.Errorf("%d bytes were %d writes", length, writes)
 		}
 	}
-	r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+l.Addr().String(), closedEarly{strings.NewReader("a")})
-	r.ContentLength = 2
-	if _, err := client.Do(r); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := post(t, client, server, 2, "a"); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a body that is too short: %v", err)
 	}
 }
 
-// counted knows how much its first reading brought.
-type counted struct {
-	net.Conn
-	first int
+func TestAConnectionThatWasClosedInTheMeantimeCostsNoAttempt(t *testing.T) {
+	server, requests := serve(t, 1)
+	client := HTTPClient(5*time.Second, Patience)
+	for want := 1; want <= 3; want++ {
+		if err := post(t, client, server, 3, "abc"); err != nil {
+			t.Fatalf("request %d: %v", want, err)
+		}
+		if r := <-requests; r.connection != want || r.body != 3 {
+			t.Errorf("request %d: %+v", want, r)
+		}
+	}
+	server, _ = serve(t, 0)
+	if err := post(t, client, server, 3, "abc"); err == nil {
+		t.Error("a service that answers nobody was asked without an end")
+	}
 }
 
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if c.first == 0 {
-		c.first = n
-	}
-	return n, err
+// counted is a connection that counts what is written.
+type counted struct {
+	net.Conn
+	writes *int
+}
+
+func (c counted) Write(p []byte) (int, error) {
+	*c.writes++
+	return c.Conn.Write(p)
 }
