@@ -13,8 +13,8 @@ import (
 )
 
 // DecodeJSON reads a vendor's JSON object into v, tolerantly: unknown fields are passed over, and so is a field whose
-// value has another type than v's. Of duplicate keys the last one counts, and objects under them are merged. A byte order mark is skipped. It returns
-// ErrUnreadable if the body is not one JSON object.
+// value has another type than v's. Of duplicate keys the last one counts, and objects under them are merged. A byte order
+// mark is skipped. It returns ErrUnreadable if the body is not one JSON object.
 func DecodeJSON(body []byte, v any) error {
 	body = TrimBOM(body)
 	if err := tolerant(json.Unmarshal(body, v)); err != nil {
