@@ -29,7 +29,8 @@ const (
 // into the environment. There is nothing else to look for, neither files nor a metadata service, and with what
 // config.LoadDefaultConfig links to look there a function starts half as fast again.
 //
-// All that the clients ask for may be asked again, so that an attempt is given up soon:
+// All that the clients ask for may be asked again (at worst, a duplicate is counted twice, or an event that is new), so that an
+// attempt is given up soon:
 //
 //	connection, TLS handshake   500 ms each
 //	beginning of the answer     patience, counted from the end of the request
@@ -62,18 +63,21 @@ func AWS(patience time.Duration) aws.Config {
 
 // HTTPClient makes a client of AWS's services: timeout is for an attempt as a whole, patience as in [AWS].
 func HTTPClient(timeout, patience time.Duration) aws.HTTPClient {
-	return httpClient{awshttp.NewBuildableClient().
-		WithTimeout(timeout).
+	transport := awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 500 * time.Millisecond }).
-		WithTransportOptions(func(t *http.Transport) {
-			t.TLSHandshakeTimeout = 500 * time.Millisecond
-			t.ResponseHeaderTimeout = patience
-			t.MaxIdleConnsPerHost = 64
-			t.WriteBufferSize = 16 << 10 // a request with a notification of usual length is one write
-		})}
+		GetTransport()
+	transport.TLSHandshakeTimeout = 500 * time.Millisecond
+	transport.ResponseHeaderTimeout = patience
+	transport.MaxIdleConnsPerHost = 64
+	transport.WriteBufferSize = 16 << 10 // a request with a notification of usual length is one write
+	return httpClient{&http.Client{
+		Transport:     transport,
+		Timeout:       timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // nobody else gets a payload
+	}}
 }
 
-type httpClient struct{ sdk *awshttp.BuildableClient }
+type httpClient struct{ *http.Client }
 
 // brief is how long a body may be, in bytes, to be copied. What S3 is sent may be longer.
 const brief = 512 << 10
@@ -100,7 +104,7 @@ func (c httpClient) Do(r *http.Request) (*http.Response, error) {
 		r.Body, _ = r.GetBody()
 		r.Header["Idempotency-Key"] = nil // is not sent
 	}
-	return c.sdk.Do(r)
+	return c.Client.Do(r)
 }
 
 // roleCredentials are the function's role's. They live as long as the process.

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -223,13 +224,12 @@ func TestARequestIsSentInOnePieceAndLeavesItsConnectionOpen(t *testing.T) {
 	server, requests := serve(t, 100)
 	client := HTTPClient(5*time.Second, Patience).(httpClient)
 	writes := 0
-	client.sdk = client.sdk.WithTransportOptions(func(t *http.Transport) {
-		dial := t.DialContext
-		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dial(ctx, network, address)
-			return counted{conn, &writes}, err
-		}
-	})
+	transport := client.Transport.(*http.Transport)
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		return counted{conn, &writes}, err
+	}
 	for _, length := range []int64{8 << 10, brief, brief + 1, 8 << 10} {
 		writes = 0
 		if err := post(t, client, server, length, strings.Repeat("a", int(length))); err != nil {
@@ -262,6 +262,29 @@ func TestAConnectionThatWasClosedInTheMeantimeCostsNoAttempt(t *testing.T) {
 	server, _ = serve(t, 0)
 	if err := post(t, client, server, 3, "abc"); err == nil {
 		t.Error("a service that answers nobody was asked without an end")
+	}
+}
+
+func TestNoRedirectIsFollowed(t *testing.T) {
+	var elsewhere atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+	defer other.Close()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		redirecting := httptest.NewServer(http.RedirectHandler(other.URL, status))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, redirecting.URL, io.NopCloser(strings.NewReader("abc")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength = 3
+		answer, err := HTTPClient(5*time.Second, Patience).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		redirecting.Close()
+		if n := elsewhere.Load(); answer.StatusCode != status || n > 0 {
+			t.Errorf("%d: answered %d, %d requests elsewhere", status, answer.StatusCode, n)
+		}
 	}
 }
 

@@ -123,8 +123,9 @@ type Entry struct {
 // Claimer is the receiver's side.
 type Claimer interface {
 	// Claim records that the event was received, unless it is known, and returns the state that it found: New for a first
-	// copy. A known event is left as it is. Exactly one of any number of simultaneous claims finds New. An error means
-	// that the claim may or may not be recorded; the caller goes on either way, since the effect is guarded by Commit.
+	// copy. A known event is left as it is. No more than one of any number of simultaneous claims finds New; none, if
+	// the answer to its first attempt was lost. An error means that the claim may or may not be recorded. The caller goes
+	// on whatever it is told but that the event is processed, since the effect is guarded by Commit.
 	Claim(context.Context, Claim) (State, error)
 	// Repeated counts one more genuine request for a known event, and the subscription it came through. It does nothing
 	// for an unknown event. Best effort: the caller may ignore the error.

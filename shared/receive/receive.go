@@ -21,7 +21,7 @@ import (
 )
 
 // The deadlines of the steps of one request, and of all of it: the answer is out within 4 s whatever happens behind us,
-// since the strictest vendors wait 5 s. Reading the keys takes at most 1 s of it, so that one event has time for all its
+// since the strictest vendors wait 5 s, and a start may take another. Reading the keys takes at most 1 s of it, so that one event has time for all its
 // steps: 1 + 0.8 + 1 + 1 = 3.8. Several events share what there is; a ledger that does not answer costs them 0.8 s together.
 //
 // SPEC: https://helpx.adobe.com/sign/developer/webhook/overview.html and

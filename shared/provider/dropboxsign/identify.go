@@ -66,7 +66,10 @@ func (p *payload) object() (kind, id string) {
 func (p *payload) eventID() string {
 	kind, id := p.object()
 	fields := []string{kind, string(p.Event.Type), string(p.Event.Time), id, string(p.Event.Metadata.Signature)}
-	if p.signerUnnamed() {
+	switch {
+	case id == "" && kind != kindTest: // nothing but the message tells it from another of its second
+		fields = append(fields, string(p.message))
+	case p.signerUnnamed():
 		fields = append(fields, string(p.SignatureRequest))
 	}
 	return webhook.EventID(name, fields...)
