@@ -3,6 +3,7 @@ package docusign
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"esignhooks/shared/webhook"
@@ -45,7 +46,11 @@ func (p *payload) eventID() string {
 	case p.format != formatSIM && slices.Contains(onceAsStatus, which):
 		return webhook.EventID(name, "envelope", p.envelopeID, "envelope-"+which)
 	case p.format != formatSIM: // the time as it is written: the message's zone comes and goes with the configuration
-		return webhook.EventID(name, "status", p.envelopeID, which, string(cmp.Or(p.stepTime(), p.StatusTime)))
+		fields := []string{"status", p.envelopeID, which, string(cmp.Or(p.stepTime(), p.StatusTime))}
+		for _, r := range p.Recipients { // a message may come because one of them has gone on, and the envelope has not
+			fields = append(fields, string(r.RecipientID), strings.ToLower(string(r.Status)))
+		}
+		return webhook.EventID(name, fields...)
 	case p.envelopeID != "" && slices.Contains(onceToEnvelope, p.event):
 		return webhook.EventID(name, "envelope", p.envelopeID, p.event)
 	case p.envelopeID != "" && p.recipientID != "" && slices.Contains(onceToRecipient, p.event):

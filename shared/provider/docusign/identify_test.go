@@ -97,6 +97,10 @@ func TestOneHappeningIsOneEvent(t *testing.T) {
 			legacy(`<TimeGenerated>2026-11-02T00:00:20.1</TimeGenerated><Status>Sent</Status><Sent>2026-11-02T00:00:01.5</Sent>`, ""),
 			legacy(`<TimeGenerated>2026-11-03T00:00:20.1</TimeGenerated><Status>Sent</Status><Sent>2026-11-02T00:00:01.5</Sent>`, ""),
 		},
+		"XML made anew, with recipients": {
+			legacy(`<TimeGenerated>2026-11-02T00:00:20.1</TimeGenerated>`+recipientStatuses("1", "Completed"), ""),
+			legacy(`<TimeGenerated>2026-11-03T00:00:20.1</TimeGenerated>`+recipientStatuses("1", "Completed"), ""),
+		},
 		"XML with its zone and without": {
 			legacy(`<Status>Sent</Status><Sent>2026-11-02T00:00:01.5</Sent>`, ""),
 			legacy(`<Status>Sent</Status><Sent>2026-11-02T00:00:01.5</Sent>`, "<TimeZoneOffset>-8</TimeZoneOffset>"),
@@ -122,6 +126,15 @@ func TestOneHappeningIsOneEvent(t *testing.T) {
 			}
 		})
 	}
+}
+
+// recipientStatuses is a sent envelope, with recipients' IDs and statuses.
+func recipientStatuses(recipients ...string) string {
+	s := "<Status>Sent</Status><Sent>2026-11-02T00:00:01</Sent><RecipientStatuses>"
+	for i := 0; i < len(recipients); i += 2 {
+		s += "<RecipientStatus><RecipientId>" + recipients[i] + "</RecipientId><Status>" + recipients[i+1] + "</Status></RecipientStatus>"
+	}
+	return s + "</RecipientStatuses>"
 }
 
 func TestTwoHappeningsAreTwoEvents(t *testing.T) {
@@ -159,18 +172,28 @@ func TestTwoHappeningsAreTwoEvents(t *testing.T) {
 			about("recipient-sent", `"recipientId":"2",`+signer("1", `"sentDateTime":"2026-11-02T07:00:00Z"`)),
 			later(about("recipient-sent", `"recipientId":"2",`+signer("1", `"sentDateTime":"2026-11-02T07:00:00Z"`))),
 		},
-		"two failed authentications":    {recipient("recipient-authenticationfailed", "1"), later(recipient("recipient-authenticationfailed", "1"))},
-		"two unknown events":            {about("envelope-novelty", ""), later(about("envelope-novelty", ""))},
-		"two events that tell no time":  {sim("envelope-corrected", `"envelopeId":"e"`), sim("envelope-corrected", `"envelopeId":"e","more":1`)},
-		"an envelope that has no ID":    {sim("envelope-completed", `"accountId":"a","n":1`), sim("envelope-completed", `"accountId":"a","n":2`)},
-		"two templates":                 {sim("template-created", `"templateId":"1"`), sim("template-created", `"templateId":"2"`)},
-		"two changes of one template":   {sim("template-modified", `"templateId":"1"`, `"generatedDateTime":"2026-11-02T08:00:03Z"`), sim("template-modified", `"templateId":"1"`, `"generatedDateTime":"2026-11-02T08:00:04Z"`)},
-		"a template and a click":        {sim("template-created", `"templateId":"1","agreementId":"1"`), sim("click-agreed", `"templateId":"1","agreementId":"1"`)},
-		"two clicks of one agreement":   {sim("click-agreed", `"agreementId":"1"`, `"generatedDateTime":"2026-11-02T08:00:03Z"`), sim("click-agreed", `"agreementId":"1"`, `"generatedDateTime":"2026-11-02T08:00:04Z"`)},
-		"opt-ins of two accounts":       {sim("sms-opt-in", `"accountId":"a"`), sim("sms-opt-in", `"accountId":"b"`)},
-		"Deleted in XML and in SIM":     {about("envelope-deleted", ""), legacy("<Status>Deleted</Status>", "")},
-		"Sent at two times in XML":      {legacy("<Status>Sent</Status><Sent>2026-11-02T00:00:01</Sent>", ""), legacy("<Status>Sent</Status><Sent>2026-11-02T00:00:02</Sent>", "")},
-		"Sent and Delivered in XML":     {legacy("<Status>Sent</Status>", ""), legacy("<Status>Delivered</Status>", "")},
+		"two failed authentications":   {recipient("recipient-authenticationfailed", "1"), later(recipient("recipient-authenticationfailed", "1"))},
+		"two unknown events":           {about("envelope-novelty", ""), later(about("envelope-novelty", ""))},
+		"two events that tell no time": {sim("envelope-corrected", `"envelopeId":"e"`), sim("envelope-corrected", `"envelopeId":"e","more":1`)},
+		"an envelope that has no ID":   {sim("envelope-completed", `"accountId":"a","n":1`), sim("envelope-completed", `"accountId":"a","n":2`)},
+		"two templates":                {sim("template-created", `"templateId":"1"`), sim("template-created", `"templateId":"2"`)},
+		"two changes of one template":  {sim("template-modified", `"templateId":"1"`, `"generatedDateTime":"2026-11-02T08:00:03Z"`), sim("template-modified", `"templateId":"1"`, `"generatedDateTime":"2026-11-02T08:00:04Z"`)},
+		"a template and a click":       {sim("template-created", `"templateId":"1","agreementId":"1"`), sim("click-agreed", `"templateId":"1","agreementId":"1"`)},
+		"two clicks of one agreement":  {sim("click-agreed", `"agreementId":"1"`, `"generatedDateTime":"2026-11-02T08:00:03Z"`), sim("click-agreed", `"agreementId":"1"`, `"generatedDateTime":"2026-11-02T08:00:04Z"`)},
+		"opt-ins of two accounts":      {sim("sms-opt-in", `"accountId":"a"`), sim("sms-opt-in", `"accountId":"b"`)},
+		"Deleted in XML and in SIM":    {about("envelope-deleted", ""), legacy("<Status>Deleted</Status>", "")},
+		"Sent at two times in XML":     {legacy("<Status>Sent</Status><Sent>2026-11-02T00:00:01</Sent>", ""), legacy("<Status>Sent</Status><Sent>2026-11-02T00:00:02</Sent>", "")},
+		"Sent and Delivered in XML":    {legacy("<Status>Sent</Status>", ""), legacy("<Status>Delivered</Status>", "")},
+		"a signer's progress in XML": {
+			legacy(recipientStatuses("1", "Sent", "2", "Sent"), ""), legacy(recipientStatuses("1", "Completed", "2", "Sent"), ""),
+		},
+		"another signer's progress in XML": {
+			legacy(recipientStatuses("1", "Completed", "2", "Sent"), ""), legacy(recipientStatuses("1", "Sent", "2", "Completed"), ""),
+		},
+		"a signer's progress in an aggregate": {
+			`{"envelopeId":"e","status":"sent","sentDateTime":"2026-11-02T00:00:01Z","recipients":{"signers":[{"recipientId":"1","status":"sent"}]}}`,
+			`{"envelopeId":"e","status":"sent","sentDateTime":"2026-11-02T00:00:01Z","recipients":{"signers":[{"recipientId":"1","status":"completed"}]}}`,
+		},
 		"two changes in aggregates":     {`{"envelopeId":"e","status":"correct","statusChangedDateTime":"2026-11-02T00:00:01Z"}`, `{"envelopeId":"e","status":"correct","statusChangedDateTime":"2026-11-02T00:00:02Z"}`},
 		"an ID that runs into the next": {sim("x", `"envelopeId":"e","recipientId":"11"`), sim("x", `"envelopeId":"e1","recipientId":"1"`)},
 	} {
