@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"shared/vendorapi", "shared/document"},
 	{"shared/ledger", "shared/payload", "shared/finding", "shared/provider/*"},
 	{"shared/webhook"},
-	{"shared/esign", "shared/metric", "shared/object", "shared/groupcommit", "events"},
+	{"shared/esign", "shared/metric", "shared/object", "shared/groupcommit", "shared/durable", "events"},
 }
 
 // aside are packages for tests and measurements only: anybody's tests may import them.

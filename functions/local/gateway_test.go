@@ -1,10 +1,13 @@
 package main_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -438,6 +441,68 @@ func TestTheGatewayStopsInPeace(t *testing.T) {
 	}
 	again := startIn(t, g.data, docusignKeys)
 	again.one("docusign", id, 0)
+}
+
+func TestWhatIsUnderWayWhenTheGatewayStopsIsAnswered(t *testing.T) {
+	t.Parallel()
+	g := start(t, docusignKeys)
+	id := guid()
+	r := docusign(id, "envelope-sent", 1)
+	half, rest := r.body[:len(r.body)/2], r.body[len(r.body)/2:]
+	connection, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nExpect: 100-continue\r\nConnection: close\r\n", r.path, len(r.body))
+	for name, value := range r.header {
+		fmt.Fprintf(connection, "%s: %s\r\n", name, value)
+	}
+	io.WriteString(connection, "\r\n")
+	answer := bufio.NewReader(connection)
+	if line, err := answer.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") { // the handler reads the body
+		t.Fatalf("%q, %v", line, err)
+	}
+	io.WriteString(connection, half)
+	g.process.Process.Signal(syscall.SIGTERM)
+	for { // until it takes no more connections
+		other, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+		if err != nil {
+			break
+		}
+		other.Close()
+	}
+	io.WriteString(connection, rest)
+	if all, err := io.ReadAll(answer); err != nil || !strings.Contains(string(all), "HTTP/1.1 200 ") {
+		t.Errorf("answered %q, %v", all, err)
+	}
+	<-g.exited
+	startIn(t, g.data, docusignKeys).one("docusign", id, 0)
+}
+
+func TestWhatIsStoredIsForThisUserOnly(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	g := startIn(t, data, docusignKeys)
+	g.accept(docusignBody(`{"event":"envelope-sent","data":{"envelopeId":"` + guid() + `","more":"` + strings.Repeat("x", 2<<20) + `"}}`))
+	g.events()
+	files := 0
+	err := filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v", path, info.Mode())
+		}
+		if !entry.IsDir() {
+			files++
+		}
+		return err
+	})
+	if err != nil || files < 2 { // the store and a payload
+		t.Errorf("%d files, %v", files, err)
+	}
 }
 
 // providers is how many providers the banner names.

@@ -2,6 +2,8 @@ package main_test
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"os/exec"
 	"strings"
 	"testing"
@@ -103,10 +105,23 @@ func TestOrdersThatAreNone(t *testing.T) {
 	tunnel.host = "tunnel.example"
 	for name, r := range map[string]request{
 		"through a tunnel": tunnel, "through one that changes the Host header": order.with("X-Forwarded-For", "192.0.2.1"),
-		"through one that tells the host": order.with("X-Forwarded-Host", "tunnel.example"), "by the standard": order.with("Forwarded", "for=192.0.2.1"),
+		"through one that names itself": order.with("Via", "1.1 tunnel"), "through one that names the client": order.with("X-Real-Ip", "192.0.2.1"),
+		"through one that was told by nobody": order.with("X-Forwarded-For", ""),
+		"through one that tells the host":     order.with("X-Forwarded-Host", "tunnel.example"), "by the standard": order.with("Forwarded", "for=192.0.2.1"),
 	} {
 		if got := g.send(r); got.Status != 404 {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+	for _, host := range []string{"localhost", "127.0.0.1", "tunnel.example"} { // the URL's, which goes before the header's
+		connection, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(connection, "GET http://%s/api/events HTTP/1.1\r\nHost: tunnel.example\r\nConnection: close\r\n\r\n", host)
+		if answer, err := io.ReadAll(connection); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 404 ") {
+			t.Errorf("a URL with the host %s: %s, %v", host, answer, err)
+		}
+		connection.Close()
 	}
 }

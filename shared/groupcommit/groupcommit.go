@@ -4,6 +4,7 @@ package groupcommit
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -14,8 +15,11 @@ var errNotCommitted = errors.New("groupcommit: not committed")
 
 // DB is a bbolt file.
 type DB struct {
-	bolt       *bbolt.DB
+	bolt   *bbolt.DB
+	update func(func(*bbolt.Tx) error) error // bolt's
+
 	committing sync.Mutex // beyond bbolt's own lock, which is free again before the functions of OnCommit run
+	broken     error      // why nothing is changed any more; guarded by committing
 
 	mu   sync.Mutex
 	next *group // which changes still join; nil if there is none
@@ -34,7 +38,7 @@ type member struct {
 }
 
 // New makes a DB of an open file. Whoever changes the file does it through the same DB.
-func New(bolt *bbolt.DB) *DB { return &DB{bolt: bolt} }
+func New(bolt *bbolt.DB) *DB { return &DB{bolt: bolt, update: bolt.Update} }
 
 // View reads what is committed.
 func (db *DB) View(read func(*bbolt.Tx) error) error { return db.bolt.View(read) }
@@ -48,6 +52,9 @@ func (db *DB) Close() error { return db.bolt.Close() }
 // A change may run again, after all that it did was undone; the last time counts. So it sets what it tells its caller each
 // time anew, and leaves everything else to [bbolt.Tx.OnCommit], whose functions run in the order of the changes, before
 // Update returns, and must not call Update.
+//
+// If the disk fails so that a change is there, but perhaps not for good, all further changes are refused until the file is
+// opened anew: the functions of OnCommit have not run, and what they keep in memory may differ from the file.
 func (db *DB) Update(change func(*bbolt.Tx) error) error {
 	m := &member{change: change}
 	g, first := db.join(m)
@@ -61,7 +68,7 @@ func (db *DB) Update(change func(*bbolt.Tx) error) error {
 	}
 	db.committing.Lock()
 	defer db.committing.Unlock()
-	return db.bolt.Update(change) // what it failed for may have been undone, and its panic belongs to its caller
+	return db.apply(change) // what it failed for may have been undone, and its panic belongs to its caller
 }
 
 // join adds a member to the next group. The first one commits it.
@@ -83,9 +90,9 @@ func (db *DB) commit(g *group) {
 	db.mu.Lock()
 	db.next = nil
 	db.mu.Unlock()
-	for left := slices.Clone(g.members); len(left) > 0; {
+	for left := g.members; len(left) > 0; {
 		failed := -1
-		g.err = db.bolt.Update(func(tx *bbolt.Tx) error {
+		g.err = db.apply(func(tx *bbolt.Tx) error {
 			for i, m := range left {
 				if err := try(m.change, tx); err != nil {
 					failed = i
@@ -100,6 +107,28 @@ func (db *DB) commit(g *group) {
 		left[failed].failed = true
 		left = slices.Delete(left, failed, failed+1)
 	}
+}
+
+// apply is bbolt's Update, unless it has failed after it happened.
+func (db *DB) apply(change func(*bbolt.Tx) error) error {
+	if db.broken != nil {
+		return db.broken
+	}
+	id := 0
+	err := db.update(func(tx *bbolt.Tx) error {
+		id = tx.ID()
+		return change(tx)
+	})
+	if err == nil {
+		return nil
+	}
+	db.bolt.View(func(tx *bbolt.Tx) error {
+		if id > 0 && tx.ID() >= id {
+			db.broken = fmt.Errorf("groupcommit: stop and start again: %w", err)
+		}
+		return nil
+	})
+	return err
 }
 
 // try turns a panic of a change into an error.

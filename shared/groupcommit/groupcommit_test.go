@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -312,4 +313,37 @@ func TestNothingIsTakenByAClosedFile(t *testing.T) {
 	if err := db.Update(put("a")); err == nil {
 		t.Error("taken")
 	}
+}
+
+func TestNothingIsChangedAfterACommitThatFailedWhenItHadHappened(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "db")
+	db := open(t, file)
+	if err := db.Update(func(*bbolt.Tx) error { return errFailed }); !errors.Is(err, errFailed) {
+		t.Fatal(err)
+	}
+	if err := db.Update(put("before")); err != nil {
+		t.Fatalf("after a change that failed: %v", err)
+	}
+	db.update = func(change func(*bbolt.Tx) error) error { // as if the disk did not sync what bbolt has written
+		if err := db.bolt.Update(change); err != nil {
+			return err
+		}
+		return syscall.EIO
+	}
+	if err := db.Update(put("doubtful")); !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	db.update = db.bolt.Update
+	if err := db.Update(put("after")); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("afterwards: %v", err)
+	}
+	wantKeys(t, db, "before", "doubtful")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, file)
+	if err := again.Update(put("after")); err != nil {
+		t.Fatal(err)
+	}
+	wantKeys(t, again, "after", "before", "doubtful")
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"esignhooks/shared/apigw"
 	"esignhooks/shared/archive"
 	bus "esignhooks/shared/bus/embedded"
+	"esignhooks/shared/durable"
 	"esignhooks/shared/groupcommit"
 	ledger "esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/payload/folder"
@@ -61,7 +61,7 @@ type Gateway struct {
 
 // Open opens the store, which holds what was acknowledged before.
 func Open(config Config, providers []webhook.Provider, log *slog.Logger) (*Gateway, error) {
-	if err := os.MkdirAll(config.Data, 0o700); err != nil {
+	if err := durable.Mkdir(config.Data, config.Data); err != nil {
 		return nil, err
 	}
 	file := filepath.Join(config.Data, "esignhooks.db")
@@ -70,6 +70,9 @@ func Open(config Config, providers []webhook.Provider, log *slog.Logger) (*Gatew
 		return nil, errors.New(file + " is in use by another process; stop it, or set DATA to another folder")
 	} else if err != nil {
 		return nil, err
+	}
+	if err := durable.Sync(config.Data); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	g := &Gateway{
 		config: config, providers: providers, log: log, db: groupcommit.New(db), clients: map[string]vendorapi.Client{}, webhooks: map[string]http.Handler{},
@@ -140,13 +143,16 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	if g.config.ForwardURL != "" {
 		group.Go(func() { g.bus.Forward(ctx, g.log) })
 	}
+	stopped := make(chan struct{})
 	context.AfterFunc(ctx, func() {
+		defer close(stopped)
 		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		server.Shutdown(grace)
 	})
-	err := server.Serve(listener)
+	err := server.Serve(listener) // returns when Shutdown begins
 	cancel()
+	<-stopped
 	group.Wait()
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
@@ -169,7 +175,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/"), "/")
 	if segments[0] == "webhooks" {
 		g.serveWebhook(w, r, segments[1:])
-	} else if !isLocal(r.Host) || forwarded(r.Header) {
+	} else if !isLocal(r.Host) || r.URL.Host != "" || forwarded(r.Header) { // a URL that names a host stands for the header
 		http.NotFound(w, r) // a tunnel must not publish what we know, or give orders
 	} else {
 		g.serveReader(w, r, segments)
@@ -198,7 +204,12 @@ func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request, segments 
 
 // forwarded says whether a request came through something that says so, and may have changed the Host header.
 func forwarded(h http.Header) bool {
-	return h.Get("Forwarded") != "" || h.Get("X-Forwarded-For") != "" || h.Get("X-Forwarded-Host") != ""
+	for name := range h {
+		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+			return true
+		}
+	}
+	return false
 }
 
 // isLocal says whether a Host header names this machine.

@@ -55,7 +55,7 @@ func (g *Gateway) publishBatch(ctx context.Context, handler lambda.Handler) (mor
 	if err != nil {
 		return false, err
 	}
-	answer, err := handler.Invoke(ctx, payload)
+	answer, err := call(ctx, handler, payload)
 	if err != nil {
 		return false, err
 	}

@@ -3,11 +3,14 @@ package local
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"runtime/debug"
 	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
+	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/ledger"
 	"esignhooks/shared/queue"
@@ -44,7 +47,7 @@ func invoke(ctx context.Context, from *embedded.Queue, handler lambda.Handler, r
 	if err != nil {
 		return err
 	}
-	answer, err := handler.Invoke(ctx, batch)
+	answer, err := call(ctx, handler, batch)
 	if err != nil {
 		return err
 	}
@@ -65,6 +68,16 @@ func invoke(ctx context.Context, from *embedded.Queue, handler lambda.Handler, r
 	return from.DeleteBatch(ctx, done)
 }
 
+// call invokes a function. A panic fails the invocation, and nothing else.
+func call(ctx context.Context, handler lambda.Handler, payload []byte) (answer []byte, err error) {
+	defer func() {
+		if recover() != nil { // the value may quote the payload, the stack does not
+			err = fmt.Errorf("panic: %s", debug.Stack())
+		}
+	}()
+	return handler.Invoke(ctx, payload)
+}
+
 func sqsEvent(received []queue.Received) events.SQSEvent {
 	var batch events.SQSEvent
 	for _, r := range received {
@@ -83,12 +96,9 @@ func sqsEvent(received []queue.Received) events.SQSEvent {
 	return batch
 }
 
-// gaveUp records that the queue has moved a message to the dead letters.
-func (g *Gateway) gaveUp(m queue.Message) {
+// gaveUp records that the queue moves a message to the dead letters.
+func (g *Gateway) gaveUp(tx *bbolt.Tx, m queue.Message) error {
 	d := m.Identity()
-	log := g.log.With("provider", d.Provider, "event", d.EventID)
-	log.Warn("given up")
-	if err := g.ledger.MarkFailed(ledger.NewClaim(d, "", "", time.Time{})); err != nil {
-		log.Error("not marked as failed", "error", err)
-	}
+	tx.OnCommit(func() { g.log.Warn("given up", "provider", d.Provider, "event", d.EventID) })
+	return g.ledger.MarkFailed(tx, ledger.NewClaim(d, "", "", time.Time{}))
 }

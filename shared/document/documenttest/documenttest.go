@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -86,7 +87,7 @@ func testRace(t *testing.T, store document.Store, _ func(string) string) {
 	var group sync.WaitGroup
 	for i := range told {
 		group.Go(func() {
-			stored, err := store.Put(t.Context(), key, File([]byte(strings.Repeat("x", i+1)), "application/pdf"))
+			stored, err := store.Put(t.Context(), key, File([]byte(strings.Repeat("x", i+1)), fmt.Sprint("application/x-", i+1)))
 			if err != nil {
 				t.Error(err)
 			}
@@ -95,7 +96,7 @@ func testRace(t *testing.T, store document.Store, _ func(string) string) {
 	}
 	group.Wait()
 	stat, err := store.Stat(t.Context(), key)
-	if err != nil || stat.Size == 0 {
+	if err != nil || stat.Size == 0 || stat.ContentType != fmt.Sprint("application/x-", stat.Size) {
 		t.Fatalf("%+v, %v", stat, err)
 	}
 	for _, stored := range told {

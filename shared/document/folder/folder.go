@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 
 	"esignhooks/shared/document"
+	"esignhooks/shared/durable"
 )
 
 // Store implements [document.Store] below a folder.
@@ -46,13 +47,26 @@ func (s Store) Put(ctx context.Context, key string, f document.File) (document.S
 	if err != nil {
 		return document.Stored{}, err
 	}
-	if err := s.mkdir(filepath.Dir(path)); err != nil {
+	if err := durable.Mkdir(s.dir, filepath.Dir(path)); err != nil {
 		return document.Stored{}, err
 	}
-	if err := write(hidden(path), bytes.NewReader(beside), ""); err != nil { // first: what has no properties is not there
+	temporary, sha256sum, err := write(filepath.Dir(path), f.Body)
+	if err != nil {
 		return document.Stored{}, err
 	}
-	if err := write(path, f.Body, f.SHA256); err != nil {
+	defer os.Remove(temporary)
+	if f.SHA256 != "" && f.SHA256 != sha256sum {
+		return document.Stored{}, errors.New("document/folder: the body has another hash")
+	}
+	besides, _, err := write(filepath.Dir(path), bytes.NewReader(beside))
+	if err != nil {
+		return document.Stored{}, err
+	}
+	defer os.Remove(besides)
+	if err := link(besides, hidden(path, sha256sum)); err != nil { // first: what has no properties is not there
+		return document.Stored{}, err
+	}
+	if err := link(temporary, path); err != nil {
 		return document.Stored{}, err
 	}
 	return s.Stat(ctx, key)
@@ -74,7 +88,8 @@ func (s Store) Stat(_ context.Context, key string) (document.Stored, error) {
 	if err != nil {
 		return document.Stored{}, err
 	}
-	beside, err := os.ReadFile(hidden(path))
+	sha256sum := hex.EncodeToString(hash.Sum(nil))
+	beside, err := os.ReadFile(hidden(path, sha256sum))
 	if err != nil {
 		return document.Stored{}, err
 	}
@@ -82,7 +97,7 @@ func (s Store) Stat(_ context.Context, key string) (document.Stored, error) {
 	if err := json.Unmarshal(beside, &p); err != nil {
 		return document.Stored{}, fmt.Errorf("document/folder: properties: %w", err)
 	}
-	return document.Stored{Location: path, ContentType: p.ContentType, SHA256: hex.EncodeToString(hash.Sum(nil)), Size: size}, nil
+	return document.Stored{Location: path, ContentType: p.ContentType, SHA256: sha256sum, Size: size}, nil
 }
 
 // Get implements [document.Store].
@@ -110,52 +125,32 @@ func (s Store) path(key string) (string, error) {
 	return "", errors.New("document/folder: a key that leads out of the folder")
 }
 
-func hidden(path string) string {
-	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".json")
+// hidden is where the properties of a document with this hash are: those of another Put, that failed or came too late, are
+// nobody else's.
+func hidden(path, sha256sum string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+sha256sum+".json")
 }
 
-// mkdir makes a folder below s.dir, durably.
-func (s Store) mkdir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	for ; dir != s.dir; dir = filepath.Dir(dir) {
-		if err := sync(filepath.Dir(dir)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// write makes a file with this content, unless there is one: whole or not at all, and synced to disk. sha256sum is the
-// hash that the content must have, or empty.
-func write(path string, content io.Reader, sha256sum string) error {
-	dir := filepath.Dir(path)
-	temporary := filepath.Join(dir, ".tmp-"+rand.Text())
-	file, err := os.OpenFile(temporary, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+// write makes a temporary file with this content, synced to disk, and returns its path and the content's hash.
+func write(dir string, content io.Reader) (path, sha256sum string, err error) {
+	path = filepath.Join(dir, ".tmp-"+rand.Text())
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return err
+		return "", "", err
 	}
-	defer os.Remove(temporary)
 	hash := sha256.New()
 	_, err = io.Copy(io.MultiWriter(file, hash), content)
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
+		os.Remove(path)
+		return "", "", err
 	}
-	if sha256sum != "" && hex.EncodeToString(hash.Sum(nil)) != sha256sum {
-		return errors.New("document/folder: the body has another hash")
-	}
-	if err := os.Link(temporary, path); err != nil && !errors.Is(err, fs.ErrExist) { // unlike a rename it replaces nothing
-		return err
-	}
-	return sync(dir)
+	return path, hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// sync makes the names in a folder durable.
-func sync(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
+// link gives a file its name, durably, unless another one has it. Unlike a rename it replaces nothing.
+func link(temporary, path string) error {
+	if err := os.Link(temporary, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Sync(filepath.Dir(path))
 }

@@ -75,3 +75,16 @@ func TestWhatHasOnlyItsPropertiesIsNotThere(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+func TestAPutThatFailedGivesNothingToTheNext(t *testing.T) {
+	store, key := folder.New(t.TempDir()), document.Key("docusign", "e1", "documents.pdf")
+	file := documenttest.File([]byte("half"), "application/octet-stream")
+	file.SHA256 = documenttest.File([]byte("whole"), "").SHA256
+	if stored, err := store.Put(t.Context(), key, file); err == nil {
+		t.Fatalf("stored as %+v", stored)
+	}
+	file = documenttest.File([]byte("whole"), "application/pdf")
+	if got, err := store.Put(t.Context(), key, file); err != nil || got.SHA256 != file.SHA256 || got.ContentType != "application/pdf" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

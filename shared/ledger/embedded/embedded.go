@@ -141,21 +141,24 @@ func unprocessed(tx *bbolt.Tx, effects []ledger.Commit) ([]ledger.Entry, error) 
 
 // MarkUnreadable implements [ledger.Ledger].
 func (l *Ledger) MarkUnreadable(_ context.Context, c ledger.Claim) error {
-	return l.mark(c, ledger.Unreadable)
+	return l.update(c.Key, mark(c, ledger.Unreadable))
 }
 
-// MarkFailed records that the queue gave up on the event. It does nothing for a processed one.
-func (l *Ledger) MarkFailed(c ledger.Claim) error { return l.mark(c, ledger.Failed) }
+// MarkFailed records, together with whatever else is committed, that the queue gave up on the event. It does nothing for
+// a processed one.
+func (l *Ledger) MarkFailed(tx *bbolt.Tx, c ledger.Claim) error {
+	return l.updateIn(tx, c.Key, mark(c, ledger.Failed))
+}
 
-func (l *Ledger) mark(c ledger.Claim, state ledger.State) error {
-	return l.update(c.Key, func(e *ledger.Entry) bool {
+func mark(c ledger.Claim, state ledger.State) func(*ledger.Entry) bool {
+	return func(e *ledger.Entry) bool {
 		if e.State == ledger.Processed {
 			return false
 		}
 		claim(e, c)
 		e.State = state
 		return true
-	})
+	}
 }
 
 // History implements [ledger.Ledger].
@@ -200,16 +203,18 @@ func (l *Ledger) Agreements() ([]esign.Agreement, error) {
 
 // update changes one event; change says whether there is something to write.
 func (l *Ledger) update(k ledger.Key, change func(*ledger.Entry) bool) error {
-	return l.db.Update(func(tx *bbolt.Tx) error {
-		var e ledger.Entry
-		if err := get(tx.Bucket(itemsBucket), key(k), &e); err != nil {
-			return err
-		}
-		if before := e.State; change(&e) {
-			return l.write(tx, before, e)
-		}
-		return nil
-	})
+	return l.db.Update(func(tx *bbolt.Tx) error { return l.updateIn(tx, k, change) })
+}
+
+func (l *Ledger) updateIn(tx *bbolt.Tx, k ledger.Key, change func(*ledger.Entry) bool) error {
+	var e ledger.Entry
+	if err := get(tx.Bucket(itemsBucket), key(k), &e); err != nil {
+		return err
+	}
+	if before := e.State; change(&e) {
+		return l.write(tx, before, e)
+	}
+	return nil
 }
 
 // claim fills in what an entry does not have from an earlier copy.

@@ -18,16 +18,28 @@ import (
 
 func open(t *testing.T, file string) *embedded.Ledger {
 	t.Helper()
-	db, err := bbolt.Open(file, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	l, err := embedded.New(groupcommit.New(db))
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, _ := openWith(t, file)
 	return l
+}
+
+func openWith(t *testing.T, file string) (*embedded.Ledger, *groupcommit.DB) {
+	t.Helper()
+	bolt, err := bbolt.Open(file, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bolt.Close() })
+	db := groupcommit.New(bolt)
+	l, err := embedded.New(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, db
+}
+
+func markFailed(t *testing.T, db *groupcommit.DB, l *embedded.Ledger, c ledger.Claim) {
+	t.Helper()
+	must(t, db.Update(func(tx *bbolt.Tx) error { return l.MarkFailed(tx, c) }))
 }
 
 func TestLedger(t *testing.T) {
@@ -35,8 +47,8 @@ func TestLedger(t *testing.T) {
 }
 
 func TestWhatTheQueueGaveUpOnIsMetOnPatrol(t *testing.T) {
-	l := open(t, filepath.Join(t.TempDir(), "db"))
-	must(t, l.MarkFailed(claimOf("failed")))
+	l, db := openWith(t, filepath.Join(t.TempDir(), "db"))
+	markFailed(t, db, l, claimOf("failed"))
 	var found []string
 	for from, more := "", true; more; more = from != "" {
 		var err error

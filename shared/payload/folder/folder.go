@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"esignhooks/shared/durable"
 	"esignhooks/shared/payload"
 )
 
@@ -17,16 +18,16 @@ type Store struct{ dir string }
 var _ payload.Store = Store{}
 
 // New makes a store below dir, which need not exist.
-func New(dir string) Store { return Store{dir} }
+func New(dir string) Store { return Store{filepath.Clean(dir)} }
 
 // Put implements [payload.Store]. The file is there whole or not at all, and synced to disk.
 func (s Store) Put(_ context.Context, key string, body []byte) error {
 	path := filepath.Join(s.dir, filepath.FromSlash(key))
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if _, err := os.Stat(path); err == nil {
+		return durable.Sync(dir) // another Put may not have come so far
+	}
+	if err := durable.Mkdir(s.dir, dir); err != nil {
 		return err
 	}
 	file, err := os.CreateTemp(dir, ".tmp-")
@@ -41,7 +42,7 @@ func (s Store) Put(_ context.Context, key string, body []byte) error {
 	if err := os.Rename(file.Name(), path); err != nil {
 		return err
 	}
-	return sync(dir)
+	return durable.Sync(dir)
 }
 
 // Get implements [payload.Store].
@@ -51,13 +52,4 @@ func (s Store) Get(_ context.Context, key string) ([]byte, error) {
 		err = payload.ErrNotFound
 	}
 	return body, err
-}
-
-// sync makes the names in a folder durable.
-func sync(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -34,8 +34,8 @@ type Config struct {
 	// MaxReceives is how often a message is received before it goes to DeadLetters; 0 is without limit.
 	MaxReceives int
 	DeadLetters *Queue // in the same file
-	// OnDeadLetter, if set, is called with each message after it went to DeadLetters.
-	OnDeadLetter func(queue.Message)
+	// OnDeadLetter, if set, is called in the transaction that moves a message to DeadLetters.
+	OnDeadLetter func(*bbolt.Tx, queue.Message) error
 }
 
 // Queue implements [queue.Sender], and the consumer's side of SQS.
@@ -243,9 +243,8 @@ func (q *Queue) choose(limit int, now time.Time) (chosen []*entry, next time.Tim
 func (q *Queue) take(chosen []*entry) (received []queue.Received, err error) {
 	defer q.release(chosen)
 	var taken []*entry
-	var buried []queue.Message
 	err = q.db.Update(func(tx *bbolt.Tx) error {
-		received, taken, buried = nil, nil, nil
+		received, taken = nil, nil
 		messages := tx.Bucket(q.messages)
 		for _, e := range chosen {
 			var r record
@@ -257,7 +256,6 @@ func (q *Queue) take(chosen []*entry) (received []queue.Received, err error) {
 				if err := q.moveToDeadLetters(tx, e, r.Message); err != nil {
 					return err
 				}
-				buried = append(buried, r.Message)
 				continue
 			}
 			if err := tx.Bucket(q.receives).Put(sequenceKey(e.sequence), strconv.AppendInt(nil, int64(receives), 10)); err != nil {
@@ -278,11 +276,6 @@ func (q *Queue) take(chosen []*entry) (received []queue.Received, err error) {
 		e.receives, e.receipt, e.visibleAt = received[i].Receives, received[i].Receipt, time.Now().Add(q.config.Visibility)
 	}
 	q.mu.Unlock()
-	if q.config.OnDeadLetter != nil {
-		for _, m := range buried {
-			q.config.OnDeadLetter(m)
-		}
-	}
 	return received, nil
 }
 
@@ -300,6 +293,11 @@ func (e *entry) id() string { return strconv.FormatUint(e.sequence, 10) }
 
 // moveToDeadLetters moves a message. Its deduplication ID becomes the message's own, as on SQS.
 func (q *Queue) moveToDeadLetters(tx *bbolt.Tx, e *entry, m queue.Message) error {
+	if q.config.OnDeadLetter != nil {
+		if err := q.config.OnDeadLetter(tx, m); err != nil {
+			return err
+		}
+	}
 	m.DeduplicationID = q.config.Name + "-" + e.id()
 	if err := q.config.DeadLetters.append(tx, m, time.Now()); err != nil {
 		return err

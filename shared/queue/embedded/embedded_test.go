@@ -141,6 +141,41 @@ func TestReceiveGoesOnBehindADeadLetter(t *testing.T) {
 	})
 }
 
+func TestWhatIsRecordedOfADeadLetterIsCommittedWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := database(t, filepath.Join(t.TempDir(), "db"))
+		deadLetters := open(t, db, embedded.Config{Name: "dead-letters", Visibility: time.Hour})
+		failing := true
+		var recorded []string
+		q := open(t, db, embedded.Config{
+			Name: "q", Visibility: time.Second, MaxReceives: 1, DeadLetters: deadLetters,
+			OnDeadLetter: func(tx *bbolt.Tx, m queue.Message) error {
+				if failing {
+					return errors.New("no space left")
+				}
+				tx.OnCommit(func() { recorded = append(recorded, m.DeduplicationID) })
+				return nil
+			},
+		})
+		send(t, q, "g", "poison")
+		wantReceived(t, q, "poison")
+		time.Sleep(2 * time.Second)
+		if received, err := q.Receive(t.Context(), 1); err == nil {
+			t.Errorf("%+v", received)
+		}
+		if left := drain(t, deadLetters); len(left) > 0 {
+			t.Errorf("moved: %+v", left)
+		}
+		failing = false
+		if left := drain(t, q); len(left) > 0 {
+			t.Errorf("left: %+v", left)
+		}
+		if moved := drain(t, deadLetters); len(moved) != 1 || moved[0].Body != "poison" || !slices.Equal(recorded, []string{"poison"}) {
+			t.Errorf("moved %+v, recorded %q", moved, recorded)
+		}
+	})
+}
+
 // pair makes a queue from which everything that is received a second time goes to its dead letters.
 func pair(t *testing.T, db *groupcommit.DB, visibility time.Duration) (q, deadLetters *embedded.Queue) {
 	t.Helper()
