@@ -10,6 +10,9 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"esignhooks/shared/esign"
+	"esignhooks/shared/ledger"
+	ledgerdriver "esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/queue"
 	embedded "esignhooks/shared/queue/embedded"
 )
@@ -34,5 +37,27 @@ func TestAPanicOfAFunctionFailsItsInvocationOnly(t *testing.T) {
 	}))
 	if calls != 2 {
 		t.Errorf("%d calls", calls)
+	}
+}
+
+func TestAPanicOfThePublisherFailsItsInvocationOnly(t *testing.T) {
+	l, err := ledgerdriver.New(openFile(t, "ledger"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := esign.Event{ID: "e", Provider: "docusign", Type: esign.AgreementSent, AgreementID: "a", OccurredAt: time.Now()}
+	after := esign.Fold(esign.Agreement{}, event)
+	err = l.Commit(t.Context(), ledger.Commit{
+		Claim: ledger.Claim{Key: ledger.Key{Subject: "docusign#a", ID: "e"}}, Event: event, Agreement: &after, At: time.Now(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &Gateway{ledger: l}
+	if _, err := g.publishBatch(t.Context(), lambda.NewHandler(func(events.DynamoDBEvent) { panic("it") })); err == nil {
+		t.Error("no error")
+	}
+	if changes, err := l.Changes(10); len(changes) != 1 {
+		t.Errorf("forgotten, %v", err)
 	}
 }

@@ -149,3 +149,20 @@ func TestChangedTellsWhenThereIsSomethingToRead(t *testing.T) {
 		t.Error("not told of a counted duplicate")
 	}
 }
+
+func TestWhoIsToldOfAChangeFindsIt(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "db"))
+	<-l.Changed() // as whenever a file is opened
+	for version := range int64(20) {
+		found := make(chan int)
+		go func() {
+			<-l.Changed()
+			changes, _ := l.Changes(100)
+			found <- len(changes)
+		}()
+		must(t, l.Commit(t.Context(), commitOf(fmt.Sprint(version), version)))
+		if n := <-found; n != int(version)+1 {
+			t.Errorf("told of change %d, and found %d", version+1, n)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -319,6 +320,30 @@ func TestNothingIsLostBetweenBurialAndRedrive(t *testing.T) {
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestNothingIsLeftOfWhatIsDeleted(t *testing.T) {
+	db := database(t, filepath.Join(t.TempDir(), "db"))
+	q, deadLetters := pair(t, db, time.Nanosecond)
+	send(t, q, "g", "1", "2", "3")
+	if received, err := q.Receive(t.Context(), 1); err != nil || len(received) != 1 {
+		t.Fatalf("%+v, %v", received, err)
+	}
+	if deleted := drain(t, q); len(deleted) != 2 {
+		t.Errorf("received %+v behind the one that came too often", deleted)
+	}
+	drain(t, deadLetters)
+	err := db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			if n := b.Stats().KeyN; n > 0 && !strings.HasSuffix(string(name), ".deduplicated") { // which are kept for their time
+				t.Errorf("%s: %d", name, n)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
