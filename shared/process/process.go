@@ -28,6 +28,13 @@ import (
 // pauses in between: at most a second in all.
 const attempts = 8
 
+// How long a batch takes at most: less than the function's 30 s, so that what is done is reported and does not come again. Its
+// payloads are read before that, so that the effects of those that were read have time to happen.
+const (
+	patience = 25 * time.Second
+	reading  = 20 * time.Second
+)
+
 // Processor is the queue's consumer. Its fields are set once, before the first batch.
 type Processor struct {
 	Providers   []webhook.Provider
@@ -49,8 +56,12 @@ type Processor struct {
 // for FIFO queues everything of a group after the first failure is reported too.
 func (p *Processor) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	toRead, cancelReading := context.WithTimeout(ctx, reading)
+	defer cancelReading()
 	for _, messages := range groups(batch) {
-		done, err := p.process(ctx, messages)
+		done, err := p.process(ctx, toRead, messages)
 		if err != nil {
 			p.log(messages[done]).ErrorContext(ctx, "not processed", "error", err)
 		}
@@ -106,10 +117,10 @@ type meaning struct {
 	unreadable error // why; nil if it is an event
 }
 
-// process handles the messages of a group. It returns how many of them are done; an error is why the next one is not, and
+// process handles the messages of a group, with a context of its own for reading them. It returns how many of them are done; an error is why the next one is not, and
 // is only for what is worth trying again.
-func (p *Processor) process(ctx context.Context, messages []queue.Received) (done int, err error) {
-	all, read, unread := p.readAll(ctx, messages)
+func (p *Processor) process(ctx, toRead context.Context, messages []queue.Received) (done int, err error) {
+	all, read, unread := p.readAll(toRead, messages)
 	for len(all) > 0 {
 		n, err := p.settle(ctx, messages, all)
 		if err != nil {
@@ -200,6 +211,9 @@ func (p *Processor) interpret(delivery *webhook.Delivery, claim ledger.Claim) (a
 			return nil, err
 		}
 	}
+	if len(identities) == 0 {
+		return nil, fmt.Errorf("process: no event: %w", webhook.ErrUnreadable)
+	}
 	for _, id := range identities {
 		d := *delivery
 		d.EventID, d.Subject, d.Via = id.EventID, id.Subject, id.Via
@@ -209,7 +223,6 @@ func (p *Processor) interpret(delivery *webhook.Delivery, claim ledger.Claim) (a
 		}
 		event = complete(event, &d)
 		claim.Key, claim.Via = ledger.Key{Subject: d.Subject, ID: d.EventID}, d.Via
-		claim.VendorType, claim.AgreementID, claim.OccurredAt = event.VendorType, event.AgreementID, event.OccurredAt
 		all = append(all, meaning{claim: claim, event: event})
 	}
 	return all, nil
@@ -275,9 +288,9 @@ func (p *Processor) commit(ctx context.Context, events []meaning) (done int, err
 				p.processed(ctx, c)
 			}
 			return len(events), nil
-		case errors.Is(err, ledger.ErrConflict):
+		case errors.Is(err, ledger.ErrConflict) && (len(events) == 1 || attempt < attempts-1):
 			continue
-		case len(events) > 1:
+		case len(events) > 1: // at last, a conflict as well: so many may always be too much at once
 			return p.commitEach(ctx, events, err)
 		case errors.Is(err, ledger.ErrProcessed):
 			p.Log.InfoContext(ctx, "already processed", "provider", first.Provider, "event", first.ID, "type", first.Type)

@@ -51,6 +51,7 @@ type world struct {
 	lines       bytes.Buffer // of metrics
 
 	commitErr, markErr, sendErr error
+	hangs                       bool                                // commits do, until nobody waits
 	happens                     bool                                // the failed commit takes effect all the same
 	beforeCommit                func()                              // what somebody else does between reading and writing
 	refuse                      func(effects []ledger.Commit) error // nil: nothing is
@@ -99,6 +100,12 @@ func (w *world) Commit(ctx context.Context, effects ...ledger.Commit) error {
 		f()
 	}
 	w.committed = append(w.committed, len(effects))
+	if w.hangs {
+		<-ctx.Done()
+	}
+	if err := ctx.Err(); err != nil { // no client asks any more
+		return err
+	}
 	if w.refuse != nil {
 		if err := w.refuse(effects); err != nil {
 			return err
@@ -432,6 +439,20 @@ func TestARedrivenDeliveryMayHoldSeveralEvents(t *testing.T) {
 		if agreement, _ := w.agreement(t, subject); agreement.Status != esign.Sent {
 			t.Errorf("%s: %+v", subject, agreement)
 		}
+	}
+}
+
+// silent finds nothing in a request.
+type silent struct{ docusign.Provider }
+
+func (silent) Identify(*webhook.Request) ([]webhook.Identity, error) { return nil, nil }
+
+func TestARedrivenDeliveryWithoutAnEventIsKept(t *testing.T) {
+	w := newWorld(t, silent{})
+	id := webhook.Unreadable("docusign", nil)
+	d := webhook.Delivery{Provider: "docusign", EventID: id.EventID, Subject: id.Subject, ReceivedAt: now, Proof: esign.ProofSigned}
+	if failed := w.handle(t, record("1", &d)); failed != nil || len(w.deadLetters) != 1 {
+		t.Errorf("failed: %v; %d dead letters", failed, len(w.deadLetters))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"weak"
 
@@ -361,4 +362,109 @@ func TestTheLogSaysWhyEventsAreNotCommittedTogether(t *testing.T) {
 	if log := w.log.String(); strings.Count(log, "not committed together") != 1 || strings.Count(log, "too much of it") != 1 || strings.Count(log, `"processed"`) != 5 {
 		t.Error(log)
 	}
+}
+
+// slow is a store of payloads that takes its time, if it is given that.
+type slow struct {
+	payload.Store
+	delay time.Duration
+}
+
+func (s slow) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(s.delay):
+		return nil
+	}
+}
+
+func (s slow) Put(ctx context.Context, key string, body []byte) error {
+	if err := s.wait(ctx); err != nil {
+		return err
+	}
+	return s.Store.Put(ctx, key, body)
+}
+
+func (s slow) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := s.wait(ctx); err != nil {
+		return nil, err
+	}
+	return s.Store.Get(ctx, key)
+}
+
+// invoke processes records as Lambda does, which ends the function after 30 s, and returns those that come again.
+func (w *world) invoke(t *testing.T, records ...events.SQSMessage) (again []events.SQSMessage) {
+	t.Helper()
+	begun := time.Now()
+	failed := w.handle(t, records...)
+	if took := time.Since(begun); took >= 30*time.Second {
+		t.Fatalf("took %v, and nothing is reported", took)
+	}
+	for _, r := range records {
+		if slices.Contains(failed, r.MessageId) {
+			again = append(again, r)
+		}
+	}
+	return again
+}
+
+func TestAGroupThatIsSlowToReadGetsOnWithEachDelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, records := newStory(t)
+		w.Archive = slow{newArchive(t), 7 * time.Second}
+		for _, done := range []int{2, 4, 5} {
+			records = w.invoke(t, records...)
+			if len(records) != len(story)-done {
+				t.Fatalf("%d come again, want %d of %d", len(records), len(story)-done, len(story))
+			}
+			w.wantStory(t, done)
+		}
+	})
+}
+
+func TestAPayloadThatHangsHoldsBackOnlyWhatIsBehindIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.Payloads = slow{w.Payloads, time.Hour}
+		records, subject := told(t)
+		d := delivery(t, docusign.Provider{}, story[1])
+		d.Payload = bytes.Repeat([]byte(" "), queue.MaxMessage)
+		records[1] = record(story[1], d)
+		other := delivery(t, adobesign.Provider{}, "agreement-created")
+		again := w.invoke(t, append(records, record("other", other))...)
+		if len(again) != len(story)-1 || again[0].MessageId != story[1] {
+			t.Errorf("%d come again", len(again))
+		}
+		for _, subject := range []string{subject, other.Subject} {
+			if _, version := w.agreement(t, subject); version != 1 {
+				t.Errorf("%s: %d events had their effects", subject, version)
+			}
+		}
+	})
+}
+
+func TestACommitThatHangsIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, records := newStory(t)
+		w.hangs = true
+		if again := w.invoke(t, records...); len(again) != len(records) {
+			t.Errorf("%d come again", len(again))
+		}
+	})
+}
+
+func TestWhatIsAlwaysTooMuchAtOnceIsCommittedOneByOne(t *testing.T) {
+	w, records := newStory(t)
+	w.Pause = func(context.Context, int) {}
+	w.refuse = func(effects []ledger.Commit) error {
+		if len(effects) > 1 {
+			return ledger.ErrConflict
+		}
+		return nil
+	}
+	if failed := w.handle(t, records...); failed != nil {
+		t.Errorf("failed: %v", failed)
+	}
+	w.wantStory(t, len(story))
 }

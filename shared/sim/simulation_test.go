@@ -129,7 +129,9 @@ func (s *simulation) work(name string) {
 		var response events.SQSEventResponse
 		var err error
 		lived := s.world.run(fmt.Sprintf("%s batch %d", name, n), 30*time.Second, func(ctx context.Context) {
-			response, err = s.worker.Handle(ctx, sqsEvent(received))
+			if response, err = s.worker.Handle(ctx, sqsEvent(received)); err == nil {
+				err = ctx.Err() // then AWS ends the function, and is told nothing
+			}
 		})
 		if !lived || err != nil {
 			continue // all come again
@@ -183,7 +185,9 @@ func (s *simulation) publish(shard int) {
 		var response events.DynamoDBEventResponse
 		var err error
 		lived := s.world.run(fmt.Sprintf("%s batch %d", name, n), 30*time.Second, func(ctx context.Context) {
-			response, err = s.publisher.Handle(ctx, events.DynamoDBEvent{Records: batch})
+			if response, err = s.publisher.Handle(ctx, events.DynamoDBEvent{Records: batch}); err == nil {
+				err = ctx.Err()
+			}
 		})
 		if !lived || err != nil {
 			time.Sleep(time.Second)

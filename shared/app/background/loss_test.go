@@ -161,6 +161,9 @@ func (a *account) invokeWorker(worker *process.Processor, queueURL string, batch
 		a.t.Error(err)
 	}
 	answer, err := lambda.NewHandler(worker.Handle).Invoke(ctx, payload)
+	if ctx.Err() != nil {
+		return // AWS would have ended the function, and be told nothing
+	}
 	var response events.SQSEventResponse
 	if err == nil {
 		err = json.Unmarshal(answer, &response)

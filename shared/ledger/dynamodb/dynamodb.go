@@ -39,7 +39,9 @@ func New(client *dynamodb.Client, table string, expiry time.Duration) *Ledger {
 	return &Ledger{client, table, expiry}
 }
 
-// TTL deletes late, by days: what has expired may still be there, and counts as absent.
+// TTL deletes late, by days: what has expired may still be there, and counts as absent. An agreement that is deleted between
+// being read and being committed, while another worker commits as many events anew, is not noticed: its versions begin
+// again.
 //
 // SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
 const (
