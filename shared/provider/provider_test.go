@@ -168,7 +168,7 @@ func partsOf(t *testing.T, info webhook.Info, template, main string) parts {
 	same := strings.NewReplacer(info.Title, "TITLE", logical, "TITLE", info.Name, "NAME") // DocuSign is both
 	comment := regexp.MustCompile(` #.*|\n +Description: .*`)
 	all := parts{"main.go": same.Replace(main)}
-	for _, name := range []string{"Function", "Logs", "RefusedAlarm", "SilentAlarm", "SilentAfterHours"} {
+	for _, name := range []string{"Function", "Logs", "RefusedAlarm", "SilentAlarm", "WrongKeyAlarm", "SilentAfterHours"} {
 		text := block(template, logical+name)
 		if text == "" {
 			t.Errorf("template.yaml has no %s%s", logical, name)
