@@ -43,30 +43,30 @@ func (s Store) Put(ctx context.Context, key string, f document.File) (document.S
 	if _, err := f.Body.Seek(0, io.SeekStart); err != nil {
 		return document.Stored{}, err
 	}
-	beside, err := json.Marshal(properties{f.ContentType, f.Metadata})
+	described, err := json.Marshal(properties{f.ContentType, f.Metadata})
 	if err != nil {
 		return document.Stored{}, err
 	}
 	if err := durable.Mkdir(s.dir, filepath.Dir(path)); err != nil {
 		return document.Stored{}, err
 	}
-	temporary, sha256sum, err := write(filepath.Dir(path), f.Body)
+	body, sha256sum, err := write(filepath.Dir(path), f.Body)
 	if err != nil {
 		return document.Stored{}, err
 	}
-	defer os.Remove(temporary)
+	defer os.Remove(body)
 	if f.SHA256 != "" && f.SHA256 != sha256sum {
 		return document.Stored{}, errors.New("document/folder: the body has another hash")
 	}
-	besides, _, err := write(filepath.Dir(path), bytes.NewReader(beside))
+	beside, _, err := write(filepath.Dir(path), bytes.NewReader(described))
 	if err != nil {
 		return document.Stored{}, err
 	}
-	defer os.Remove(besides)
-	if err := link(besides, hidden(path, sha256sum)); err != nil { // first: what has no properties is not there
+	defer os.Remove(beside)
+	if err := link(beside, hidden(path, sha256sum)); err != nil { // first: what has no properties is not there
 		return document.Stored{}, err
 	}
-	if err := link(temporary, path); err != nil {
+	if err := link(body, path); err != nil {
 		return document.Stored{}, err
 	}
 	return s.Stat(ctx, key)
