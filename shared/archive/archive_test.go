@@ -91,7 +91,11 @@ func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 	if diff := cmp.Diff(map[string]float64{"Confirmed docusign": 1, "Archived docusign": 1}, w.counted()); diff != "" {
 		t.Error(diff)
 	}
-	beside, err := os.ReadFile(filepath.Join(w.dir, "docusign", agreementID, ".documents.pdf.json"))
+	described, err := filepath.Glob(filepath.Join(w.dir, "docusign", agreementID, ".documents.pdf.*.json"))
+	if err != nil || len(described) != 1 {
+		t.Fatalf("%q, %v", described, err)
+	}
+	beside, err := os.ReadFile(described[0])
 	const metadata = `{"contentType":"application/pdf","metadata":{"completed-at":"2026-11-02T09:29:00Z","provider":"docusign","vendor-status":"completed"}}`
 	if err != nil || string(beside) != metadata {
 		t.Errorf("%s, %v", beside, err)
