@@ -290,8 +290,8 @@ func (p *Processor) commit(ctx context.Context, events []meaning) (done int, err
 			return len(events), nil
 		case errors.Is(err, ledger.ErrConflict) && (len(events) == 1 || attempt < attempts-1):
 			continue
-		case len(events) > 1: // at last, a conflict as well: so many may always be too much at once
-			return p.commitEach(ctx, events, err)
+		case len(events) > 1:
+			return p.commitEach(ctx, events, err) // at last after a conflict, too: so many may always be too much at once
 		case errors.Is(err, ledger.ErrProcessed):
 			p.Log.InfoContext(ctx, "already processed", "provider", first.Provider, "event", first.ID, "type", first.Type)
 			return 1, nil
