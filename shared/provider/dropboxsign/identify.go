@@ -67,8 +67,8 @@ func (p *payload) eventID() string {
 	kind, id := p.object()
 	fields := []string{kind, string(p.Event.Type), string(p.Event.Time), id, string(p.Event.Metadata.Signature)}
 	switch {
-	case id == "" && kind != kindTest: // nothing but the message tells it from another of its second
-		fields = append(fields, string(p.message))
+	case id == "" && kind != kindTest: // the message alone tells it from another of its second, under whatever key
+		fields = append(fields, strings.ReplaceAll(string(p.message), string(p.Event.Hash), ""))
 	case p.signerUnnamed():
 		fields = append(fields, string(p.SignatureRequest))
 	}

@@ -32,6 +32,9 @@ func TestOneEvent(t *testing.T) {
 		"sent again with another key": {
 			asJSON(callback(signed, at, request)), asJSON(strings.Replace(callback(signed, at, request), mac(developmentKey, at+signed), "x", 1)),
 		},
+		"of something that is unknown, sent again with another key": {
+			asJSON(callback("new", at, `,"n":1`)), asJSON(strings.Replace(callback("new", at, `,"n":1`), mac(developmentKey, at+"new"), "x", 1)),
+		},
 		"sent again with Content-Sha256": {
 			asJSON(callback(signed, at, request)), withDigest(asJSON(callback(signed, at, request)), "x"),
 		},
