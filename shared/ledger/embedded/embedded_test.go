@@ -78,12 +78,7 @@ func TestNotesOutliveTheProcess(t *testing.T) {
 
 // Changes that fail beside others make those run again.
 func TestWhatFailsBesideAChangeChangesNothing(t *testing.T) {
-	bolt, err := bbolt.Open(filepath.Join(t.TempDir(), "db"), 0o600, nil)
-	must(t, err)
-	t.Cleanup(func() { bolt.Close() })
-	db := groupcommit.New(bolt)
-	l, err := embedded.New(db)
-	must(t, err)
+	l, db := openWith(t, filepath.Join(t.TempDir(), "db"))
 	groupcommittest.Spoil(t, db)
 	var group sync.WaitGroup
 	const sides, each = 8, 10
