@@ -414,6 +414,12 @@ func TestARedrivenDeliveryIsIdentifiedAnew(t *testing.T) {
 	}
 }
 
+// empty is a delivery that DocuSign's receiver could not read, for those below to find events in.
+func empty() *webhook.Delivery {
+	id := webhook.Unreadable("docusign", nil)
+	return &webhook.Delivery{Provider: "docusign", EventID: id.EventID, Subject: id.Subject, ReceivedAt: now, Proof: esign.ProofSigned}
+}
+
 // several finds two events in every request.
 type several struct{ docusign.Provider }
 
@@ -430,9 +436,7 @@ func (several) Normalize(d *webhook.Delivery) (esign.Event, error) {
 
 func TestARedrivenDeliveryMayHoldSeveralEvents(t *testing.T) {
 	w := newWorld(t, several{})
-	id := webhook.Unreadable("docusign", nil)
-	d := webhook.Delivery{Provider: "docusign", EventID: id.EventID, Subject: id.Subject, ReceivedAt: now, Proof: esign.ProofSigned}
-	if failed := w.handle(t, record("1", &d)); failed != nil {
+	if failed := w.handle(t, record("1", empty())); failed != nil {
 		t.Errorf("failed: %v", failed)
 	}
 	for _, subject := range []string{"docusign#a1", "docusign#a2"} {
@@ -449,9 +453,7 @@ func (silent) Identify(*webhook.Request) ([]webhook.Identity, error) { return ni
 
 func TestARedrivenDeliveryWithoutAnEventIsKept(t *testing.T) {
 	w := newWorld(t, silent{})
-	id := webhook.Unreadable("docusign", nil)
-	d := webhook.Delivery{Provider: "docusign", EventID: id.EventID, Subject: id.Subject, ReceivedAt: now, Proof: esign.ProofSigned}
-	if failed := w.handle(t, record("1", &d)); failed != nil || len(w.deadLetters) != 1 {
+	if failed := w.handle(t, record("1", empty())); failed != nil || len(w.deadLetters) != 1 {
 		t.Errorf("failed: %v; %d dead letters", failed, len(w.deadLetters))
 	}
 }

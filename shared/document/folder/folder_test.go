@@ -47,13 +47,17 @@ func TestNoKeyLeadsOutOfTheFolder(t *testing.T) {
 
 func TestABodyThatDoesNotHaveTheHashIsRefused(t *testing.T) {
 	store, key := folder.New(t.TempDir()), document.Key("docusign", "e1", "documents.pdf")
-	file := documenttest.File([]byte("this"), "application/pdf")
-	file.SHA256 = documenttest.File([]byte("that"), "").SHA256
-	if stored, err := store.Put(t.Context(), key, file); err == nil {
+	right := documenttest.File([]byte("that"), "application/pdf")
+	wrong := documenttest.File([]byte("this"), "application/octet-stream")
+	wrong.SHA256 = right.SHA256
+	if stored, err := store.Put(t.Context(), key, wrong); err == nil {
 		t.Errorf("stored as %+v", stored)
 	}
 	if _, err := store.Stat(t.Context(), key); !errors.Is(err, document.ErrNotFound) {
 		t.Errorf("afterwards: %v", err)
+	}
+	if got, err := store.Put(t.Context(), key, right); err != nil || got.SHA256 != right.SHA256 || got.ContentType != "application/pdf" {
+		t.Errorf("the right one: %+v, %v", got, err)
 	}
 }
 
@@ -65,25 +69,20 @@ func TestWhatHasOnlyItsPropertiesIsNotThere(t *testing.T) {
 	if _, err := store.Put(t.Context(), key, file); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(dir, "docusign", "e1", "documents.pdf")); err != nil {
+	body := filepath.Join(dir, "docusign", "e1", "documents.pdf")
+	if err := os.Remove(body); err != nil {
+		t.Fatal(err)
+	}
+	other := documenttest.File([]byte("other"), "text/plain")
+	if got, err := store.Put(t.Context(), key, other); err != nil || got.SHA256 != other.SHA256 || got.ContentType != "text/plain" {
+		t.Errorf("another: %+v, %v", got, err)
+	}
+	if err := os.Remove(body); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := store.Stat(t.Context(), key); !errors.Is(err, document.ErrNotFound) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got, err := store.Put(t.Context(), key, file); err != nil || got.SHA256 != file.SHA256 || got.ContentType != "application/pdf" {
-		t.Errorf("%+v, %v", got, err)
-	}
-}
-
-func TestAPutThatFailedGivesNothingToTheNext(t *testing.T) {
-	store, key := folder.New(t.TempDir()), document.Key("docusign", "e1", "documents.pdf")
-	file := documenttest.File([]byte("half"), "application/octet-stream")
-	file.SHA256 = documenttest.File([]byte("whole"), "").SHA256
-	if stored, err := store.Put(t.Context(), key, file); err == nil {
-		t.Fatalf("stored as %+v", stored)
-	}
-	file = documenttest.File([]byte("whole"), "application/pdf")
 	if got, err := store.Put(t.Context(), key, file); err != nil || got.SHA256 != file.SHA256 || got.ContentType != "application/pdf" {
 		t.Errorf("%+v, %v", got, err)
 	}
