@@ -75,7 +75,7 @@ test:
 
 ## faults: the AWS drivers on a network that fails (DELIVERIES=10000)
 faults:
-	DELIVERIES=$(or $(DELIVERIES),10000) go test $(RACE) -count=1 -timeout 30m -v -run 'UnderFaults|NothingIsLost|HangingEngines' ./shared/app/background
+	DELIVERIES=$(or $(DELIVERIES),10000) go test $(RACE) -count=1 -timeout 30m -v -run 'UnderFaults|NothingIsLost|HangingEngines' ./shared/wiring/lambda/background
 
 ## fuzz: look for inputs that break the invariants, T for each target: [T=60s]
 fuzz: T ?= 60s
@@ -91,17 +91,17 @@ fuzz:
 
 ## e2e: deploy to the AWS endpoint of the environment, an emulator or a real account, try everything, delete (needs Python)
 e2e: $(PYTHON)/bin/sam
-	SAM='$(CURDIR)/$(PYTHON)/bin/sam' go test -count=1 -timeout 20m -v ./shared/e2e
+	SAM='$(CURDIR)/$(PYTHON)/bin/sam' go test -count=1 -timeout 20m -v ./shared/lab/e2e
 
 ## bench: measure the built functions beside bare ones [ROUNDS=15] [AGREEMENTS=1000000] [ONLY=cold,warm]; PROFILE=folder: profiles
 bench:
-	@CGO_ENABLED=0 go build -trimpath -o .build/bench ./shared/bench
+	@CGO_ENABLED=0 go build -trimpath -o .build/bench ./shared/lab/bench
 	@exec .build/bench -rounds '$(or $(ROUNDS),15)' -agreements '$(or $(AGREEMENTS),1000000)' -only '$(ONLY)' -profile '$(PROFILE)'
 
 ## sim: simulate SEEDS worlds in which everything fails, every schedule of two copies, and planted mistakes; SEED=n [TEST=…]: one again
 SEEDS ?= 20000
 sim:
-	go test -count=1 -timeout 10h -v ./shared/sim $(if $(SEED),-run '^$(or $(TEST),TestSeeds)$$' -seed $(SEED),-seeds $(SEEDS) -all)
+	go test -count=1 -timeout 10h -v ./shared/lab/sim $(if $(SEED),-run '^$(or $(TEST),TestSeeds)$$' -seed $(SEED),-seeds $(SEEDS) -all)
 
 ## check: formatting, linters, known vulnerabilities, the template (needs Python)
 check: format vet staticcheck vulnerabilities template

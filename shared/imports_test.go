@@ -4,6 +4,7 @@ package shared
 import (
 	"encoding/json"
 	"io"
+	"os"
 	"os/exec"
 	"path"
 	"slices"
@@ -11,23 +12,26 @@ import (
 	"testing"
 )
 
-// layers are the packages from the top down. Imports run downwards only; within a layer there are none.
+// layers are the packages from the top down. Imports run downwards only. Packages of one layer do not import each other.
 var layers = [][]string{
 	{"functions/*"},
-	{"shared/app/background"},
-	{"shared/app", "shared/local", "shared/stack"},
+	{"shared/wiring/lambda/background"},
+	{"shared/wiring/*", "shared/stack"},
 	{"shared/receive", "shared/process", "shared/publish", "shared/operate", "shared/sample"},
 	{"shared/archive", "shared/reconcile"},
-	{"shared/ledger/*", "shared/queue/*", "shared/payload/*", "shared/document/*", "shared/bus/*", "shared/vendorapi/all"},
-	{"shared/apigw", "shared/queue", "shared/bus", "shared/provider", "shared/vendorapi/*"},
-	{"shared/vendorapi", "shared/document"},
-	{"shared/ledger", "shared/payload", "shared/finding", "shared/provider/*"},
+	{"shared/store/*/*", "shared/vendorapi/all"},
+	{"shared/plumbing/apigw", "shared/store/queue", "shared/store/bus", "shared/provider", "shared/vendorapi/*"},
+	{"shared/vendorapi", "shared/store/document"},
+	{"shared/store/ledger", "shared/store/payload", "shared/finding", "shared/provider/*"},
 	{"shared/webhook"},
-	{"shared/esign", "shared/metric", "shared/object", "shared/groupcommit", "shared/durable", "events"},
+	{"shared/esign", "shared/plumbing/*", "events"},
 }
 
-// aside are packages for tests and measurements only: anybody's tests may import them.
-var aside = []string{"shared/app/apptest", "shared/webhook/webhooktest", "shared/ledger/ledgertest", "shared/queue/queuetest", "shared/groupcommit/groupcommittest", "shared/payload/payloadtest", "shared/bus/bustest", "shared/document/documenttest", "shared/vendorapi/vendorstub", "shared/metric/metrictest", "shared/enginetest", "shared/faulty", "shared/attack", "shared/e2e", "shared/sim", "shared/bench", "shared/bench/profiled", "shared/bench/baseline/ok", "shared/bench/baseline/copy", "shared/bench/baseline/calls", "shared/bench/baseline/worker"}
+// aside are packages for tests and measurements only. Any test may import them, and no product package may.
+var aside = []string{
+	"shared/docs", "shared/lab/*", "shared/lab/bench/*", "shared/lab/bench/baseline/*",
+	"shared/webhook/webhooktest", "shared/store/*/*test", "shared/plumbing/*/*test", "shared/wiring/lambda/lambdatest",
+}
 
 type goPackage struct {
 	ImportPath string
@@ -56,17 +60,19 @@ func packages(t *testing.T) map[string]goPackage {
 }
 
 func layer(name string) int {
-	return slices.IndexFunc(layers, func(patterns []string) bool {
-		return slices.ContainsFunc(patterns, func(pattern string) bool {
-			ok, _ := path.Match(pattern, name)
-			return ok
-		})
+	return slices.IndexFunc(layers, func(patterns []string) bool { return matches(patterns, name) })
+}
+
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		ok, _ := path.Match(pattern, name)
+		return ok
 	})
 }
 
 func TestImportsRunDownwards(t *testing.T) {
 	for name, p := range packages(t) {
-		if name == "shared" || slices.Contains(aside, name) {
+		if name == "shared" || matches(aside, name) {
 			continue
 		}
 		if layer(name) < 0 {
@@ -74,7 +80,7 @@ func TestImportsRunDownwards(t *testing.T) {
 		}
 		for _, imported := range p.Imports {
 			imported, ours := strings.CutPrefix(imported, "esignhooks/")
-			if ours && (slices.Contains(aside, imported) || layer(imported) <= layer(name)) {
+			if ours && (matches(aside, imported) || layer(imported) <= layer(name)) {
 				t.Errorf("%s imports %s", name, imported)
 			}
 		}
@@ -105,7 +111,7 @@ func TestPurity(t *testing.T) {
 
 // TestLocalhostDoesNotKnowAWS: the first start of localhost need not compile the SDK.
 func TestLocalhostDoesNotKnowAWS(t *testing.T) {
-	for _, name := range []string{"functions/local", "shared/local"} {
+	for _, name := range []string{"functions/local", "shared/wiring/localhost"} {
 		deps := packages(t)[name].Deps
 		if len(deps) == 0 {
 			t.Fatalf("no package %s", name)
@@ -134,5 +140,16 @@ func TestFunctionsAreSmall(t *testing.T) {
 				t.Errorf("%s depends on %s", name, imported)
 			}
 		}
+	}
+}
+
+// TestTheHouseIsSmall: a newcomer sees shared at one glance. What is new finds a home in a folder that exists.
+func TestTheHouseIsSmall(t *testing.T) {
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) > 20 {
+		t.Errorf("shared holds %d entries, more than 20", len(entries))
 	}
 }

@@ -4,8 +4,8 @@ package main
 import (
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"esignhooks/shared/app"
 	"esignhooks/shared/provider/docusign"
+	wiring "esignhooks/shared/wiring/lambda"
 )
 
-func main() { lambda.Start(app.Receiver(docusign.Provider{})) }
+func main() { lambda.Start(wiring.Receiver(docusign.Provider{})) }

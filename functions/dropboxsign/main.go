@@ -4,8 +4,8 @@ package main
 import (
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"esignhooks/shared/app"
 	"esignhooks/shared/provider/dropboxsign"
+	wiring "esignhooks/shared/wiring/lambda"
 )
 
-func main() { lambda.Start(app.Receiver(dropboxsign.Provider{})) }
+func main() { lambda.Start(wiring.Receiver(dropboxsign.Provider{})) }

@@ -17,8 +17,8 @@ import (
 	"syscall"
 	"time"
 
-	"esignhooks/shared/local"
 	"esignhooks/shared/provider"
+	"esignhooks/shared/wiring/localhost"
 )
 
 func main() {
@@ -31,17 +31,17 @@ func main() {
 func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	config, err := local.ReadConfig(provider.All(), os.LookupEnv)
+	config, err := localhost.ReadConfig(provider.All(), os.LookupEnv)
 	if err != nil {
 		return err
 	}
 	if len(os.Args) > 1 && os.Args[1] == "send" {
 		return send(ctx, config, os.Args[2:])
 	} else if len(os.Args) > 1 {
-		return local.Operate(ctx, os.Stdout, config, os.Args[1:])
+		return localhost.Operate(ctx, os.Stdout, config, os.Args[1:])
 	}
 	debug.SetGCPercent(400) // little stays: a fifth less processor time for some tens of MB
-	gateway, err := local.Open(config, provider.All(), slog.New(slog.NewJSONHandler(os.Stderr, nil)))
+	gateway, err := localhost.Open(config, provider.All(), slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 	if err != nil {
 		return err
 	}
@@ -55,8 +55,8 @@ func run() error {
 	return gateway.Serve(ctx, listener)
 }
 
-func send(ctx context.Context, config local.Config, arguments []string) error {
-	var s local.Sending
+func send(ctx context.Context, config localhost.Config, arguments []string) error {
+	var s localhost.Sending
 	flags := flag.NewFlagSet("send", flag.ExitOnError)
 	flags.StringVar(&s.Provider, "provider", "", "the provider")
 	flags.StringVar(&s.Event, "event", "", "an example in events/<provider>, without .json")
@@ -65,5 +65,5 @@ func send(ctx context.Context, config local.Config, arguments []string) error {
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
-	return local.Send(ctx, os.Stdout, config, provider.All(), s, time.Now())
+	return localhost.Send(ctx, os.Stdout, config, provider.All(), s, time.Now())
 }

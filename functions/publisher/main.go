@@ -4,7 +4,7 @@ package main
 import (
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"esignhooks/shared/app/background"
+	"esignhooks/shared/wiring/lambda/background"
 )
 
 func main() { lambda.Start(background.Publisher()) }

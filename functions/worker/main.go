@@ -4,8 +4,8 @@ package main
 import (
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"esignhooks/shared/app/background"
 	"esignhooks/shared/provider"
+	"esignhooks/shared/wiring/lambda/background"
 )
 
 func main() { lambda.Start(background.Worker(provider.All())) }

@@ -13,11 +13,11 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"esignhooks/shared/document"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/finding"
-	"esignhooks/shared/metric"
-	"esignhooks/shared/queue"
+	"esignhooks/shared/plumbing/metric"
+	"esignhooks/shared/store/document"
+	"esignhooks/shared/store/queue"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
 )

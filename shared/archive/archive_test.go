@@ -20,8 +20,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/archive"
-	"esignhooks/shared/document"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/store/document"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
 )

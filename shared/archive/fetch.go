@@ -11,7 +11,7 @@ import (
 	"mime"
 	"os"
 
-	"esignhooks/shared/document"
+	"esignhooks/shared/store/document"
 	"esignhooks/shared/vendorapi"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"esignhooks/shared/bus"
+	"esignhooks/shared/store/bus"
 )
 
 // job is one agreement to be archived.

@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"time"
 
-	"esignhooks/shared/document"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/store/document"
 )
 
 const manifestName = "manifest.json"

@@ -10,10 +10,10 @@ import (
 
 	"esignhooks/shared/archive"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/all"
-	"esignhooks/shared/vendorapi/vendorstub"
 	"esignhooks/shared/webhook"
 )
 

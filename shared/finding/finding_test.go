@@ -12,7 +12,7 @@ import (
 	"esignhooks/shared/esign"
 	"esignhooks/shared/finding"
 	"esignhooks/shared/provider"
-	"esignhooks/shared/queue"
+	"esignhooks/shared/store/queue"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
 )

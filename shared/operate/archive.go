@@ -7,10 +7,10 @@ import (
 	"io"
 	"slices"
 
-	"esignhooks/shared/bus"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/finding"
-	"esignhooks/shared/ledger"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
 )
 

@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"esignhooks/shared/bus"
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
 	"esignhooks/shared/operate"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
 )

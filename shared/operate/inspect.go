@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
+	"esignhooks/shared/store/ledger"
 )
 
 // inspect writes an agreement and its history, for people to read.

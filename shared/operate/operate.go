@@ -12,7 +12,7 @@ import (
 	"unicode"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
+	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/webhook"
 )
 

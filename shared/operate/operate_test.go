@@ -10,12 +10,12 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"esignhooks/shared/bus"
 	"esignhooks/shared/esign"
-	"esignhooks/shared/groupcommit"
-	"esignhooks/shared/ledger"
-	"esignhooks/shared/ledger/embedded"
 	"esignhooks/shared/operate"
+	"esignhooks/shared/plumbing/groupcommit"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/ledger/embedded"
 	"esignhooks/shared/webhook"
 )
 

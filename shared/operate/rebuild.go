@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
+	"esignhooks/shared/store/ledger"
 )
 
 // rebuild folds an agreement's events anew, and compares the result with the stored agreement. It also checks that the

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
-	"esignhooks/shared/ledger/embedded"
+	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/ledger/embedded"
 )
 
 const rebuild = "replay -rebuild -provider docusign -id e-1"

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"esignhooks/shared/bus"
-	"esignhooks/shared/ledger"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/ledger"
 )
 
 // batch is how many events are handed to the bus at once.

@@ -11,10 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"esignhooks/shared/bus"
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
 	"esignhooks/shared/operate"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/ledger"
 )
 
 func TestReplayOfAnAgreement(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"esignhooks/shared/bus"
-	"esignhooks/shared/ledger"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
 )

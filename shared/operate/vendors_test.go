@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/operate"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/all"
-	"esignhooks/shared/vendorapi/vendorstub"
 	"esignhooks/shared/webhook"
 )
 

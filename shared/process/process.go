@@ -17,10 +17,10 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/finding"
-	"esignhooks/shared/ledger"
-	"esignhooks/shared/metric"
-	"esignhooks/shared/payload"
-	"esignhooks/shared/queue"
+	"esignhooks/shared/plumbing/metric"
+	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/payload"
+	"esignhooks/shared/store/queue"
 	"esignhooks/shared/webhook"
 )
 

@@ -17,12 +17,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
-	"esignhooks/shared/metric/metrictest"
-	"esignhooks/shared/payload"
+	"esignhooks/shared/plumbing/metric/metrictest"
 	"esignhooks/shared/provider/adobesign"
 	"esignhooks/shared/provider/docusign"
-	"esignhooks/shared/queue"
+	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/payload"
+	"esignhooks/shared/store/queue"
 	"esignhooks/shared/webhook"
 )
 

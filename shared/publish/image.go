@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
+	"esignhooks/shared/store/ledger"
 )
 
 type image = map[string]events.DynamoDBAttributeValue

@@ -11,12 +11,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
-	"esignhooks/shared/bus"
-	"esignhooks/shared/enginetest"
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
-	"esignhooks/shared/ledger/dynamodb"
+	"esignhooks/shared/lab/enginetest"
 	"esignhooks/shared/publish"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/ledger/dynamodb"
 )
 
 type image = map[string]events.DynamoDBAttributeValue

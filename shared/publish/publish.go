@@ -12,10 +12,10 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"esignhooks/shared/bus"
-	"esignhooks/shared/ledger"
-	"esignhooks/shared/metric"
-	"esignhooks/shared/payload"
+	"esignhooks/shared/plumbing/metric"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/payload"
 )
 
 // Publisher is the stream's consumer. Its fields are set once, before the first batch.

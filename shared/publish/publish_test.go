@@ -15,13 +15,13 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
-	"esignhooks/shared/bus"
-	"esignhooks/shared/bus/bustest"
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
-	"esignhooks/shared/metric"
-	"esignhooks/shared/metric/metrictest"
+	"esignhooks/shared/plumbing/metric"
+	"esignhooks/shared/plumbing/metric/metrictest"
 	"esignhooks/shared/publish"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/bus/bustest"
+	"esignhooks/shared/store/ledger"
 )
 
 var (

@@ -13,10 +13,10 @@ import (
 	"sync"
 	"time"
 
-	"esignhooks/shared/ledger"
-	"esignhooks/shared/metric"
-	"esignhooks/shared/payload"
-	"esignhooks/shared/queue"
+	"esignhooks/shared/plumbing/metric"
+	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/payload"
+	"esignhooks/shared/store/queue"
 	"esignhooks/shared/webhook"
 )
 

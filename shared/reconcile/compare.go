@@ -9,8 +9,8 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/finding"
-	"esignhooks/shared/metric"
-	"esignhooks/shared/queue"
+	"esignhooks/shared/plumbing/metric"
+	"esignhooks/shared/store/queue"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
 )

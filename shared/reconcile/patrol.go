@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	"esignhooks/shared/ledger"
-	"esignhooks/shared/metric"
+	"esignhooks/shared/plumbing/metric"
+	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
 )

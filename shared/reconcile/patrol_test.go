@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
+	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
 )
 

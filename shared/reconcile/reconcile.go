@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
-	"esignhooks/shared/metric"
-	"esignhooks/shared/queue"
+	"esignhooks/shared/plumbing/metric"
+	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/queue"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
 )

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
+	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/webhook"
 )
 

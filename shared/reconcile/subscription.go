@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"esignhooks/shared/metric"
+	"esignhooks/shared/plumbing/metric"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
 )

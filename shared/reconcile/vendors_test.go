@@ -10,11 +10,11 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/finding"
-	"esignhooks/shared/ledger"
+	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/provider"
+	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/all"
-	"esignhooks/shared/vendorapi/vendorstub"
 	"esignhooks/shared/webhook"
 )
 

@@ -19,8 +19,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	examples "esignhooks/events"
-	"esignhooks/shared/apigw"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/webhook"
 )
 

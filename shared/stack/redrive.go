@@ -13,10 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"esignhooks/shared/bus"
 	"esignhooks/shared/operate"
-	"esignhooks/shared/payload/s3"
 	"esignhooks/shared/publish"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/payload/s3"
 )
 
 // Redrive sends the dead letters through the worker again, and those of the archiver through the archiver, and publishes

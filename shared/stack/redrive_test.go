@@ -13,8 +13,8 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"esignhooks/shared/ledger"
 	"esignhooks/shared/publish"
+	"esignhooks/shared/store/ledger"
 )
 
 // bury sends dead letters, as the functions do: SQS does not know where they come from.

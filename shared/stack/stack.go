@@ -17,11 +17,11 @@ import (
 	"github.com/aws/smithy-go"
 
 	"esignhooks/shared/archive"
-	"esignhooks/shared/bus"
-	"esignhooks/shared/bus/eventbridge"
-	"esignhooks/shared/ledger/dynamodb"
 	"esignhooks/shared/operate"
 	"esignhooks/shared/provider"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/bus/eventbridge"
+	"esignhooks/shared/store/ledger/dynamodb"
 	"esignhooks/shared/vendorapi"
 )
 

@@ -21,13 +21,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"esignhooks/shared/bus"
-	"esignhooks/shared/enginetest"
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
-	"esignhooks/shared/ledger/dynamodb"
+	"esignhooks/shared/lab/enginetest"
 	"esignhooks/shared/operate"
 	"esignhooks/shared/provider"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/ledger/dynamodb"
 )
 
 // account is an AWS account of local engines, with all of a stack that operators touch.

@@ -12,11 +12,11 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
-	"esignhooks/shared/bus"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/operate"
+	"esignhooks/shared/store/bus"
 	"esignhooks/shared/vendorapi"
-	"esignhooks/shared/vendorapi/vendorstub"
 )
 
 func (a *account) operate(s *Stack, command string) (string, error) {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"esignhooks/shared/ledger"
+	"esignhooks/shared/store/ledger"
 )
 
 // ErrOff: there are no credentials, so that everything that needs the vendor's API is off.

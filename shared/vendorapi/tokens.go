@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"esignhooks/shared/ledger"
+	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/webhook"
 )
 

@@ -18,8 +18,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"esignhooks/shared/apigw"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
 )

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/adobesign"
-	"esignhooks/shared/vendorapi/vendorstub"
 )
 
 const id = "CBJCHBCAABAA_agreement-1"

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/vendorapi"
-	"esignhooks/shared/vendorapi/vendorstub"
 )
 
 func TestStatuses(t *testing.T) {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"esignhooks/shared/lab/vendorstub"
 	provider "esignhooks/shared/provider/adobesign"
 	"esignhooks/shared/vendorapi"
-	"esignhooks/shared/vendorapi/vendorstub"
 	"esignhooks/shared/webhook"
 )
 

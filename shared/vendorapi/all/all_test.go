@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/vendorapi"
-	"esignhooks/shared/vendorapi/vendorstub"
 	"esignhooks/shared/webhook"
 )
 

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/docusign"
-	"esignhooks/shared/vendorapi/vendorstub"
 )
 
 const envelopeID = "5a1e0c3b-7d2f-4c6e-9b8a-0f1e2d3c4b5a"

@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"esignhooks/shared/lab/vendorstub"
 	provider "esignhooks/shared/provider/docusign"
 	"esignhooks/shared/vendorapi"
-	"esignhooks/shared/vendorapi/vendorstub"
 )
 
 const webhookURL = "https://api.example.com/v1/webhooks/docusign"

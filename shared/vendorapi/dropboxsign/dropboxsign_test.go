@@ -13,9 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/dropboxsign"
-	"esignhooks/shared/vendorapi/vendorstub"
 )
 
 const (

@@ -13,10 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/ledger"
+	"esignhooks/shared/lab/vendorstub"
+	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/esignglobal"
-	"esignhooks/shared/vendorapi/vendorstub"
 )
 
 const (

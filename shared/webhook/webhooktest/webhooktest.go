@@ -20,8 +20,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
-	"esignhooks/shared/apigw"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/webhook"
 )
 

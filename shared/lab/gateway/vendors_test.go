@@ -1,0 +1,305 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"esignhooks/shared/lab/vendorstub"
+)
+
+// completions are examples that complete an agreement.
+var completions = map[string]string{
+	"adobesign": "agreement-completed", "docusign": "envelope-completed", "dropboxsign": "signature-request-all-signed", "esignglobal": "envelope-finish",
+}
+
+// credentials are the environment that connects a gateway with the stub, for all providers.
+func credentials(stub *vendorstub.Server) (env []string) {
+	for provider := range completions {
+		env = append(env, strings.ToUpper(provider)+"_API="+string(stub.Credentials(provider)))
+	}
+	return env
+}
+
+// complete sends the webhook that completes an agreement.
+func (g *gateway) complete(provider, id string) {
+	g.t.Helper()
+	if out, err := g.operate("send", "-provider", provider, "-event", completions[provider], "-agreement", id); err != nil {
+		g.t.Fatalf("%v: %s", err, out)
+	}
+}
+
+type document struct {
+	Name, Location, ContentType, SHA256 string
+	Size                                int64
+}
+
+// documents are those of an agreement in the read API; none as long as it is not known.
+func (g *gateway) documents(provider, id string) []document {
+	g.t.Helper()
+	var a struct{ Documents []document }
+	g.read("/api/agreements/"+provider+"/"+id, &a)
+	return a.Documents
+}
+
+// archived waits for the documents of an agreement, and compares them with the files on disk.
+func (g *gateway) archived(provider, id string) (found []document) {
+	g.t.Helper()
+	g.await("documents of "+provider+" "+id, 20*time.Second, func() bool {
+		found = g.documents(provider, id)
+		return len(found) > 0
+	})
+	for _, d := range found {
+		content, err := os.ReadFile(d.Location)
+		sum := sha256.Sum256(content)
+		if err != nil || hex.EncodeToString(sum[:]) != d.SHA256 || int64(len(content)) != d.Size || !bytes.HasPrefix(content, []byte("%PDF-")) || d.ContentType != "application/pdf" {
+			g.t.Errorf("%+v: %d bytes, %x, %v", d, len(content), sum, err)
+		}
+		if want := filepath.Join(g.data, "documents", provider, id, d.Name); d.Location != want {
+			g.t.Errorf("stored at %s, not at %s", d.Location, want)
+		}
+	}
+	return found
+}
+
+// types counts the published events of an agreement by type.
+func (g *gateway) types(id string) map[string]int {
+	g.t.Helper()
+	types := map[string]int{}
+	for _, p := range g.published() {
+		if p.Envelope.Detail.Event.AgreementID == id {
+			types[p.Envelope.DetailType]++
+		}
+	}
+	return types
+}
+
+func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
+	t.Parallel()
+	for provider := range completions {
+		t.Run(provider, func(t *testing.T) {
+			t.Parallel()
+			stub := vendorstub.New(t)
+			g := start(t, credentials(stub)...)
+			id := guid()
+			stub.Set(provider, vendorstub.Agreement{ID: id, Status: "completed"})
+			g.complete(provider, id)
+			found := g.archived(provider, id)
+			g.await("publication", 10*time.Second, func() bool { return g.types(id)["agreement.archived"] > 0 })
+			want := map[string]int{"agreement.completed": 1, "agreement.confirmed": 1, "agreement.archived": 1}
+			if got := g.types(id); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("published %v", got)
+			}
+			for _, e := range g.agreement(provider, id).Events {
+				if proof := map[bool]string{true: "confirmed"}[e.Type != "agreement.completed"]; proof != "" && e.Proof != proof || proof == "" && e.Proof == "confirmed" {
+					t.Errorf("%s has proof %s", e.Type, e.Proof)
+				}
+			}
+			page := g.send(request{method: "GET", path: "/"}).Body
+			if !strings.Contains(page, found[0].Location) {
+				t.Error("the page does not show the documents")
+			}
+			if out, err := g.operate("archive", "-provider", provider, "-id", id); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+			g.await("second job's end", 10*time.Second, func() bool { return strings.Count(g.log.String(), `"msg":"archived"`) == 2 })
+			if got := g.documents(provider, id); fmt.Sprint(got) != fmt.Sprint(found) {
+				t.Errorf("was %v, is %v", found, got)
+			}
+			if got := g.types(id); got["agreement.confirmed"] != 1 || got["agreement.archived"] != 1 {
+				t.Errorf("published %v", got)
+			}
+			for _, secret := range credentials(stub) {
+				_, secret, _ = strings.Cut(secret, "=")
+				if strings.Contains(g.output.String(), secret) {
+					t.Error("the output shows credentials")
+				}
+			}
+		})
+	}
+}
+
+// The application that is told of documents may run in another folder.
+func TestDocumentsAreFoundFromAnywhere(t *testing.T) {
+	t.Parallel()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := t.TempDir()
+	relative, err := filepath.Rel(here, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stub := vendorstub.New(t)
+	g := startIn(t, relative, credentials(stub)...)
+	g.data = data
+	id := guid()
+	stub.Set("docusign", vendorstub.Agreement{ID: id, Status: "completed"})
+	g.complete("docusign", id)
+	g.archived("docusign", id)
+}
+
+func TestAForgedCompletionIsNotArchivedUntilTheVendorSaysSo(t *testing.T) {
+	t.Parallel()
+	stub := vendorstub.New(t)
+	g := start(t, credentials(stub)...)
+	id := guid()
+	stub.Set("docusign", vendorstub.Agreement{ID: id, Status: "declined"})
+	g.complete("docusign", id)
+	g.await("alarm", 20*time.Second, func() bool { return strings.Contains(g.log.String(), `"msg":"forged"`) })
+	if got := g.documents("docusign", id); len(got) > 0 {
+		t.Errorf("archived %v", got)
+	}
+	if _, err := os.Stat(filepath.Join(g.data, "documents", "docusign", id)); !os.IsNotExist(err) {
+		t.Errorf("something is stored: %v", err)
+	}
+	if got := g.types(id); got["agreement.completed"] != 1 || len(got) != 1 {
+		t.Errorf("published %v", got)
+	}
+	stub.Set("docusign", vendorstub.Agreement{ID: id, Status: "completed"})
+	if out, err := g.operate("redrive"); err != nil || !strings.Contains(out, "documents: 1 moved") {
+		t.Errorf("%v: %s", err, out)
+	}
+	g.archived("docusign", id)
+}
+
+func TestADocumentThatIsNotReadyIsFetchedAfterAKill(t *testing.T) {
+	t.Parallel()
+	stub := vendorstub.New(t)
+	g := start(t, credentials(stub)...)
+	id := guid()
+	stub.Set("dropboxsign", vendorstub.Agreement{ID: id, Status: "completed", NotReady: 2})
+	g.complete("dropboxsign", id)
+	for _, attempt := range []string{`"attempt":1,`, `"attempt":2,`} { // which the next waits behind for minutes, but not after a restart
+		g.await(attempt, 20*time.Second, func() bool { return strings.Contains(g.log.String(), attempt) })
+		g = g.kill()
+	}
+	g.archived("dropboxsign", id)
+}
+
+func TestNoCompletionIsForgottenByAKill(t *testing.T) {
+	t.Parallel()
+	stub := vendorstub.New(t)
+	g := start(t, append(credentials(stub), docusignKeys)...)
+	var ids, acknowledged []string
+	for range 40 {
+		id := guid()
+		stub.Set("docusign", vendorstub.Agreement{ID: id, Status: "completed"})
+		ids = append(ids, id)
+	}
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for some := range slices.Chunk(ids, 10) {
+		group.Go(func() {
+			for _, id := range some {
+				if got, err := g.try(docusign(id, "envelope-completed", 1)); err != nil || got.Status != http.StatusOK {
+					return
+				}
+				mu.Lock()
+				acknowledged = append(acknowledged, id)
+				mu.Unlock()
+			}
+		})
+	}
+	g.await("acknowledgements", 20*time.Second, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(acknowledged) > 15
+	})
+	g.stop(syscall.SIGKILL)
+	group.Wait()
+	g = startIn(t, g.data, g.env...)
+	for _, id := range acknowledged {
+		g.archived("docusign", id)
+	}
+}
+
+func TestAnAgreementThatNoWebhookToldOfIsFoundAndArchived(t *testing.T) {
+	t.Parallel()
+	stub := vendorstub.New(t)
+	id := guid()
+	stub.Set("docusign", vendorstub.Agreement{ID: id, Status: "completed", ChangedAt: time.Now().Add(-time.Hour)})
+	g := start(t, credentials(stub)...)
+	g.archived("docusign", id)
+	if a := g.agreement("docusign", id); a.Status != "completed" || a.Events[0].VendorType != "reconciled" {
+		t.Errorf("%+v", a)
+	}
+}
+
+func TestAnAgreementIsArchivedByHand(t *testing.T) {
+	t.Parallel()
+	stub := vendorstub.New(t)
+	g := start(t, credentials(stub)...)
+	id := guid()
+	if out, err := g.operate("archive", "-provider", "docusign", "-id", id); err == nil || !strings.Contains(out, "unknown to the vendor") {
+		t.Errorf("%v: %s", err, out)
+	}
+	stub.Set("docusign", vendorstub.Agreement{ID: id, Status: "completed"})
+	if out, err := g.operate("archive", "-provider", "docusign", "-id", strings.ToUpper(id)); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	g.archived("docusign", id)
+}
+
+func TestWithoutCredentialsEverythingThatNeedsThemIsOff(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	id := guid()
+	g.complete("docusign", id)
+	g.agreement("docusign", id)
+	if got := g.documents("docusign", id); got != nil {
+		t.Errorf("%v", got)
+	}
+	for provider := range completions {
+		if n := strings.Count(g.log.String(), strings.ToUpper(provider)+"_API"); n != 1 {
+			t.Errorf("said %d times that %s is off", n, provider)
+		}
+	}
+	if banner := g.banner.String(); strings.Count(banner, "API: off") != len(completions) {
+		t.Errorf("the banner does not say so: %s", banner)
+	}
+	out, err := g.operate("archive", "-provider", "docusign", "-id", id)
+	if err == nil || !strings.Contains(out, "DOCUSIGN_API") || !strings.Contains(out, "a JSON object with integrationKey, userId, accountId, privateKey;") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestRegisteringATunnel(t *testing.T) {
+	t.Parallel()
+	stub := vendorstub.New(t)
+	g := start(t, append(credentials(stub), dropboxKeys, "DROPBOXSIGN_URL_TOKENS=canary-old,canary-new")...)
+	const tunnel = "https://tunnel.example/webhooks/dropboxsign"
+	for _, tt := range []struct {
+		order string
+		want  string
+		fails bool
+	}{
+		{"register -provider dropboxsign", "URL=https://tunnel.example", true},
+		{"register -provider docusign -url https://tunnel.example/webhooks/docusign", "put one there first, on localhost into $DOCUSIGN_HMAC_KEYS", true}, // the development key
+		{"registered -provider dropboxsign -url " + tunnel, "good health", true},
+		{"register -provider dropboxsign -url " + tunnel, "APPLY=1", false},
+		{"register -provider dropboxsign -apply -url " + tunnel, "read back", false},
+		{"register -provider dropboxsign -apply -url " + tunnel, "nothing to do", false},
+		{"registered -provider dropboxsign -url " + tunnel, "yes         yes", false},
+		{"registered", "eSignGlobal", false},
+	} {
+		out, err := g.operate(strings.Fields(tt.order)...)
+		if (err != nil) != tt.fails || !strings.Contains(out, tt.want) || strings.Contains(out, "canary") {
+			t.Errorf("%s: %v\n%s", tt.order, err, out)
+		}
+	}
+	if got := stub.Subscriptions("dropboxsign"); len(got) != 1 || got[0].URL != tunnel+"/canary-new" {
+		t.Errorf("registered %+v", got)
+	}
+}

@@ -1,0 +1,189 @@
+package sim
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"esignhooks/shared/webhook/webhooktest"
+)
+
+// breaks are mistakes that one could make in the code, and within how many seeds the simulation finds each.
+var breaks = []struct {
+	name     string
+	file     string
+	old, new string
+	seeds    int
+}{
+	{"acknowledge what the queue did not take", "shared/receive/receive.go",
+		`return fmt.Errorf("receive: %s: %w", claim.ID, err)`, `log.ErrorContext(ctx, "not sent", "error", err)`, 100},
+	{"take a claim for a delivery that is safe", "shared/receive/receive.go",
+		`if found == ledger.Processed || found == ledger.Unreadable {`, `if found != ledger.New {`, 100},
+	{"give a request no deadline", "shared/receive/receive.go",
+		"deadline      = 3800 * time.Millisecond\n\tclaimDeadline = 800 * time.Millisecond\n\tcountDeadline = 300 * time.Millisecond // of counting a duplicate, beside the sending\n\tstoreDeadline = 1000 * time.Millisecond\n\tsendDeadline  = 1000 * time.Millisecond",
+		"deadline      = 9 * time.Second\n\tclaimDeadline = 9 * time.Second\n\tcountDeadline = 9 * time.Second\n\tstoreDeadline = 9 * time.Second\n\tsendDeadline  = 9 * time.Second", 100},
+	{"acknowledge what cannot be read, and drop it", "shared/receive/receive.go",
+		`	return []webhook.Identity{id}
+`, `	return nil
+`, 200},
+	{"put the large payload nowhere", "shared/receive/receive.go",
+		`if err := r.Payloads.Put(ctx, key, delivery.Payload); err != nil {`, `if err := ctx.Err(); err != nil {`, 5000},
+	{"deduplicate in the queue by the agreement", "shared/store/queue/queue.go",
+		`DeduplicationID: d.EventID,`, `DeduplicationID: d.Subject,`, 100},
+	{"send the identity of a neighbour", "shared/store/queue/queue.go",
+		`"eventId":    d.EventID,`, `"eventId":    d.Subject,`, 100},
+	{"delete what failed", "shared/process/process.go",
+		`response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.ID})`, `_ = message`, 100},
+	{"delete what waits behind what failed", "shared/process/process.go",
+		`range messages[done:] {`, `range messages[done:min(done+1, len(messages))] {`, 1000},
+	{"take a conflict for done", "shared/process/process.go",
+		`			continue
+		case len(events) > 1:`, `			return len(events), nil
+		case len(events) > 1:`, 300},
+	{"take done for a failure", "shared/process/process.go",
+		`			return 1, nil
+		default:`, `			return 0, err
+		default:`, 100},
+	{"take all for done if one is", "shared/process/process.go",
+		`		case len(events) > 1:
+`, `		case len(events) > 1 && errors.Is(err, ledger.ErrProcessed):
+			return len(events), nil
+		case len(events) > 1:
+`, 100},
+	{"take all for done that are tried one by one", "shared/process/process.go",
+		`			return i, err
+		}
+	}
+	return len(events), nil`, `			break
+		}
+	}
+	return len(events), nil`, 1000},
+	{"fold into nothing", "shared/process/process.go",
+		`after := esign.Fold(agreement, m.event)`, `after := esign.Fold(esign.Agreement{}, m.event)`, 100},
+	{"fold each event of a batch into what was read", "shared/process/process.go",
+		`			agreement = after
+`, ``, 100},
+	{"leave the agreement as the first event of a batch did", "shared/process/process.go",
+		`		err = p.Ledger.Commit(ctx, effects...)`, `		effects[len(effects)-1].Agreement = effects[0].Agreement
+		err = p.Ledger.Commit(ctx, effects...)`, 100},
+	{"say of each event of a batch that it changed what was read", "shared/process/process.go",
+		`		err = p.Ledger.Commit(ctx, effects...)`, `		for i := range effects {
+			effects[i].StatusBefore = effects[0].StatusBefore
+		}
+		err = p.Ledger.Commit(ctx, effects...)`, 100},
+	{"commit all events of a batch at the same time", "shared/process/process.go",
+		`now.Add(time.Duration(i))`, `now`, 100},
+	{"commit an event together with its copy", "shared/process/process.go",
+		`return earlier.claim.ID == next.claim.ID`, `return false`, 1000},
+	{"commit the event without its agreement", "shared/process/process.go",
+		`aboutAgreement := events[0].event.AgreementID != ""`, `aboutAgreement := events[0].event.AgreementID == "none"`, 100},
+	{"say that nothing has changed", "shared/process/process.go",
+		`&after, agreement.Status, version+int64(i)`, `&after, after.Status, version+int64(i)`, 100},
+	{"drop what cannot be read", "shared/process/process.go",
+		`if err := p.DeadLetters.Send(ctx, letter); err != nil {`, `if err := ctx.Err(); err != nil {`, 200},
+	{"leave what cannot be read unmarked", "shared/process/process.go",
+		`if err := p.Ledger.MarkUnreadable(ctx, m.claim); err != nil {`, `if err := ctx.Err(); err != nil {`, 200},
+	{"fold by arrival", "shared/esign/agreement.go",
+		`if a.Status.Before(status) {`, `if a.Status != status {`, 200},
+	{"publish nothing that failed once", "shared/publish/publish.go",
+		`response.BatchItemFailures = append(response.BatchItemFailures, events.DynamoDBBatchItemFailure{ItemIdentifier: record.Change.SequenceNumber})`, ``, 100},
+	{"publish duplicates that were counted", "shared/publish/publish.go",
+		`if text(before, "state") == string(ledger.Processed) && text(before, "processedAt") == text(now, "processedAt") {`, `if text(before, "state") == "never" {`, 100},
+	{"publish only what had a claim", "shared/publish/publish.go",
+		`if text(now, "state") != string(ledger.Processed) {`, `if text(now, "state") != string(ledger.Processed) || text(before, "state") == "" {`, 300},
+	{"make one event of two signers", "shared/provider/docusign/identify.go",
+		`return webhook.EventID(name, "recipient", p.envelopeID, p.event, p.recipientID)`, `return webhook.EventID(name, "recipient", p.envelopeID, p.event)`, 200},
+	{"make two events of a retry", "shared/provider/docusign/identify.go",
+		`return webhook.EventID(name, "envelope", p.envelopeID, p.event)`, `return webhook.EventID(name, "envelope", p.envelopeID, string(p.body))`, 100},
+	{"make two events of two subscriptions", "shared/provider/adobesign/identify.go",
+		`case about.ID != "" && p.Event != "" && p.EventDate != "":`, `case p.NotificationID == "" && about.ID != "":`, 100},
+	{"believe any signature", "shared/provider/docusign/verify.go",
+		`return "", fmt.Errorf("docusign: no signature matches: %w", webhook.ErrNotGenuine)`, `return esign.ProofSigned, nil`, 200},
+	{"believe any client", "shared/webhook/secret.go",
+		`found = made.Equal(value) && usable || found`, `found = made.Equal(value) || usable || found`, 200},
+	{"confirm whatever the vendor says", "shared/archive/archive.go",
+		`case said.Status != esign.Completed:`, `case said.Status == esign.Failed:`, 500},
+	{"tell of an archive once, and never again", "shared/archive/archive.go",
+		`	if err := a.send(ctx, finding.Archived(j.provider,`, `	if !made {
+		return nil
+	}
+	if err := a.send(ctx, finding.Archived(j.provider,`, 5000},
+	{"tell of another download than is stored", "shared/archive/fetch.go",
+		`	return a.Documents.Put(ctx, key, f)`, `	stored, err = a.Documents.Put(ctx, key, f)
+	stored.SHA256 = f.SHA256
+	return stored, err`, 20000},
+	{"park nothing", "shared/archive/archive.go",
+		`if err := a.Jobs.Park(ctx, j.body); err != nil {`, `if err := ctx.Err(); err != nil {`, 500},
+	{"delete what is put off", "shared/archive/archive.go",
+		`	return false
+}
+
+// park`, `	return true
+}
+
+// park`, 500},
+	{"find each time anew", "shared/finding/finding.go",
+		`append([]string{b.Kind, subject}, identity...)...)`, `append([]string{b.Kind, subject, now.String()}, identity...)...)`, 500},
+	{"go on without the findings of a page", "shared/reconcile/changes.go",
+		`			if err := p.compare(ctx, a, false); err != nil {
+				return err
+			}`, `			p.compare(ctx, a, false)`, 5000},
+	{"read the first page only", "shared/reconcile/changes.go",
+		`if p.Page = next; next == "" {`, `if p.Page = ""; p.Page == "" {`, 5000},
+	{"leave a gap between two windows", "shared/reconcile/changes.go",
+		`p.Compared.Add(-overlap)`, `p.Compared.Add(overlap)`, 500},
+	{"read the first part of the table only", "shared/reconcile/patrol.go",
+		`p.Round.Place, p.Round.Going = next, next != ""`, `p.Round.Place, p.Round.Going = next, false`, 2000},
+	{"repair nothing", "shared/reconcile/subscription.go",
+		`if !p.Repair {`, `if p.Repair {`, 2000},
+}
+
+// TestTheSimulationFindsMistakes makes each mistake in the real code, and looks for a seed that shows it.
+func TestTheSimulationFindsMistakes(t *testing.T) {
+	if !*all {
+		t.Skip("make sim makes them")
+	}
+	root := webhooktest.Root(t)
+	for _, b := range breaks {
+		t.Run(b.name, func(t *testing.T) {
+			file := filepath.Join(root, b.file)
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(source), b.old); n != 1 {
+				t.Fatalf("%s holds it %d times: %s", b.file, n, b.old)
+			}
+			broken := filepath.Join(t.TempDir(), "broken.go")
+			must(t, os.WriteFile(broken, []byte(strings.Replace(string(source), b.old, b.new, 1)), 0o600))
+			overlay, err := json.Marshal(map[string]map[string]string{"Replace": {file: broken}})
+			must(t, err)
+			must(t, os.WriteFile(broken+".json", overlay, 0o600))
+			test := "TestSeeds"
+			if strings.HasPrefix(b.file, "shared/archive/") || strings.HasPrefix(b.file, "shared/reconcile/") || strings.HasPrefix(b.file, "shared/finding/") {
+				test = "TestAfterTheEvent"
+			}
+			out, err := exec.Command("go", "test", "-count=1", "-vet=off", "-timeout=3m", "-overlay", broken+".json", "-run=^"+test+"$",
+				"esignhooks/shared/lab/sim", "-seeds", strconv.Itoa(b.seeds), "-brief").CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "SEED=") {
+				t.Errorf("not found within %d seeds: %v\n%.3000s", b.seeds, err, out)
+			}
+			for line := range strings.Lines(string(out)) {
+				if strings.Contains(line, "SEED=") {
+					t.Log(strings.TrimSpace(line))
+				}
+			}
+		})
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

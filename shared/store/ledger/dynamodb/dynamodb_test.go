@@ -1,0 +1,150 @@
+package dynamodb_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/enginetest"
+	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/ledger/dynamodb"
+	"esignhooks/shared/store/ledger/ledgertest"
+)
+
+const table = "events"
+
+// client starts DynamoDB Local with an empty table.
+func client(t *testing.T) *sdk.Client {
+	t.Helper()
+	c := sdk.New(sdk.Options{BaseEndpoint: aws.String(enginetest.DynamoDB(t)), Region: "us-east-1", Credentials: anybody})
+	enginetest.Table(t, c, table)
+	return c
+}
+
+var anybody = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+})
+
+func TestLedger(t *testing.T) {
+	c := client(t)
+	t.Run("without expiry", func(t *testing.T) {
+		ledgertest.Run(t, func(*testing.T) ledgertest.Ledger { return dynamodb.New(c, table, 0) })
+	})
+	t.Run("with expiry", func(t *testing.T) {
+		ledgertest.Run(t, func(*testing.T) ledgertest.Ledger { return dynamodb.New(c, table, 30*24*time.Hour) })
+	})
+	t.Run("what has expired counts as absent though it is still there", func(t *testing.T) { testExpired(t, c) })
+	t.Run("a partition is not given more at once than it takes", func(t *testing.T) { testTooLarge(t, c) })
+	t.Run("items hold no personal data and no payload", func(t *testing.T) { testAttributes(t, c) })
+	t.Run("a note stands outside of every provider's subjects and never expires", func(t *testing.T) { testNote(t, c) })
+}
+
+func testExpired(t *testing.T, c *sdk.Client) {
+	l := dynamodb.New(c, table, time.Hour)
+	now := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+	claim := ledger.Claim{
+		Key: ledger.Key{Subject: "docusign#expired", ID: "a"}, Provider: "docusign", AgreementID: "expired", ReceivedAt: now,
+	}
+	event := esign.Event{Type: esign.AgreementSent, AgreementID: "expired", OccurredAt: now}
+	after := esign.Fold(esign.Agreement{}, event)
+	commit := ledger.Commit{Claim: claim, Event: event, Agreement: &after, At: now}
+	for i, when := range []time.Duration{0, 2 * time.Hour, 4 * time.Hour} {
+		claim.ReceivedAt, commit.At = now.Add(when), now.Add(when)
+		if i < 2 { // the third time the store was out of reach for the claim
+			if found, err := l.Claim(t.Context(), claim); err != nil || found != ledger.New {
+				t.Errorf("claimed after %v: %q, %v", when, found, err)
+			}
+		}
+		if err := l.Commit(t.Context(), commit); err != nil {
+			t.Errorf("committed after %v: %v", when, err)
+		}
+	}
+	claim.ReceivedAt = now.Add(4*time.Hour + time.Minute)
+	if found, err := l.Claim(t.Context(), claim); err != nil || found != ledger.Processed {
+		t.Errorf("claimed before expiry: %q, %v", found, err)
+	}
+}
+
+func testTooLarge(t *testing.T, c *sdk.Client) {
+	l := dynamodb.New(c, table, 0)
+	for participants, tooLarge := range map[int]bool{50: false, esign.MaxParticipants: true} {
+		var effects []ledger.Commit
+		for _, id := range []string{"a", "b", "c"} {
+			event := esign.Event{Type: esign.AgreementUpdated, AgreementID: "large", OccurredAt: time.Now()}
+			for i := range participants {
+				event.Participants = append(event.Participants, esign.Participant{ID: fmt.Sprintf("sha256:%064d", i), Status: esign.Cancelled})
+			}
+			after := esign.Fold(esign.Agreement{}, event)
+			effects = append(effects, ledger.Commit{
+				Claim: ledger.Claim{Key: ledger.Key{Subject: fmt.Sprint("docusign#large", participants), ID: id}},
+				Event: event, Agreement: &after, Version: int64(len(effects)), At: time.Now(),
+			})
+		}
+		err := l.Commit(t.Context(), effects...)
+		if refused := err != nil && strings.Contains(err.Error(), "too large together"); refused != tooLarge || !refused && err != nil {
+			t.Errorf("%d participants: %v", participants, err)
+		}
+	}
+	event := esign.Event{Type: esign.Other, Attributes: map[string]string{"large": strings.Repeat("x", 300<<10)}}
+	if err := l.Commit(t.Context(), ledger.Commit{Claim: ledger.Claim{Key: ledger.Key{Subject: "docusign#large", ID: "a"}}, Event: event}); err != nil {
+		t.Errorf("larger, and by itself: %v", err)
+	}
+}
+
+func testAttributes(t *testing.T, c *sdk.Client) {
+	l := dynamodb.New(c, table, 0)
+	claim := ledger.Claim{
+		Key: ledger.Key{Subject: "docusign#attributes", ID: "a"}, Provider: "docusign", VendorType: "envelope-sent",
+		AgreementID: "attributes", ReceivedAt: time.Now(), Via: "v", SHA256: "00", Size: 1, Proof: esign.ProofSigned,
+	}
+	event := esign.Event{Type: esign.AgreementSent, AgreementID: "attributes", OccurredAt: time.Now()}
+	after := esign.Fold(esign.Agreement{}, event)
+	if err := l.Commit(t.Context(), ledger.Commit{Claim: claim, Event: event, Agreement: &after, At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.Query(t.Context(), &sdk.QueryInput{
+		TableName: aws.String(table), KeyConditionExpression: aws.String("pk = :pk"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":pk": &types.AttributeValueMemberS{Value: claim.Subject}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := " pk sk state type vendorType provider agreementId occurredAt receivedAt processedAt proof sha256 size via event agreement statusBefore statusAfter status updatedAt version "
+	for _, item := range out.Items {
+		for name := range item {
+			if !strings.Contains(known, fmt.Sprintf(" %s ", name)) {
+				t.Errorf("attribute %s: does it hold personal data?", name)
+			}
+		}
+	}
+	if len(out.Items) != 2 {
+		t.Errorf("%d items", len(out.Items))
+	}
+}
+
+func testNote(t *testing.T, c *sdk.Client) {
+	l := dynamodb.New(c, table, time.Hour)
+	for version, text := range []string{"first", "second"} {
+		if err := l.PutNote(t.Context(), "docusign/changed", text, int64(version)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := c.GetItem(t.Context(), &sdk.GetItemInput{TableName: aws.String(table), Key: map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: "@docusign/changed"}, "sk": &types.AttributeValueMemberS{Value: "@"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := slices.Sorted(maps.Keys(out.Item)), []string{"pk", "sk", "text", "version"}; !slices.Equal(got, want) {
+		t.Errorf("the item has %v, want %v", got, want)
+	}
+}

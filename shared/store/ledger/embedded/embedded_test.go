@@ -1,0 +1,118 @@
+package embedded_test
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"esignhooks/shared/plumbing/groupcommit"
+	"esignhooks/shared/plumbing/groupcommit/groupcommittest"
+	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/ledger/embedded"
+	"esignhooks/shared/store/ledger/ledgertest"
+)
+
+func open(t *testing.T, file string) *embedded.Ledger {
+	t.Helper()
+	l, _ := openWith(t, file)
+	return l
+}
+
+func openWith(t *testing.T, file string) (*embedded.Ledger, *groupcommit.DB) {
+	t.Helper()
+	bolt, err := bbolt.Open(file, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bolt.Close() })
+	db := groupcommit.New(bolt)
+	l, err := embedded.New(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, db
+}
+
+func markFailed(t *testing.T, db *groupcommit.DB, l *embedded.Ledger, c ledger.Claim) {
+	t.Helper()
+	must(t, db.Update(func(tx *bbolt.Tx) error { return l.MarkFailed(tx, c) }))
+}
+
+func TestLedger(t *testing.T) {
+	ledgertest.Run(t, func(t *testing.T) ledgertest.Ledger { return open(t, filepath.Join(t.TempDir(), "db")) })
+}
+
+func TestWhatTheQueueGaveUpOnIsMetOnPatrol(t *testing.T) {
+	l, db := openWith(t, filepath.Join(t.TempDir(), "db"))
+	markFailed(t, db, l, claimOf("failed"))
+	var found []string
+	for from, more := "", true; more; more = from != "" {
+		var err error
+		from, err = l.Patrol(t.Context(), from, func(s ledger.Standing) error {
+			found = append(found, s.EventID)
+			return nil
+		})
+		must(t, err)
+	}
+	if len(found) != 1 || found[0] != "failed" {
+		t.Errorf("found %q", found)
+	}
+}
+
+func TestNotesOutliveTheProcess(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "db")
+	db, err := bbolt.Open(file, 0o600, nil)
+	must(t, err)
+	l, err := embedded.New(groupcommit.New(db))
+	must(t, err)
+	must(t, l.PutNote(t.Context(), "docusign/changed", "here", 0))
+	must(t, db.Close())
+	if text, version, err := open(t, file).Note(t.Context(), "docusign/changed"); text != "here" || version != 1 || err != nil {
+		t.Errorf("%q, version %d, %v", text, version, err)
+	}
+}
+
+// Changes that fail beside others make those run again.
+func TestWhatFailsBesideAChangeChangesNothing(t *testing.T) {
+	l, db := openWith(t, filepath.Join(t.TempDir(), "db"))
+	groupcommittest.Spoil(t, db)
+	var group sync.WaitGroup
+	const sides, each = 8, 10
+	for side := range sides {
+		group.Go(func() {
+			for i := range each {
+				c := commitOf(fmt.Sprint(side, ".", i), int64(i))
+				c.Subject = fmt.Sprint("docusign#", side)
+				for _, want := range []ledger.State{ledger.New, ledger.Received} {
+					if got, err := l.Claim(t.Context(), c.Claim); got != want || err != nil {
+						t.Errorf("claimed: %q, %v; want %q", got, err, want)
+					}
+				}
+				if err := l.Repeated(t.Context(), c.Key, "via"); err != nil {
+					t.Error(err)
+				}
+				if err := l.Commit(t.Context(), c); err != nil {
+					t.Error(err)
+				}
+				if err := l.Commit(t.Context(), c); !errors.Is(err, ledger.ErrProcessed) {
+					t.Errorf("committed again: %v", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	changes, err := l.Changes(2 * sides * each)
+	must(t, err)
+	if len(changes) != sides*each {
+		t.Errorf("%d changes", len(changes))
+	}
+	for _, c := range changes {
+		if c.Entry.Duplicates != 1 {
+			t.Errorf("%s was repeated %d times", c.Entry.ID, c.Entry.Duplicates)
+		}
+	}
+}

@@ -1,0 +1,470 @@
+package queue_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/store/payload"
+	"esignhooks/shared/store/queue"
+	"esignhooks/shared/webhook"
+)
+
+// store is a payload store in memory. It fails with err if that is set.
+type store struct {
+	payloads map[string][]byte
+	err      error
+	gets     int
+}
+
+func (s *store) Put(_ context.Context, key string, p []byte) error {
+	s.payloads = map[string][]byte{key: p}
+	return s.err
+}
+
+func (s *store) Get(ctx context.Context, key string) ([]byte, error) {
+	s.gets++
+	if err := errors.Join(ctx.Err(), s.err); err != nil {
+		return nil, err
+	}
+	p, ok := s.payloads[key]
+	if !ok {
+		return nil, payload.ErrNotFound
+	}
+	return p, nil
+}
+
+func delivery(p []byte) *webhook.Delivery {
+	return &webhook.Delivery{
+		Provider: "docusign", EventID: webhook.EventID("docusign", "1"), Subject: "docusign#08740f95-2187-4b01-9a69-452ae3140752",
+		Via: "configuration/1", ReceivedAt: time.Date(2026, 11, 2, 9, 30, 0, 123456789, time.UTC), Proof: esign.ProofSigned,
+		ContentType: "application/json; charset=utf-8", Payload: p, Trace: "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1",
+	}
+}
+
+// What SQS says of messages, written down anew and not with the code under test.
+//
+// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html and
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+var (
+	sqsID       = regexp.MustCompile("^[a-zA-Z0-9!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~]{1,128}$")
+	sqsText     = regexp.MustCompile(`^[\x{9}\x{A}\x{D}\x{20}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]+$`)
+	sqsName     = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+	printable   = regexp.MustCompile(`^[ -~]+$`)
+	sqsReserved = regexp.MustCompile(`(?i)^(aws|amazon)\.`)
+)
+
+// refused says why SQS would refuse the message; nil if it would not.
+func refused(m queue.Message) error {
+	var problems []error
+	problem := func(ok bool, format string, args ...any) {
+		if !ok {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	problem(sqsID.MatchString(m.Group), "group %q", m.Group)
+	problem(sqsID.MatchString(m.DeduplicationID), "deduplication ID %q", m.DeduplicationID)
+	problem(m.Body != "", "an empty body")
+	problem(utf8.ValidString(m.Body) && sqsText.MatchString(m.Body), "characters of the body")
+	problem(bytesOf(m) <= 1048576, "%d bytes", bytesOf(m))
+	problem(len(m.Attributes) <= 10, "%d attributes", len(m.Attributes))
+	for name, value := range m.Attributes {
+		problem(sqsName.MatchString(name) && !sqsReserved.MatchString(name) && len(name) <= 256, "attribute name %q", name)
+		problem(printable.MatchString(value), "attribute %s is %q", name, value)
+	}
+	return errors.Join(problems...)
+}
+
+func bytesOf(m queue.Message) int {
+	n := len(m.Body)
+	for name, value := range m.Attributes {
+		n += len(name) + len("String") + len(value)
+	}
+	return n
+}
+
+// through encodes, stores and decodes d, and checks what holds for every message.
+func through(t *testing.T, d *webhook.Delivery) (m queue.Message, key string) {
+	t.Helper()
+	before := *d
+	before.Payload = bytes.Clone(d.Payload)
+	m, key = queue.Encode(d)
+	if err := refused(m); err != nil {
+		t.Fatalf("SQS would refuse it: %v", err)
+	}
+	if m.Group != d.Subject || m.DeduplicationID != d.EventID || m.Trace != d.Trace {
+		t.Fatalf("group %q, deduplication %q, trace %q", m.Group, m.DeduplicationID, m.Trace)
+	}
+	s := &store{payloads: map[string][]byte{}}
+	if key != "" {
+		if want := payload.Key(d.Provider, d.ReceivedAt, d.Payload); key != want || m.Body != key {
+			t.Fatalf("stored under %q and looked for under %q, want %q", key, m.Body, want)
+		}
+		s.Put(t.Context(), key, d.Payload)
+	}
+	got, err := queue.Decode(t.Context(), m, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if (s.gets > 0) != (key != "") {
+		t.Fatalf("the payload was fetched %d times", s.gets)
+	}
+	if !bytes.Equal(got.Payload, d.Payload) {
+		t.Fatal("the payload came out otherwise")
+	}
+	want := before
+	want.Payload, got.Payload = nil, nil
+	if len(want.ContentType) > 256 || want.ContentType != "" && !printable.MatchString(want.ContentType) {
+		want.ContentType = "" // readers can do without
+	}
+	if diff := cmp.Diff(&want, got); diff != "" {
+		t.Fatal(diff)
+	}
+	if !bytes.Equal(before.Payload, d.Payload) || before.ContentType != d.ContentType {
+		t.Fatal("the delivery was changed")
+	}
+	return m, key
+}
+
+func TestEncode(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change   func(*webhook.Delivery)
+		encoding string
+		body     string
+		absent   []string
+	}{
+		"JSON goes as it is":                  {func(d *webhook.Delivery) { d.Payload = []byte(`{"a":"é🦀"}`) }, "text", `{"a":"é🦀"}`, nil},
+		"nothing goes as something":           {func(d *webhook.Delivery) { d.Payload = nil }, "empty", "-", nil},
+		"a payload of - is not nothing":       {func(d *webhook.Delivery) { d.Payload = []byte("-") }, "text", "-", nil},
+		"white space goes as it is":           {func(d *webhook.Delivery) { d.Payload = []byte(" \t\r\n") }, "text", " \t\r\n", nil},
+		"NUL goes as base64":                  {func(d *webhook.Delivery) { d.Payload = []byte{0} }, "base64", "AA==", nil},
+		"a vertical tab goes as base64":       {func(d *webhook.Delivery) { d.Payload = []byte("\x0b") }, "base64", "Cw==", nil},
+		"what is not UTF-8 goes as base64":    {func(d *webhook.Delivery) { d.Payload = []byte{0xff} }, "base64", "/w==", nil},
+		"a lone surrogate goes as base64":     {func(d *webhook.Delivery) { d.Payload = []byte("\xed\xa0\x80") }, "base64", "7aCA", nil},
+		"U+FFFE goes as base64":               {func(d *webhook.Delivery) { d.Payload = []byte("\ufffe") }, "base64", "77++", nil},
+		"U+FFFF goes as base64":               {func(d *webhook.Delivery) { d.Payload = []byte("\uffff") }, "base64", "77+/", nil},
+		"U+FFFD goes as it is":                {func(d *webhook.Delivery) { d.Payload = []byte("\ufffd") }, "text", "\ufffd", nil},
+		"U+1FFFE goes as it is":               {func(d *webhook.Delivery) { d.Payload = []byte("\U0001fffe") }, "text", "\U0001fffe", nil},
+		"DEL and C1 go as they are":           {func(d *webhook.Delivery) { d.Payload = []byte("\x7f\u0080\u009f") }, "text", "\x7f\u0080\u009f", nil},
+		"text that looks like base64 is text": {func(d *webhook.Delivery) { d.Payload = []byte("AA==") }, "text", "AA==", nil},
+		"without a content type":              {func(d *webhook.Delivery) { d.ContentType = "" }, "text", "{}", []string{"contentType"}},
+		"a content type beyond ASCII":         {func(d *webhook.Delivery) { d.ContentType = "text/é" }, "text", "{}", []string{"contentType"}},
+		"a content type with a line break":    {func(d *webhook.Delivery) { d.ContentType = "a\r\nb" }, "text", "{}", []string{"contentType"}},
+		"a content type that is not UTF-8":    {func(d *webhook.Delivery) { d.ContentType = "a\xff" }, "text", "{}", []string{"contentType"}},
+		"the longest content type":            {func(d *webhook.Delivery) { d.ContentType = strings.Repeat("x", 256) }, "text", "{}", nil},
+		"a longer content type":               {func(d *webhook.Delivery) { d.ContentType = strings.Repeat("x", 257) }, "text", "{}", []string{"contentType"}},
+		"without a subscription":              {func(d *webhook.Delivery) { d.Via = "" }, "text", "{}", []string{"via"}},
+		"without both, and without a trace":   {func(d *webhook.Delivery) { d.Via, d.ContentType, d.Trace = "", "", "" }, "text", "{}", []string{"via", "contentType"}},
+		"received on a full second":           {func(d *webhook.Delivery) { d.ReceivedAt = d.ReceivedAt.Truncate(time.Second) }, "text", "{}", nil},
+		"a long subject and a long ID": {func(d *webhook.Delivery) {
+			d.Subject, d.EventID = strings.Repeat("s", 128), strings.Repeat("e", 128)
+		}, "text", "{}", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := delivery([]byte("{}"))
+			tt.change(d)
+			m, key := through(t, d)
+			if key != "" || m.Body != tt.body || m.Attributes["encoding"] != tt.encoding {
+				t.Errorf("key %q, body %q as %s", key, m.Body, m.Attributes["encoding"])
+			}
+			for _, attribute := range tt.absent {
+				if value, there := m.Attributes[attribute]; there {
+					t.Errorf("%s is %q", attribute, value)
+				}
+			}
+			if want := 8 - len(tt.absent); len(m.Attributes) != want {
+				t.Errorf("%d attributes, want %d", len(m.Attributes), want)
+			}
+		})
+	}
+}
+
+func TestMessageIsOnRecord(t *testing.T) { // messages of yesterday's code are in the queue when today's is deployed
+	d := delivery([]byte(`{"event":"envelope-sent"}`))
+	d.ReceivedAt = d.ReceivedAt.In(time.FixedZone("", 3600))
+	got, key := queue.Encode(d)
+	want := queue.Message{
+		Group: d.Subject, DeduplicationID: d.EventID, Body: `{"event":"envelope-sent"}`, Trace: d.Trace,
+		Attributes: map[string]string{
+			"provider": "docusign", "eventId": d.EventID, "subject": d.Subject, "via": "configuration/1",
+			"receivedAt": "2026-11-02T09:30:00.123456789Z", "proof": "signed", "contentType": "application/json; charset=utf-8", "encoding": "text",
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || key != "" {
+		t.Errorf("%s, key %q", diff, key)
+	}
+}
+
+func TestIdentityComesFromTheAttributesAlone(t *testing.T) { // the dead-letter queue replaces deduplication IDs
+	m, _ := queue.Encode(delivery([]byte("{}")))
+	m.Group, m.DeduplicationID = "another", "2b4d8a5e-6a39-4b0b-b2f7-0a6a4a2f5c11"
+	got, err := queue.Decode(t.Context(), m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(delivery([]byte("{}")), got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSizes(t *testing.T) {
+	// What a message holds beside its body, with an encoding of "text".
+	one, _ := queue.Encode(delivery([]byte("x")))
+	room := queue.MaxMessage - (bytesOf(one) - 1)
+	inBase64 := (room - (len("base64") - len("text"))) / 4 * 3
+	for name, tt := range map[string]struct {
+		payload  []byte
+		encoding string
+	}{
+		"text one byte below the limit":   {bytes.Repeat([]byte("x"), room-1), "text"},
+		"text exactly at the limit":       {bytes.Repeat([]byte("x"), room), "text"},
+		"text one byte above the limit":   {bytes.Repeat([]byte("x"), room+1), "stored"},
+		"as large as a message":           {bytes.Repeat([]byte("x"), queue.MaxMessage), "stored"},
+		"bytes count, not characters":     {[]byte(strings.Repeat("é", room/2) + strings.Repeat("x", room%2)), "text"},
+		"bytes count above the limit":     {[]byte(strings.Repeat("é", room/2) + strings.Repeat("x", room%2+1)), "stored"},
+		"base64 just below the limit":     {make([]byte, inBase64), "base64"},
+		"base64 above the limit":          {make([]byte, inBase64+1), "stored"},
+		"fits as it is and not in base64": {append(bytes.Repeat([]byte("x"), room-1), 0), "stored"},
+		"10 MiB":                          {bytes.Repeat([]byte("x"), 10<<20), "stored"},
+		"10 MiB that SQS would not take":  {make([]byte, 10<<20), "stored"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, key := through(t, delivery(tt.payload))
+			if got := m.Attributes["encoding"]; got != tt.encoding {
+				t.Errorf("encoded as %s, with %d of %d bytes", got, bytesOf(m), queue.MaxMessage)
+			}
+			if (key != "") != (tt.encoding == "stored") {
+				t.Errorf("key %q", key)
+			}
+			if name == "text exactly at the limit" && bytesOf(m) != queue.MaxMessage {
+				t.Errorf("%d bytes", bytesOf(m))
+			}
+		})
+	}
+}
+
+func TestAttributesCountForTheSize(t *testing.T) {
+	d := delivery(nil)
+	d.Via, d.ContentType = "", ""
+	d.Payload = []byte("x")
+	one, _ := queue.Encode(d)
+	d.Payload = bytes.Repeat([]byte("x"), queue.MaxMessage-bytesOf(one)+1)
+	if _, key := through(t, d); key != "" {
+		t.Error("stored, though it fits exactly")
+	}
+	for name, change := range map[string]func(*webhook.Delivery){
+		"via":          func(d *webhook.Delivery) { d.Via = "v" },
+		"content type": func(d *webhook.Delivery) { d.ContentType = "a/b" },
+		"subject":      func(d *webhook.Delivery) { d.Subject += "x" },
+		"proof":        func(d *webhook.Delivery) { d.Proof = esign.ProofPartlySigned },
+	} {
+		larger := *d
+		change(&larger)
+		if _, key := through(t, &larger); key == "" {
+			t.Errorf("a longer %s does not count", name)
+		}
+	}
+	d.Trace = strings.Repeat("t", 500)
+	if _, key := through(t, d); key != "" {
+		t.Error("the trace header counts, which SQS does not count")
+	}
+}
+
+func TestMalformed(t *testing.T) {
+	good, _ := queue.Encode(delivery([]byte("canary")))
+	binary, _ := queue.Encode(delivery([]byte{0, 1, 2}))
+	cases := map[string]queue.Message{}
+	for _, name := range []string{"provider", "eventId", "subject", "proof", "receivedAt", "encoding"} {
+		for what, change := range map[string]func(map[string]string){
+			"without " + name:       func(a map[string]string) { delete(a, name) },
+			"with an empty " + name: func(a map[string]string) { a[name] = "" },
+		} {
+			m := good
+			m.Attributes = maps.Clone(good.Attributes)
+			change(m.Attributes)
+			cases[what] = m
+		}
+	}
+	for what, attribute := range map[string][2]string{
+		"a time that is none":     {"receivedAt", "yesterday"},
+		"a time without a zone":   {"receivedAt", "2026-11-02T09:30:00"},
+		"a time in seconds":       {"receivedAt", "1793611800"},
+		"an unknown encoding":     {"encoding", "gzip"},
+		"an encoding in capitals": {"encoding", "TEXT"},
+		"base64 that is none":     {"encoding", "base64"},
+	} {
+		m := good
+		m.Attributes = maps.Clone(good.Attributes)
+		m.Attributes[attribute[0]] = attribute[1]
+		cases[what] = m
+	}
+	cases["without attributes"] = queue.Message{Group: "g", DeduplicationID: "d", Body: "canary"}
+	cases["nothing"] = queue.Message{}
+	cut := binary
+	cut.Body = base64.RawStdEncoding.EncodeToString([]byte{0xff})
+	cases["base64 that is cut off"] = cut
+	for name, m := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := &store{}
+			d, err := queue.Decode(t.Context(), m, s)
+			if !errors.Is(err, queue.ErrMalformed) {
+				t.Fatalf("%+v, %v", d, err)
+			}
+			if d != nil {
+				t.Errorf("a delivery beside the error: %+v", d)
+			}
+			if strings.Contains(err.Error(), "canary") {
+				t.Errorf("the error quotes the body: %v", err)
+			}
+			if s.gets > 0 {
+				t.Error("the payload of a malformed message was fetched")
+			}
+		})
+	}
+}
+
+func TestOptionalAttributesMayBeMissing(t *testing.T) {
+	m, _ := queue.Encode(delivery([]byte("{}")))
+	delete(m.Attributes, "via")
+	delete(m.Attributes, "contentType")
+	m.Trace = ""
+	m.Attributes["new"] = "of tomorrow's code"
+	d, err := queue.Decode(t.Context(), m, nil)
+	if err != nil || d.Via != "" || d.ContentType != "" || d.Trace != "" || string(d.Payload) != "{}" {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+func TestErrorsOfThePayloadStoreArePassedThrough(t *testing.T) {
+	large := delivery(bytes.Repeat([]byte("x"), queue.MaxMessage))
+	m, key := queue.Encode(large)
+	if key == "" {
+		t.Fatal("not stored")
+	}
+	broken := errors.New("out of reach")
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, tt := range map[string]struct {
+		ctx   context.Context
+		store *store
+		want  error
+	}{
+		"there is none":             {t.Context(), &store{}, payload.ErrNotFound},
+		"the store is out of reach": {t.Context(), &store{err: broken}, broken},
+		"the time is up":            {t.Context(), &store{err: context.DeadlineExceeded}, context.DeadlineExceeded},
+		"the invocation is over":    {cancelled, &store{payloads: map[string][]byte{key: large.Payload}}, context.Canceled},
+		"there is only another one": {t.Context(), &store{payloads: map[string][]byte{key + "x": nil}}, payload.ErrNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := queue.Decode(tt.ctx, m, tt.store)
+			if !errors.Is(err, tt.want) || errors.Is(err, queue.ErrMalformed) || d != nil {
+				t.Errorf("%v, %v", d, err)
+			}
+		})
+	}
+}
+
+func FuzzEncodeAndDecode(f *testing.F) {
+	for _, p := range []string{"{}", "", "-", "\x00", "\xff", "\ufffe", "\ufffd", "\r\n", "AA==", "\x7f\u0080", "\U0010ffff", "\xed\xa0\x80"} {
+		f.Add([]byte(p), "application/json", "configuration/1", int64(1793611800), int64(0))
+	}
+	f.Add([]byte("{}"), "", "", int64(0), int64(999999999))
+	f.Add([]byte("{}"), "a\nb", "é", int64(-1), int64(1))
+	f.Add([]byte("{}"), strings.Repeat("x", 300), strings.Repeat("x", 300), int64(253402300799), int64(120000000))
+	f.Add([]byte("{}"), " ", " ", int64(1), int64(1))
+	f.Fuzz(func(t *testing.T, p []byte, contentType, via string, unix, nano int64) {
+		d := delivery(p)
+		// A label, as Identity says of Via; headers come trimmed.
+		d.ContentType, d.Via = strings.TrimSpace(contentType), webhook.Label(via)
+		if unix %= 253402300800; unix < 0 { // the end of 9999
+			unix = -unix
+		}
+		if nano %= 1e9; nano < 0 {
+			nano = -nano
+		}
+		d.ReceivedAt = time.Unix(unix, nano).UTC()
+		if _, key := through(t, d); key != "" && len(p) < queue.MaxMessage/2 {
+			t.Fatalf("%d bytes are stored", len(p))
+		}
+	})
+}
+
+// Around the limit, whatever the payload is made of.
+func FuzzNoMessageIsTooLarge(f *testing.F) {
+	for _, unit := range []string{"x", "é", "\x00", "🦀", "\xff\xfe", "ab\x0b"} {
+		f.Add(unit, int16(0), "application/json")
+		f.Add(unit, int16(-300), "")
+		f.Add(unit, int16(300), "x")
+	}
+	f.Fuzz(func(t *testing.T, unit string, around int16, contentType string) {
+		if unit == "" || len(unit) > 64 {
+			t.Skip()
+		}
+		for _, limit := range []int{queue.MaxMessage, queue.MaxMessage * 3 / 4} {
+			n := limit + int(around) - 300
+			p := bytes.Repeat([]byte(unit), n/len(unit)+1)[:n]
+			d := delivery(p)
+			d.ContentType = strings.TrimSpace(contentType)
+			through(t, d)
+		}
+	})
+}
+
+// FuzzDecode: whatever is in the queue, Decode does not panic, and says either what to do or what it is.
+func FuzzDecode(f *testing.F) {
+	f.Add("2026-11-02T09:30:00Z", "text", "{}")
+	f.Add("2026-11-02T09:30:00+01:00", "base64", "e30=")
+	f.Add("2026-11-02T09:30:00Z", "stored", "2026/11/02/docusign/ba78")
+	f.Add("", "empty", "-")
+	f.Fuzz(func(t *testing.T, receivedAt, encoding, body string) {
+		m, _ := queue.Encode(delivery([]byte("{}")))
+		m.Body, m.Attributes["receivedAt"], m.Attributes["encoding"] = body, receivedAt, encoding
+		d, err := queue.Decode(t.Context(), m, &store{})
+		switch {
+		case err == nil:
+			if d.ReceivedAt.IsZero() && !strings.HasPrefix(receivedAt, "000") || d.Payload == nil {
+				t.Fatalf("%+v", d)
+			}
+		case errors.Is(err, payload.ErrNotFound):
+			if encoding != "stored" {
+				t.Fatalf("fetched for %q", encoding)
+			}
+		case !errors.Is(err, queue.ErrMalformed):
+			t.Fatal(err)
+		}
+	})
+}
+
+func BenchmarkMessage(b *testing.B) {
+	for name, p := range map[string][]byte{
+		"2 KB of text": bytes.Repeat([]byte("x"), 2<<10), "1 MB of text": bytes.Repeat([]byte("x"), 1e6), "2 KB of bytes": make([]byte, 2<<10),
+	} {
+		d := delivery(p)
+		m, _ := queue.Encode(d)
+		for what, do := range map[string]func() error{
+			"encode": func() error { queue.Encode(d); return nil },
+			"decode": func() error { _, err := queue.Decode(b.Context(), m, nil); return err },
+		} {
+			b.Run(what+" "+name, func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetBytes(int64(len(p)))
+				for b.Loop() {
+					if err := do(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}

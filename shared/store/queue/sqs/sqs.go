@@ -1,0 +1,44 @@
+// Package sqs is the sending side of an SQS FIFO queue. The receiving side on AWS is Lambda's event source mapping.
+package sqs
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"esignhooks/shared/store/queue"
+)
+
+// Queue implements [queue.Sender].
+type Queue struct {
+	client *sqs.Client
+	url    string
+}
+
+var _ queue.Sender = (*Queue)(nil)
+
+// New makes the sender of the queue with this URL.
+func New(client *sqs.Client, url string) *Queue { return &Queue{client, url} }
+
+// Send implements [queue.Sender].
+func (q *Queue) Send(ctx context.Context, m queue.Message) error {
+	input := sqs.SendMessageInput{
+		QueueUrl: &q.url, MessageGroupId: &m.Group, MessageDeduplicationId: &m.DeduplicationID, MessageBody: &m.Body,
+		MessageAttributes: map[string]types.MessageAttributeValue{},
+	}
+	for name, value := range m.Attributes {
+		input.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &value}
+	}
+	if m.Trace != "" {
+		input.MessageSystemAttributes = map[string]types.MessageSystemAttributeValue{
+			string(types.MessageSystemAttributeNameForSendsAWSTraceHeader): {DataType: aws.String("String"), StringValue: &m.Trace},
+		}
+	}
+	if _, err := q.client.SendMessage(ctx, &input); err != nil {
+		return fmt.Errorf("queue/sqs: send: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,42 @@
+package background
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	awseventbridge "github.com/aws/aws-sdk-go-v2/service/eventbridge"
+
+	"esignhooks/shared/plumbing/metric"
+	"esignhooks/shared/publish"
+	"esignhooks/shared/store/bus/eventbridge"
+	"esignhooks/shared/store/payload/s3"
+	wiring "esignhooks/shared/wiring/lambda"
+)
+
+// Publisher makes the function that consumes the table's stream.
+func Publisher() func(context.Context, events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
+	log := lambdacontext.NewLogger()
+	publisher, err := newPublisher(log, os.Stdout)
+	if err != nil {
+		wiring.Fail(log, err)
+	}
+	return publisher.Handle
+}
+
+func newPublisher(log *slog.Logger, metrics io.Writer) (*publish.Publisher, error) {
+	e := wiring.NewEnvironment()
+	bus, bucket, namespace := e.Need("EVENT_BUS_NAME"), e.Need("PAYLOAD_BUCKET"), e.Need("METRICS_NAMESPACE")
+	if err := e.Err(); err != nil {
+		return nil, err
+	}
+	a := wiring.AWS(wiring.Patience)
+	return &publish.Publisher{
+		Bus: eventbridge.New(awseventbridge.NewFromConfig(a), bus), SetAside: s3.New(wiring.S3Client(a), bucket),
+		Metrics: metric.New(metrics, namespace, time.Now), Log: log,
+	}, nil
+}

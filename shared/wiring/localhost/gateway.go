@@ -1,0 +1,221 @@
+package localhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"esignhooks/shared/archive"
+	"esignhooks/shared/plumbing/apigw"
+	"esignhooks/shared/plumbing/durable"
+	"esignhooks/shared/plumbing/groupcommit"
+	"esignhooks/shared/process"
+	"esignhooks/shared/publish"
+	"esignhooks/shared/receive"
+	"esignhooks/shared/reconcile"
+	bus "esignhooks/shared/store/bus/embedded"
+	ledger "esignhooks/shared/store/ledger/embedded"
+	"esignhooks/shared/store/payload/folder"
+	queue "esignhooks/shared/store/queue/embedded"
+	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/webhook"
+)
+
+// The queue of localhost tries for about two minutes.
+const (
+	visibility  = 5 * time.Second
+	maxReceives = 25
+	workers     = 32 // batches processed at once: what they write meanwhile is committed together
+)
+
+// Gateway is everything on localhost.
+type Gateway struct {
+	config     Config
+	providers  []webhook.Provider
+	log        *slog.Logger
+	db         *groupcommit.DB
+	ledger     *ledger.Ledger
+	queue      *queue.Queue
+	dead       *queue.Queue
+	jobs       queue.Jobs // of the archiver
+	bus        *bus.Bus
+	clients    map[string]vendorapi.Client // by provider, where there are credentials
+	worker     *process.Processor
+	publisher  *publish.Publisher
+	archiver   *archive.Archiver
+	reconciler *reconcile.Reconciler
+	webhooks   map[string]http.Handler // by provider
+}
+
+// Open opens the store, which holds what was acknowledged before.
+func Open(config Config, providers []webhook.Provider, log *slog.Logger) (*Gateway, error) {
+	if err := durable.Mkdir(config.Data, config.Data); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(config.Data, "esignhooks.db")
+	db, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: time.Second})
+	if errors.Is(err, bbolterrors.ErrTimeout) {
+		return nil, errors.New(file + " is in use by another process; stop it, or set DATA to another folder")
+	} else if err != nil {
+		return nil, err
+	}
+	if err := durable.Sync(config.Data); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	g := &Gateway{
+		config: config, providers: providers, log: log, db: groupcommit.New(db), clients: map[string]vendorapi.Client{}, webhooks: map[string]http.Handler{},
+	}
+	if err := g.wire(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return g, nil
+}
+
+func (g *Gateway) wire() (err error) {
+	if g.ledger, err = ledger.New(g.db); err != nil {
+		return err
+	}
+	if g.dead, err = queue.Open(g.db, queue.Config{Name: "dead-letters", Visibility: visibility}); err != nil {
+		return err
+	}
+	if g.bus, err = bus.New(g.db, g.config.ForwardURL); err != nil {
+		return err
+	}
+	g.queue, err = queue.Open(g.db, queue.Config{
+		Name: "deliveries", Visibility: visibility, MaxReceives: maxReceives, DeadLetters: g.dead, OnDeadLetter: g.gaveUp,
+	})
+	if err != nil {
+		return err
+	}
+	payloads := folder.New(filepath.Join(g.config.Data, "payloads"))
+	g.worker = &process.Processor{
+		Providers: g.providers, Ledger: g.ledger, Payloads: payloads, DeadLetters: g.dead, Now: time.Now, Log: g.log,
+	}
+	if err := g.wireClients(); err != nil {
+		return err
+	}
+	g.publisher = &publish.Publisher{Bus: outlet{g}, SetAside: payloads, Log: g.log}
+	for _, p := range g.providers {
+		name := p.Info().Name
+		keys := g.config.Keys[name].Keys
+		if webhook.RefusesAll(p, keys) {
+			g.log.Warn("no key: every request will be refused", "provider", name, "variable", p.Info().KeysVariable)
+		}
+		receiver := &receive.Receiver{
+			Provider: p, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil }, Claims: g.ledger,
+			Payloads: payloads, Queue: g.queue, Now: time.Now, Log: g.log.With("provider", name),
+		}
+		g.webhooks[name] = apigw.HTTP(apigw.Function(receiver.Receive), "/webhooks/"+name, g.log.With("provider", name))
+	}
+	return nil
+}
+
+// Serve works until ctx is done.
+func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{
+		Handler: g, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() { g.work(ctx) })
+	}
+	group.Go(func() { g.publish(ctx) })
+	if len(g.clients) > 0 {
+		for range archivers {
+			group.Go(func() { g.archive(ctx) })
+		}
+		group.Go(func() { g.reconcile(ctx) })
+	}
+	if g.config.ForwardURL != "" {
+		group.Go(func() { g.bus.Forward(ctx, g.log) })
+	}
+	stopped := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		server.Shutdown(grace)
+	})
+	err := server.Serve(listener) // returns when Shutdown begins
+	cancel()
+	<-stopped
+	group.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return errors.Join(err, g.db.Close())
+}
+
+// Listen opens the configured port on this machine only.
+func (g *Gateway) Listen() (net.Listener, error) {
+	listener, err := net.Listen("tcp", g.config.address())
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %s is in use; stop what uses it, or set PORT to another", g.config.Port)
+	}
+	return listener, err
+}
+
+// ServeHTTP routes as API Gateway does, without the redirects of http.ServeMux: a vendor that is redirected loses its
+// event.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/"), "/")
+	if segments[0] == "webhooks" {
+		g.serveWebhook(w, r, segments[1:])
+	} else if !isLocal(r.Host) || r.URL.Host != "" || forwarded(r.Header) { // a URL that names a host stands for the header
+		http.NotFound(w, r) // a tunnel must not publish what we know, or give orders
+	} else {
+		g.serveReader(w, r, segments)
+	}
+}
+
+func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request, segments []string) {
+	var function http.Handler
+	if len(segments) == 1 || len(segments) == 2 {
+		function = g.webhooks[segments[0]]
+	}
+	if function == nil {
+		http.NotFound(w, r)
+		return
+	}
+	if len(segments) == 2 {
+		token, err := url.PathUnescape(segments[1])
+		if err != nil || token == "" {
+			http.NotFound(w, r)
+			return
+		}
+		r.SetPathValue("token", token)
+	}
+	function.ServeHTTP(w, r)
+}
+
+// forwarded says whether a request came through something that says so, and may have changed the Host header.
+func forwarded(h http.Header) bool {
+	for name := range h {
+		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+			return true
+		}
+	}
+	return false
+}
+
+// isLocal says whether a Host header names this machine.
+func isLocal(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return host == "localhost" || host == "127.0.0.1"
+}

@@ -1,0 +1,121 @@
+package localhost
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"esignhooks/shared/archive"
+	"esignhooks/shared/operate"
+	"esignhooks/shared/store/bus"
+)
+
+const usage = `send -provider docusign -event envelope-completed [-agreement ID] [-url URL]
+                                              send an example
+redrive                                       try again what the worker, the archiver or the application could not take
+` + operate.Usage
+
+// Operate gives an order to the running gateway, which has the store to itself, and writes its report to w.
+func Operate(ctx context.Context, w io.Writer, config Config, arguments []string) error {
+	if _, err := command(arguments); err != nil { // before anybody is asked
+		return err
+	}
+	body, err := json.Marshal(arguments)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+config.address()+"/api/operate", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(request)
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return fmt.Errorf("nothing answers on %s; start it with make run: %w", config.address(), failed.Err)
+	} else if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		report, _ := io.ReadAll(answer.Body)
+		return errors.New(strings.TrimSpace(string(report)))
+	}
+	_, err = io.Copy(w, answer.Body)
+	return err
+}
+
+// operate carries an order out. A web page from elsewhere cannot give one: browsers say where it comes from.
+func (g *Gateway) operate(w http.ResponseWriter, r *http.Request) {
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err := new(http.CrossOriginProtection).Check(r); err != nil || mediaType != "application/json" {
+		http.Error(w, "give orders by make, not by a web page", http.StatusForbidden)
+		return
+	}
+	var arguments []string
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&arguments); err != nil {
+		http.Error(w, `an order is like ["redrive"]`, http.StatusBadRequest)
+		return
+	}
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(10 * time.Minute)) // vendors may want us to wait
+	var report bytes.Buffer
+	run, err := command(arguments)
+	if err == nil {
+		err = run(r.Context(), &report, g)
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	if err != nil {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		fmt.Fprintln(&report, err)
+	}
+	report.WriteTo(w)
+}
+
+// command reads an order.
+func command(arguments []string) (func(context.Context, io.Writer, *Gateway) error, error) {
+	if slices.Equal(arguments, []string{"redrive"}) {
+		return func(_ context.Context, w io.Writer, g *Gateway) error { return g.redrive(w) }, nil
+	}
+	run, err := operate.Parse(arguments)
+	if err != nil {
+		return nil, fmt.Errorf("%w\n\n%s", err, usage)
+	}
+	return func(ctx context.Context, w io.Writer, g *Gateway) error { return run(ctx, w, g.target()) }, nil
+}
+
+// target is localhost as its operator acts on it.
+func (g *Gateway) target() operate.Target {
+	return operate.Target{
+		Providers: g.providers, Ledger: g.ledger, Bus: outlet{g}, Clients: g.client, Webhook: g.webhook, Now: time.Now,
+		Archive: func(ctx context.Context, e bus.Event) error { return g.jobs.Add(ctx, archive.Job(e)) },
+	}
+}
+
+func (g *Gateway) redrive(w io.Writer) error {
+	letters, err := g.dead.Redrive(g.queue)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "dead letters: %d moved back to the queue\n", letters)
+	jobs, err := g.jobs.DeadLetters.Redrive(g.jobs.Queue)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "documents: %d moved back to the queue\n", jobs)
+	events, err := g.bus.Redrive()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "published events: %d to be forwarded again\n", events)
+	return nil
+}
