@@ -80,19 +80,20 @@ func (r *Receiver) receive(ctx context.Context, request *webhook.Request, start 
 	if len(keys.URLTokens) > 0 && !request.TokenMatched {
 		return nil, errNoSuchURL
 	}
-	switch request.Method {
-	case http.MethodGet:
-		return r.Provider.Challenge(request, keys)
-	case http.MethodPost:
-		return r.post(ctx, request, keys, start)
+	if request.Method != http.MethodGet && request.Method != http.MethodPost {
+		return nil, errMethod
 	}
-	return nil, errMethod
-}
-
-func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webhook.Keys, start time.Time) (*webhook.Response, error) {
 	if len(request.Body) > webhook.MaxBody {
 		return nil, errTooLarge
 	}
+	response, err := r.Provider.Challenge(request, keys)
+	if request.Method == http.MethodPost && errors.Is(err, webhook.ErrNoChallenge) {
+		return r.post(ctx, request, keys, start)
+	}
+	return response, err
+}
+
+func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webhook.Keys, start time.Time) (*webhook.Response, error) {
 	request.KeepContentType()
 	proof, err := r.Provider.Verify(request, keys)
 	if err != nil {

@@ -21,7 +21,7 @@ var (
 	ErrNoKey = errors.New("no key configured")
 	// ErrUnreadable: the request is genuine, but cannot be understood. Keep it, acknowledge it, set it aside.
 	ErrUnreadable = errors.New("unreadable")
-	// ErrNoChallenge: the vendor sends no challenge. Answer GET with 405.
+	// ErrNoChallenge: the request is not a challenge. Go on with Verify for a POST, and answer a GET with 405.
 	ErrNoChallenge = errors.New("no challenge")
 )
 
@@ -138,8 +138,9 @@ func Find(providers []Provider, name string) (Provider, bool) {
 type Provider interface {
 	Info() Info
 
-	// Challenge answers the vendor's verification of the URL, a GET. It returns ErrNoChallenge if the vendor has none,
-	// ErrNotGenuine or ErrNoKey if the request must be refused.
+	// Challenge answers the vendor's verification of the URL. It is called first, with every GET and POST, also while no
+	// key is configured: some vendors verify the URL before they show the key. The answer must give nothing away.
+	// It returns ErrNoChallenge for any other request, ErrNotGenuine or ErrNoKey for a challenge that must be refused.
 	Challenge(*Request, Keys) (*Response, error)
 
 	// Verify says how much of a POST is proved to come from the vendor under any of the keys, comparing in constant time.

@@ -8,6 +8,7 @@ package adobesign
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"esignhooks/shared/webhook"
@@ -46,6 +47,9 @@ func (Provider) Info() webhook.Info {
 // Challenge implements [webhook.Provider]: the verification of intent. Adobe does not create a webhook whose client ID
 // is refused.
 func (Provider) Challenge(r *webhook.Request, keys webhook.Keys) (*webhook.Response, error) {
+	if r.Method != http.MethodGet {
+		return nil, fmt.Errorf("adobesign: %w", webhook.ErrNoChallenge)
+	}
 	if err := verifyClientID(r, keys); err != nil {
 		return nil, err
 	}

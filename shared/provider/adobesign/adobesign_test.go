@@ -38,7 +38,9 @@ func TestEcho(t *testing.T) {
 		},
 		Body: []byte(`{"xAdobeSignClientId":"BGBQIIE7H253K6"}`),
 	}
-	challenge, err := adobesign.Provider{}.Challenge(post("", documentationID), keys("UNRELATED", documentationID))
+	asked := post("", documentationID)
+	asked.Method = http.MethodGet
+	challenge, err := adobesign.Provider{}.Challenge(asked, keys("UNRELATED", documentationID))
 	if diff := cmp.Diff(want, challenge); diff != "" || err != nil {
 		t.Errorf("challenge: %v %s", err, diff)
 	}
