@@ -119,7 +119,7 @@ func TestOneThatIsDoneAlreadyTakesNobodyWithIt(t *testing.T) {
 			if agreement.Status != esign.Completed || version != 5 || len(w.history(t, subject)) != 5 || len(agreement.Reached) != 5 {
 				t.Errorf("%+v, version %d", agreement, version)
 			}
-			if strings.Contains(w.log.String(), "not committed together") {
+			if strings.Contains(w.log.String(), "batch commit failed") {
 				t.Errorf("the log complains: %s", &w.log)
 			}
 		})
@@ -357,7 +357,7 @@ func TestTheLogSaysWhyEventsAreNotCommittedTogether(t *testing.T) {
 		return nil
 	}
 	w.handle(t, records...)
-	if log := w.log.String(); strings.Count(log, "not committed together") != 1 || strings.Count(log, "too much of it") != 1 || strings.Count(log, `"processed"`) != 5 {
+	if log := w.log.String(); strings.Count(log, "batch commit failed") != 1 || strings.Count(log, "too much of it") != 1 || strings.Count(log, `"processed"`) != 5 {
 		t.Error(log)
 	}
 }

@@ -50,24 +50,22 @@ var breaks = []struct {
 	{"send the identity of a neighbour", "shared/store/queue/queue.go",
 		`"eventId":    d.EventID,`, `"eventId":    d.Subject,`, 100},
 	{"delete what failed", "shared/process/process.go",
-		`response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.ID})`, `_ = message`, 100},
+		`response.BatchItemFailures = append(response.BatchItemFailures, failure)`, `_ = failure`, 100},
 	{"delete what waits behind what failed", "shared/process/process.go",
 		`range messages[done:] {`, `range messages[done:min(done+1, len(messages))] {`, 1000},
-	{"take a conflict for done", "shared/process/process.go",
+	{"take a conflict for done", "shared/process/commit.go",
 		`			continue
 		case len(events) > 1:`, `			return len(events), nil
 		case len(events) > 1:`, 300},
-	{"take done for a failure", "shared/process/process.go",
+	{"take done for a failure", "shared/process/commit.go",
 		`			return 1, nil
 		default:`, `			return 0, err
 		default:`, 100},
-	{"take all for done if one is", "shared/process/process.go",
-		`		case len(events) > 1:
-`, `		case len(events) > 1 && errors.Is(err, ledger.ErrProcessed):
+	{"take all for done if one is", "shared/process/commit.go",
+		`		case len(events) > 1:`, `		case len(events) > 1 && errors.Is(err, ledger.ErrProcessed):
 			return len(events), nil
-		case len(events) > 1:
-`, 100},
-	{"take all for done that are tried one by one", "shared/process/process.go",
+		case len(events) > 1:`, 100},
+	{"take all for done that are tried one by one", "shared/process/commit.go",
 		`			return i, err
 		}
 	}
@@ -75,31 +73,31 @@ var breaks = []struct {
 		}
 	}
 	return len(events), nil`, 1000},
-	{"fold into nothing", "shared/process/process.go",
-		`after := esign.Fold(agreement, m.event)`, `after := esign.Fold(esign.Agreement{}, m.event)`, 100},
-	{"fold each event of a batch into what was read", "shared/process/process.go",
+	{"fold into nothing", "shared/process/commit.go",
+		`after := esign.Fold(agreement, e.event)`, `after := esign.Fold(esign.Agreement{}, e.event)`, 100},
+	{"fold each event of a batch into what was read", "shared/process/commit.go",
 		`			agreement = after
 `, ``, 100},
-	{"leave the agreement as the first event of a batch did", "shared/process/process.go",
+	{"leave the agreement as the first event of a batch did", "shared/process/commit.go",
 		`		err = p.Ledger.Commit(ctx, effects...)`, `		effects[len(effects)-1].Agreement = effects[0].Agreement
 		err = p.Ledger.Commit(ctx, effects...)`, 100},
-	{"say of each event of a batch that it changed what was read", "shared/process/process.go",
+	{"say of each event of a batch that it changed what was read", "shared/process/commit.go",
 		`		err = p.Ledger.Commit(ctx, effects...)`, `		for i := range effects {
 			effects[i].StatusBefore = effects[0].StatusBefore
 		}
 		err = p.Ledger.Commit(ctx, effects...)`, 100},
-	{"commit all events of a batch at the same time", "shared/process/process.go",
+	{"commit all events of a batch at the same time", "shared/process/commit.go",
 		`now.Add(time.Duration(i))`, `now`, 100},
-	{"commit an event together with its copy", "shared/process/process.go",
+	{"commit an event together with its copy", "shared/process/commit.go",
 		`return earlier.claim.ID == next.claim.ID`, `return false`, 1000},
-	{"commit the event without its agreement", "shared/process/process.go",
+	{"commit the event without its agreement", "shared/process/commit.go",
 		`aboutAgreement := events[0].event.AgreementID != ""`, `aboutAgreement := events[0].event.AgreementID == "none"`, 100},
-	{"say that nothing has changed", "shared/process/process.go",
-		`&after, agreement.Status, version+int64(i)`, `&after, after.Status, version+int64(i)`, 100},
-	{"drop what cannot be read", "shared/process/process.go",
-		`if err := p.DeadLetters.Send(ctx, letter); err != nil {`, `if err := ctx.Err(); err != nil {`, 200},
-	{"leave what cannot be read unmarked", "shared/process/process.go",
-		`if err := p.Ledger.MarkUnreadable(ctx, m.claim); err != nil {`, `if err := ctx.Err(); err != nil {`, 200},
+	{"say that nothing has changed", "shared/process/commit.go",
+		`StatusBefore = agreement.Status`, `StatusBefore = after.Status`, 100},
+	{"drop what cannot be read", "shared/process/deadletter.go",
+		`if err := p.DeadLetters.Send(ctx, m); err != nil {`, `if err := ctx.Err(); err != nil {`, 200},
+	{"leave what cannot be read unmarked", "shared/process/deadletter.go",
+		`if err := p.Ledger.MarkUnreadable(ctx, result.claim); err != nil {`, `if err := ctx.Err(); err != nil {`, 200},
 	{"fold by arrival", "shared/esign/agreement.go",
 		`if a.Status.Before(status) {`, `if a.Status != status {`, 200},
 	{"publish nothing that failed once", "shared/publish/publish.go",

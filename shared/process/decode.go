@@ -1,0 +1,142 @@
+package process
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/finding"
+	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/payload"
+	"esignhooks/shared/store/queue"
+	"esignhooks/shared/webhook"
+)
+
+// decoded is an event of a message, or the reason why the message cannot be read.
+type decoded struct {
+	message    int // index in the group
+	claim      ledger.Claim
+	event      esign.Event
+	unreadable error // nil if there is an event
+}
+
+// decodeAll decodes the messages of a group, and stops at the given time. It decodes them one by one, and drops each
+// payload before it reads the next: ten of the largest would not fit in memory. It returns how many messages it has
+// decoded, and why the next one failed.
+func (p *Processor) decodeAll(
+	ctx context.Context, messages []queue.Received, until time.Time,
+) (results []decoded, read int, err error) {
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	results = make([]decoded, 0, len(messages)) // nearly always one event each
+	for i, message := range messages {
+		events, err := p.decode(ctx, message)
+		if err != nil {
+			return results, i, err
+		}
+		for _, e := range events {
+			e.message = i
+			results = append(results, e)
+		}
+	}
+	return results, len(messages), nil
+}
+
+// decode decodes a message, after it has put the payload in the archive. It only fails for a reason that may pass. A
+// message that can never be read is a result.
+func (p *Processor) decode(ctx context.Context, message queue.Received) ([]decoded, error) {
+	delivery, err := queue.Decode(ctx, message.Message, p.Payloads)
+	if errors.Is(err, queue.ErrMalformed) {
+		return []decoded{{unreadable: err}}, nil
+	} else if err != nil {
+		return nil, err
+	}
+	claim := ledger.NewClaim(delivery, "", "", time.Time{})
+	if err := p.archive(ctx, delivery, claim.SHA256); err != nil {
+		return nil, err
+	}
+	events, err := p.eventsOf(delivery, claim)
+	if err != nil {
+		return []decoded{{claim: claim, unreadable: err}}, nil
+	}
+	return events, nil
+}
+
+// archive keeps the payload. It runs before the event has any effect, so every effect has its payload in the archive.
+func (p *Processor) archive(ctx context.Context, d *webhook.Delivery, sha256 string) error {
+	if p.Archive == nil {
+		return nil
+	}
+	if err := p.Archive.Put(ctx, payload.ArchiveKey(d.Provider, sha256), d.Payload); err != nil {
+		return fmt.Errorf("process: archive: %w", err)
+	}
+	return nil
+}
+
+// eventsOf returns the events of a delivery. Nearly always that is one, which the receiver has identified. Only a
+// delivery that the receiver could not read is identified here, and may hold several: an operator has redriven it from
+// the dead-letter queue to a worker that can read it. An error of eventsOf is permanent.
+func (p *Processor) eventsOf(delivery *webhook.Delivery, claim ledger.Claim) (results []decoded, err error) {
+	defer func() {
+		if recover() != nil { // the value may quote the payload; the stack does not
+			stack := string(debug.Stack())
+			p.Log.Error("panic", "provider", delivery.Provider, "event", delivery.EventID, "stack", stack)
+			err = fmt.Errorf("process: panic in provider %s: %w", delivery.Provider, webhook.ErrUnreadable)
+		}
+	}()
+	provider, ok := webhook.Find(p.Providers, delivery.Provider)
+	if !ok {
+		return nil, fmt.Errorf("process: no such provider: %w", webhook.ErrUnreadable)
+	}
+	identities := []webhook.Identity{{EventID: delivery.EventID, Subject: delivery.Subject, Via: delivery.Via}}
+	if delivery.Subject == webhook.UnreadableSubject(delivery.Provider) {
+		if identities, err = provider.Identify(delivery.Request()); err != nil {
+			return nil, err
+		}
+	}
+	if len(identities) == 0 {
+		return nil, fmt.Errorf("process: no event: %w", webhook.ErrUnreadable)
+	}
+	for _, id := range identities {
+		d := *delivery
+		d.EventID, d.Subject, d.Via = id.EventID, id.Subject, id.Via
+		event, err := normalize(provider, &d)
+		if err != nil {
+			return nil, err
+		}
+		claim.Key, claim.Via = ledger.Key{Subject: d.Subject, ID: d.EventID}, d.Via
+		results = append(results, decoded{claim: claim, event: event})
+	}
+	return results, nil
+}
+
+// normalize returns the event of a delivery. A delivery is a vendor's, or one of our own findings.
+func normalize(p webhook.Provider, d *webhook.Delivery) (event esign.Event, err error) {
+	if finding.Is(d) {
+		event, err = finding.Event(d)
+	} else {
+		event, err = p.Normalize(d)
+	}
+	if err != nil {
+		return esign.Event{}, err
+	}
+	return addDelivery(event, d), nil
+}
+
+// addDelivery sets the event's fields that only its delivery knows, and limits the number of participants.
+func addDelivery(e esign.Event, d *webhook.Delivery) esign.Event {
+	e.ID, e.Provider, e.Subject, e.ReceivedAt, e.Proof = d.EventID, d.Provider, d.Subject, d.ReceivedAt, d.Proof
+	if e.OccurredAt.IsZero() {
+		e.OccurredAt, e.Approximate = d.ReceivedAt, true
+	}
+	if len(e.Participants) > esign.MaxParticipants { // keep the same ones as esign.Fold
+		slices.SortStableFunc(e.Participants, func(a, b esign.Participant) int { return cmp.Compare(a.ID, b.ID) })
+		e.Participants = e.Participants[:esign.MaxParticipants]
+	}
+	return e
+}
