@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -167,7 +166,13 @@ func explain(r *vendorapi.Refusal) error {
 	return nil
 }
 
-func TestCall(t *testing.T) {
+// send asks the vendor for out.
+func send(ctx context.Context, h *vendorapi.HTTP, method string, out any) error {
+	_, err := h.Do(ctx, vendorapi.Request{Method: method, URL: "http://vendor.example"}, out)
+	return err
+}
+
+func TestDo(t *testing.T) {
 	const get, post = http.MethodGet, http.MethodPost
 	later := func(d time.Duration) error { return &vendorapi.LaterError{After: d} }
 	for name, tt := range map[string]struct {
@@ -237,7 +242,10 @@ func TestCall(t *testing.T) {
 				h := vendorapi.HTTP{Client: client, Explain: explain, Now: time.Now}
 				var out struct{ Name string }
 				start := time.Now()
-				err := h.Call(t.Context(), tt.method, "http://vendor.example/path?key="+secret, http.Header{"X-Key": {secret}}, nil, &out)
+				r := vendorapi.Request{
+					Method: tt.method, URL: "http://vendor.example/path?key=" + secret, Header: http.Header{"X-Key": {secret}},
+				}
+				_, err := h.Do(t.Context(), r, &out)
 				waited := time.Since(start)
 
 				var late, wantLate *vendorapi.LaterError
@@ -274,7 +282,7 @@ func TestAnErrorThatMayPassIsNoneOfTheContracts(t *testing.T) {
 	for _, a := range []answer{fault, {status: 408}, {status: 304}, {cut: true, body: "{"}, {hang: true}, {body: "no JSON"}} {
 		synctest.Test(t, func(t *testing.T) {
 			client, _ := serve(t, a.write)
-			err := (&vendorapi.HTTP{Client: client, Now: time.Now}).Call(t.Context(), http.MethodPost, "http://vendor.example", nil, nil, new(any))
+			err := send(t.Context(), &vendorapi.HTTP{Client: client, Now: time.Now}, http.MethodPost, new(any))
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -289,15 +297,13 @@ func TestAnErrorThatMayPassIsNoneOfTheContracts(t *testing.T) {
 
 func TestARequestIsTheSameEachTime(t *testing.T) {
 	for name, tt := range map[string]struct {
-		header             http.Header
-		in                 any
+		request            vendorapi.Request
 		wantType, wantBody string
 	}{
-		"JSON":                     {nil, map[string]string{"a": "b"}, "application/json", `{"a":"b"}`},
-		"JSON of another name":     {http.Header{"Content-Type": {"application/a+json"}}, []string{"a"}, "application/a+json", `["a"]`},
-		"a form":                   {nil, url.Values{"a": {"b c"}}, "application/x-www-form-urlencoded", "a=b+c"},
-		"what the caller has made": {http.Header{"Content-Type": {"text/plain"}}, []byte("a b"), "text/plain", "a b"},
-		"nothing":                  {nil, nil, "", ""},
+		"JSON":                     {vendorapi.Request{JSON: map[string]string{"a": "b"}}, "application/json", `{"a":"b"}`},
+		"JSON of another name":     {vendorapi.Request{Header: http.Header{"Content-Type": {"application/a+json"}}, JSON: []string{"a"}}, "application/a+json", `["a"]`},
+		"what the caller has made": {vendorapi.Request{Header: http.Header{"Content-Type": {"text/plain"}}, Body: []byte("a b")}, "text/plain", "a b"},
+		"nothing":                  {vendorapi.Request{}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -310,9 +316,11 @@ func TestARequestIsTheSameEachTime(t *testing.T) {
 					return nil
 				}}
 				header := http.Header{"if-match": {`"1"`}}
-				maps.Copy(header, tt.header)
+				maps.Copy(header, tt.request.Header)
 				given := header.Clone()
-				if err := h.Call(t.Context(), http.MethodPut, "http://vendor.example/a/b?c=d", header, tt.in, nil); err != nil {
+				r := tt.request
+				r.Method, r.URL, r.Header = http.MethodPut, "http://vendor.example/a/b?c=d", header
+				if _, err := h.Do(t.Context(), r, nil); err != nil {
 					t.Fatal(err)
 				}
 				for i, r := range v.requests() {
@@ -339,10 +347,10 @@ func TestTheAnswersHeader(t *testing.T) {
 		client, _ := serve(t, answer{body: ok.body, header: http.Header{"Etag": {`"1"`}}}.write)
 		h := vendorapi.HTTP{Client: client, Now: time.Now}
 		var out struct{ Name string }
-		for _, got := range []vendorapi.Answer{{JSON: &out}, {}} {
-			err := h.Call(t.Context(), http.MethodGet, "http://vendor.example", nil, nil, &got)
-			if err != nil || got.Header.Get("ETag") != `"1"` || out.Name != "value" {
-				t.Errorf("%+v, %v", got, err)
+		for _, into := range []any{&out, nil} {
+			got, err := h.Do(t.Context(), vendorapi.Request{Method: http.MethodGet, URL: "http://vendor.example"}, into)
+			if err != nil || got.Get("ETag") != `"1"` || out.Name != "value" {
+				t.Errorf("%+v, %+v, %v", got, out, err)
 			}
 		}
 	})
@@ -362,7 +370,7 @@ func TestAnEndlessAnswerIsNotRead(t *testing.T) {
 			}
 			written <- total
 		})
-		err := (&vendorapi.HTTP{Client: client, Now: time.Now}).Call(t.Context(), http.MethodPost, "http://vendor.example", nil, nil, new(any))
+		err := send(t.Context(), &vendorapi.HTTP{Client: client, Now: time.Now}, http.MethodPost, new(any))
 		if n := <-written; err == nil || n > 9<<20 {
 			t.Errorf("%v, after %d bytes", err, n)
 		}
@@ -374,7 +382,9 @@ func TestTheCallersHeaderComesFirst(t *testing.T) {
 		v := &vendor{answers: []answer{ok}}
 		client, _ := serve(t, v.ServeHTTP)
 		h := vendorapi.HTTP{Client: client, Now: time.Now}
-		err := h.Call(t.Context(), http.MethodGet, "http://vendor.example", http.Header{"Accept": {"text/plain"}}, nil, nil)
+		_, err := h.Do(t.Context(), vendorapi.Request{
+			Method: http.MethodGet, URL: "http://vendor.example", Header: http.Header{"Accept": {"text/plain"}},
+		}, nil)
 		if got := v.requests()[0].Header.Get("Accept"); err != nil || got != "text/plain" {
 			t.Errorf("Accept: %s, %v", got, err)
 		}
@@ -417,7 +427,7 @@ func TestRejectedCredentials(t *testing.T) {
 						return tt.others
 					},
 				}
-				if err := h.Call(t.Context(), tt.method, "http://vendor.example", nil, nil, nil); !errors.Is(err, tt.want) {
+				if err := send(t.Context(), &h, tt.method, nil); !errors.Is(err, tt.want) {
 					t.Errorf("%v, want %v", err, tt.want)
 				}
 				var used []string
@@ -441,7 +451,7 @@ func TestWithoutCredentialsNothingIsAsked(t *testing.T) {
 			calls++
 			return errSaid
 		}}
-		if err := h.Call(t.Context(), http.MethodGet, "http://vendor.example", nil, nil, nil); !errors.Is(err, errSaid) {
+		if err := send(t.Context(), &h, http.MethodGet, nil); !errors.Is(err, errSaid) {
 			t.Error(err)
 		}
 		if calls != 1 || len(v.requests()) > 0 {
@@ -458,7 +468,7 @@ func TestTheWaitForCredentialsIsNoPartOfAnAttempt(t *testing.T) {
 			time.Sleep(time.Minute)
 			return ctx.Err()
 		}}
-		if err := h.Call(t.Context(), http.MethodPost, "http://vendor.example", nil, nil, nil); err != nil {
+		if err := send(t.Context(), &h, http.MethodPost, nil); err != nil {
 			t.Error(err)
 		}
 	})
@@ -473,7 +483,7 @@ func TestTheCallerMayEndIt(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 				defer cancel()
 				start := time.Now()
-				err := (&vendorapi.HTTP{Client: client, Now: time.Now}).Call(ctx, http.MethodGet, "http://vendor.example", nil, nil, nil)
+				err := send(ctx, &vendorapi.HTTP{Client: client, Now: time.Now}, http.MethodGet, nil)
 				if err == nil || time.Since(start) != 5*time.Second || len(v.requests()) != 1 {
 					t.Errorf("%v after %v and %d requests", err, time.Since(start), len(v.requests()))
 				}
@@ -485,12 +495,12 @@ func TestTheCallerMayEndIt(t *testing.T) {
 func TestWhatIsNoURLIsNotQuoted(t *testing.T) {
 	h := vendorapi.HTTP{Client: vendorapi.NewHTTPClient(), Now: time.Now}
 	for _, address := range []string{"http://vendor.example/%zz?" + secret, "http://[" + secret, secret + "\x7f", "vendor:" + secret} {
-		err := h.Call(t.Context(), http.MethodPost, address, nil, nil, nil)
+		_, err := h.Do(t.Context(), vendorapi.Request{Method: http.MethodPost, URL: address}, nil)
 		if err == nil || strings.Contains(err.Error(), secret) {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
-	if err := h.Call(t.Context(), http.MethodPost, "http://vendor.example", nil, func() {}, nil); err == nil {
+	if _, err := h.Do(t.Context(), vendorapi.Request{URL: "http://vendor.example", JSON: func() {}}, nil); err == nil {
 		t.Error("a function was sent")
 	}
 }

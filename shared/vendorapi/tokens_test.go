@@ -243,7 +243,7 @@ func TestBearer(t *testing.T) {
 		})
 		tokens := process(n, v, 0)
 		h := vendorapi.HTTP{Client: client, Authorize: tokens.Bearer, Rejected: tokens.Rejected, Now: time.Now}
-		call := func() error { return h.Call(t.Context(), http.MethodPost, "http://vendor.example", nil, nil, nil) }
+		call := func() error { return send(t.Context(), &h, http.MethodPost, nil) }
 		if err := call(); err != nil {
 			t.Error(err)
 		}

@@ -157,15 +157,21 @@ func explain(r *vendorapi.Refusal) error {
 	return fmt.Errorf("%w: answered %d (%s)", meaning, r.Status, webhook.Label(string(said.Code)))
 }
 
-// call makes a request for a user, who is that of the token if it is empty.
-func (c *client) call(ctx context.Context, user, method, path string, header http.Header, in, out any) error {
-	return c.at(ctx, func(base string) error {
-		return c.http.Call(ctx, method, base+path, asUser(header, user), in, out)
+// call sends a request, whose URL is a path, for a user. The empty user is the token's.
+func (c *client) call(ctx context.Context, user string, r vendorapi.Request, out any) (header http.Header, err error) {
+	path := r.URL
+	r.Header = asUser(r.Header, user)
+	err = c.at(ctx, func(base string) error {
+		r.URL = base + path
+		header, err = c.http.Do(ctx, r, out)
+		return err
 	})
+	return header, err
 }
 
 func (c *client) get(ctx context.Context, user, path string, out any) error {
-	return c.call(ctx, user, http.MethodGet, path, nil, nil, out)
+	_, err := c.call(ctx, user, vendorapi.Request{Method: http.MethodGet, URL: path}, out)
+	return err
 }
 
 // at does something with the address that paths are added to; again, if the account turns out to be elsewhere.
@@ -200,7 +206,7 @@ func (c *client) accessPoint(ctx context.Context, wrong string) (string, error) 
 	var answer struct {
 		APIAccessPoint string `json:"apiAccessPoint"`
 	}
-	if err := c.http.Call(ctx, http.MethodGet, c.host+"/api/rest/v6/baseUris", nil, nil, &answer); err != nil {
+	if err := c.http.Get(ctx, c.host+"/api/rest/v6/baseUris", &answer); err != nil {
 		return "", fmt.Errorf("adobesign: access point: %w", err)
 	}
 	u, err := url.Parse(answer.APIAccessPoint)

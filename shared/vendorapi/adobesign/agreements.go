@@ -272,8 +272,9 @@ func (c *client) search(ctx context.Context, at place, to time.Time) ([]agreemen
 			} `json:"searchPageInfo"`
 		} `json:"agreementAssetsResults"`
 	}
-	header := http.Header{"X-Ownership-Scope": {"OWNED"}}
-	if err := c.call(ctx, at.user, http.MethodPost, "/search", header, in, &answer); err != nil {
+	if _, err := c.call(ctx, at.user, vendorapi.Request{
+		Method: http.MethodPost, URL: "/search", Header: http.Header{"X-Ownership-Scope": {"OWNED"}}, JSON: in,
+	}, &answer); err != nil {
 		return nil, false, err
 	}
 	return answer.Results.List, answer.Results.Page.Next != "" && len(answer.Results.List) > 0, nil

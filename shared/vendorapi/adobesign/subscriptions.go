@@ -116,12 +116,11 @@ func (c *client) hooks(ctx context.Context) (found []*hook, err error) {
 
 // read reads a webhook, and the ETag without which it cannot be changed.
 func (c *client) read(ctx context.Context, h *hook) error {
-	answer := vendorapi.Answer{JSON: h}
-	if err := c.get(ctx, "", h.path(), &answer); err != nil {
-		return err
+	header, err := c.call(ctx, "", vendorapi.Request{Method: http.MethodGet, URL: h.path()}, h)
+	if err == nil {
+		h.etag = header.Get("ETag")
 	}
-	h.etag = answer.Header.Get("ETag")
-	return nil
+	return err
 }
 
 func (h *hook) path() string { return "/webhooks/" + url.PathEscape(string(h.ID)) }
@@ -133,9 +132,10 @@ func (c *client) change(ctx context.Context, h *hook, method, path string, in an
 			return err
 		}
 	}
-	answer := vendorapi.Answer{}
-	err := c.call(ctx, "", method, path, http.Header{"If-Match": {h.etag}}, in, &answer)
-	h.etag = answer.Header.Get("ETag")
+	header, err := c.call(ctx, "", vendorapi.Request{
+		Method: method, URL: path, Header: http.Header{"If-Match": {h.etag}}, JSON: in,
+	}, nil)
+	h.etag = header.Get("ETag")
 	return err
 }
 
@@ -232,7 +232,7 @@ func (c *client) create(webhookURL string) vendorapi.Step {
 		"with the client ID of these credentials' application, which must be among the keys",
 		in.Name, vendorapi.Masked(webhookURL), len(in.Events))
 	return vendorapi.Step{Says: says, Do: func(ctx context.Context) error {
-		err := c.call(ctx, "", http.MethodPost, "/webhooks", nil, in, nil)
+		_, err := c.call(ctx, "", vendorapi.Request{Method: http.MethodPost, URL: "/webhooks", JSON: in}, nil)
 		if errors.Is(err, errDuplicate) {
 			return fmt.Errorf("%w: another user of the account has made this webhook; ask with their credentials", err)
 		}

@@ -97,7 +97,7 @@ func (c *client) Pause() time.Duration { return 15 * time.Minute }
 func (c *client) call(ctx context.Context, method, path string, in, out any) error {
 	base, err := c.base(ctx)
 	if err == nil {
-		err = c.http.Call(ctx, method, base+path, nil, in, out)
+		_, err = c.http.Do(ctx, vendorapi.Request{Method: method, URL: base + path, JSON: in}, out)
 	}
 	if err != nil {
 		return fmt.Errorf("docusign: %w", err)
@@ -119,7 +119,7 @@ func (c *client) base(ctx context.Context) (string, error) {
 			BaseURI string `json:"base_uri"`
 		}] `json:"accounts"`
 	}
-	if err := c.http.Call(ctx, http.MethodGet, c.auth+"/oauth/userinfo", nil, nil, &user); err != nil {
+	if err := c.http.Get(ctx, c.auth+"/oauth/userinfo", &user); err != nil {
 		return "", err
 	}
 	for _, account := range user.Accounts {

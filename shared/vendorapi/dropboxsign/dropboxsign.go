@@ -99,7 +99,7 @@ func (c *client) get(ctx context.Context, path string, query url.Values, out any
 	if query != nil {
 		address += "?" + query.Encode()
 	}
-	if err := c.http.Call(ctx, http.MethodGet, address, nil, nil, out); err != nil {
+	if err := c.http.Get(ctx, address, out); err != nil {
 		return fmt.Errorf("dropboxsign: %w", err)
 	}
 	return nil

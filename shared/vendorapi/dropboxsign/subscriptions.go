@@ -92,7 +92,8 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 	return []vendorapi.Step{{Says: says, Do: func(ctx context.Context) error {
 		var answer callbacks
 		in := map[string]string{"callback_url": webhookURL}
-		if err := c.http.Call(ctx, http.MethodPut, c.base+path, nil, in, &answer); err != nil {
+		r := vendorapi.Request{Method: http.MethodPut, URL: c.base + path, JSON: in}
+		if _, err := c.http.Do(ctx, r, &answer); err != nil {
 			return fmt.Errorf("dropboxsign: %w", err)
 		}
 		if answer.url() != webhookURL {

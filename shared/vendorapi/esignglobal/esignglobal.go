@@ -80,7 +80,7 @@ func (c *client) get(ctx context.Context, path string, query url.Values, data an
 			outcome
 			Data json.RawMessage `json:"data"`
 		}
-		err = c.http.Call(ctx, http.MethodGet, c.base+"/esignglobal/v1/"+path+"?"+query.Encode(), nil, nil, &answer)
+		err = c.http.Get(ctx, c.base+"/esignglobal/v1/"+path+"?"+query.Encode(), &answer)
 		switch {
 		case err != nil:
 			return fmt.Errorf("esignglobal: %w", err)

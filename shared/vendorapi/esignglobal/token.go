@@ -30,8 +30,10 @@ func (k credentials) fetcher(base string, o vendorapi.Options) func(context.Cont
 			Expires int64  `json:"expires_in"` // seconds
 		}
 		start := o.Now()
-		header := http.Header{"Content-Type": {form.FormDataContentType()}}
-		err := h.Call(ctx, http.MethodPost, base+"/esignglobal/v1/oauth2/accessToken", header, body.Bytes(), &answer)
+		_, err := h.Do(ctx, vendorapi.Request{
+			Method: http.MethodPost, URL: base + "/esignglobal/v1/oauth2/accessToken",
+			Header: http.Header{"Content-Type": {form.FormDataContentType()}}, Body: body.Bytes(),
+		}, &answer)
 		switch {
 		case err != nil:
 			return "", time.Time{}, fmt.Errorf("access token: %w", err)
