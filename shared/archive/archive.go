@@ -131,7 +131,7 @@ func (a *Archiver) park(ctx context.Context, log *slog.Logger, j job, reason err
 		return false
 	}
 	log.ErrorContext(ctx, as, "attempt", j.attempt, "error", reason)
-	a.Metrics.Put(metric.Dimensions{Provider: j.provider}, values...)
+	a.Metrics.Put(j.provider, values...)
 	return true
 }
 
@@ -183,7 +183,7 @@ func (a *Archiver) archive(ctx context.Context, client vendorapi.Client, j job) 
 	}
 	a.log(j).InfoContext(ctx, "archived", "documents", len(m.Documents), "before", !made)
 	if made {
-		a.Metrics.Put(metric.Dimensions{Provider: j.provider}, metric.Count("Archived", 1))
+		a.Metrics.Put(j.provider, metric.Count("Archived", 1))
 	}
 	return nil
 }
@@ -239,7 +239,7 @@ func (a *Archiver) confirm(ctx context.Context, client vendorapi.Client, j job) 
 		return said, err
 	}
 	a.log(j).InfoContext(ctx, "confirmed")
-	a.Metrics.Put(metric.Dimensions{Provider: j.provider}, metric.Count("Confirmed", 1))
+	a.Metrics.Put(j.provider, metric.Count("Confirmed", 1))
 	return said, nil
 }
 

@@ -308,6 +308,9 @@ func (w *world) counted() map[string]float64 {
 	w.t.Helper()
 	sums := map[string]float64{}
 	for _, line := range metrictest.Read(w.t, namespace, w.out.String()) {
+		if len(line.OfProvider) > 0 {
+			w.t.Errorf("dimensions of %+v", line)
+		}
 		for name, value := range line.Values {
 			sums[name+" "+line.Provider] += value
 		}

@@ -134,5 +134,5 @@ func (p *Processor) putMetrics(provider string, values ...metric.Value) {
 	if _, ok := webhook.Find(p.Providers, provider); !ok {
 		provider = ""
 	}
-	p.Metrics.Put(metric.Dimensions{Provider: provider}, values...)
+	p.Metrics.Put(provider, values...)
 }

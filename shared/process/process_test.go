@@ -90,7 +90,7 @@ func (w *world) counted(t *testing.T) []metrictest.Line {
 }
 
 func line(provider string, values map[string]float64) metrictest.Line {
-	return metrictest.Line{Dimensions: metric.Dimensions{Provider: provider}, Values: values}
+	return metrictest.Line{Provider: provider, Values: values}
 }
 
 // Commit implements [ledger.Ledger].

@@ -126,7 +126,7 @@ func (p *Publisher) setAside(ctx context.Context, record events.DynamoDBEventRec
 		return fmt.Errorf("publish: not set aside: %w", err)
 	}
 	p.log(record).ErrorContext(ctx, "set aside", "error", reason)
-	p.Metrics.Put(metric.Dimensions{}, metric.Count("Unpublished", 1))
+	p.Metrics.Put("", metric.Count("Unpublished", 1))
 	return nil
 }
 

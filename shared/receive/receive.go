@@ -122,14 +122,14 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 		}
 	}
 	response := r.Provider.Acknowledge(request)
-	r.measure("", metric.Count("Received", len(ids)), metric.Count("Duplicate", duplicates),
+	r.measure(metric.ProviderCount("Received", len(ids)), metric.Count("Duplicate", duplicates),
 		metric.Milliseconds("AcknowledgeTime", r.Now().Sub(start)))
 	return response, nil
 }
 
 // measure writes the metrics of a request. The alarms in template.yaml name them.
-func (r *Receiver) measure(reason string, values ...metric.Value) {
-	r.Metrics.Put(metric.Dimensions{Provider: r.Provider.Info().Name, Reason: reason}, values...)
+func (r *Receiver) measure(values ...metric.Value) {
+	r.Metrics.Put(r.Provider.Info().Name, values...)
 }
 
 // logHeaders tells which headers a vendor really sends: their names, since not all vendors document how they sign.
@@ -224,33 +224,32 @@ func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, err err
 	info := r.Provider.Info()
 	switch {
 	case errors.Is(err, errNoSuchURL):
-		r.refused("url-token")
+		r.measure(metric.ProviderCount("Refused", 1))
 		r.Log.WarnContext(ctx, "refused", "reason", "URL token")
 		return &webhook.Response{Status: http.StatusNotFound}
 	case errors.Is(err, webhook.ErrNoChallenge), errors.Is(err, errMethod):
-		r.refused("method")
+		r.measure(metric.ProviderCount("Refused", 1))
+		r.Log.InfoContext(ctx, "refused", "reason", "method", "method", webhook.Label(request.Method))
 		return text(http.StatusMethodNotAllowed, "This URL receives "+info.Title+" webhooks, by POST.\n", "Allow", info.Allow)
 	case errors.Is(err, webhook.ErrNotGenuine), errors.Is(err, webhook.ErrNoKey):
 		reason := "signature"
 		if errors.Is(err, webhook.ErrNoKey) {
-			reason = "no-key"
+			reason = "no key"
 		}
-		r.refused(reason)
-		r.Log.WarnContext(ctx, "refused", "error", err, "method", webhook.Label(request.Method),
+		r.measure(metric.ProviderCount("Refused", 1), metric.ProviderCount("WrongKey", 1))
+		r.Log.WarnContext(ctx, "refused", "reason", reason, "error", err, "method", webhook.Label(request.Method),
 			"encoded", encoded(request))
 		return &webhook.Response{Status: http.StatusUnauthorized}
 	case errors.Is(err, errTooLarge):
-		r.refused("size")
+		r.measure(metric.ProviderCount("Refused", 1))
 		r.Log.ErrorContext(ctx, "refused", "reason", "size", "bytes", len(request.Body))
 		return text(http.StatusRequestEntityTooLarge, "the body is larger than 10 MiB: do not include documents\n")
 	default: // something behind us is out of reach
-		r.measure("", metric.Count("Unavailable", 1))
+		r.measure(metric.Count("Unavailable", 1))
 		r.Log.ErrorContext(ctx, "not taken", "error", err)
 		return text(http.StatusServiceUnavailable, "try again later\n", "Retry-After", retryAfter)
 	}
 }
-
-func (r *Receiver) refused(reason string) { r.measure(reason, metric.Count("Refused", 1)) }
 
 // text makes a plain-text answer with the given names and values of headers.
 func text(status int, body string, headers ...string) *webhook.Response {

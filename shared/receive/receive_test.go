@@ -154,7 +154,7 @@ func TestAnswers(t *testing.T) {
 		want    int
 		sent    int
 		header  string // name: value
-		metric  string // what is counted, with its reason
+		metric  string // and the reason in the log line of a refusal
 	}{
 		"genuine":                               {genuine, completed(t), nil, 200, 1, "", "Received"},
 		"genuine, unknown event":                {genuine, signed(`{"event":"envelope-teleported","data":{"envelopeId":"e"}}`), nil, 200, 1, "", "Received"},
@@ -163,13 +163,13 @@ func TestAnswers(t *testing.T) {
 		"genuine, not UTF-8":                    {genuine, signed("\xff\xfe\x00"), nil, 200, 1, "", "Received"},
 		"genuine, nested too deep":              {genuine, signed(strings.Repeat("[", 200000)), nil, 200, 1, "", "Received"},
 		"no signature":                          {genuine, &webhook.Request{Method: "POST", Header: http.Header{}, Body: []byte(`{}`)}, nil, 401, 0, "", "Refused signature"},
-		"no key":                                {webhook.Keys{}, completed(t), nil, 401, 0, "", "Refused no-key"},
+		"no key":                                {webhook.Keys{}, completed(t), nil, 401, 0, "", "Refused no key"},
 		"GET":                                   {genuine, &webhook.Request{Method: "GET", Header: http.Header{}}, nil, 405, 0, "Allow: POST", "Refused method"},
 		"HEAD":                                  {genuine, &webhook.Request{Method: "HEAD", Header: http.Header{}}, nil, 405, 0, "Allow: POST", "Refused method"},
 		"PUT":                                   {genuine, &webhook.Request{Method: "PUT", Header: http.Header{}}, nil, 405, 0, "Allow: POST", "Refused method"},
-		"no URL token":                          {withToken, completed(t), nil, 404, 0, "", "Refused url-token"},
-		"wrong URL token":                       {withToken, tokened(completed(t), "token-three"), nil, 404, 0, "", "Refused url-token"},
-		"wrong URL token by GET":                {withToken, &webhook.Request{Method: "GET", URLToken: "token"}, nil, 404, 0, "", "Refused url-token"},
+		"no URL token":                          {withToken, completed(t), nil, 404, 0, "", "Refused URL token"},
+		"wrong URL token":                       {withToken, tokened(completed(t), "token-three"), nil, 404, 0, "", "Refused URL token"},
+		"wrong URL token by GET":                {withToken, &webhook.Request{Method: "GET", URLToken: "token"}, nil, 404, 0, "", "Refused URL token"},
 		"second URL token":                      {withToken, tokened(completed(t), "token-two"), nil, 200, 1, "", "Received"},
 		"a URL token where none is needed":      {genuine, tokened(completed(t), "token"), nil, 200, 1, "", "Received"},
 		"over the size limit":                   {genuine, signed(strings.Repeat(" ", webhook.MaxBody+1)), nil, 413, 0, "", "Refused size"},
@@ -199,8 +199,18 @@ func TestAnswers(t *testing.T) {
 			}
 			name, reason, _ := strings.Cut(tt.metric, " ")
 			lines := metrictest.Read(t, namespace, w.lines.String())
-			if len(lines) != 1 || lines[0].Dimensions != (metric.Dimensions{Provider: "docusign", Reason: reason}) || lines[0].Values[name] != 1 {
+			if len(lines) != 1 || lines[0].Provider != "docusign" || lines[0].Values[name] != 1 {
 				t.Errorf("counted %+v, want %s", lines, tt.metric)
+			}
+			var wrongKey float64
+			if reason == "signature" || reason == "no key" {
+				wrongKey = 1
+			}
+			if got := lines[0].Values["WrongKey"]; got != wrongKey {
+				t.Errorf("%v wrong keys, want %v", got, wrongKey)
+			}
+			if reason != "" && !strings.Contains(w.log.String(), `"reason":"`+reason+`"`) {
+				t.Errorf("the log does not name the reason %q: %s", reason, &w.log)
 			}
 			if events, err := w.ledger.Events(); err != nil || (tt.want == 401 || tt.want == 404 || tt.want == 413 || tt.want == 405) && len(events) > 0 {
 				t.Errorf("a refusal left %+v, %v", events, err)
@@ -230,8 +240,9 @@ func TestEachEventOfAnAcknowledgedRequestIsCounted(t *testing.T) {
 			t.Fatalf("%s: answered %d", what, answer.Status)
 		}
 		want := []metrictest.Line{{
-			Dimensions: metric.Dimensions{Provider: "docusign"},
+			Provider:   "docusign",
 			Values:     map[string]float64{"Received": 2, "Duplicate": duplicates, "AcknowledgeTime": 1.5},
+			OfProvider: []string{"Received"},
 		}}
 		if diff := cmp.Diff(want, metrictest.Read(t, namespace, w.lines.String())); diff != "" {
 			t.Errorf("%s: %s", what, diff)
@@ -272,11 +283,11 @@ func TestAdobeChallenge(t *testing.T) {
 	if answer := w.Receive(t.Context(), &webhook.Request{Method: "DELETE"}); answer.Status != 405 || answer.Header.Get("Allow") != "GET, POST" {
 		t.Errorf("DELETE: %+v", answer)
 	}
-	var reasons []string
-	for _, line := range metrictest.Read(t, namespace, w.lines.String()) {
-		reasons = append(reasons, line.Provider+" "+line.Reason)
-	}
-	if diff := cmp.Diff([]string{"adobesign signature", "adobesign signature", "adobesign signature", "adobesign method"}, reasons); diff != "" {
+	refused, both := map[string]float64{"Refused": 1}, map[string]float64{"Refused": 1, "WrongKey": 1}
+	unproved := metrictest.Line{Provider: "adobesign", Values: both, OfProvider: []string{"Refused", "WrongKey"}}
+	method := metrictest.Line{Provider: "adobesign", Values: refused, OfProvider: []string{"Refused"}}
+	lines := metrictest.Read(t, namespace, w.lines.String())
+	if diff := cmp.Diff([]metrictest.Line{unproved, unproved, unproved, method}, lines); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -168,5 +168,5 @@ func (p *pass) late(why string) error {
 }
 
 func (p *pass) measure(value metric.Value) {
-	p.Metrics.Put(metric.Dimensions{Provider: p.provider}, value)
+	p.Metrics.Put(p.provider, value)
 }

@@ -191,7 +191,7 @@ func (w *world) counted() map[string]int {
 	defer w.lines.Reset()
 	sums := map[string]int{}
 	for _, line := range metrictest.Read(w.t, namespace, w.lines.String()) {
-		if line.Provider == "" || line.Reason != "" {
+		if line.Provider == "" || len(line.OfProvider) > 0 {
 			w.t.Errorf("dimensions of %+v", line)
 		}
 		for name, value := range line.Values {

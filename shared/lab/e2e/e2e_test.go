@@ -595,7 +595,7 @@ func (d *deployment) metrics() {
 	if !strings.Contains(logs, `"Namespace": "esignhooks/`+d.stack+`"`) {
 		d.t.Error("no metric is in the stack's namespace")
 	}
-	names := []string{"AcknowledgeTime", "Duplicate", "NoStatusChange", "Processed", "Received", "Refused", "Unpublished", "Unreadable"}
+	names := []string{"AcknowledgeTime", "Duplicate", "NoStatusChange", "Processed", "Received", "Refused", "Unpublished", "Unreadable", "WrongKey"}
 	if d.endpoint != "" { // see needsVendors
 		names = append(names, "Archived", "Confirmed", "Forged", "Parked", "Reconciled", "SubscriptionProblems")
 	}

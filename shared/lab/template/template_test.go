@@ -207,79 +207,55 @@ func TestAlarmsNotifyAndSayWhatToDo(t *testing.T) {
 	}
 }
 
-// TestAlarmsKnowTheMetrics: an alarm on a metric that nobody writes is silent for ever.
+// TestAlarmsKnowTheMetrics: an alarm on a metric that is never written would never ring. A metric has the dimension
+// Provider if and only if the alarm of one provider reads it: CloudWatch bills such a metric once for each provider.
 func TestAlarmsKnowTheMetrics(t *testing.T) {
 	all := readTemplate(t)
-	dimensions := map[string]int{ // the provider, or none
-		"Contradicted": 1, "Forged": 1, "Received": 1, "ReconcileFailed": 1, "Reconciled": 1, "Refused": 1, "StaleClaims": 1,
-		"SubscriptionProblems": 1, "TooLarge": 0, "Unpublished": 0,
-	}
 	namespace := written(at(all.Globals, "Function", "Environment", "Variables", "METRICS_NAMESPACE"))
-	writers := sources(t)
+	dimensions := map[string]string{} // by metric, as the code or a filter writes it
+	calls := regexp.MustCompile(`\b(?:metric\.)?(Provider)?Count\("(\w+)"`)
+	for _, call := range calls.FindAllStringSubmatch(sources(t), -1) {
+		dimensions[call[2]] = call[1]
+	}
 	for name, filter := range all.of(t, "AWS::Logs::MetricFilter") {
 		for _, m := range at(filter, "MetricTransformations").Content {
-			writers += `Count("` + at(*m, "MetricName").Value + `"`
+			dimensions[at(*m, "MetricName").Value] = ""
 			if got := written(at(*m, "MetricNamespace")); got != namespace {
 				t.Errorf("%s writes to %s, the functions to %s", name, got, namespace)
 			}
 		}
 	}
-	watched := map[string]bool{}
+	receivers := all.receivers(t)
+	readers := map[string]int{} // of a metric with the dimension
 	for name, alarm := range all.of(t, "AWS::CloudWatch::Alarm") {
-		var about []string
 		for _, m := range every(alarm, "MetricName") {
+			metric := at(m, "MetricName").Value
 			if strings.HasPrefix(at(m, "Namespace").Value, "AWS/") {
 				continue
 			}
-			metric := at(m, "MetricName").Value
-			by, reason := split(at(m, "Dimensions").Content)
-			if reason != "" && (metric != "Refused" || !strings.Contains(writers, `"`+reason+`"`)) {
-				t.Errorf("%s looks for %s with the reason %s, which nobody writes", name, metric, reason)
-			}
-			watched[metric] = true
 			if got := written(at(m, "Namespace")); got != namespace {
-				t.Errorf("%s looks for %s in %s, the functions write to %s", name, metric, got, namespace)
+				t.Errorf("%s reads %s in %s, the functions write to %s", name, metric, got, namespace)
 			}
-			if n, ok := dimensions[metric]; !ok || n != len(by) || !strings.Contains(writers, `Count("`+metric+`"`) {
-				t.Errorf("%s looks for %s in %d dimensions, which nobody writes", name, metric, len(by))
+			dimension, ok := dimensions[metric]
+			want := ""
+			if dimension != "" {
+				readers[metric]++
+				for provider := range receivers {
+					if strings.HasPrefix(strings.ToLower(name), provider) {
+						want = "[[Name, " + dimension + ", Value, " + provider + "]]"
+					}
+				}
 			}
-			for _, d := range by {
-				about = append(about, at(*d, "Name").Value+" "+written(at(*d, "Value")))
+			if got := written(at(m, "Dimensions")); !ok || got != want {
+				t.Errorf("%s reads %s with the dimensions %q; it is written with %q", name, metric, got, want)
 			}
-		}
-		if len(about) == 0 {
-			continue
-		}
-		var want []string // the provider of its name, or all of them
-		for _, provider := range slices.Sorted(maps.Keys(all.receivers(t))) {
-			if strings.HasPrefix(strings.ToLower(name), provider) {
-				want = []string{"Provider " + provider}
-				break
-			}
-			want = append(want, "Provider "+provider)
-		}
-		slices.Sort(about)
-		if about = slices.Compact(about); !slices.Equal(about, want) {
-			t.Errorf("%s is about %q, not %q", name, about, want)
 		}
 	}
-	for metric := range dimensions {
-		if !watched[metric] {
-			t.Errorf("no alarm looks at %s", metric)
+	for metric, dimension := range dimensions {
+		if dimension != "" && readers[metric] != len(receivers) {
+			t.Errorf("%s has the dimension %s, and %d alarms read it", metric, dimension, readers[metric])
 		}
 	}
-}
-
-// split takes the reason from a metric's dimensions.
-func split(dimensions []*yaml.Node) (others []*yaml.Node, reason string) {
-	for _, d := range dimensions {
-		if at(*d, "Name").Value == "Reason" {
-			reason = at(*d, "Value").Value
-		} else {
-			others = append(others, d)
-		}
-	}
-	return others, reason
 }
 
 // TestAlarmsKnowTheAPI, whose metrics bear its name and not its ID.
@@ -314,17 +290,57 @@ func sources(t *testing.T) string {
 	return all.String()
 }
 
+// TestAlarmsWatchEveryFunction: the receivers by the API's 5xx, all others by their errors and throttles.
 func TestAlarmsWatchEveryFunction(t *testing.T) {
 	all := readTemplate(t)
-	for _, name := range []string{"ErrorsAlarm", "ThrottlesAlarm"} {
-		watched := every(all.Resources[name].Properties, "MetricName")
-		if len(watched) > 10 {
-			t.Errorf("%s looks at %d metrics: CloudWatch allows 10", name, len(watched))
+	var background []string
+	for name, function := range all.of(t, "AWS::Serverless::Function") {
+		if at(function, "Environment", "Variables", "SECRET_ARN").Kind == 0 {
+			background = append(background, "[[Name, FunctionName, Value, !Ref "+name+"]]")
 		}
-		for function := range all.of(t, "AWS::Serverless::Function") {
-			if !slices.ContainsFunc(watched, func(m yaml.Node) bool { return strings.HasSuffix(written(at(m, "Dimensions")), "!Ref "+function+"]]") }) {
-				t.Errorf("%s does not look at %s", name, function)
+	}
+	slices.Sort(background)
+	for _, name := range []string{"ErrorsAlarm", "ThrottlesAlarm"} {
+		var watched []string
+		for _, m := range every(all.Resources[name].Properties, "MetricName") {
+			watched = append(watched, written(at(m, "Dimensions")))
+			if got, want := at(m, "MetricName").Value, strings.TrimSuffix(name, "Alarm"); got != want {
+				t.Errorf("%s reads %s", name, got)
 			}
+		}
+		slices.Sort(watched)
+		if !slices.Equal(watched, background) {
+			t.Errorf("%s reads %q, not %q", name, watched, background)
+		}
+	}
+	server := all.Resources["GatewayServerErrorsAlarm"].Properties
+	for path, want := range map[string]string{
+		"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": "1", "DatapointsToAlarm": "", "MetricName": "5XXError",
+		"Period": "300", "Statistic": "Sum", "Threshold": "0",
+	} {
+		if got := written(at(server, path)); got != want {
+			t.Errorf("%s of GatewayServerErrorsAlarm is %q, not %q: one failure must raise it", path, got, want)
+		}
+	}
+}
+
+// TestAlarmsDoNotGrowWithTheVendors: CloudWatch allows 10 metrics in an alarm, so none may list the vendors.
+func TestAlarmsDoNotGrowWithTheVendors(t *testing.T) {
+	all := readTemplate(t)
+	receivers := all.receivers(t)
+	for name, alarm := range all.of(t, "AWS::CloudWatch::Alarm") {
+		metrics := every(alarm, "MetricName")
+		if len(metrics) > 10 {
+			t.Errorf("%s has %d metrics", name, len(metrics))
+		}
+		vendors := 0
+		for provider := range receivers {
+			if strings.Contains(strings.ToLower(written(alarm)), provider) {
+				vendors++
+			}
+		}
+		if vendors > 1 {
+			t.Errorf("%s names %d vendors", name, vendors)
 		}
 	}
 }

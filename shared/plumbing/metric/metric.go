@@ -1,4 +1,4 @@
-// Package metric writes metrics as log lines in CloudWatch's embedded metric format: no call, no waiting, no permission.
+// Package metric writes metrics as log lines in CloudWatch's embedded metric format. It needs no call and no permission.
 //
 // SPEC: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html,
 // read 2026-11-23.
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Log writes metrics of one namespace. A nil *Log discards them. Its methods may be called at the same time.
+// Log writes metrics of one namespace. A nil *Log discards them. It is safe for concurrent use.
 type Log struct {
 	mu        sync.Mutex
 	w         io.Writer
@@ -19,40 +19,32 @@ type Log struct {
 	now       func() time.Time
 }
 
-// New makes a Log that writes each line to w in one call.
+// New returns a Log that writes each line to w in one call.
 func New(w io.Writer, namespace string, now func() time.Time) *Log {
 	return &Log{w: w, namespace: namespace, now: now}
-}
-
-// Dimensions tell the metrics of one name apart. Each combination of values is a metric of its own, and is billed as one:
-// nothing that comes from outside may be a value.
-type Dimensions struct {
-	Provider string
-	Reason   string // counted with Provider, and without
-}
-
-func (d Dimensions) sets() [][]string {
-	switch {
-	case d.Provider == "":
-		return [][]string{{}}
-	case d.Reason == "":
-		return [][]string{{"Provider"}}
-	}
-	return [][]string{{"Provider"}, {"Provider", "Reason"}}
 }
 
 // Value is a metric and its value.
 type Value struct {
 	name, unit string
 	number     float64
+	ofProvider bool
 }
 
-// Count is a number of happenings.
-func Count(name string, n int) Value { return Value{name, "Count", float64(n)} }
+// Count returns a metric without dimensions. It sums up all providers.
+func Count(name string, n int) Value { return Value{name: name, unit: "Count", number: float64(n)} }
 
-// Milliseconds is a duration, in steps of a microsecond.
+// ProviderCount returns a metric with the dimension Provider. CloudWatch bills it once for each provider, so use it only
+// where an alarm of one provider needs it.
+func ProviderCount(name string, n int) Value {
+	v := Count(name, n)
+	v.ofProvider = true
+	return v
+}
+
+// Milliseconds returns a duration without dimensions, in steps of a microsecond.
 func Milliseconds(name string, d time.Duration) Value {
-	return Value{name, "Milliseconds", float64(d.Microseconds()) / 1000}
+	return Value{name: name, unit: "Milliseconds", number: float64(d.Microseconds()) / 1000}
 }
 
 type definition struct {
@@ -71,28 +63,38 @@ type metadata struct {
 	CloudWatchMetrics []directive
 }
 
-// Put writes a line. It has no level, which Lambda takes for INFO: a function whose logs are filtered above that loses its
-// metrics.
+// Put writes the values in one line, which also names the provider if there is one. The provider is a dimension of a
+// [ProviderCount] only: it must be one of ours, and never come from a request. The line has no level. Lambda treats it as
+// INFO, so a function whose log level is higher loses its metrics.
 //
 // SPEC: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html, read 2026-11-23.
-func (l *Log) Put(d Dimensions, values ...Value) {
+func (l *Log) Put(provider string, values ...Value) {
 	if l == nil {
 		return
 	}
-	metrics := directive{Namespace: l.namespace, Dimensions: d.sets()}
 	root := map[string]any{}
-	for name, value := range map[string]string{"Provider": d.Provider, "Reason": d.Reason} {
-		if value != "" {
-			root[name] = value
-		}
+	if provider != "" {
+		root["Provider"] = provider
 	}
+	total := directive{Namespace: l.namespace, Dimensions: [][]string{{}}}
+	ofProvider := directive{Namespace: l.namespace, Dimensions: [][]string{{"Provider"}}}
 	for _, v := range values {
-		metrics.Metrics = append(metrics.Metrics, definition{v.name, v.unit})
+		d := &total
+		if v.ofProvider {
+			d = &ofProvider
+		}
+		d.Metrics = append(d.Metrics, definition{v.name, v.unit})
 		root[v.name] = v.number
 	}
-	root["_aws"] = metadata{l.now().UnixMilli(), []directive{metrics}}
-	line, _ := json.Marshal(root) // strings and finite numbers can be written
+	m := metadata{Timestamp: l.now().UnixMilli()}
+	for _, d := range []directive{ofProvider, total} {
+		if len(d.Metrics) > 0 {
+			m.CloudWatchMetrics = append(m.CloudWatchMetrics, d)
+		}
+	}
+	root["_aws"] = m
+	line, _ := json.Marshal(root) // strings and finite numbers always marshal
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.w.Write(append(line, '\n')) // there is nobody to tell of an error
+	l.w.Write(append(line, '\n')) // an error cannot be reported anywhere
 }

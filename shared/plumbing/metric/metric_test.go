@@ -16,7 +16,7 @@ import (
 
 const namespace = "esignhooks/stack"
 
-// writes are the calls that a writer got.
+// writes holds what each call of Write got.
 type writes []string
 
 func (w *writes) Write(b []byte) (int, error) {
@@ -27,41 +27,46 @@ func (w *writes) Write(b []byte) (int, error) {
 func now() time.Time { return time.UnixMilli(1574109732004) }
 
 func TestALine(t *testing.T) {
-	meta := func(dimensions, metrics string) string {
-		return `"_aws":{"Timestamp":1574109732004,"CloudWatchMetrics":[{"Namespace":"esignhooks/stack","Dimensions":` + dimensions + `,"Metrics":` + metrics + `}]}}` + "\n"
+	const acknowledge, received = `{"Name":"AcknowledgeTime","Unit":"Milliseconds"}`, `{"Name":"Received","Unit":"Count"}`
+	const duplicate, unpublished = `{"Name":"Duplicate","Unit":"Count"}`, `{"Name":"Unpublished","Unit":"Count"}`
+	directive := func(dimensions, metrics string) string {
+		return `{"Namespace":"esignhooks/stack","Dimensions":` + dimensions + `,"Metrics":[` + metrics + `]}`
 	}
 	for name, tt := range map[string]struct {
-		dimensions metric.Dimensions
-		values     []metric.Value
-		want       string
+		provider         string
+		values           []metric.Value
+		want, directives string
 	}{
-		"counts and a duration of a provider": {
-			metric.Dimensions{Provider: "docusign"},
-			[]metric.Value{metric.Count("Received", 3), metric.Count("Duplicate", 0), metric.Milliseconds("AcknowledgeTime", 1234567*time.Microsecond)},
-			`"AcknowledgeTime":1234.567,"Duplicate":0,"Provider":"docusign","Received":3,` +
-				meta(`[["Provider"]]`, `[{"Name":"Received","Unit":"Count"},{"Name":"Duplicate","Unit":"Count"},{"Name":"AcknowledgeTime","Unit":"Milliseconds"}]`),
+		"counts and a duration, one of them with the provider as dimension": {
+			"acmesign",
+			[]metric.Value{
+				metric.Count("Duplicate", 0), metric.ProviderCount("Received", 3),
+				metric.Milliseconds("AcknowledgeTime", 1234567*time.Microsecond),
+			},
+			`"AcknowledgeTime":1234.567,"Duplicate":0,"Provider":"acmesign","Received":3`,
+			directive(`[["Provider"]]`, received) + "," + directive(`[[]]`, duplicate+","+acknowledge),
 		},
-		"a count with its reason, and without": {
-			metric.Dimensions{Provider: "docusign", Reason: "signature"}, []metric.Value{metric.Count("Refused", 1)},
-			`"Provider":"docusign","Reason":"signature","Refused":1,` + meta(`[["Provider"],["Provider","Reason"]]`, `[{"Name":"Refused","Unit":"Count"}]`),
+		"a count of a provider without the dimension": {
+			"acmesign", []metric.Value{metric.Count("Duplicate", 1)},
+			`"Duplicate":1,"Provider":"acmesign"`, directive(`[[]]`, duplicate),
 		},
-		"a count without dimensions": {
-			metric.Dimensions{}, []metric.Value{metric.Count("Unpublished", 1)},
-			`"Unpublished":1,` + meta(`[[]]`, `[{"Name":"Unpublished","Unit":"Count"}]`),
+		"a count without a provider": {
+			"", []metric.Value{metric.Count("Unpublished", 1)}, `"Unpublished":1`, directive(`[[]]`, unpublished),
 		},
 		"the shortest duration": {
-			metric.Dimensions{}, []metric.Value{metric.Milliseconds("AcknowledgeTime", 1999*time.Nanosecond)},
-			`"AcknowledgeTime":0.001,` + meta(`[[]]`, `[{"Name":"AcknowledgeTime","Unit":"Milliseconds"}]`),
+			"", []metric.Value{metric.Milliseconds("AcknowledgeTime", 1999*time.Nanosecond)},
+			`"AcknowledgeTime":0.001`, directive(`[[]]`, acknowledge),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var w writes
-			metric.New(&w, namespace, now).Put(tt.dimensions, tt.values...)
-			if diff := cmp.Diff(writes{`{` + tt.want}, w); diff != "" {
+			metric.New(&w, namespace, now).Put(tt.provider, tt.values...)
+			want := `{` + tt.want + `,"_aws":{"Timestamp":1574109732004,"CloudWatchMetrics":[` + tt.directives + "]}}\n"
+			if diff := cmp.Diff(writes{want}, w); diff != "" {
 				t.Error(diff)
 			}
 			got := metrictest.Read(t, namespace, strings.Join(w, ""))
-			if len(got) != 1 || got[0].Dimensions != tt.dimensions || len(got[0].Values) != len(tt.values) {
+			if len(got) != 1 || got[0].Provider != tt.provider || len(got[0].Values) != len(tt.values) {
 				t.Errorf("read back as %+v", got)
 			}
 		})
@@ -70,23 +75,23 @@ func TestALine(t *testing.T) {
 
 func TestNilDiscards(t *testing.T) {
 	var none *metric.Log
-	none.Put(metric.Dimensions{Provider: "docusign"}, metric.Count("Received", 1))
+	none.Put("acmesign", metric.Count("Received", 1))
 }
 
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("closed") }
 
-func TestAWriterThatFailsDisturbsNobody(t *testing.T) {
-	metric.New(broken{}, namespace, now).Put(metric.Dimensions{}, metric.Count("Unpublished", 1))
+func TestPutIgnoresAFailingWriter(t *testing.T) {
+	metric.New(broken{}, namespace, now).Put("", metric.Count("Unpublished", 1))
 }
 
-func TestLinesOfSimultaneousCallsStayWhole(t *testing.T) {
+func TestConcurrentLinesDoNotMix(t *testing.T) {
 	var out bytes.Buffer
 	log := metric.New(&out, namespace, now)
 	var all sync.WaitGroup
 	for range 50 {
-		all.Go(func() { log.Put(metric.Dimensions{Provider: "docusign"}, metric.Count("Received", 1)) })
+		all.Go(func() { log.Put("acmesign", metric.Count("Received", 1)) })
 	}
 	all.Wait()
 	if n := len(metrictest.Read(t, namespace, out.String())); n != 50 {

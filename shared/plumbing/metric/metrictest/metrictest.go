@@ -5,18 +5,18 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-
-	"esignhooks/shared/plumbing/metric"
 )
 
-// Line is what one line tells.
+// Line is what one line holds.
 type Line struct {
-	metric.Dimensions
-	Values map[string]float64
+	Provider string
+	Values   map[string]float64
+	// OfProvider lists the metrics that have the dimension Provider.
+	OfProvider []string
 }
 
-// Read reads what a [metric.Log] of the namespace wrote. It fails the test if a line is not what CloudWatch takes, or holds
-// anything else.
+// Read reads what a metric.Log of the namespace wrote. It fails the test if CloudWatch would not accept a line,
+// or if the line holds anything else.
 func Read(t *testing.T, namespace, out string) []Line {
 	t.Helper()
 	lines := []Line{}
@@ -45,8 +45,8 @@ func read(namespace, text string) (line Line, problem string) {
 	if json.Unmarshal([]byte(text), &root) != nil || json.Unmarshal(root["_aws"], &m) != nil {
 		return line, "not the format"
 	}
-	if m.Timestamp == 0 || len(m.CloudWatchMetrics) != 1 || m.CloudWatchMetrics[0].Namespace != namespace {
-		return line, "not of " + namespace
+	if m.Timestamp == 0 || len(m.CloudWatchMetrics) == 0 {
+		return line, "no metric"
 	}
 	delete(root, "_aws")
 	take := func(name string, to any) {
@@ -55,21 +55,27 @@ func read(namespace, text string) (line Line, problem string) {
 		}
 		delete(root, name)
 	}
-	switch sets := string(m.CloudWatchMetrics[0].Dimensions); sets {
-	case `[[]]`:
-	case `[["Provider"]]`:
+	if root["Provider"] != nil {
 		take("Provider", &line.Provider)
-	case `[["Provider"],["Provider","Reason"]]`:
-		take("Provider", &line.Provider)
-		take("Reason", &line.Reason)
-	default:
-		return line, "dimensions " + sets
 	}
 	line.Values = map[string]float64{}
-	for _, d := range m.CloudWatchMetrics[0].Metrics {
-		var value float64
-		take(d.Name, &value)
-		line.Values[d.Name] = value
+	for _, directive := range m.CloudWatchMetrics {
+		dimensions := string(directive.Dimensions)
+		ofProvider := dimensions == `[["Provider"]]`
+		switch {
+		case directive.Namespace != namespace:
+			return line, "not of " + namespace
+		case !ofProvider && dimensions != `[[]]` || ofProvider && line.Provider == "":
+			return line, "dimensions " + dimensions
+		}
+		for _, d := range directive.Metrics {
+			var value float64
+			take(d.Name, &value)
+			line.Values[d.Name] = value
+			if ofProvider {
+				line.OfProvider = append(line.OfProvider, d.Name)
+			}
+		}
 	}
 	if len(root) > 0 {
 		problem = "more than its metrics"
