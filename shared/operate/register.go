@@ -180,7 +180,7 @@ func withNeeds(err error, provider string) error {
 	}
 	if _, lacks := all.Open(provider, []byte("{}"), vendorapi.Options{}); !errors.Is(lacks, vendorapi.ErrOff) {
 		members := strings.NewReplacer("api.", "", " is missing", "", "\n", ", ").Replace(errors.Unwrap(lacks).Error())
-		return fmt.Errorf("%w\n  a JSON object with %s; README.md tells more", err, members)
+		return fmt.Errorf("%w\n  a JSON object with %s; see shared/docs/after-the-event.md", err, members)
 	}
 	return err
 }

@@ -66,7 +66,7 @@ func TestNothingIsMissing(t *testing.T) {
 		}
 		return string(b)
 	}
-	template, readme := read("template.yaml"), read("README.md")
+	template, pages := read("template.yaml"), read("shared/docs/configuration.md")+read("shared/docs/vendors.md")
 	first := parts{}
 	var names []string
 	for _, p := range provider.All() {
@@ -81,8 +81,8 @@ func TestNothingIsMissing(t *testing.T) {
 			t.Errorf("no test in shared/provider/%s calls webhooktest.Run", info.Name)
 		}
 		for _, word := range []string{info.Title, info.KeysVariable, info.DevelopmentKey, "/webhooks/" + info.Name} {
-			if !strings.Contains(readme, word) {
-				t.Errorf("README.md does not mention %s", word)
+			if !strings.Contains(pages, word) {
+				t.Errorf("neither configuration.md nor vendors.md mentions %s", word)
 			}
 		}
 		mine := partsOf(t, info, template, read("functions", info.Name, "main.go"))

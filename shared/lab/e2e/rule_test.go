@@ -12,19 +12,19 @@ import (
 	"esignhooks/shared/webhook/webhooktest"
 )
 
-// deployReadmeRule deploys the template of a consumer that README.md shows.
+// deployReadmeRule deploys the template of a consumer that shared/docs/events.md shows.
 func (d *deployment) deployReadmeRule() {
 	d.t.Helper()
-	readme, err := os.ReadFile(filepath.Join(webhooktest.Root(d.t), "README.md"))
+	page, err := os.ReadFile(filepath.Join(webhooktest.Root(d.t), "shared/docs/events.md"))
 	must(d.t, err)
 	var example string
-	for i, block := range strings.Split(string(readme), "```") {
+	for i, block := range strings.Split(string(page), "```") {
 		if text, ok := strings.CutPrefix(block, "yaml\n"); ok && i%2 == 1 && strings.Contains(text, "AWS::Events::Rule") {
 			example = text
 		}
 	}
 	if example == "" {
-		d.t.Fatal("README.md shows no rule")
+		d.t.Fatal("events.md shows no rule")
 	}
 	file := filepath.Join(d.t.TempDir(), "consumer.yaml")
 	must(d.t, os.WriteFile(file, []byte(example), 0o600))

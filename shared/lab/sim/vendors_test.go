@@ -54,7 +54,7 @@ type schedule struct {
 
 const day = 24 * time.Hour
 
-// SPEC: the vendors' documents, as README.md cites them.
+// SPEC: the vendors' documents, as shared/docs/vendors.md cites them.
 var schedules = map[string]schedule{
 	"adobesign":   {pauses: doubling(time.Minute, 12*time.Hour, 72*time.Hour), queued: true},
 	"docusign":    {pauses: repeated(day, 10), queued: true},

@@ -713,14 +713,14 @@ func TestWhatIsKeptOutlivesTheStack(t *testing.T) {
 	}
 }
 
-func TestTheREADMEKnowsAllParameters(t *testing.T) {
-	b, err := os.ReadFile("../../../README.md")
+func TestConfigurationPageListsEveryParameter(t *testing.T) {
+	b, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name := range readTemplate(t).Parameters {
 		if !regexp.MustCompile("(?m)^\\|.*`" + name + "`.*\\|").Match(b) {
-			t.Errorf("README.md's tables do not mention %s", name)
+			t.Errorf("configuration.md has no row for the parameter %s", name)
 		}
 	}
 }
