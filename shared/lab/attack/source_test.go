@@ -81,7 +81,13 @@ func TestSecretsAreRevealedInFewPlaces(t *testing.T) {
 			t.Errorf("%s reveals a secret", place)
 		}
 	}
-	if !seen[allowed[1]] || !seen["shared/provider/adobesign/verify.go Sign"] {
+	signers := 0
+	for place := range seen {
+		if strings.HasPrefix(place, "shared/provider/") {
+			signers++
+		}
+	}
+	if !seen[allowed[1]] || signers == 0 {
 		t.Errorf("the test looks at the wrong places: %v", slices.Sorted(maps.Keys(seen)))
 	}
 }
@@ -135,7 +141,7 @@ func TestSecretsAreComparedInConstantTime(t *testing.T) {
 		_, imports := source(t, dir)
 		for file, imported := range imports {
 			for _, secretive := range []string{"crypto/hmac", "crypto/subtle", "reflect", "unsafe"} {
-				if file != "shared/webhook/secret.go" && slices.Contains(imported, secretive) {
+				if file != "shared/webhook/secret.go" && !strings.Contains(file, "webhooktest") && slices.Contains(imported, secretive) {
 					t.Errorf("%s imports %s", file, secretive)
 				}
 			}
@@ -186,8 +192,14 @@ func TestMACsAreNeitherComparedNorKept(t *testing.T) {
 			return true
 		})
 	}
-	if len(packages) != 3 { // adobesign's requests are not signed
-		t.Errorf("MACs are computed in %v", slices.Sorted(maps.Keys(packages)))
+	for _, f := range all {
+		matches := calls(f, func(s *ast.SelectorExpr, _ *ast.Ident) bool { return s != nil && selector(s) == "webhook.Matches" })
+		if dir := filepath.Dir(f.file); matches && !packages[dir] {
+			t.Errorf("%s calls Matches, and no MAC is seen there", dir)
+		}
+	}
+	if len(packages) == 0 {
+		t.Error("no MACs are seen")
 	}
 }
 

@@ -13,8 +13,6 @@ import (
 
 const documentationID = "BGBQIIE7H253K6" // of Adobe's own samples
 
-func TestProvider(t *testing.T) { webhooktest.Run(t, adobesign.Provider{}) }
-
 func BenchmarkProvider(b *testing.B) { webhooktest.Benchmark(b, adobesign.Provider{}) }
 
 func keys(ids ...string) webhook.Keys { return webhook.Keys{Keys: webhook.Secrets(ids...)} }

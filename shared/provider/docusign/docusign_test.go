@@ -12,8 +12,6 @@ import (
 
 var provider docusign.Provider
 
-func TestProvider(t *testing.T) { webhooktest.Run(t, provider) }
-
 func BenchmarkProvider(b *testing.B) { webhooktest.Benchmark(b, provider) }
 
 func TestAcknowledgementIsAnEmpty200(t *testing.T) {

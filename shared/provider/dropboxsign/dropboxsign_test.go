@@ -21,8 +21,6 @@ var (
 	keys     = webhooktest.DevelopmentKeys(provider)
 )
 
-func TestProvider(t *testing.T) { webhooktest.Run(t, provider) }
-
 func BenchmarkProvider(b *testing.B) { webhooktest.Benchmark(b, provider) }
 
 func TestExamplesOfAllShapes(t *testing.T) {

@@ -16,8 +16,6 @@ import (
 
 var provider = esignglobal.Provider{}
 
-func TestProvider(t *testing.T) { webhooktest.Run(t, provider) }
-
 func BenchmarkProvider(b *testing.B) { webhooktest.Benchmark(b, provider) }
 
 const acknowledgement = `{"code":"200","msg":"success"}`

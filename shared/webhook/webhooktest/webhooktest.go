@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -135,8 +136,11 @@ func Read(p webhook.Provider, r *webhook.Request, keys webhook.Keys) ([]webhook.
 	return ids, read, nil
 }
 
-// Run is the suite.
-func Run(t *testing.T, p webhook.Provider) {
+// Suite is a suite of tests that needs the vendor's claims, such as the one of shared/lab/attack.
+type Suite func(*testing.T, webhook.Provider, Claims)
+
+// Run checks the provider against its examples, its golden files and the vendor's claims, and runs the suites.
+func Run(t *testing.T, p webhook.Provider, claims Claims, suites ...Suite) {
 	posts := map[string]*webhook.Request{}
 	for name, r := range Examples(t, p.Info().Name) {
 		if r.Method == "POST" {
@@ -162,6 +166,34 @@ func Run(t *testing.T, p webhook.Provider) {
 				t.Errorf("acknowledged with %d", answer.Status)
 			}
 		})
+	}
+	for name, list := range claims.LongLists {
+		t.Run("long list of "+name, func(t *testing.T) { longList(t, p, list) })
+	}
+	for _, suite := range suites {
+		suite(t, p, claims)
+	}
+}
+
+// longList reads a genuine body that lists millions of empty things. It must not cost a hundred times its size, in a
+// function of 256 MB.
+func longList(t *testing.T, p webhook.Provider, list func(func(string) string) string) {
+	const size = 5 << 20
+	body := list(func(element string) string { return strings.Repeat(element, size/len(element)) })
+	r := &webhook.Request{Method: http.MethodPost, Header: http.Header{}, Body: []byte(body)}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	if _, err := p.Identify(r); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	limit := uint64(12 * size) // in all, most of it garbage by the end
+	if strings.HasPrefix(body, "<") {
+		limit *= 4 // a token of XML costs more than its length, but is freed
+	}
+	if cost := after.TotalAlloc - before.TotalAlloc; cost > limit {
+		t.Errorf("%d bytes cost %d", len(body), cost)
 	}
 }
 

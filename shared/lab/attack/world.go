@@ -1,5 +1,3 @@
-// Package attack is what a forger and a vandal try on every provider, through the whole pipeline: the proxy event's JSON,
-// the receiver, the queue's message and the worker. A row of a table is an attack and what must become of it.
 package attack
 
 import (
@@ -26,7 +24,6 @@ import (
 	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/process"
-	"esignhooks/shared/provider"
 	"esignhooks/shared/receive"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/ledger/embedded"
@@ -36,23 +33,8 @@ import (
 	"esignhooks/shared/webhook/webhooktest"
 )
 
-// canary stands in every key and token, and in every body: wherever else it turns up, something was told.
-const canary = "canary"
-
-func keyOf(v vendor) string   { return canary + "-key-of-" + v.Info().Name }
-func tokenOf(v vendor) string { return canary + "-token-of-" + v.Info().Name }
-
-// keys are those of v; withToken says whether its URL holds a secret as well.
-func keys(v vendor, withToken bool) webhook.Keys {
-	k := webhook.Keys{Keys: webhook.Secrets(keyOf(v))}
-	if withToken {
-		k.URLTokens = webhook.Secrets(tokenOf(v))
-	}
-	return k
-}
-
-// world is a vendor's receiver and the worker, and what stands behind them.
-type world struct {
+// World is a vendor's receiver and the worker, with their stores and queues. It records all that they keep and log.
+type World struct {
 	t *testing.T
 	vendor
 	*embedded.Ledger
@@ -67,7 +49,19 @@ type world struct {
 	now     time.Time
 }
 
-func newWorld(t *testing.T, v vendor, keys webhook.Keys) *world {
+// NewWorld opens the pipeline of a provider under one key, for attacks of the vendor's own test. See [World.Signed].
+func NewWorld(t *testing.T, p webhook.Provider, claims webhooktest.Claims) *World {
+	t.Helper()
+	return newWorld(t, vendor{p, claims}, keysOf(p, false))
+}
+
+// Key returns the key that the world's requests are proved with.
+func (w *World) Key() string { return w.key() }
+
+// Signed returns a POST of the body that is genuine.
+func (w *World) Signed(body string) *webhook.Request { return w.signed(w.key(), body) }
+
+func newWorld(t *testing.T, v vendor, keys webhook.Keys) *World {
 	t.Helper()
 	dir := t.TempDir()
 	db, err := bbolt.Open(filepath.Join(dir, "db"), 0o600, &bbolt.Options{NoSync: true})
@@ -79,27 +73,30 @@ func newWorld(t *testing.T, v vendor, keys webhook.Keys) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, vendor: v, Ledger: l, db: db, folder: filepath.Join(dir, "payloads"), now: webhooktest.ReceivedAt}
-	log, payloads, now := slog.New(slog.NewJSONHandler(&w.log, nil)), folder.New(w.folder), func() time.Time { return w.now }
+	w := &World{t: t, vendor: v, Ledger: l, db: db, folder: filepath.Join(dir, "payloads"), now: webhooktest.ReceivedAt}
+	log, payloads := slog.New(slog.NewJSONHandler(&w.log, nil)), folder.New(w.folder)
+	now := func() time.Time { return w.now }
 	receiver := &receive.Receiver{
 		Provider: v.Provider, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil }, Claims: w,
-		Payloads: payloads, Queue: (*live)(w), Now: now, Log: log.With("provider", v.Info().Name),
+		Payloads: payloads, Queue: (*live)(w), Now: now, Log: log.With("provider", v.name()),
 	}
 	w.handler = lambda.NewHandler(apigw.Function(receiver.Receive))
-	w.worker = &process.Processor{Providers: provider.All(), Ledger: l, Payloads: payloads, DeadLetters: (*letters)(w), Now: now, Log: log}
+	w.worker = &process.Processor{
+		Providers: []webhook.Provider{v.Provider}, Ledger: l, Payloads: payloads, DeadLetters: (*letters)(w), Now: now, Log: log,
+	}
 	return w
 }
 
 // Claim implements [ledger.Claimer].
-func (w *world) Claim(ctx context.Context, c ledger.Claim) (ledger.State, error) {
+func (w *World) Claim(ctx context.Context, c ledger.Claim) (ledger.State, error) {
 	w.claims = append(w.claims, c)
 	return w.Ledger.Claim(ctx, c)
 }
 
-// live and letters are the world's two queues.
+// live and letters are the queue and the dead-letter queue.
 type (
-	live    world
-	letters world
+	live    World
+	letters World
 )
 
 // Send implements [queue.Sender].
@@ -114,13 +111,7 @@ func (q *letters) Send(_ context.Context, m queue.Message) error {
 	return nil
 }
 
-type answer struct {
-	status int
-	header http.Header
-	body   string
-}
-
-// proxyEvent is r as API Gateway passes it on.
+// proxyEvent returns r as API Gateway passes it on.
 func proxyEvent(r *webhook.Request) events.APIGatewayProxyRequest {
 	e := events.APIGatewayProxyRequest{
 		HTTPMethod: r.Method, MultiValueHeaders: r.Header, MultiValueQueryStringParameters: r.Query, Body: string(r.Body),
@@ -134,51 +125,51 @@ func proxyEvent(r *webhook.Request) events.APIGatewayProxyRequest {
 	return e
 }
 
-// send passes r through the JSON of events and answers. Whatever r is, the answer tells nothing.
-func (w *world) send(r *webhook.Request) answer {
+// Send passes r through the JSON of events and answers, and checks that the answer reveals nothing.
+func (w *World) Send(r *webhook.Request) *webhook.Response {
 	w.t.Helper()
 	event, err := json.Marshal(proxyEvent(r))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	said, err := w.handler.Invoke(w.t.Context(), event)
+	output, err := w.handler.Invoke(w.t.Context(), event)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	var response events.APIGatewayProxyResponse
-	if err := json.Unmarshal(said, &response); err != nil {
+	if err := json.Unmarshal(output, &response); err != nil {
 		w.t.Fatal(err)
 	}
-	a := answer{response.StatusCode, http.Header{}, response.Body}
+	a := &webhook.Response{Status: response.StatusCode, Header: http.Header{}, Body: []byte(response.Body)}
 	for name, value := range response.Headers {
-		a.header.Set(name, value)
+		a.Header.Set(name, value)
 	}
 	for name, values := range response.MultiValueHeaders {
-		a.header[http.CanonicalHeaderKey(name)] = values
+		a.Header[http.CanonicalHeaderKey(name)] = values
 	}
 	w.echo(a)
 	return a
 }
 
-// echo: an answer holds none of the secrets and nothing of the request but, where Adobe is acknowledged, the configured
-// client ID, byte for byte.
-func (w *world) echo(a answer) {
+// echo fails if an answer holds a secret or anything of the request. A vendor that signs nothing gets its configured key,
+// which is a public ID, back byte for byte.
+func (w *World) echo(a *webhook.Response) {
 	w.t.Helper()
-	told := fmt.Sprint(a.header, a.body)
-	if w.Info().Name == "adobesign" && a.status == http.StatusOK {
-		key := keyOf(w.vendor)
-		if echoed := a.header.Values("X-AdobeSign-ClientId"); len(echoed) != 1 || echoed[0] != key {
+	shown := fmt.Sprintf("%v %s", a.Header, a.Body)
+	if w.Info().Name == "adobesign" && a.Status == http.StatusOK {
+		key := w.key()
+		if echoed := a.Header.Values("X-AdobeSign-ClientId"); len(echoed) != 1 || echoed[0] != key {
 			w.t.Errorf("echoed %q", echoed)
 		}
-		told = strings.ReplaceAll(told, key, "")
+		shown = strings.ReplaceAll(shown, key, "")
 	}
-	if strings.Contains(strings.ToLower(told), canary) {
-		w.t.Errorf("the answer tells %.300q", told)
+	if strings.Contains(strings.ToLower(shown), canary) {
+		w.t.Errorf("the answer shows %.300q", shown)
 	}
 }
 
-// quiet: each line of the log is one JSON object, and none of them holds a secret, a header's value or a part of the body.
-func (w *world) quiet(r *webhook.Request) {
+// quiet fails unless each line of the log is one JSON object without secrets, header values and parts of the body.
+func (w *World) quiet(r *webhook.Request) {
 	w.t.Helper()
 	log := w.log.String()
 	for line := range strings.Lines(log) {
@@ -190,20 +181,20 @@ func (w *world) quiet(r *webhook.Request) {
 	for _, values := range r.Header {
 		for _, value := range values {
 			if len(value) > 15 && strings.Contains(log, value) {
-				w.t.Errorf("the log tells the header %.100q", value)
+				w.t.Errorf("the log shows the header %.100q", value)
 			}
 		}
 	}
 	if strings.Contains(strings.ToLower(log), canary) {
-		w.t.Errorf("the log tells a secret or a part of the body: %.1000s", log)
+		w.t.Errorf("the log shows a secret or a part of the body: %.1000s", log)
 	}
 	if strings.ContainsFunc(log, func(c rune) bool { return c < ' ' && c != '\n' }) {
 		w.t.Errorf("the log holds control characters: %.1000q", log)
 	}
 }
 
-// trace is all that the world has kept: claims, agreements, messages, payloads.
-func (w *world) trace() string {
+// trace returns all that the world has kept: claims, agreements, messages, payloads.
+func (w *World) trace() string {
 	w.t.Helper()
 	all := fmt.Sprint(w.claims, w.sent, w.dead)
 	err := w.db.View(func(tx *bbolt.Tx) error {
@@ -224,7 +215,7 @@ func (w *world) trace() string {
 	return all
 }
 
-// record is a message as Lambda's event source mapping passes it on.
+// record returns a message as Lambda's event source mapping passes it on.
 func record(id int, m queue.Message) events.SQSMessage {
 	r := events.SQSMessage{
 		MessageId: fmt.Sprint(id), Body: m.Body, MessageAttributes: map[string]events.SQSMessageAttribute{},
@@ -237,7 +228,7 @@ func record(id int, m queue.Message) events.SQSMessage {
 }
 
 // work lets the worker process what the queue holds.
-func (w *world) work() {
+func (w *World) work() {
 	w.t.Helper()
 	for i, m := range w.sent {
 		response, err := w.worker.Handle(w.t.Context(), events.SQSEvent{Records: []events.SQSMessage{record(i, m)}})
@@ -248,8 +239,8 @@ func (w *world) work() {
 	w.sent = nil
 }
 
-// events are all events by ID.
-func (w *world) events() map[string]ledger.Entry {
+// events returns all events by ID.
+func (w *World) events() map[string]ledger.Entry {
 	w.t.Helper()
 	all, err := w.Events()
 	if err != nil {
@@ -262,42 +253,42 @@ func (w *world) events() map[string]ledger.Entry {
 	return found
 }
 
-// What becomes of a request. A new event is told by its proof.
+// Outcomes of a request. A new event is represented by its proof.
 const (
-	refused    = "401"
+	Refused    = "401"
 	noSuchURL  = "404"
 	badMethod  = "405"
 	tooLarge   = "413"
 	duplicate  = "duplicate"
-	unreadable = "kept as unreadable"
+	Unreadable = "kept as unreadable"
 )
 
-// fate sends r and says what becomes of it: the status of a refusal, which is silent and leaves no trace, or what the
-// worker makes of what was acknowledged.
-func (w *world) fate(r *webhook.Request) string {
+// Fate sends r and returns its outcome: the status of a refusal, or what the worker makes of an acknowledged request. A
+// refusal must be silent and leave no trace.
+func (w *World) Fate(r *webhook.Request) string {
 	w.t.Helper()
 	trace, before, claims := w.trace(), w.events(), len(w.claims)
 	original := webhooktest.Clone(r)
-	a := w.send(r)
+	a := w.Send(r)
 	defer w.quiet(original)
-	if a.status != http.StatusOK {
+	if a.Status != http.StatusOK {
 		if w.trace() != trace {
-			w.t.Errorf("refused with %d, and left a trace: %.1000s", a.status, w.trace())
+			w.t.Errorf("refused with %d, and left a trace: %.1000s", a.Status, w.trace())
 		}
-		if silent := a.status == http.StatusUnauthorized || a.status == http.StatusNotFound; silent && (a.body != "" || len(a.header) > 0) {
-			w.t.Errorf("refused with %d, and said %v %q", a.status, a.header, a.body)
+		if silent := a.Status == http.StatusUnauthorized || a.Status == http.StatusNotFound; silent && (len(a.Body) > 0 || len(a.Header) > 0) {
+			w.t.Errorf("refused with %d, and said %v %q", a.Status, a.Header, string(a.Body))
 		}
-		return fmt.Sprint(a.status)
+		return fmt.Sprint(a.Status)
 	}
-	if want := w.Acknowledge(original); string(want.Body) != a.body {
-		w.t.Errorf("acknowledged with %q", a.body)
+	if want := w.Acknowledge(original); string(want.Body) != string(a.Body) {
+		w.t.Errorf("acknowledged with %q", string(a.Body))
 	}
 	w.work()
 	var fates []string
 	for id, e := range w.events() {
 		switch was, known := before[id]; {
 		case !known && e.State == ledger.Unreadable:
-			fates = append(fates, unreadable)
+			fates = append(fates, Unreadable)
 		case !known && e.State == ledger.Processed:
 			w.consistent(e, w.claims[claims:])
 			fates = append(fates, string(e.Proof))
@@ -316,8 +307,8 @@ func (w *world) fate(r *webhook.Request) string {
 	return strings.Join(fates, ", ")
 }
 
-// consistent: the worker read of an event what the receiver, which verified it, had read.
-func (w *world) consistent(e ledger.Entry, claims []ledger.Claim) {
+// consistent fails unless the worker read the same of an event as the receiver, which verified it.
+func (w *World) consistent(e ledger.Entry, claims []ledger.Claim) {
 	w.t.Helper()
 	i := slices.IndexFunc(claims, func(c ledger.Claim) bool { return c.ID == e.ID })
 	if i < 0 {
@@ -340,7 +331,7 @@ func (w *world) consistent(e ledger.Entry, claims []ledger.Claim) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if told := strings.ReplaceAll(string(b), keyOf(w.vendor), ""); strings.Contains(told, canary) { // Adobe's client ID is public
-		w.t.Errorf("the event tells a part of the body: %s", told)
+	if shown := strings.ReplaceAll(string(b), w.key(), ""); strings.Contains(shown, canary) { // the key may be public
+		w.t.Errorf("the event shows a part of the body: %s", shown)
 	}
 }
