@@ -30,7 +30,17 @@ func TestEveryGuaranteeHasItsTest(t *testing.T) {
 			t.Errorf("test %s does not exist", n[1])
 		}
 	}
-	if len(named) < 30 {
-		t.Errorf("guarantees.md names only %d tests", len(named))
+	suite, err := os.ReadFile("../lab/attack/attack.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	attacks := regexp.MustCompile(`attack "([a-zA-Z ]+)"`).FindAllStringSubmatch(pages(t)["guarantees.md"], -1)
+	for _, a := range attacks {
+		if !strings.Contains(string(suite), `"`+a[1]+`":`) {
+			t.Errorf("shared/lab/attack has no %q", a[1])
+		}
+	}
+	if len(named)+len(attacks) < 30 {
+		t.Errorf("only %d tests are named", len(named)+len(attacks))
 	}
 }

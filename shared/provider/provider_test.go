@@ -3,25 +3,22 @@ package provider_test
 import (
 	"encoding/json"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"esignhooks/shared/esign"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
 )
 
-// TestEventIDsAreFrozen: an identity that changes makes new events of old ones when a vendor sends them again. A new
-// example is added to the file by -update; what stands there is never changed.
+// TestEventIDsAreFrozen fails if an example's event ID has changed: redelivered events would then be processed twice. The
+// flag -update adds new examples to the file, and never changes the others.
 func TestEventIDsAreFrozen(t *testing.T) {
 	const file = "testdata/event-ids.json"
 	got := map[string]string{}
@@ -56,7 +53,7 @@ func TestEventIDsAreFrozen(t *testing.T) {
 	webhooktest.Golden(t, file, append(b, '\n'))
 }
 
-// TestNothingIsMissing tells who adds a provider what else it takes.
+// TestNothingIsMissing lists what a new provider still lacks.
 func TestNothingIsMissing(t *testing.T) {
 	root := webhooktest.Root(t)
 	read := func(path ...string) string {
@@ -72,13 +69,10 @@ func TestNothingIsMissing(t *testing.T) {
 	for _, p := range provider.All() {
 		info := p.Info()
 		names = append(names, info.Name)
-		if !regexp.MustCompile(`^[a-z]+$`).MatchString(info.Name) || info.Title == "" || info.KeysVariable == "" || info.DevelopmentKey == "" || info.Allow == "" {
-			t.Errorf("incomplete: %+v", info)
-		}
-		checkExamples(t, p)
 		tests, _ := filepath.Glob(filepath.Join(root, "shared/provider", info.Name, "*_test.go"))
-		if !slices.ContainsFunc(tests, func(file string) bool { return strings.Contains(read(file[len(root):]), "webhooktest.Run(") }) {
-			t.Errorf("no test in shared/provider/%s calls webhooktest.Run", info.Name)
+		runs := regexp.MustCompile(`webhooktest\.Run\(.*, attack\.Run\)`)
+		if !slices.ContainsFunc(tests, func(file string) bool { return runs.MatchString(read(file[len(root):])) }) {
+			t.Errorf("no test in shared/provider/%s calls webhooktest.Run with attack.Run", info.Name)
 		}
 		for _, word := range []string{info.Title, info.KeysVariable, info.DevelopmentKey, "/webhooks/" + info.Name} {
 			if !strings.Contains(pages, word) {
@@ -105,26 +99,6 @@ func TestNothingIsMissing(t *testing.T) {
 				t.Errorf("%s/%s is not in provider.All", folder, name)
 			}
 		}
-	}
-}
-
-// checkExamples wants every example genuine under the development key, and one that completes an agreement.
-func checkExamples(t *testing.T, p webhook.Provider) {
-	t.Helper()
-	completes := false
-	for name, r := range webhooktest.Examples(t, p.Info().Name) {
-		if r.Method != "POST" {
-			continue
-		}
-		_, read, err := webhooktest.Read(p, r, webhooktest.DevelopmentKeys(p))
-		if err != nil {
-			t.Errorf("events/%s/%s.json is not genuine and readable under the development key: %v", p.Info().Name, name, err)
-			continue
-		}
-		completes = completes || read[0].Type == esign.AgreementCompleted
-	}
-	if !completes {
-		t.Errorf("no example in events/%s completes an agreement", p.Info().Name)
 	}
 }
 
@@ -189,44 +163,4 @@ func block(template, key string) string {
 		return after
 	}
 	return after[:end[0]]
-}
-
-// TestListsOfNothingCostLittle: a genuine body that lists millions of empty things must not cost a hundred times its
-// size, in a function of 256 MB.
-func TestListsOfNothingCostLittle(t *testing.T) {
-	const size = 5 << 20
-	nothing := "[" + strings.Repeat("{},", size/3) + "{}]"
-	for name, body := range map[string]string{
-		"adobesign":           `{"event":"AGREEMENT_CREATED","agreement":{"id":"a","participantSetsInfo":{"participantSets":` + nothing + `}}}`,
-		"adobesign words":     `{"event":"AGREEMENT_CREATED","conditionalParametersTrimmed":` + strings.ReplaceAll(nothing, "{}", "1") + `}`,
-		"docusign":            `{"event":"envelope-sent","data":{"envelopeId":"e","envelopeSummary":{"recipients":{"signers":` + nothing + `}}}}`,
-		"docusign lists":      `{"event":"envelope-sent","data":{"envelopeId":"e","envelopeSummary":{"recipients":{` + strings.Repeat(`"a":[{}],`, size/9) + `"b":[]}}}}`,
-		"docusign documents":  `{"event":"envelope-sent","data":{"envelopeId":"e","envelopeSummary":{"envelopeDocuments":` + nothing + `}}}`,
-		"docusign XML":        `<DocuSignEnvelopeInformation><EnvelopeStatus><EnvelopeID>e</EnvelopeID><Status>Sent</Status><RecipientStatuses>` + strings.Repeat("<RecipientStatus/>", size/18) + `</RecipientStatuses></EnvelopeStatus></DocuSignEnvelopeInformation>`,
-		"dropboxsign":         `{"event":{"event_type":"signature_request_sent","event_time":"1793610180"},"signature_request":{"signature_request_id":"r","signatures":` + nothing + `}}`,
-		"esignglobal":         `{"event":"ENVELOPE_FINISH","eventPayload":{"envelopeId":"e","signerList":` + nothing + `}}`,
-		"esignglobal objects": `{"event":"ENVELOPE_FINISH","eventPayload":{"envelopeId":"e",` + strings.Repeat(`"signerInfo":{},`, size/16) + `"x":1}}`,
-		"esignglobal unknown": `{"event":"ENVELOPE_FINISH","eventPayload":{"envelopeId":"e","whatever":` + nothing + `}}`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			first, _, _ := strings.Cut(name, " ")
-			i := slices.IndexFunc(provider.All(), func(p webhook.Provider) bool { return p.Info().Name == first })
-			p := provider.All()[i]
-			r := &webhook.Request{Method: "POST", Header: http.Header{}, Body: []byte(body)}
-			var before, after runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-			if _, err := p.Identify(r); err != nil {
-				t.Fatal(err)
-			}
-			runtime.ReadMemStats(&after)
-			limit := uint64(12 * size) // in all, most of it garbage by the end
-			if strings.Contains(name, "XML") {
-				limit *= 4 // a token costs more than it is long, but does not stay
-			}
-			if cost := after.TotalAlloc - before.TotalAlloc; cost > limit {
-				t.Errorf("%d bytes cost %d", len(body), cost)
-			}
-		})
-	}
 }

@@ -229,7 +229,7 @@ func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, err err
 		return &webhook.Response{Status: http.StatusNotFound}
 	case errors.Is(err, webhook.ErrNoChallenge), errors.Is(err, errMethod):
 		r.measure(metric.ProviderCount("Refused", 1))
-		r.Log.InfoContext(ctx, "refused", "reason", "method", "method", webhook.Label(request.Method))
+		r.Log.InfoContext(ctx, "refused", "reason", "method")
 		return text(http.StatusMethodNotAllowed, "This URL receives "+info.Title+" webhooks, by POST.\n", "Allow", info.Allow)
 	case errors.Is(err, webhook.ErrNotGenuine), errors.Is(err, webhook.ErrNoKey):
 		reason := "signature"

@@ -148,7 +148,9 @@ func Run(t *testing.T, p webhook.Provider, claims Claims, suites ...Suite) {
 		}
 	}
 	keys := DevelopmentKeys(p)
+	info(t, p.Info())
 	challenge(t, p, keys)
+	completes(t, p, posts)
 	orphans(t, posts)
 	for name, r := range posts {
 		t.Run(name, func(t *testing.T) {
@@ -203,6 +205,23 @@ func challenge(t *testing.T, p webhook.Provider, keys webhook.Keys) {
 	if allow := p.Info().Allow; slices.Contains(strings.Split(allow, ", "), http.MethodGet) == errors.Is(err, webhook.ErrNoChallenge) {
 		t.Errorf("Allow is %q, and Challenge returns %v", allow, err)
 	}
+}
+
+func info(t *testing.T, info webhook.Info) {
+	named := regexp.MustCompile(`^[a-z]+$`).MatchString(info.Name)
+	if !named || info.Title == "" || info.KeysVariable == "" || info.DevelopmentKey == "" || info.Allow == "" {
+		t.Errorf("incomplete: %+v", info)
+	}
+}
+
+// completes fails unless an example completes an agreement.
+func completes(t *testing.T, p webhook.Provider, posts map[string]*webhook.Request) {
+	for _, r := range posts {
+		if _, read, err := Read(p, r, DevelopmentKeys(p)); err == nil && read[0].Type == esign.AgreementCompleted {
+			return
+		}
+	}
+	t.Errorf("no example in events/%s completes an agreement", p.Info().Name)
 }
 
 // orphans: no golden file is left of an example that went.
