@@ -1,4 +1,4 @@
-// Package shared holds tests of the rules that all packages keep.
+// Package shared holds tests of rules for all packages.
 package shared
 
 import (
@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// layers are the packages from the top down. Imports run downwards only. Packages of one layer do not import each other.
+// layers lists the packages from the top down. Imports run downwards only. Packages of one layer do not import each
+// other.
 var layers = [][]string{
 	{"functions/*"},
 	{"shared/wiring/lambda/background"},
@@ -27,8 +28,8 @@ var layers = [][]string{
 	{"shared/esign", "shared/plumbing/*", "events"},
 }
 
-// aside are packages for tests and measurements only. Any test may import them, and no product package may.
-var aside = []string{
+// testOnly are packages for tests and measurements. Tests may import them; product packages must not.
+var testOnly = []string{
 	"shared/docs", "shared/lab/*", "shared/lab/bench/*", "shared/lab/bench/baseline/*",
 	"shared/webhook/webhooktest", "shared/store/*/*test", "shared/plumbing/*/*test", "shared/wiring/lambda/lambdatest",
 }
@@ -72,22 +73,22 @@ func matches(patterns []string, name string) bool {
 
 func TestImportsRunDownwards(t *testing.T) {
 	for name, p := range packages(t) {
-		if name == "shared" || matches(aside, name) {
+		if name == "shared" || matches(testOnly, name) {
 			continue
 		}
 		if layer(name) < 0 {
-			t.Errorf("%s stands in no layer", name)
+			t.Errorf("%s is in no layer: add it to layers or testOnly", name)
 		}
 		for _, imported := range p.Imports {
 			imported, ours := strings.CutPrefix(imported, "esignhooks/")
-			if ours && (matches(aside, imported) || layer(imported) <= layer(name)) {
+			if ours && (matches(testOnly, imported) || layer(imported) <= layer(name)) {
 				t.Errorf("%s imports %s", name, imported)
 			}
 		}
 	}
 }
 
-// TestPurity: what must not do I/O cannot.
+// TestPurity checks that the domain and the providers import nothing that does I/O.
 func TestPurity(t *testing.T) {
 	all := packages(t)
 	for name, p := range all {
@@ -109,23 +110,25 @@ func TestPurity(t *testing.T) {
 	}
 }
 
-// TestLocalhostDoesNotKnowAWS: the first start of localhost need not compile the SDK.
-func TestLocalhostDoesNotKnowAWS(t *testing.T) {
+// TestLocalhostDoesNotImportTheSDK keeps the first `make run` fast: it need not compile the AWS SDK.
+func TestLocalhostDoesNotImportTheSDK(t *testing.T) {
 	for _, name := range []string{"functions/local", "shared/wiring/localhost"} {
 		deps := packages(t)[name].Deps
 		if len(deps) == 0 {
 			t.Fatalf("no package %s", name)
 		}
 		for _, imported := range deps {
-			if strings.HasPrefix(imported, "github.com/aws/aws-sdk-go-v2") || strings.HasPrefix(imported, "github.com/aws/smithy-go") {
+			isSDK := strings.HasPrefix(imported, "github.com/aws/aws-sdk-go-v2") ||
+				strings.HasPrefix(imported, "github.com/aws/smithy-go")
+			if isSDK {
 				t.Errorf("%s depends on %s", name, imported)
 			}
 		}
 	}
 }
 
-// TestFunctionsAreSmall: a new module in a Lambda binary is a decision.
-func TestFunctionsAreSmall(t *testing.T) {
+// TestFunctionsUseFewModules makes each new module in a Lambda binary a decision: add it here.
+func TestFunctionsUseFewModules(t *testing.T) {
 	modules := []string{
 		"esignhooks", "github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go",
 		"go.etcd.io/bbolt", "golang.org/x/oauth2", "golang.org/x/sys",
@@ -135,21 +138,24 @@ func TestFunctionsAreSmall(t *testing.T) {
 			continue
 		}
 		for _, imported := range p.Deps {
-			first, _, _ := strings.Cut(imported, "/")
-			if strings.Contains(first, ".") && !slices.ContainsFunc(modules, func(m string) bool { return strings.HasPrefix(imported, m+"/") || imported == m }) {
+			host, _, _ := strings.Cut(imported, "/")
+			known := slices.ContainsFunc(modules, func(module string) bool {
+				return imported == module || strings.HasPrefix(imported, module+"/")
+			})
+			if strings.Contains(host, ".") && !known { // the standard library has no dot
 				t.Errorf("%s depends on %s", name, imported)
 			}
 		}
 	}
 }
 
-// TestTheHouseIsSmall: a newcomer sees shared at one glance. What is new finds a home in a folder that exists.
-func TestTheHouseIsSmall(t *testing.T) {
+// TestSharedHasFewEntries keeps shared readable at a glance. Put a new package into an existing folder.
+func TestSharedHasFewEntries(t *testing.T) {
 	entries, err := os.ReadDir(".")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(entries) > 20 {
-		t.Errorf("shared holds %d entries, more than 20", len(entries))
+		t.Errorf("shared has %d entries, more than 20", len(entries))
 	}
 }

@@ -120,3 +120,23 @@ func anchors(text string) []string {
 func anchor(heading string) string {
 	return strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
 }
+
+func TestArchitectureListsEveryPackage(t *testing.T) {
+	text := pages(t)["architecture.md"]
+	for _, parent := range []string{"", "store", "plumbing", "wiring", "lab"} {
+		folders, err := filepath.Glob(filepath.Join("..", parent, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, folder := range folders {
+			info, err := os.Stat(folder)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name := "shared" + strings.TrimPrefix(folder, "..")
+			if info.IsDir() && !strings.Contains(text, "`"+name) {
+				t.Errorf("architecture.md does not mention %s", name)
+			}
+		}
+	}
+}
