@@ -317,7 +317,7 @@ func (b *bench) own(db *groupcommit.DB) (func(int) error, error) {
 	if err != nil {
 		return nil, err
 	}
-	messages, err := embeddedqueue.Open(db, embeddedqueue.Config{Name: "deliveries", Visibility: time.Minute})
+	messages, err := embeddedqueue.Open(db, embeddedqueue.Config{Name: "deliveries", Visibility: time.Minute, Now: time.Now})
 	payload := bytes.Repeat([]byte("x"), small)
 	return func(n int) error {
 		d := &webhook.Delivery{

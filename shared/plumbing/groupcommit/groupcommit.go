@@ -1,5 +1,5 @@
-// Package groupcommit makes the changes of a bbolt file durable together: those that come while a commit is synced share the
-// next one. Who comes alone waits for nobody, unlike in [bbolt.DB.Batch].
+// Package groupcommit makes the changes of a bbolt file durable in groups. Changes that arrive while a commit is being
+// synced share the next commit. A change that arrives alone is committed at once, unlike in [bbolt.DB.Batch].
 package groupcommit
 
 import (
@@ -16,20 +16,22 @@ var errNotCommitted = errors.New("groupcommit: not committed")
 // DB is a bbolt file.
 type DB struct {
 	bolt   *bbolt.DB
-	update func(func(*bbolt.Tx) error) error // bolt's
+	update func(func(*bbolt.Tx) error) error // bolt.Update; tests replace it
 
-	committing sync.Mutex // beyond bbolt's own lock, which is free again before the functions of OnCommit run
-	broken     error      // why nothing is changed any more; guarded by committing
+	// committing holds one value while a commit runs. It covers more than bbolt's own lock, which is released before the
+	// OnCommit functions run. It is a channel, so that a goroutine that waits for it is idle to testing/synctest.
+	committing chan struct{}
+	broken     error // why no further change is accepted; guarded by committing
 
 	mu   sync.Mutex
-	next *group // which changes still join; nil if there is none
+	next *group // the group that new changes join; nil if there is none yet
 }
 
-// group is what is committed together.
+// group is a set of changes that are committed together.
 type group struct {
 	members []*member
 	done    chan struct{}
-	err     error // of the commit
+	err     error // the commit's
 }
 
 type member struct {
@@ -37,24 +39,26 @@ type member struct {
 	failed bool
 }
 
-// New makes a DB of an open file. Whoever changes the file does it through the same DB.
-func New(bolt *bbolt.DB) *DB { return &DB{bolt: bolt, update: bolt.Update} }
+// New returns a DB for an open file. All changes of the file must be made through this DB.
+func New(bolt *bbolt.DB) *DB {
+	return &DB{bolt: bolt, update: bolt.Update, committing: make(chan struct{}, 1)}
+}
 
-// View reads what is committed.
+// View runs a read-only transaction.
 func (db *DB) View(read func(*bbolt.Tx) error) error { return db.bolt.View(read) }
 
-// Close waits for the transactions that have begun, and closes the file.
+// Close waits for running transactions, and closes the file.
 func (db *DB) Close() error { return db.bolt.Close() }
 
-// Update makes a change, and returns when it is synced to disk. If the change returns an error or panics, nothing of it
-// remains, and nobody else's change is harmed.
+// Update makes a change, and returns when it is synced to disk. If the change returns an error or panics, it is rolled
+// back, and no other change of its group is affected.
 //
-// A change may run again, after all that it did was undone; the last time counts. So it sets what it tells its caller each
-// time anew, and leaves everything else to [bbolt.Tx.OnCommit], whose functions run in the order of the changes, before
-// Update returns, and must not call Update.
+// A change may run more than once. Earlier runs are rolled back, and the last run counts. So a change must reset its
+// results at its beginning, and must have no other side effects than through [bbolt.Tx.OnCommit]. OnCommit functions run
+// in the order of the changes, before Update returns. They must not call Update.
 //
-// If the disk fails so that a change is there, but perhaps not for good, all further changes are refused until the file is
-// opened anew: the functions of OnCommit have not run, and what they keep in memory may differ from the file.
+// If the disk fails after a change was written but before it is known to be synced, all further changes are refused until
+// the file is opened again. The OnCommit functions have not run then, so state in memory may differ from the file.
 func (db *DB) Update(change func(*bbolt.Tx) error) error {
 	m := &member{change: change}
 	g, first := db.join(m)
@@ -66,12 +70,19 @@ func (db *DB) Update(change func(*bbolt.Tx) error) error {
 	if !m.failed {
 		return g.err
 	}
-	db.committing.Lock()
-	defer db.committing.Unlock()
-	return db.apply(change) // what it failed for may have been undone, and its panic belongs to its caller
+	// Run the failed change alone. Another change, now rolled back, may have caused the failure. If it panics again, it
+	// panics in the goroutine of its caller.
+	defer db.lock()()
+	return db.apply(change)
 }
 
-// join adds a member to the next group. The first one commits it.
+// lock waits for the running commit, and returns the function that lets the next one run.
+func (db *DB) lock() (unlock func()) {
+	db.committing <- struct{}{}
+	return func() { <-db.committing }
+}
+
+// join adds a member to the next group. The first member has to commit it.
 func (db *DB) join(m *member) (g *group, first bool) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -82,11 +93,10 @@ func (db *DB) join(m *member) (g *group, first bool) {
 	return db.next, len(db.next.members) == 1
 }
 
-// commit waits for the last commit, closes the group, and commits the changes that do not fail.
+// commit waits for the running commit, closes the group to new members, and commits all changes that do not fail.
 func (db *DB) commit(g *group) {
 	defer close(g.done)
-	db.committing.Lock()
-	defer db.committing.Unlock()
+	defer db.lock()()
 	db.mu.Lock()
 	db.next = nil
 	db.mu.Unlock()
@@ -109,7 +119,7 @@ func (db *DB) commit(g *group) {
 	}
 }
 
-// apply is bbolt's Update, unless it has failed after it happened.
+// apply runs a transaction. If it returns an error although the transaction was written, the DB is broken.
 func (db *DB) apply(change func(*bbolt.Tx) error) error {
 	if db.broken != nil {
 		return db.broken
@@ -124,14 +134,14 @@ func (db *DB) apply(change func(*bbolt.Tx) error) error {
 	}
 	db.bolt.View(func(tx *bbolt.Tx) error {
 		if id > 0 && tx.ID() >= id {
-			db.broken = fmt.Errorf("groupcommit: stop and start again: %w", err)
+			db.broken = fmt.Errorf("groupcommit: the disk failed, restart the process: %w", err)
 		}
 		return nil
 	})
 	return err
 }
 
-// try turns a panic of a change into an error.
+// try runs a change, and turns its panic into an error.
 func try(change func(*bbolt.Tx) error, tx *bbolt.Tx) (err error) {
 	defer func() {
 		if recover() != nil {

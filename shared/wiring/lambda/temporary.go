@@ -38,6 +38,6 @@ func TemporaryStores() (Stores, error) {
 	if err != nil {
 		return Stores{}, err
 	}
-	q, err := embeddedqueue.Open(file, embeddedqueue.Config{Name: "deliveries", Visibility: time.Minute})
+	q, err := embeddedqueue.Open(file, embeddedqueue.Config{Name: "deliveries", Visibility: time.Minute, Now: time.Now})
 	return Stores{l, folder.New(filepath.Join(dir, "payloads")), q}, err
 }

@@ -87,14 +87,15 @@ func (g *Gateway) wire() (err error) {
 	if g.ledger, err = ledger.New(g.db); err != nil {
 		return err
 	}
-	if g.dead, err = queue.Open(g.db, queue.Config{Name: "dead-letters", Visibility: visibility}); err != nil {
+	if g.dead, err = queue.Open(g.db, queue.Config{Name: "dead-letters", Visibility: visibility, Now: time.Now}); err != nil {
 		return err
 	}
-	if g.bus, err = bus.New(g.db, g.config.ForwardURL); err != nil {
+	if g.bus, err = bus.New(g.db, g.config.ForwardURL, time.Now); err != nil {
 		return err
 	}
 	g.queue, err = queue.Open(g.db, queue.Config{
-		Name: "deliveries", Visibility: visibility, MaxReceives: maxReceives, DeadLetters: g.dead, OnDeadLetter: g.gaveUp,
+		Name: "deliveries", Visibility: visibility, Now: time.Now,
+		MaxReceives: maxReceives, DeadLetters: g.dead, OnDeadLetter: g.gaveUp,
 	})
 	if err != nil {
 		return err

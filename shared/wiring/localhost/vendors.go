@@ -45,11 +45,12 @@ func (g *Gateway) wireClients() (err error) {
 		}
 		g.clients[name] = client
 	}
-	if g.jobs.DeadLetters, err = queue.Open(g.db, queue.Config{Name: "documents-dead-letters", Visibility: visibility}); err != nil {
+	if g.jobs.DeadLetters, err = queue.Open(g.db, queue.Config{Name: "documents-dead-letters", Visibility: visibility, Now: time.Now}); err != nil {
 		return err
 	}
 	g.jobs.Queue, err = queue.Open(g.db, queue.Config{
-		Name: "documents", Visibility: jobVisibility, MaxReceives: jobReceives, DeadLetters: g.jobs.DeadLetters,
+		Name: "documents", Visibility: jobVisibility, MaxReceives: jobReceives, Now: time.Now,
+		DeadLetters: g.jobs.DeadLetters,
 	})
 	if err != nil {
 		return err

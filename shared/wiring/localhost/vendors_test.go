@@ -43,11 +43,11 @@ func TestAJobIsOnDiskBeforeItsEventIsPublished(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := map[string]*groupcommit.DB{"queue": openFile(t, "queue"), "bus": openFile(t, "bus")}
-			q, err := queue.Open(files["queue"], queue.Config{Name: "documents", Visibility: time.Minute})
+			q, err := queue.Open(files["queue"], queue.Config{Name: "documents", Visibility: time.Minute, Now: time.Now})
 			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := busdriver.New(files["bus"], "")
+			b, err := busdriver.New(files["bus"], "", time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,7 +18,7 @@ import (
 )
 
 func TestAPanicOfAFunctionFailsItsInvocationOnly(t *testing.T) {
-	q, err := embedded.Open(openFile(t, "queue"), embedded.Config{Name: "q", Visibility: time.Millisecond})
+	q, err := embedded.Open(openFile(t, "queue"), embedded.Config{Name: "q", Visibility: time.Millisecond, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-// Package groupcommittest disturbs a group commit: changes fail beside others, which then run again.
+// Package groupcommittest makes changes of a group commit run again, by adding changes that fail.
 package groupcommittest
 
 import (
@@ -6,50 +6,57 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/plumbing/groupcommit"
 )
 
-// Spoil lets changes fail beside all others until the test is over, so that those run again.
-func Spoil(t *testing.T, db *groupcommit.DB) {
+func fail(*bbolt.Tx) error { return errors.New("fails on purpose") }
+
+// Spoil runs failing changes until stop is called or the test ends. Other changes share their groups, and run again.
+func Spoil(t *testing.T, db *groupcommit.DB) (stop func()) {
 	t.Helper()
 	var group sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
 	group.Go(func() {
 		for ctx.Err() == nil {
-			if err := db.Update(func(*bbolt.Tx) error { return errors.New("spoilt") }); err == nil {
+			if err := db.Update(fail); err == nil {
 				t.Error("no failure")
 			}
 		}
 	})
-	t.Cleanup(func() { // before the file is closed
+	stop = func() {
 		cancel()
 		group.Wait()
-	})
+	}
+	t.Cleanup(stop) // before the file is closed
+	return stop
 }
 
-// Beside runs do while a change fails that is committed together with do's first one, which runs again.
-func Beside(db *groupcommit.DB, do func()) {
+// RunTwice calls do so that its first change runs twice: a failing change shares its group. It must be called in a
+// synctest bubble in which db was opened.
+func RunTwice(db *groupcommit.DB, do func()) {
+	Block(db, func() {
+		go do()
+		synctest.Wait() // until do's change has joined a group
+		go db.Update(fail)
+		synctest.Wait()
+	})
+	synctest.Wait() // until do has returned
+}
+
+// Block calls do while a commit is running. It must be called in a synctest bubble in which db was opened.
+func Block(db *groupcommit.DB, do func()) {
 	begun, finish := make(chan struct{}), make(chan struct{})
 	begin := sync.OnceFunc(func() { close(begun) })
-	var group sync.WaitGroup
-	group.Go(func() {
-		db.Update(func(*bbolt.Tx) error {
-			begin()
-			<-finish
-			return nil
-		})
+	go db.Update(func(*bbolt.Tx) error {
+		begin()
+		<-finish
+		return nil
 	})
 	<-begun
-	group.Go(do)
-	time.Sleep(10 * time.Millisecond) // so that it waits
-	group.Go(func() {
-		db.Update(func(*bbolt.Tx) error { return errors.New("spoilt") })
-	})
-	time.Sleep(10 * time.Millisecond)
+	do()
 	close(finish)
-	group.Wait()
 }

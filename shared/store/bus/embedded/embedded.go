@@ -1,5 +1,5 @@
-// Package embedded is the bus of localhost: a bbolt file. As EventBridge does with its targets, it takes events durably
-// first and forwards them to a developer's application after, again and again, until it gives up.
+// Package embedded is the bus of localhost: a bbolt file. Like EventBridge, it first stores events durably. It then forwards
+// them to a developer's application, with retries, until it gives up.
 package embedded
 
 import (
@@ -21,23 +21,23 @@ import (
 
 var eventsBucket = []byte("bus.events") // sequence → Published
 
-// State is how far an event has come on its way to the application.
+// State is the state of an event on its way to the application.
 type State string
 
 const (
-	Unforwarded State = "unforwarded" // there was no application to forward to
-	Waiting     State = "waiting"     // for its next attempt
-	Forwarded   State = "forwarded"   // the application has answered 2xx
-	Failed      State = "failed"      // given up, until it is redriven
+	Unforwarded State = "unforwarded" // no application was configured
+	Waiting     State = "waiting"     // the next attempt is due later
+	Forwarded   State = "forwarded"   // the application answered 2xx
+	Failed      State = "failed"      // all attempts failed; Redrive starts over
 )
 
-// Published is an event that was put on the bus.
+// Published is an event on the bus.
 type Published struct {
-	Envelope events.EventBridgeEvent `json:"envelope"` // as EventBridge delivers it
+	Envelope events.EventBridgeEvent `json:"envelope"` // the form in which EventBridge delivers it
 	State    State                   `json:"state"`
 	Attempts int                     `json:"attempts"`
 	Error    string                  `json:"error,omitempty"` // of the last attempt
-	Next     time.Time               `json:"next,omitzero"`   // attempt, while waiting
+	Next     time.Time               `json:"next,omitzero"`   // time of the next attempt, if State is Waiting
 }
 
 // Bus implements [bus.Bus].
@@ -45,13 +45,14 @@ type Bus struct {
 	db     *groupcommit.DB
 	target string
 	client *http.Client
+	now    func() time.Time
 
 	mu      sync.Mutex
 	waiting []attempt     // in the order of publication
-	changed chan struct{} // holds one if something was added to waiting
+	changed chan struct{} // holds one value if something was added to waiting
 }
 
-// attempt is the next one to forward an event.
+// attempt is the next attempt to forward an event.
 type attempt struct {
 	sequence uint64
 	due      time.Time
@@ -59,10 +60,10 @@ type attempt struct {
 
 var _ bus.Bus = (*Bus)(nil)
 
-// New makes a bus in db, and goes on forwarding what waits there. target is the URL of the application; empty if there is
+// New returns a bus in db. Events that wait in db will be forwarded too. target is the URL of the application, or empty for
 // none.
-func New(db *groupcommit.DB, target string) (*Bus, error) {
-	b := &Bus{db: db, target: target, client: newClient(), changed: make(chan struct{}, 1)}
+func New(db *groupcommit.DB, target string, now func() time.Time) (*Bus, error) {
+	b := &Bus{db: db, target: target, client: newClient(), now: now, changed: make(chan struct{}, 1)}
 	err := db.Update(func(tx *bbolt.Tx) error {
 		b.waiting = nil
 		if _, err := tx.CreateBucketIfNotExists(eventsBucket); err != nil {
@@ -120,14 +121,14 @@ func (b *Bus) Publish(_ context.Context, all []bus.Event) []error {
 	return slices.Repeat([]error{err}, len(all))
 }
 
-// envelopeID looks like EventBridge's: another one each time that an event is put on the bus.
+// envelopeID returns an ID like EventBridge's: each publication of an event has a new one.
 func envelopeID(sequence uint64) string {
 	return fmt.Sprintf("00000000-0000-4000-8000-%012x", sequence)
 }
 
-// Events reads what was published, the last first.
+// Events returns all published events, the newest first.
 func (b *Bus) Events() ([]Published, error) {
-	all := []Published{}
+	all := []Published{} // never nil, which would be null in JSON
 	err := b.db.View(func(tx *bbolt.Tx) error {
 		return walk(tx, func(_ uint64, p Published) { all = append(all, p) })
 	})
@@ -135,22 +136,22 @@ func (b *Bus) Events() ([]Published, error) {
 	return all, err
 }
 
-// Redrive tries again what was given up, and returns how many there are.
+// Redrive starts over with the failed events, and returns how many there are.
 func (b *Bus) Redrive() (int, error) {
-	var dead []attempt
+	var failed []attempt
 	err := b.db.Update(func(tx *bbolt.Tx) error {
-		dead = nil
-		tx.OnCommit(func() { b.wait(dead) })
-		bucket, again := tx.Bucket(eventsBucket), map[uint64]Published{} // a bucket must not change while it is walked through
+		failed = nil
+		tx.OnCommit(func() { b.wait(failed) })
+		bucket, reset := tx.Bucket(eventsBucket), map[uint64]Published{} // a bucket must not change during walk
 		err := walk(tx, func(sequence uint64, p Published) {
 			if p.State == Failed {
-				dead = append(dead, attempt{sequence: sequence})
-				again[sequence] = Published{Envelope: p.Envelope, State: Waiting}
+				failed = append(failed, attempt{sequence: sequence})
+				reset[sequence] = Published{Envelope: p.Envelope, State: Waiting}
 			}
 		})
-		for _, a := range dead {
+		for _, a := range failed {
 			if err == nil {
-				err = put(bucket, a.sequence, again[a.sequence])
+				err = put(bucket, a.sequence, reset[a.sequence])
 			}
 		}
 		return err
@@ -158,10 +159,10 @@ func (b *Bus) Redrive() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return len(dead), nil
+	return len(failed), nil
 }
 
-// wait adds attempts to those that wait.
+// wait adds attempts, and wakes up Forward.
 func (b *Bus) wait(added []attempt) {
 	b.mu.Lock()
 	b.waiting = append(b.waiting, added...)

@@ -1,6 +1,5 @@
 // Package embedded is the queue of localhost: a bbolt file that behaves like SQS FIFO. A message is synced to disk before
-// Send returns. What was in flight when the process ended is visible at once when it starts again, since its only
-// consumer has died.
+// Send returns. After a restart all messages are visible at once, because the consumer of those in flight has died.
 package embedded
 
 import (
@@ -22,30 +21,31 @@ import (
 	"esignhooks/shared/store/queue"
 )
 
-// deduplication is how long a deduplication ID is remembered.
+// deduplicationWindow is how long the queue remembers a deduplication ID.
 //
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html
-const deduplication = 5 * time.Minute
+const deduplicationWindow = 5 * time.Minute
 
 // Config is the configuration of a queue.
 type Config struct {
-	Name       string // of its buckets in the file
+	Name       string // names the queue's buckets in the file
 	Visibility time.Duration
-	// MaxReceives is how often a message is received before it goes to DeadLetters; 0 is without limit.
+	Now        func() time.Time
+	// MaxReceives limits how often a message is received before it is moved to DeadLetters. 0 means no limit.
 	MaxReceives int
 	DeadLetters *Queue // in the same file
-	// OnDeadLetter, if set, is called in the transaction that moves a message to DeadLetters.
+	// OnDeadLetter is optional. It is called in the transaction that moves a message to DeadLetters.
 	OnDeadLetter func(*bbolt.Tx, queue.Message) error
 }
 
-// Queue implements [queue.Sender], and the consumer's side of SQS.
+// Queue implements [queue.Sender] and the consumer's side of SQS.
 type Queue struct {
 	config Config
 	db     *groupcommit.DB
-	// Buckets: sequence → record; sequence → how often it was received; deduplication ID → when it is forgotten.
+	// Buckets: sequence → record; sequence → number of receives; deduplication ID → time when it expires.
 	messages, receives, deduplicated []byte
-	purged                           time.Time     // guarded by the file's transactions
-	changed                          chan struct{} // holds one if there may be something to receive
+	purged                           time.Time     // when expired IDs were last removed; guarded by the transaction
+	changed                          chan struct{} // holds one value if there may be something to receive
 
 	mu      sync.Mutex
 	pending []*entry // in the order of sending
@@ -54,19 +54,19 @@ type Queue struct {
 // record is a message on disk.
 type record struct{ Message queue.Message }
 
-// entry is what must be known to choose the next message. Its visibility is only here: a restart makes all visible.
+// entry is the state of a message in memory. It is enough to choose the next message to deliver.
 type entry struct {
 	sequence  uint64
 	group     string
 	receives  int
-	writing   bool // what becomes of it is being written to disk: until then, it belongs to whoever writes
+	reserved  bool // held by a transaction in progress; released on commit or rollback
 	visibleAt time.Time
-	receipt   string
+	receipt   string // of the last receive
 }
 
 var _ queue.Sender = (*Queue)(nil)
 
-// Open makes or opens a queue in db.
+// Open opens a queue in db, and creates it if it does not exist.
 func Open(db *groupcommit.DB, config Config) (*Queue, error) {
 	name := "queue." + config.Name
 	q := &Queue{
@@ -85,8 +85,9 @@ func Open(db *groupcommit.DB, config Config) (*Queue, error) {
 			if err := json.Unmarshal(v, &r); err != nil {
 				return err
 			}
-			receives, _ := strconv.Atoi(string(tx.Bucket(q.receives).Get(k))) // none: 0
-			q.pending = append(q.pending, &entry{sequence: binary.BigEndian.Uint64(k), group: r.Message.Group, receives: receives})
+			receives, _ := strconv.Atoi(string(tx.Bucket(q.receives).Get(k))) // 0 if it was never received
+			sequence := binary.BigEndian.Uint64(k)
+			q.pending = append(q.pending, &entry{sequence: sequence, group: r.Message.Group, receives: receives})
 			return nil
 		})
 	})
@@ -98,10 +99,10 @@ func (q *Queue) Send(_ context.Context, m queue.Message) error {
 	if err := check(m); err != nil {
 		return err
 	}
-	return q.db.Update(func(tx *bbolt.Tx) error { return q.append(tx, m, time.Now()) })
+	return q.db.Update(func(tx *bbolt.Tx) error { return q.append(tx, m) })
 }
 
-// check refuses what SQS refuses.
+// check returns an error for a message that SQS would refuse.
 func check(m queue.Message) error {
 	for name, value := range m.Attributes {
 		if value == "" {
@@ -110,21 +111,21 @@ func check(m queue.Message) error {
 	}
 	switch size := m.Size(); {
 	case m.Group == "" || len(m.Group) > 128 || m.DeduplicationID == "" || len(m.DeduplicationID) > 128:
-		return errors.New("queue: group and deduplication ID take 1 to 128 characters")
+		return errors.New("queue: group and deduplication ID must have 1 to 128 characters")
 	case m.Body == "":
 		return errors.New("queue: body is empty")
 	case len(m.Attributes) > 10:
 		return errors.New("queue: more than 10 attributes")
 	case size > queue.MaxMessage:
-		return fmt.Errorf("queue: message of %d bytes, more than %d", size, queue.MaxMessage)
+		return fmt.Errorf("queue: message has %d bytes, more than %d", size, queue.MaxMessage)
 	}
 	return nil
 }
 
-// append writes a message, unless its deduplication ID is remembered. It is there to be received as soon as that is
-// committed.
-func (q *Queue) append(tx *bbolt.Tx, m queue.Message, now time.Time) error {
-	deduplicated := tx.Bucket(q.deduplicated)
+// append writes a message, unless the queue remembers its deduplication ID. The message can be received once the
+// transaction is committed.
+func (q *Queue) append(tx *bbolt.Tx, m queue.Message) error {
+	now, deduplicated := q.config.Now(), tx.Bucket(q.deduplicated)
 	if now.Sub(q.purged) > time.Minute {
 		if err := purge(deduplicated, now); err != nil {
 			return err
@@ -135,7 +136,7 @@ func (q *Queue) append(tx *bbolt.Tx, m queue.Message, now time.Time) error {
 	if remembered(deduplicated.Get(id), now) {
 		return nil
 	}
-	if err := deduplicated.Put(id, []byte(now.Add(deduplication).Format(time.RFC3339Nano))); err != nil {
+	if err := deduplicated.Put(id, []byte(now.Add(deduplicationWindow).Format(time.RFC3339Nano))); err != nil {
 		return err
 	}
 	messages := tx.Bucket(q.messages)
@@ -156,21 +157,22 @@ func (q *Queue) append(tx *bbolt.Tx, m queue.Message, now time.Time) error {
 	return messages.Put(sequenceKey(sequence), b)
 }
 
-// remembered says whether a deduplication ID with this expiry still counts.
+// remembered reports whether a deduplication ID with this expiry has not expired.
 func remembered(until []byte, now time.Time) bool {
 	t, err := time.Parse(time.RFC3339Nano, string(until))
 	return err == nil && now.Before(t)
 }
 
+// purge removes expired deduplication IDs.
 func purge(deduplicated *bbolt.Bucket, now time.Time) error {
-	var forgotten [][]byte
+	var expired [][]byte // a bucket must not change during ForEach
 	deduplicated.ForEach(func(id, until []byte) error {
 		if !remembered(until, now) {
-			forgotten = append(forgotten, id)
+			expired = append(expired, id)
 		}
 		return nil
 	})
-	for _, id := range forgotten {
+	for _, id := range expired {
 		if err := deduplicated.Delete(id); err != nil {
 			return err
 		}
@@ -178,7 +180,7 @@ func purge(deduplicated *bbolt.Bucket, now time.Time) error {
 	return nil
 }
 
-// signal tells one of those who wait in Receive to look again.
+// signal wakes up one goroutine that waits in Receive.
 func (q *Queue) signal() {
 	select {
 	case q.changed <- struct{}{}:
@@ -186,24 +188,24 @@ func (q *Queue) signal() {
 	}
 }
 
-// Receive waits until there is a message to give, and gives up to limit: per group in order, and none of a group that
-// has another in flight. It counts the receipts on disk before it gives them.
+// Receive waits until a message is available, and returns up to limit messages. Each group is delivered in order, and a
+// group with a message in flight is blocked. The number of receives is on disk before Receive returns.
 func (q *Queue) Receive(ctx context.Context, limit int) ([]queue.Received, error) {
 	for {
-		chosen, next := q.choose(limit, time.Now())
-		if len(chosen) > 0 {
-			if received, err := q.take(chosen); err != nil || len(received) > 0 {
+		reserved, next := q.reserve(limit)
+		if len(reserved) > 0 {
+			if received, err := q.countReceives(reserved); err != nil || len(received) > 0 {
 				return received, err
 			}
-			continue // all went to the dead letters
+			continue // all were moved to the dead letters
 		}
 		var timeout <-chan time.Time
 		if !next.IsZero() {
-			timeout = time.After(time.Until(next))
+			timeout = time.After(next.Sub(q.config.Now()))
 		}
 		select {
 		case <-ctx.Done():
-			q.signal() // who waits as well may not know of what we would have looked at
+			q.signal() // another waiting receiver may have to watch for the next message in our place
 			return nil, ctx.Err()
 		case <-q.changed:
 		case <-timeout:
@@ -211,15 +213,16 @@ func (q *Queue) Receive(ctx context.Context, limit int) ([]queue.Received, error
 	}
 }
 
-// choose reserves up to limit messages. If there is none, it says when the next one in flight becomes visible again; zero
-// if none is.
-func (q *Queue) choose(limit int, now time.Time) (chosen []*entry, next time.Time) {
+// reserve reserves up to limit messages. If none is available, next is the time at which the next message in flight
+// becomes visible again. It is zero if no message is in flight.
+func (q *Queue) reserve(limit int) (reserved []*entry, next time.Time) {
+	now := q.config.Now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	blocked := map[string]bool{}
 	for _, e := range q.pending {
 		switch {
-		case e.writing:
+		case e.reserved:
 			blocked[e.group] = true
 		case e.visibleAt.After(now):
 			blocked[e.group] = true
@@ -227,26 +230,27 @@ func (q *Queue) choose(limit int, now time.Time) (chosen []*entry, next time.Tim
 				next = e.visibleAt
 			}
 		case !blocked[e.group]:
-			chosen = append(chosen, e)
+			reserved = append(reserved, e)
 		}
-		if len(chosen) == limit {
+		if len(reserved) == limit {
 			break
 		}
 	}
-	for _, e := range chosen {
-		e.writing = true
+	for _, e := range reserved {
+		e.reserved = true
 	}
-	return chosen, next
+	return reserved, next
 }
 
-// take counts the receipts of reserved messages on disk, and moves those that were received too often.
-func (q *Queue) take(chosen []*entry) (received []queue.Received, err error) {
-	defer q.release(chosen)
-	var taken []*entry
+// countReceives writes to disk how often reserved messages were received, and returns them. Messages that were received
+// too often are moved to the dead letters instead.
+func (q *Queue) countReceives(reserved []*entry) (received []queue.Received, err error) {
+	defer q.release(reserved)
+	var counted []*entry
 	err = q.db.Update(func(tx *bbolt.Tx) error {
-		received, taken = nil, nil
+		received, counted = nil, nil
 		messages := tx.Bucket(q.messages)
-		for _, e := range chosen {
+		for _, e := range reserved {
 			var r record
 			if err := json.Unmarshal(messages.Get(sequenceKey(e.sequence)), &r); err != nil {
 				return err
@@ -258,10 +262,11 @@ func (q *Queue) take(chosen []*entry) (received []queue.Received, err error) {
 				}
 				continue
 			}
-			if err := tx.Bucket(q.receives).Put(sequenceKey(e.sequence), strconv.AppendInt(nil, int64(receives), 10)); err != nil {
+			count := strconv.AppendInt(nil, int64(receives), 10)
+			if err := tx.Bucket(q.receives).Put(sequenceKey(e.sequence), count); err != nil {
 				return err
 			}
-			taken = append(taken, e)
+			counted = append(counted, e)
 			received = append(received, queue.Received{
 				Message: r.Message, ID: e.id(), Receipt: e.id() + "." + strconv.Itoa(receives), Receives: receives,
 			})
@@ -271,19 +276,20 @@ func (q *Queue) take(chosen []*entry) (received []queue.Received, err error) {
 	if err != nil {
 		return nil, err
 	}
+	visibleAt := q.config.Now().Add(q.config.Visibility)
 	q.mu.Lock()
-	for i, e := range taken {
-		e.receives, e.receipt, e.visibleAt = received[i].Receives, received[i].Receipt, time.Now().Add(q.config.Visibility)
+	for i, e := range counted {
+		e.receives, e.receipt, e.visibleAt = received[i].Receives, received[i].Receipt, visibleAt
 	}
 	q.mu.Unlock()
 	return received, nil
 }
 
-// release gives back what was reserved and is still there.
+// release ends the reservation of messages.
 func (q *Queue) release(reserved []*entry) {
 	q.mu.Lock()
 	for _, e := range reserved {
-		e.writing = false
+		e.reserved = false
 	}
 	q.mu.Unlock()
 	q.signal()
@@ -291,7 +297,7 @@ func (q *Queue) release(reserved []*entry) {
 
 func (e *entry) id() string { return strconv.FormatUint(e.sequence, 10) }
 
-// moveToDeadLetters moves a message. Its deduplication ID becomes the message's own, as on SQS.
+// moveToDeadLetters moves a message to the dead letters. As on SQS, its deduplication ID becomes the message ID.
 func (q *Queue) moveToDeadLetters(tx *bbolt.Tx, e *entry, m queue.Message) error {
 	if q.config.OnDeadLetter != nil {
 		if err := q.config.OnDeadLetter(tx, m); err != nil {
@@ -299,21 +305,21 @@ func (q *Queue) moveToDeadLetters(tx *bbolt.Tx, e *entry, m queue.Message) error
 		}
 	}
 	m.DeduplicationID = q.config.Name + "-" + e.id()
-	if err := q.config.DeadLetters.append(tx, m, time.Now()); err != nil {
+	if err := q.config.DeadLetters.append(tx, m); err != nil {
 		return err
 	}
 	return q.drop(tx, e)
 }
 
-// Redrive moves the messages that are not in flight to the queue whose dead letters they are, and returns how many there
-// were.
+// Redrive moves all messages that are not in flight to another queue of the file, and returns how many it moved. It is
+// meant for a dead-letter queue.
 func (q *Queue) Redrive(to *Queue) (int, error) {
 	var moved []*entry
-	now := time.Now()
+	now := q.config.Now()
 	q.mu.Lock()
 	for _, e := range q.pending {
-		if !e.writing && !e.visibleAt.After(now) {
-			e.writing = true
+		if !e.reserved && !e.visibleAt.After(now) {
+			e.reserved = true
 			moved = append(moved, e)
 		}
 	}
@@ -325,7 +331,7 @@ func (q *Queue) Redrive(to *Queue) (int, error) {
 			if err := json.Unmarshal(tx.Bucket(q.messages).Get(sequenceKey(e.sequence)), &r); err != nil {
 				return err
 			}
-			if err := to.append(tx, r.Message, time.Now()); err != nil {
+			if err := to.append(tx, r.Message); err != nil {
 				return err
 			}
 			if err := q.drop(tx, e); err != nil {
@@ -340,12 +346,12 @@ func (q *Queue) Redrive(to *Queue) (int, error) {
 	return len(moved), nil
 }
 
-// Delete removes a received message. A receipt is only good until the message is received again.
+// Delete removes a received message. A receipt is valid until the message is received again.
 func (q *Queue) Delete(ctx context.Context, receipt string) error {
 	return q.DeleteBatch(ctx, []string{receipt})
 }
 
-// DeleteBatch removes received messages. It removes the others when a receipt is not good, which is an error.
+// DeleteBatch removes received messages. An invalid receipt is an error, and the other messages are removed all the same.
 func (q *Queue) DeleteBatch(_ context.Context, receipts []string) error {
 	var errs []error
 	var found []*entry
@@ -356,7 +362,7 @@ func (q *Queue) DeleteBatch(_ context.Context, receipts []string) error {
 			errs = append(errs, err)
 			continue
 		}
-		e.writing = true
+		e.reserved = true
 		found = append(found, e)
 	}
 	q.mu.Unlock()
@@ -374,7 +380,7 @@ func (q *Queue) DeleteBatch(_ context.Context, receipts []string) error {
 	return errors.Join(errs...)
 }
 
-// ChangeVisibility makes a received message come again when d is over, or at once after a restart.
+// ChangeVisibility makes a received message visible again after d, or after a restart if that is sooner.
 func (q *Queue) ChangeVisibility(_ context.Context, receipt string, d time.Duration) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -382,26 +388,29 @@ func (q *Queue) ChangeVisibility(_ context.Context, receipt string, d time.Durat
 	if err != nil {
 		return err
 	}
-	e.visibleAt = time.Now().Add(d)
-	q.signal() // it may be sooner than who waits thinks
+	e.visibleAt = q.config.Now().Add(d)
+	q.signal() // a receiver may be waiting for a later time
 	return nil
 }
 
-// inFlight finds the message with this receipt. The caller holds mu.
+// inFlight returns the message with this receipt. The caller must hold mu.
 func (q *Queue) inFlight(receipt string) (*entry, error) {
 	id, _, _ := strings.Cut(receipt, ".")
-	sequence, _ := strconv.ParseUint(id, 10, 64) // 0, if it is none, is never given
-	if i, ok := q.find(sequence); ok && q.pending[i].receipt == receipt && !q.pending[i].writing {
+	sequence, _ := strconv.ParseUint(id, 10, 64) // 0 if it is not a number; no message has sequence 0
+	if i, ok := q.find(sequence); ok && q.pending[i].receipt == receipt && !q.pending[i].reserved {
 		return q.pending[i], nil
 	}
 	return nil, errors.New("queue: no message in flight has this receipt")
 }
 
+// find returns the index of a message in pending. The caller must hold mu.
 func (q *Queue) find(sequence uint64) (int, bool) {
-	return slices.BinarySearchFunc(q.pending, sequence, func(e *entry, sequence uint64) int { return cmp.Compare(e.sequence, sequence) })
+	return slices.BinarySearchFunc(q.pending, sequence, func(e *entry, sequence uint64) int {
+		return cmp.Compare(e.sequence, sequence)
+	})
 }
 
-// drop removes a reserved message from disk, and from memory when that is committed.
+// drop removes a reserved message from disk, and from memory once the transaction is committed.
 func (q *Queue) drop(tx *bbolt.Tx, e *entry) error {
 	tx.OnCommit(func() {
 		q.mu.Lock()

@@ -1,7 +1,6 @@
 package embedded_test
 
 import (
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,124 +12,100 @@ import (
 
 var _ archive.Jobs = embedded.Jobs{}
 
-func openJobs(t *testing.T, file string) embedded.Jobs {
+func openJobs(t *testing.T, path string, bodies ...string) (embedded.Jobs, file) {
 	t.Helper()
-	db := database(t, file)
-	dead := open(t, db, embedded.Config{Name: "dead-letters", Visibility: time.Minute})
-	return embedded.Jobs{Queue: open(t, db, embedded.Config{Name: "jobs", Visibility: time.Minute, MaxReceives: 3, DeadLetters: dead}), DeadLetters: dead}
-}
-
-func add(t *testing.T, j embedded.Jobs, bodies ...string) {
-	t.Helper()
+	f := open(t, path, time.Minute, 3)
+	jobs := embedded.Jobs{Queue: f.queue, DeadLetters: f.deadLetter}
 	for _, body := range bodies {
-		if err := j.Add(t.Context(), body); err != nil {
+		if err := jobs.Add(t.Context(), body); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return jobs, f
 }
 
-// take receives one message after a wait of exactly so long.
-func take(t *testing.T, q *embedded.Queue, body string, after time.Duration) queue.Received {
+// receiveAfter receives one job after a wait of exactly this long.
+func receiveAfter(t *testing.T, q *embedded.Queue, body string, wait time.Duration) queue.Received {
 	t.Helper()
 	begin := time.Now()
 	received, err := q.Receive(t.Context(), 1)
-	if err != nil || len(received) != 1 || received[0].Body != body || time.Since(begin) != after {
-		t.Fatalf("%+v, %v after %s, want %s after %s", received, err, time.Since(begin), body, after)
+	if took := time.Since(begin); err != nil || len(received) != 1 || received[0].Body != body || took != wait {
+		t.Fatalf("%+v, %v after %s, want %s after %s", received, err, took, body, wait)
 	}
 	return received[0]
 }
 
-func TestAJobComesAgainWhenItsTimeIsOver(t *testing.T) {
+func later(t *testing.T, j embedded.Jobs, receipt string, d time.Duration) {
+	t.Helper()
+	if err := j.Later(t.Context(), receipt, d); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAPostponedJobIsRedeliveredInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := openJobs(t, filepath.Join(t.TempDir(), "db"))
-		add(t, j, "long", "short", "default", "done")
-		if err := j.Later(t.Context(), take(t, j.Queue, "long", 0).Receipt, 2*time.Hour); err != nil {
-			t.Fatal(err)
-		}
-		if err := j.Later(t.Context(), take(t, j.Queue, "short", 0).Receipt, time.Second); err != nil {
-			t.Fatal(err)
-		}
-		take(t, j.Queue, "default", 0)
-		if err := j.Delete(t.Context(), take(t, j.Queue, "done", 0).Receipt); err != nil {
-			t.Fatal(err)
-		}
-		if again := take(t, j.Queue, "short", time.Second); again.Receives != 2 {
+		j, _ := openJobs(t, newPath(t), "long", "short", "default", "done")
+		later(t, j, receiveAfter(t, j.Queue, "long", 0).Receipt, 2*time.Hour)
+		later(t, j, receiveAfter(t, j.Queue, "short", 0).Receipt, time.Second)
+		receiveAfter(t, j.Queue, "default", 0)
+		remove(t, j.Queue, receiveAfter(t, j.Queue, "done", 0).Receipt)
+		if again := receiveAfter(t, j.Queue, "short", time.Second); again.Receives != 2 {
 			t.Errorf("%+v", again)
 		}
-		take(t, j.Queue, "default", time.Minute-time.Second)
-		take(t, j.Queue, "short", time.Second)
+		receiveAfter(t, j.Queue, "default", time.Minute-time.Second)
+		receiveAfter(t, j.Queue, "short", time.Second)
 	})
 }
 
-func TestAWaitingConsumerNoticesThatAJobComesSooner(t *testing.T) {
+func TestAWaitingConsumerNoticesAnEarlierTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := openJobs(t, filepath.Join(t.TempDir(), "db"))
-		add(t, j, "job")
-		receipt := take(t, j.Queue, "job", 0).Receipt
-		go func() {
-			time.Sleep(time.Second)
-			if err := j.Later(t.Context(), receipt, time.Second); err != nil {
-				t.Error(err)
-			}
-		}()
-		take(t, j.Queue, "job", 2*time.Second)
+		j, _ := openJobs(t, newPath(t), "job")
+		receipt := receiveAfter(t, j.Queue, "job", 0).Receipt
+		time.AfterFunc(time.Second, func() { later(t, j, receipt, time.Second) })
+		receiveAfter(t, j.Queue, "job", 2*time.Second)
 	})
 }
 
-func TestAnOldReceiptPutsNothingOff(t *testing.T) {
+func TestAnExpiredReceiptPostponesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := openJobs(t, filepath.Join(t.TempDir(), "db"))
-		add(t, j, "job")
-		old := take(t, j.Queue, "job", 0).Receipt
-		take(t, j.Queue, "job", time.Minute)
-		for _, receipt := range []string{old, "", "none"} {
+		j, _ := openJobs(t, newPath(t), "job")
+		expired := receiveAfter(t, j.Queue, "job", 0).Receipt
+		receiveAfter(t, j.Queue, "job", time.Minute)
+		for _, receipt := range []string{expired, "", "none"} {
 			if err := j.Later(t.Context(), receipt, time.Hour); err == nil {
-				t.Errorf("receipt %q", receipt)
+				t.Errorf("receipt %q is valid", receipt)
 			}
 		}
-		take(t, j.Queue, "job", time.Minute)
+		receiveAfter(t, j.Queue, "job", time.Minute)
 	})
 }
 
-func TestAJobThatIsParkedCanBeRedrivenAtOnceAndAgain(t *testing.T) {
-	j := openJobs(t, filepath.Join(t.TempDir(), "db"))
-	add(t, j, "job", "job") // the same one twice is two
-	for range 3 {
-		for range 2 {
-			received, err := j.Receive(t.Context(), 1)
-			if err != nil || len(received) != 1 {
-				t.Fatalf("%+v, %v", received, err)
+func TestAParkedJobCanBeRedrivenAtOnceAndRepeatedly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, f := openJobs(t, newPath(t), "job", "job") // equal jobs are not deduplicated
+		for range 3 {
+			for range 2 {
+				received := receiveAfter(t, j.Queue, "job", 0)
+				if err := j.Park(t.Context(), received.Body); err != nil {
+					t.Fatal(err)
+				}
+				remove(t, j.Queue, received.Receipt)
 			}
-			if err := j.Park(t.Context(), received[0].Body); err != nil {
-				t.Fatal(err)
-			}
-			if err := j.Delete(t.Context(), received[0].Receipt); err != nil {
-				t.Fatal(err)
-			}
+			f.redrive(t, 2)
 		}
-		if n, err := j.DeadLetters.Redrive(j.Queue); n != 2 || err != nil {
-			t.Fatalf("%d, %v", n, err)
-		}
-	}
+	})
 }
 
-// What was put off when the process ended is tried when it starts again, and its attempts are still known.
+// After a restart, a postponed job is visible at once, and its receives are still counted.
 func TestJobsSurviveARestart(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "db")
-	db := database(t, file)
-	dead := open(t, db, embedded.Config{Name: "dead-letters"})
-	j := embedded.Jobs{Queue: open(t, db, embedded.Config{Name: "jobs", Visibility: time.Hour, DeadLetters: dead}), DeadLetters: dead}
-	add(t, j, "job")
-	received, err := j.Receive(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := j.Later(t.Context(), received[0].Receipt, 2*time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	db.Close()
-	received, err = openJobs(t, file).Receive(t.Context(), 1)
-	if err != nil || len(received) != 1 || received[0].Body != "job" || received[0].Receives != 2 {
-		t.Errorf("%+v, %v", received, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		path := newPath(t)
+		j, f := openJobs(t, path, "job")
+		later(t, j, receiveAfter(t, j.Queue, "job", 0).Receipt, 2*time.Hour)
+		f.db.Close()
+		j, _ = openJobs(t, path)
+		if received := receiveAfter(t, j.Queue, "job", 0); received.Receives != 2 {
+			t.Errorf("%+v", received)
+		}
+	})
 }

@@ -1,5 +1,5 @@
-// Package queuetest is the suite that every driver of the queue passes: it behaves like SQS FIFO where the worker relies
-// on it.
+// Package queuetest is the suite that every driver of the queue passes. It tests the behaviour of SQS FIFO on which the
+// worker relies.
 package queuetest
 
 import (
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,44 +19,58 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Queue is a queue with the consumer's side, which on AWS is Lambda's.
+// Queue is a queue with the consumer's side, which Lambda implements on AWS.
 type Queue interface {
 	queue.Sender
-	// Receive returns up to limit messages that are there, or none after a short wait.
+	// Receive returns up to limit messages. It returns none if none arrives within a short wait.
 	Receive(ctx context.Context, limit int) ([]queue.Received, error)
 	Delete(ctx context.Context, receipt string) error
 }
 
-// The configuration of the queues that the suite asks for.
+// The configuration of the queues that the suite needs.
 const (
 	Visibility  = 2 * time.Second
 	MaxReceives = 3
 )
 
-// Run runs the suite. open makes an empty queue and its empty dead-letter queue.
-func Run(t *testing.T, open func(t *testing.T) (main, deadLetters Queue)) {
+// Open returns an empty queue and its empty dead-letter queue.
+type Open func(t *testing.T) (main, deadLetters Queue)
+
+// Run runs the suite on a real engine, in real time.
+func Run(t *testing.T, open Open) {
+	run(t, open, func(t *testing.T, test func(*testing.T)) { test(t) })
+}
+
+// RunInBubble runs each test of the suite in a synctest bubble, and opens the queues inside it.
+func RunInBubble(t *testing.T, open Open) { run(t, open, synctest.Test) }
+
+func run(t *testing.T, open Open, around func(*testing.T, func(*testing.T))) {
 	for name, test := range map[string]func(*testing.T, Queue, Queue){
-		"a group comes in the order of sending":                   testOrder,
-		"a group waits for its message in flight, others go on":   testGroups,
-		"one batch may hold several messages of a group":          testBatch,
-		"a deduplication ID is taken once, even after deletion":   testDeduplication,
-		"what is not deleted comes again, in order, and counted":  testVisibility,
-		"what is received too often goes to the dead letters":     testDeadLetters,
-		"an old receipt deletes nothing":                          testReceipt,
-		"bodies and attributes come out as they went in":          testContents,
-		"the largest message is taken, a larger one is refused":   testSize,
-		"deliveries of every kind survive encoding and transport": testDeliveries,
+		"a group is delivered in order":                             testOrder,
+		"a message in flight blocks its group only":                 testGroups,
+		"a batch may hold several messages of a group":              testBatch,
+		"a duplicate is dropped, even after the message is deleted": testDeduplication,
+		"an undeleted message is redelivered in order, and counted": testVisibility,
+		"a message received too often goes to the dead letters":     testDeadLetters,
+		"an expired receipt deletes nothing":                        testReceipt,
+		"bodies and attributes are unchanged":                       testContents,
+		"the largest message is accepted, a larger one refused":     testSize,
+		"deliveries of every kind survive encoding and transport":   testDeliveries,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			main, deadLetters := open(t)
-			test(t, main, deadLetters)
+			around(t, func(t *testing.T) {
+				main, deadLetters := open(t)
+				test(t, main, deadLetters)
+			})
 		})
 	}
 }
 
 func message(group, id string) queue.Message {
-	return queue.Message{Group: group, DeduplicationID: id, Body: "body of " + id, Attributes: map[string]string{"eventId": id}}
+	return queue.Message{
+		Group: group, DeduplicationID: id, Body: "body of " + id, Attributes: map[string]string{"eventId": id},
+	}
 }
 
 func send(t *testing.T, q Queue, messages ...queue.Message) {
@@ -67,7 +82,7 @@ func send(t *testing.T, q Queue, messages ...queue.Message) {
 	}
 }
 
-// receive gets want messages, one after the other if limit is 1.
+// receive calls Receive once, and checks which messages it returns.
 func receive(t *testing.T, q Queue, limit int, want ...string) []queue.Received {
 	t.Helper()
 	received, err := q.Receive(t.Context(), limit)
@@ -92,6 +107,9 @@ func remove(t *testing.T, q Queue, received ...queue.Received) {
 		}
 	}
 }
+
+// expire waits until all messages in flight are visible again.
+func expire() { time.Sleep(Visibility + time.Second) }
 
 func testOrder(t *testing.T, q, _ Queue) {
 	for i := range 5 {
@@ -119,13 +137,11 @@ func testBatch(t *testing.T, q, _ Queue) {
 	received := receive(t, q, 10, "1", "2", "3")
 	remove(t, q, received[0], received[1])
 	receive(t, q, 10) // the third is still in flight
-	time.Sleep(Visibility + time.Second)
+	expire()
 	remove(t, q, receive(t, q, 10, "3")...)
 }
 
 func testDeduplication(t *testing.T, q, _ Queue) {
-	again := message("other group", "1")
-	again.Group = "h"
 	send(t, q, message("g", "1"), message("g", "1"))
 	remove(t, q, receive(t, q, 10, "1")...)
 	send(t, q, message("g", "1"))
@@ -140,7 +156,7 @@ func testVisibility(t *testing.T, q, _ Queue) {
 		t.Errorf("received %d times", first[0].Receives)
 	}
 	receive(t, q, 10)
-	time.Sleep(Visibility + time.Second)
+	expire()
 	again := receive(t, q, 10, "1", "2")
 	if again[0].Receives != 2 {
 		t.Errorf("received %d times", again[0].Receives)
@@ -154,19 +170,18 @@ func testDeadLetters(t *testing.T, q, deadLetters Queue) {
 	var id string
 	for range MaxReceives {
 		id = receive(t, q, 1, "1")[0].ID
-		time.Sleep(Visibility + time.Second)
+		expire()
 	}
-	received, err := q.Receive(t.Context(), 1) // what follows it goes on
+	received, err := q.Receive(t.Context(), 1) // the messages behind it are no longer blocked
 	for i := 0; i < 3 && err == nil && len(received) == 0; i++ {
 		received, err = q.Receive(t.Context(), 1)
 	}
 	if err != nil || len(received) != 1 || received[0].Attributes["eventId"] != "2" {
-		t.Fatalf("after the poison: %+v, %v", received, err)
+		t.Fatalf("after the poison message: %+v, %v", received, err)
 	}
-	letters := receive(t, deadLetters, 10, "1")
-	got := letters[0].Message
+	got := receive(t, deadLetters, 10, "1")[0].Message
 	if got.DeduplicationID == poison.DeduplicationID || got.DeduplicationID == "" {
-		t.Errorf("the dead letter keeps its deduplication ID %q of message %s", got.DeduplicationID, id)
+		t.Errorf("the dead letter of message %s has deduplication ID %q, unchanged or empty", id, got.DeduplicationID)
 	}
 	got.DeduplicationID = poison.DeduplicationID
 	if diff := cmp.Diff(poison, got); diff != "" {
@@ -177,18 +192,20 @@ func testDeadLetters(t *testing.T, q, deadLetters Queue) {
 func testReceipt(t *testing.T, q, _ Queue) {
 	send(t, q, message("g", "1"))
 	old := receive(t, q, 1, "1")
-	time.Sleep(Visibility + time.Second)
+	expire()
 	fresh := receive(t, q, 1, "1")
-	q.Delete(t.Context(), old[0].Receipt) // whether it is an error differs
+	q.Delete(t.Context(), old[0].Receipt) // drivers differ in whether this is an error
 	remove(t, q, fresh...)
-	time.Sleep(Visibility + time.Second)
+	expire()
 	receive(t, q, 1)
 }
 
 func testContents(t *testing.T, q, _ Queue) {
-	m := message("docusign#08740f95-2187-4b01-9a69-452ae3140752", strings.Repeat("f", 64))
+	m := message("acmesign#08740f95-2187-4b01-9a69-452ae3140752", strings.Repeat("f", 64))
 	m.Body = "<x>\r\n\t\"é\" 🦀 \u2028 </x> "
-	m.Attributes = map[string]string{"eventId": "1", "via": "configuration/1", "contentType": `multipart/form-data; boundary="x"`}
+	m.Attributes = map[string]string{
+		"eventId": "1", "via": "configuration/1", "contentType": `multipart/form-data; boundary="x"`,
+	}
 	m.Trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
 	send(t, q, m)
 	received := receive(t, q, 1, "1")
@@ -204,23 +221,23 @@ func testSize(t *testing.T, q, _ Queue) {
 	send(t, q, m)
 	received := receive(t, q, 1, "1")
 	if received[0].Body != m.Body {
-		t.Error("the largest body came out otherwise")
+		t.Error("the largest body has changed")
 	}
 	remove(t, q, received...)
 	m.DeduplicationID, m.Body = "2", strings.Repeat("x", queue.MaxMessage+1)
 	if err := q.Send(t.Context(), m); err == nil {
-		t.Error("a larger message was taken")
+		t.Error("a larger message was accepted")
 	}
 	m.DeduplicationID, m.Body = "3", ""
 	if err := q.Send(t.Context(), m); err == nil {
-		t.Error("an empty body was taken")
+		t.Error("an empty body was accepted")
 	}
 }
 
 func testDeliveries(t *testing.T, q, _ Queue) {
 	store := folder.New(t.TempDir())
 	for name, payload := range map[string][]byte{
-		"JSON":                         []byte(`{"event":"envelope-sent"}`),
+		"JSON":                         []byte(`{"event":"sent"}`),
 		"empty":                        {},
 		"NUL":                          []byte("{\x00}"),
 		"not UTF-8":                    {'{', 0xff, 0xfe, '}'},
@@ -235,9 +252,9 @@ func testDeliveries(t *testing.T, q, _ Queue) {
 		"3 MB with embedded documents": bytes.Repeat([]byte("JVBERi0xLjcK"), 3<<20/12),
 	} {
 		d := webhook.Delivery{
-			Provider: "docusign", EventID: webhook.EventID("docusign", name), Subject: "docusign#e1", Via: "configuration/1",
-			ReceivedAt: time.Date(2026, 11, 2, 9, 30, 0, 123456789, time.UTC), Proof: esign.ProofSigned,
-			ContentType: "application/json; charset=utf-8", Payload: payload,
+			Provider: "acmesign", EventID: webhook.EventID("acmesign", name), Subject: "acmesign#e1",
+			Via: "configuration/1", ReceivedAt: time.Date(2026, 11, 2, 9, 30, 0, 123456789, time.UTC),
+			Proof: esign.ProofSigned, ContentType: "application/json; charset=utf-8", Payload: payload,
 		}
 		m, key := queue.Encode(&d)
 		if key != "" {
@@ -261,7 +278,7 @@ func testDeliveries(t *testing.T, q, _ Queue) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if !bytes.Equal(got.Payload, payload) {
-			t.Errorf("%s: the payload came out otherwise", name)
+			t.Errorf("%s: the payload has changed", name)
 		}
 		d.Payload, got.Payload = nil, nil
 		if diff := cmp.Diff(&d, got); diff != "" {
