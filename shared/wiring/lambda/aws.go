@@ -19,81 +19,84 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-// How long a client waits for the beginning of an answer before it asks again.
+// How long a client waits for a response to begin before it retries.
 const (
-	ReceiverPatience = 400 * time.Millisecond // leaves time for a second attempt within each of a receiver's deadlines
-	Patience         = 2 * time.Second        // of all other functions
+	ReceiverResponseTimeout = 400 * time.Millisecond // a retry fits into each deadline of a receiver
+	ResponseTimeout         = 2 * time.Second        // of all other functions
 )
 
-// AWS configures the clients of a function. Region, credentials and endpoints are those that Lambda and the template put
-// into the environment. There is nothing else to look for, neither files nor a metadata service, and with what
-// config.LoadDefaultConfig links to look there a function starts half as fast again.
+// AWS returns the configuration of a function's clients. Region, credentials and endpoints come from the environment,
+// where Lambda and the template put them. There are no configuration files and there is no metadata service, so
+// config.LoadDefaultConfig is not used: linking it makes a cold start take 1.5 times as long.
 //
-// All that the clients ask for may be asked again (at worst, a duplicate is counted twice, or an event that is new), so that an
-// attempt is given up soon:
+// Every call may be retried. At worst, a duplicate is counted twice, or a new event is counted as a duplicate. So timeouts
+// are short:
 //
 //	connection, TLS handshake   500 ms each
-//	beginning of the answer     patience, counted from the end of the request
+//	response begins             responseTimeout, from the end of the request
 //	attempt as a whole          5 s; the receivers' deadlines are shorter
 //	attempts                    3, with a random pause of up to 200 ms before the second and the third
 //
-// Retries come from a quota: 500 for each client, 5 for a retry, 10 after a timeout; what succeeds gives back, a retry what
-// it cost, a first attempt 1. During an outage the quota runs out, and calls have one attempt each; a first attempt is never
-// refused and never waits.
+// Each client has a retry quota of 500. A retry costs 5, or 10 after a timeout. A retry that succeeds returns its cost, and
+// a first attempt that succeeds returns 1. During an outage the quota runs out, and each call has one attempt. A first
+// attempt is never refused and never waits.
 //
-// WithReadTimeout would not do for patience: it closes idle connections too.
-func AWS(patience time.Duration) aws.Config {
+// WithReadTimeout is no substitute for responseTimeout: it closes idle connections too.
+func AWS(responseTimeout time.Duration) aws.Config {
 	return aws.Config{
 		Region:        os.Getenv("AWS_REGION"),
 		Credentials:   aws.CredentialsProviderFunc(roleCredentials),
 		ConfigSources: []any{endpoints{}},
-		HTTPClient:    HTTPClient(5*time.Second, patience),
-		Logger:        logging.Nop{}, // its lines are not JSON; what matters comes back as an error
+		HTTPClient:    HTTPClient(5*time.Second, responseTimeout),
+		Logger:        logging.Nop{}, // the SDK does not log JSON; calls return what matters as errors
 		Retryer: func() aws.Retryer {
 			standard := retry.NewStandard(func(o *retry.StandardOptions) {
-				o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return rand.N(200 * time.Millisecond), nil })
-				o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(answerCut))
+				o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) {
+					return rand.N(200 * time.Millisecond), nil
+				})
+				o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(truncated))
 			})
-			return retry.AddWithErrorCodes(standard, "TransactionConflictException") // a write that met a transaction
+			return retry.AddWithErrorCodes(standard, "TransactionConflictException") // a write during a transaction
 		},
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported, // as by default
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 	}
 }
 
-// HTTPClient makes a client of AWS's services: timeout is for an attempt as a whole, patience as in [AWS].
-func HTTPClient(timeout, patience time.Duration) aws.HTTPClient {
+// HTTPClient returns an HTTP client for AWS services. timeout limits an attempt as a whole. responseTimeout is as in [AWS].
+func HTTPClient(timeout, responseTimeout time.Duration) aws.HTTPClient {
 	transport := awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 500 * time.Millisecond }).
 		GetTransport()
 	transport.TLSHandshakeTimeout = 500 * time.Millisecond
-	transport.ResponseHeaderTimeout = patience
+	transport.ResponseHeaderTimeout = responseTimeout
 	transport.MaxIdleConnsPerHost = 64
-	transport.WriteBufferSize = 16 << 10 // a request with a notification of usual length is one write
+	transport.WriteBufferSize = 16 << 10 // a request with a typical notification is one write
 	return httpClient{&http.Client{
-		Transport:     transport,
-		Timeout:       timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // nobody else gets a payload
+		Transport: transport,
+		Timeout:   timeout,
+		// A redirect is not followed: it could send a payload to another host.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
 type httpClient struct{ *http.Client }
 
-// brief is how long a body may be, in bytes, to be copied. What S3 is sent may be longer.
-const brief = 512 << 10
+// maxCopied is the size in bytes up to which Do copies a request's body. Uploads to S3 may be larger.
+const maxCopied = 512 << 10
 
-// Do sends a request.
+// Do sends a request. It copies a small body and makes the request replayable, for two reasons:
 //
-// Net/http does not see that the SDK's body is in memory, and would write the header by itself first. Then the answer may
-// come before net/http has looked whether the body is longer than it should be: by that time the SDK has closed the body,
-// whose WriteTo answers io.EOF, and net/http gives up a connection that is in order.
+//   - net/http does not know that the SDK's body is in memory, and would write the header separately. The response may then
+//     arrive before net/http has checked that the body has ended. By that time the SDK has closed the body, whose WriteTo
+//     returns io.EOF, and net/http drops a healthy connection.
+//   - A service closes idle connections, which a frozen function does not notice. net/http retries a replayable request at
+//     once on another connection. The SDK would wait first, and count an attempt.
 //
-// A service closes connections that nobody uses, and a function that was frozen does not know. Net/http then asks again by
-// another one, at once, if it is told that it may and can; the SDK would wait first, and count it as an attempt.
 // SPEC: https://pkg.go.dev/net/http#Transport (Idempotency-Key), https://github.com/aws/aws-sdk-go-v2/issues/3423
 func (c httpClient) Do(r *http.Request) (*http.Response, error) {
 	switch {
-	case r.ContentLength > brief:
+	case r.ContentLength > maxCopied:
 		r.Body = struct{ io.ReadCloser }{r.Body} // without WriteTo
 	case r.ContentLength > 0:
 		body := make([]byte, r.ContentLength)
@@ -102,12 +105,12 @@ func (c httpClient) Do(r *http.Request) (*http.Response, error) {
 		}
 		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 		r.Body, _ = r.GetBody()
-		r.Header["Idempotency-Key"] = nil // is not sent
+		r.Header["Idempotency-Key"] = nil // makes the request replayable, and is not sent
 	}
 	return c.Client.Do(r)
 }
 
-// roleCredentials are the function's role's. They live as long as the process.
+// roleCredentials returns the credentials of the function's role. They are valid as long as the process lives.
 //
 // SPEC: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 func roleCredentials(context.Context) (aws.Credentials, error) {
@@ -116,18 +119,18 @@ func roleCredentials(context.Context) (aws.Credentials, error) {
 		SessionToken: os.Getenv("AWS_SESSION_TOKEN"), Source: "environment",
 	}
 	if !c.HasKeys() {
-		return c, errors.New("app: AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set")
+		return c, errors.New("lambda: AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set")
 	}
 	return c, nil
 }
 
-// endpoints are those that the environment names.
+// endpoints reads the endpoints of services from AWS_ENDPOINT_URL_<SERVICE> and AWS_ENDPOINT_URL.
 type endpoints struct{}
 
-// GetServiceBaseEndpoint is what the SDK's clients ask a source of configuration for.
+// GetServiceBaseEndpoint implements the SDK's source of configuration.
 //
-// SPEC: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html: the service's variable goes before that
-// of all.
+// SPEC: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html: the service's own variable takes
+// precedence over AWS_ENDPOINT_URL.
 func (endpoints) GetServiceBaseEndpoint(_ context.Context, service string) (string, bool, error) {
 	url := endpoint(strings.ToUpper(strings.ReplaceAll(service, " ", "_")))
 	return url, url != "", nil
@@ -140,18 +143,19 @@ func endpoint(service string) string {
 	return os.Getenv("AWS_ENDPOINT_URL")
 }
 
-// HasEndpoint says whether the environment names the address of a service, or of all.
+// HasEndpoint reports whether the environment sets the endpoint of a service, or of all services.
 func HasEndpoint(service string) bool { return endpoint(service) != "" }
 
-// answerCut says that an answer that ended in its middle is worth another attempt. The SDK by itself does not think so.
-func answerCut(err error) aws.Ternary {
+// truncated makes a truncated response retryable. By default the SDK does not retry it.
+func truncated(err error) aws.Ternary {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return aws.TrueTernary
 	}
 	return aws.UnknownTernary
 }
 
-// S3Client addresses buckets by path where an endpoint is given, since local engines have no names for them.
+// S3Client returns a client of S3. It addresses buckets by path if an endpoint is set: local engines have no DNS name for
+// each bucket.
 func S3Client(a aws.Config) *awss3.Client {
 	return awss3.NewFromConfig(a, func(o *awss3.Options) { o.UsePathStyle = HasEndpoint("S3") })
 }

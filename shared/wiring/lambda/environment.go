@@ -3,62 +3,72 @@ package lambda
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"time"
 )
 
-// minExpiry is longer than every vendor's retries, and than a message may be in the queue, among the dead letters and in
-// the queue again.
+// minExpiry is in days. It exceeds every vendor's retry period, and the longest life of a message: in the queue, in the
+// dead-letter queue, and in the queue again after a redrive.
 const minExpiry = 30
 
-// Environment looks variables up, and collects what is wrong with them.
+// Environment reads environment variables and collects the problems with them.
 type Environment struct {
 	lookup   func(string) (string, bool)
 	problems []error
 }
 
-// NewEnvironment makes one of the process's variables.
-func NewEnvironment() *Environment { return &Environment{lookup: os.LookupEnv} }
+// NewEnvironment returns an Environment that reads through lookup, normally [os.LookupEnv].
+func NewEnvironment(lookup func(string) (string, bool)) *Environment {
+	return &Environment{lookup: lookup}
+}
 
-// Get reads a variable that may be empty.
-func (e *Environment) Get(name string) string {
+// Optional returns a variable, or "" if it is unset.
+func (e *Environment) Optional(name string) string {
 	value, _ := e.lookup(name)
 	return value
 }
 
-// Need reads a variable that must not be empty.
-func (e *Environment) Need(name string) string {
-	value := e.Get(name)
+// Required returns a variable. It is a problem if the variable is unset or empty.
+func (e *Environment) Required(name string) string {
+	value := e.Optional(name)
 	if value == "" {
-		e.Problem("%s is not set", name)
+		e.problem("%s is not set", name)
 	}
 	return value
 }
 
-// Truth reads a variable that is true or false.
-func (e *Environment) Truth(name string) bool {
-	value := e.Get(name)
+// Bool returns a variable that must be true or false.
+func (e *Environment) Bool(name string) bool {
+	value := e.Optional(name)
 	if value != "true" && value != "false" {
-		e.Problem("%s is %q, neither true nor false", name, value)
+		e.problem("%s is %q, neither true nor false", name, value)
 	}
 	return value == "true"
 }
 
-// Expiry reads EXPIRE_AFTER_DAYS, how long history is kept: 0 is for ever, else at least 30 days.
-func (e *Environment) Expiry() time.Duration {
-	value := e.Need("EXPIRE_AFTER_DAYS")
+// Expiry returns a variable that holds a number of days: 0 for never, otherwise at least 30.
+func (e *Environment) Expiry(name string) time.Duration {
+	value := e.Required(name)
 	days, err := strconv.Atoi(value)
 	if value != "" && (err != nil || days != 0 && days < minExpiry || days > 36500) {
-		e.Problem("EXPIRE_AFTER_DAYS is %q, neither 0 nor a number of days from %d", value, minExpiry)
+		e.problem("%s is %q, neither 0 nor a number of days from %d", name, value, minExpiry)
 	}
 	return time.Duration(days) * 24 * time.Hour
 }
 
-// Problem adds to what is wrong.
-func (e *Environment) Problem(format string, arguments ...any) {
+// Hours returns a variable that holds a number of hours.
+func (e *Environment) Hours(name string) time.Duration {
+	value := e.Optional(name)
+	hours, err := strconv.ParseUint(value, 10, 16)
+	if err != nil {
+		e.problem("%s is %q, not a number of hours", name, value)
+	}
+	return time.Duration(hours) * time.Hour
+}
+
+func (e *Environment) problem(format string, arguments ...any) {
 	e.problems = append(e.problems, fmt.Errorf(format, arguments...))
 }
 
-// Err is all that is wrong, one line for each variable; nil if nothing is.
+// Err returns all problems, one line for each variable, or nil if there are none.
 func (e *Environment) Err() error { return errors.Join(e.problems...) }

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
-	"esignhooks/shared/provider"
+	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/store/queue"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/wiring/lambda/lambdatest"
@@ -25,38 +25,50 @@ func lookup(env map[string]string) func(string) (string, bool) {
 }
 
 func TestEnvironment(t *testing.T) {
-	day := 24 * time.Hour
-	type read struct {
-		Given, Needed string
-		Truth         bool
-		Expiry        time.Duration
-		Problems      []string
+	type values struct {
+		Optional, Required string
+		Bool               bool
+		Hours, Expiry      time.Duration
 	}
-	whole := map[string]string{"GIVEN": "g", "NEEDED": "n", "TRUTH": "true", "EXPIRE_AFTER_DAYS": "0"}
+	type change map[string]string // "-" unsets the variable
+	whole := map[string]string{"OPTIONAL": "o", "REQUIRED": "r", "BOOL": "true", "HOURS": "24", "DAYS": "0"}
+	day := 24 * time.Hour
 	for name, tt := range map[string]struct {
-		change map[string]string // "-" takes the variable away
-		want   read
+		change   change
+		want     values
+		problems []string
 	}{
-		"everything is there":       {nil, read{"g", "n", true, 0, nil}},
-		"what may be empty":         {map[string]string{"GIVEN": ""}, read{"", "n", true, 0, nil}},
-		"what may be missing":       {map[string]string{"GIVEN": "-"}, read{"", "n", true, 0, nil}},
-		"false":                     {map[string]string{"TRUTH": "false"}, read{"g", "n", false, 0, nil}},
-		"the least expiry":          {map[string]string{"EXPIRE_AFTER_DAYS": "30"}, read{"g", "n", true, 30 * day, nil}},
-		"a hundred years":           {map[string]string{"EXPIRE_AFTER_DAYS": "36500"}, read{"g", "n", true, 36500 * day, nil}},
-		"all that is missing":       {map[string]string{"GIVEN": "-", "NEEDED": "-", "TRUTH": "-", "EXPIRE_AFTER_DAYS": "-"}, read{Problems: []string{"EXPIRE_AFTER_DAYS", "NEEDED", "TRUTH"}}},
-		"all that is empty":         {map[string]string{"GIVEN": "", "NEEDED": "", "TRUTH": "", "EXPIRE_AFTER_DAYS": ""}, read{Problems: []string{"EXPIRE_AFTER_DAYS", "NEEDED", "TRUTH"}}},
-		"one missing, two wrong":    {map[string]string{"NEEDED": "-", "TRUTH": "yes", "EXPIRE_AFTER_DAYS": "soon"}, read{Problems: []string{"EXPIRE_AFTER_DAYS", "NEEDED", "TRUTH"}}},
-		"true in capitals":          {map[string]string{"TRUTH": "TRUE"}, read{Problems: []string{"TRUTH"}}},
-		"1 is not true":             {map[string]string{"TRUTH": "1"}, read{Problems: []string{"TRUTH"}}},
-		"true with a space":         {map[string]string{"TRUTH": "true "}, read{Problems: []string{"TRUTH"}}},
-		"an expiry below the least": {map[string]string{"EXPIRE_AFTER_DAYS": "29"}, read{Problems: []string{"EXPIRE_AFTER_DAYS"}}},
-		"one day":                   {map[string]string{"EXPIRE_AFTER_DAYS": "1"}, read{Problems: []string{"EXPIRE_AFTER_DAYS"}}},
-		"a negative expiry":         {map[string]string{"EXPIRE_AFTER_DAYS": "-30"}, read{Problems: []string{"EXPIRE_AFTER_DAYS"}}},
-		"more than a hundred years": {map[string]string{"EXPIRE_AFTER_DAYS": "36501"}, read{Problems: []string{"EXPIRE_AFTER_DAYS"}}},
-		"more than a number holds":  {map[string]string{"EXPIRE_AFTER_DAYS": "99999999999999999999"}, read{Problems: []string{"EXPIRE_AFTER_DAYS"}}},
-		"a fraction of days":        {map[string]string{"EXPIRE_AFTER_DAYS": "30.5"}, read{Problems: []string{"EXPIRE_AFTER_DAYS"}}},
-		"an expiry with a unit":     {map[string]string{"EXPIRE_AFTER_DAYS": "30d"}, read{Problems: []string{"EXPIRE_AFTER_DAYS"}}},
-		"an expiry with a space":    {map[string]string{"EXPIRE_AFTER_DAYS": " 30"}, read{Problems: []string{"EXPIRE_AFTER_DAYS"}}},
+		"everything is set":   {nil, values{"o", "r", true, day, 0}, nil},
+		"an optional, empty":  {change{"OPTIONAL": ""}, values{"", "r", true, day, 0}, nil},
+		"an optional, unset":  {change{"OPTIONAL": "-"}, values{"", "r", true, day, 0}, nil},
+		"false":               {change{"BOOL": "false"}, values{"o", "r", false, day, 0}, nil},
+		"no hours":            {change{"HOURS": "0"}, values{"o", "r", true, 0, 0}, nil},
+		"the shortest expiry": {change{"DAYS": "30"}, values{"o", "r", true, day, 30 * day}, nil},
+		"a hundred years":     {change{"DAYS": "36500"}, values{"o", "r", true, day, 36500 * day}, nil},
+		"everything is unset": {
+			change{"OPTIONAL": "-", "REQUIRED": "-", "BOOL": "-", "HOURS": "-", "DAYS": "-"}, values{},
+			[]string{"BOOL", "DAYS", "HOURS", "REQUIRED"},
+		},
+		"everything is empty": {
+			change{"OPTIONAL": "", "REQUIRED": "", "BOOL": "", "HOURS": "", "DAYS": ""}, values{},
+			[]string{"BOOL", "DAYS", "HOURS", "REQUIRED"},
+		},
+		"one is missing and two are wrong": {
+			change{"REQUIRED": "-", "BOOL": "yes", "DAYS": "soon"}, values{}, []string{"BOOL", "DAYS", "REQUIRED"},
+		},
+		"true in capitals":            {change{"BOOL": "TRUE"}, values{}, []string{"BOOL"}},
+		"1 is not true":               {change{"BOOL": "1"}, values{}, []string{"BOOL"}},
+		"true with a space":           {change{"BOOL": "true "}, values{}, []string{"BOOL"}},
+		"negative hours":              {change{"HOURS": "-1"}, values{}, []string{"HOURS"}},
+		"more hours than 16 bits":     {change{"HOURS": "65536"}, values{}, []string{"HOURS"}},
+		"an expiry below the minimum": {change{"DAYS": "29"}, values{}, []string{"DAYS"}},
+		"one day":                     {change{"DAYS": "1"}, values{}, []string{"DAYS"}},
+		"a negative expiry":           {change{"DAYS": "-30"}, values{}, []string{"DAYS"}},
+		"an expiry above the maximum": {change{"DAYS": "36501"}, values{}, []string{"DAYS"}},
+		"more days than 64 bits":      {change{"DAYS": "99999999999999999999"}, values{}, []string{"DAYS"}},
+		"a fraction of days":          {change{"DAYS": "30.5"}, values{}, []string{"DAYS"}},
+		"an expiry with a unit":       {change{"DAYS": "30d"}, values{}, []string{"DAYS"}},
+		"an expiry with a space":      {change{"DAYS": " 30"}, values{}, []string{"DAYS"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := maps.Clone(whole)
@@ -65,13 +77,14 @@ func TestEnvironment(t *testing.T) {
 					delete(env, name)
 				}
 			}
-			e := Environment{lookup: lookup(env)}
-			got := read{Given: e.Get("GIVEN"), Needed: e.Need("NEEDED"), Truth: e.Truth("TRUTH"), Expiry: e.Expiry()}
-			if err := e.Err(); err != nil { // nothing else counts
-				got = read{Problems: lambdatest.Named(err)}
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
+			e := NewEnvironment(lookup(env))
+			got := values{e.Optional("OPTIONAL"), e.Required("REQUIRED"), e.Bool("BOOL"), e.Hours("HOURS"), e.Expiry("DAYS")}
+			problems := lambdatest.Named(e.Err())
+			if diff := cmp.Diff(tt.problems, problems); diff != "" {
 				t.Error(diff)
+			}
+			if problems == nil && got != tt.want {
+				t.Errorf("%+v, not %+v", got, tt.want)
 			}
 		})
 	}
@@ -189,7 +202,7 @@ func TestHasEndpoint(t *testing.T) {
 
 func TestClientsTryAgainSoonAndNotAllAtOnce(t *testing.T) {
 	lambdatest.Clean(t)
-	a := AWS(Patience)
+	a := AWS(ResponseTimeout)
 	delays := map[time.Duration]bool{}
 	for range 10 {
 		delay, err := a.Retryer().RetryDelay(10, errors.New("throttled"))
@@ -204,11 +217,10 @@ func TestClientsTryAgainSoonAndNotAllAtOnce(t *testing.T) {
 }
 
 func TestDevelopmentKeys(t *testing.T) {
-	for _, p := range provider.All() {
-		keys, err := developmentKeys(p)(t.Context())
-		if err != nil || !webhook.Any(keys.Keys, p.Info().DevelopmentKey) || len(keys.Keys) != 1 || len(keys.URLTokens) > 0 {
-			t.Errorf("%s: %+v, %v", p.Info().Name, keys, err)
-		}
+	p := acmesign.Provider{}
+	keys, err := developmentKeys(p)(t.Context())
+	if err != nil || !webhook.Any(keys.Keys, p.Info().DevelopmentKey) || len(keys.Keys) != 1 || len(keys.URLTokens) > 0 {
+		t.Errorf("%+v, %v", keys, err)
 	}
 }
 

@@ -12,16 +12,15 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// How old keys may be before they are read again, how long reading may take, and how soon it is tried again after it has
-// failed.
+// Timing of reads from Secrets Manager.
 const (
-	KeysAge      = 60 * time.Second
-	KeysDeadline = time.Second
-	KeysRetry    = 10 * time.Second
+	RefreshAfter = 60 * time.Second // the age at which keys are read again
+	ReadTimeout  = time.Second      // of one read
+	RetryAfter   = 10 * time.Second // the pause after a read that failed
 )
 
-// keys are one provider's keys in Secrets Manager. Requests use those that were read last while newer ones are read, and
-// when they cannot be read: an outage of Secrets Manager stops nobody.
+// keys caches one provider's keys from Secrets Manager. Requests use the last known keys during a read and after a read
+// that failed, so an outage of Secrets Manager affects no request.
 type keys struct {
 	read            func(context.Context) (string, error)
 	requireURLToken bool
@@ -29,21 +28,21 @@ type keys struct {
 	now             func() time.Time
 	log             *slog.Logger
 
-	reading sync.Mutex // held while reading
+	reading sync.Mutex // held during a read
 
-	mu    sync.Mutex
+	mu    sync.Mutex // guards state
 	state keyState
 }
 
-// keyState is what the last reading left.
+// keyState is the state after the last read.
 type keyState struct {
-	keys  webhook.Keys
-	known bool
-	reads int
-	next  time.Time // of reading
+	keys     webhook.Keys
+	known    bool // a read has succeeded, so that keys is valid
+	reads    int
+	nextRead time.Time
 }
 
-// Secret reads the secret with this ARN.
+// Secret returns a function that reads the secret with this ARN.
 func Secret(client *secretsmanager.Client, arn string) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
@@ -51,25 +50,25 @@ func Secret(client *secretsmanager.Client, arn string) func(context.Context) (st
 			return "", err
 		}
 		if out.SecretString == nil {
-			return "", errors.New("the secret is binary")
+			return "", errors.New("lambda: the secret is binary, not text")
 		}
 		return *out.SecretString, nil
 	}
 }
 
-// get returns the keys that are valid now. It fails only if none were ever read.
+// get returns the current keys. It fails only if no read has succeeded yet.
 func (k *keys) get(ctx context.Context) (webhook.Keys, error) {
 	before := k.last()
-	if k.now().Before(before.next) {
+	if k.now().Before(before.nextRead) {
 		return before.result()
 	}
-	if !before.known { // nothing to use meanwhile: wait for whoever reads
+	if !before.known { // no keys to use meanwhile: wait for the read in progress
 		k.reading.Lock()
 	} else if !k.reading.TryLock() {
 		return before.result()
 	}
 	defer k.reading.Unlock()
-	if k.last().reads == before.reads { // nobody has read while we waited
+	if k.last().reads == before.reads { // no other request has read while we waited
 		k.refresh(ctx)
 	}
 	return k.last().result()
@@ -83,38 +82,38 @@ func (k *keys) last() keyState {
 
 func (s keyState) result() (webhook.Keys, error) {
 	if !s.known {
-		return webhook.Keys{}, errors.New("app: no keys could be read yet")
+		return webhook.Keys{}, errors.New("lambda: no keys could be read yet")
 	}
 	return s.keys, nil
 }
 
 func (k *keys) refresh(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, KeysDeadline)
+	ctx, cancel := context.WithTimeout(ctx, ReadTimeout)
 	defer cancel()
-	text, err := k.read(ctx)
+	secret, err := k.read(ctx)
 	var read webhook.Keys
 	if err == nil {
-		read, err = ParseKeys(text, k.requireURLToken)
+		read, err = ParseKeys(secret, k.requireURLToken)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.state.reads++
 	if err != nil {
-		k.log.Error("keys not read", "stale", k.state.known, "error", err)
+		k.log.Error("keys unavailable", "stale", k.state.known, "error", err)
 		if k.state.known { // otherwise each request tries
-			k.state.next = k.now().Add(KeysRetry)
+			k.state.nextRead = k.now().Add(RetryAfter)
 		}
 		return
 	}
 	if k.refusesAll(read) {
 		k.log.Warn("no key in the secret: every request will be refused")
 	}
-	k.state.keys, k.state.known, k.state.next = read, true, k.now().Add(KeysAge)
+	k.state.keys, k.state.known, k.state.nextRead = read, true, k.now().Add(RefreshAfter)
 }
 
-// ParseKeys reads the keys that count out of a secret.
-func ParseKeys(text string, requireURLToken bool) (webhook.Keys, error) {
-	stored, err := webhook.ParseStoredKeys(text)
+// ParseKeys returns the active keys of a secret. It fails if a URL token is required and the secret has none.
+func ParseKeys(secret string, requireURLToken bool) (webhook.Keys, error) {
+	stored, err := webhook.ParseStoredKeys(secret)
 	if err != nil {
 		return webhook.Keys{}, err
 	}

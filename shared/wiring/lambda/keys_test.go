@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/google/go-cmp/cmp"
 
-	"esignhooks/shared/provider/adobesign"
+	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/webhook"
 )
 
@@ -49,7 +49,7 @@ func newVault(text string) *vault {
 			defer v.mu.Unlock()
 			return v.time
 		},
-		refusesAll: func(keys webhook.Keys) bool { return webhook.RefusesAll(adobesign.Provider{}, keys) },
+		refusesAll: func(keys webhook.Keys) bool { return webhook.RefusesAll(acmesign.Provider{}, keys) },
 		log:        slog.New(slog.NewJSONHandler(&v.log, nil)),
 	}
 	return v
@@ -176,7 +176,7 @@ func TestReadingIsGivenASecond(t *testing.T) {
 					if _, err := v.get(t.Context()); err != nil {
 						t.Fatal(err)
 					}
-					time.Sleep(KeysAge)
+					time.Sleep(RefreshAfter)
 				}
 				v.read = func(ctx context.Context) (string, error) {
 					<-ctx.Done()

@@ -1,7 +1,8 @@
-// Package lambda wires the receivers, and holds what every function is wired with: the environment, that template.yaml writes,
-// the clients of AWS, and the keys. One process serves one function; what it makes, it makes once, before the first
-// invocation. What a receiver links it starts with, while a vendor waits: hence the other functions have a package of their
-// own, background.
+// Package lambda wires the receivers. It also holds what all functions share: the environment that template.yaml sets, the
+// AWS clients, and the keys. One process serves one function, and everything is made once, before the first invocation.
+//
+// The other functions have a package of their own, background. A receiver starts while a vendor waits, and each package
+// that it links makes a cold start longer.
 package lambda
 
 import (
@@ -28,11 +29,11 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// connectDeadline is how long a start may wait for what a request can do without.
-const connectDeadline = time.Second
+// prepareTimeout limits [Prepare]. A request can do without its results.
+const prepareTimeout = time.Second
 
-// Receiver makes the function of one provider. It ends the process if the configuration is wrong: the vendor gets a
-// 502 and tries again.
+// Receiver returns the function of one provider. It ends the process if the configuration is wrong: the vendor gets a 502
+// and retries.
 func Receiver(p webhook.Provider) apigw.Function {
 	log := lambdacontext.NewLogger().With("provider", p.Info().Name)
 	receiver, err := NewReceiver(p, log, os.Stdout)
@@ -43,31 +44,31 @@ func Receiver(p webhook.Provider) apigw.Function {
 	return receiver.Receive
 }
 
-// Prepare does at INIT what the first request would otherwise wait for, when Lambda gives the function less of a processor:
-// it reads the keys, and opens connections by calls that do nothing.
+// Prepare reads the keys and opens connections, by calls that have no effect. It must be called before the first request,
+// which would otherwise wait for both. Lambda gives a function more CPU during INIT than during a request.
 //
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html: a message without a body
 // or, in a FIFO queue, without a group is refused.
 func Prepare(r *receive.Receiver, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.Background(), connectDeadline)
+	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
 	defer cancel()
-	nobodys := ledger.Key{Subject: webhook.UnreadableSubject(r.Provider.Info().Name), ID: "none"} // event IDs are hexadecimal
+	absentKey := ledger.Key{Subject: webhook.UnreadableSubject(r.Provider.Info().Name), ID: "none"} // real IDs are hexadecimal
 	var calls sync.WaitGroup
-	calls.Go(func() { r.Claims.Repeated(ctx, nobodys, "") })
+	calls.Go(func() { r.Claims.Repeated(ctx, absentKey, "") })
 	calls.Go(func() { r.Queue.Send(ctx, queue.Message{}) })
-	if _, err := r.Keys(ctx); err != nil { // each request tries again
-		log.Error("starting without keys", "error", err)
+	if _, err := r.Keys(ctx); err != nil {
+		log.Error("keys unavailable at start; each request will try to read them", "error", err)
 	}
 	calls.Wait()
 }
 
-// Fail ends the process because of its configuration.
+// Fail logs a wrong configuration and ends the process.
 func Fail(log *slog.Logger, err error) {
 	log.Error("wrong configuration", "error", err)
 	os.Exit(1)
 }
 
-// NewReceiver wires a receiver as the environment says, and calls nobody. All problems are reported at once.
+// NewReceiver wires a receiver from the environment. It makes no call, and reports all problems at once.
 func NewReceiver(p webhook.Provider, log *slog.Logger, metrics io.Writer) (*receive.Receiver, error) {
 	r := &receive.Receiver{Provider: p, Now: time.Now, Log: log}
 	local := SAMLocal()
@@ -76,21 +77,21 @@ func NewReceiver(p webhook.Provider, log *slog.Logger, metrics io.Writer) (*rece
 		r.Claims, r.Payloads, r.Queue, r.Keys = s.Ledger, s.Payloads, s.Queue, developmentKeys(p)
 		return r, err
 	}
-	e := NewEnvironment()
-	table, expiry, bucket, queueURL := e.Need("TABLE_NAME"), e.Expiry(), e.Need("PAYLOAD_BUCKET"), e.Need("QUEUE_URL")
-	arn, requireURLToken, namespace := e.Need("SECRET_ARN"), e.Truth("REQUIRE_URL_TOKEN"), e.Need("METRICS_NAMESPACE")
-	if err := e.Err(); err != nil {
+	c, err := ReadReceiverConfig(os.LookupEnv)
+	if err != nil {
 		return nil, err
 	}
-	a := AWS(ReceiverPatience)
-	r.Claims = dynamodb.New(awsdynamodb.NewFromConfig(a), table, expiry)
-	r.Payloads = s3.New(S3Client(a), bucket)
-	r.Queue = sqs.New(awssqs.NewFromConfig(a), queueURL)
-	r.Metrics = metric.New(metrics, namespace, time.Now)
+	a := AWS(ReceiverResponseTimeout)
+	r.Claims = dynamodb.New(awsdynamodb.NewFromConfig(a), c.Table, c.ExpireAfter)
+	r.Payloads = s3.New(S3Client(a), c.PayloadBucket)
+	r.Queue = sqs.New(awssqs.NewFromConfig(a), c.QueueURL)
+	r.Metrics = metric.New(metrics, c.MetricsNamespace, time.Now)
 	k := &keys{
-		read: Secret(secretsmanager.NewFromConfig(a), arn), now: time.Now, log: log,
-		requireURLToken: requireURLToken && !p.Info().SignsAll,
+		read:            Secret(secretsmanager.NewFromConfig(a), c.SecretARN),
+		requireURLToken: c.RequireURLToken && !p.Info().SignsAll,
 		refusesAll:      func(keys webhook.Keys) bool { return webhook.RefusesAll(p, keys) },
+		now:             time.Now,
+		log:             log,
 	}
 	if r.Keys = k.get; local && !HasEndpoint("SECRETS_MANAGER") {
 		r.Keys = developmentKeys(p)

@@ -20,7 +20,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"esignhooks/shared/provider/docusign"
+	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/queue"
 	"esignhooks/shared/wiring/lambda/lambdatest"
@@ -69,7 +69,7 @@ func TestAFirstRequestFindsKeysAndOpenConnections(t *testing.T) {
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 	})
 	var log bytes.Buffer
-	r, err := NewReceiver(docusign.Provider{}, slog.New(slog.NewJSONHandler(&log, nil)), io.Discard)
+	r, err := NewReceiver(acmesign.Provider{}, slog.New(slog.NewJSONHandler(&log, nil)), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestAFirstRequestFindsKeysAndOpenConnections(t *testing.T) {
 	if keys, err := r.Keys(t.Context()); err != nil || len(keys.Keys) != 1 || len(secrets.asked) != 1 {
 		t.Errorf("%d keys, %v; asked %q", len(keys.Keys), err, secrets.asked)
 	}
-	r.Claims.Claim(t.Context(), ledger.Claim{Key: ledger.Key{Subject: "docusign#a", ID: "a"}, ReceivedAt: time.Now()})
+	r.Claims.Claim(t.Context(), ledger.Claim{Key: ledger.Key{Subject: "acmesign#a", ID: "a"}, ReceivedAt: time.Now()})
 	r.Queue.Send(t.Context(), queue.Message{Group: "a", DeduplicationID: "a", Body: "a"})
 	if table.connections != 1 || messages.connections != 1 || len(table.asked) != 2 || len(messages.asked) != 2 {
 		t.Errorf("%d and %d connections for %d and %d calls", table.connections, messages.connections, len(table.asked), len(messages.asked))
@@ -111,24 +111,24 @@ func TestAStartWaitsForAStoreThatHangsButNotForLong(t *testing.T) {
 	defer silent.Close()
 	lambdatest.Set(t, map[string]string{"AWS_ENDPOINT_URL": "http://" + silent.Addr().String(), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
 	var log bytes.Buffer
-	r, err := NewReceiver(docusign.Provider{}, slog.New(slog.NewJSONHandler(&log, nil)), io.Discard)
+	r, err := NewReceiver(acmesign.Provider{}, slog.New(slog.NewJSONHandler(&log, nil)), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Claims = hangs{}
 	Prepare(r, r.Log) // or the test ends here
-	if !strings.Contains(log.String(), "starting without keys") {
+	if !strings.Contains(log.String(), "keys unavailable at start") {
 		t.Errorf("logged %s", &log)
 	}
 }
 
 func TestClientsTakeTheirConfigurationFromTheEnvironment(t *testing.T) {
 	lambdatest.Clean(t)
-	if _, err := AWS(Patience).Credentials.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), "AWS_ACCESS_KEY_ID") {
+	if _, err := AWS(ResponseTimeout).Credentials.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), "AWS_ACCESS_KEY_ID") {
 		t.Errorf("without credentials: %v", err)
 	}
 	lambdatest.Set(t, map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_SESSION_TOKEN": "token", "AWS_REGION": "eu-west-1"})
-	a := AWS(Patience)
+	a := AWS(ResponseTimeout)
 	c, err := a.Credentials.Retrieve(t.Context())
 	if err != nil || c.AccessKeyID != "id" || c.SecretAccessKey != "key" || c.SessionToken != "token" || c.CanExpire || a.Region != "eu-west-1" {
 		t.Errorf("region %s, %v", a.Region, err)
@@ -222,7 +222,7 @@ func serve(t *testing.T, n int) (net.Addr, <-chan received) {
 
 func TestARequestIsSentInOnePieceAndLeavesItsConnectionOpen(t *testing.T) {
 	server, requests := serve(t, 100)
-	client := HTTPClient(5*time.Second, Patience).(httpClient)
+	client := HTTPClient(5*time.Second, ResponseTimeout).(httpClient)
 	writes := 0
 	transport := client.Transport.(*http.Transport)
 	dial := transport.DialContext
@@ -230,7 +230,7 @@ func TestARequestIsSentInOnePieceAndLeavesItsConnectionOpen(t *testing.T) {
 		conn, err := dial(ctx, network, address)
 		return counted{conn, &writes}, err
 	}
-	for _, length := range []int64{8 << 10, brief, brief + 1, 8 << 10} {
+	for _, length := range []int64{8 << 10, maxCopied, maxCopied + 1, 8 << 10} {
 		writes = 0
 		if err := post(t, client, server, length, strings.Repeat("a", int(length))); err != nil {
 			t.Fatalf("%d bytes: %v", length, err)
@@ -239,7 +239,7 @@ func TestARequestIsSentInOnePieceAndLeavesItsConnectionOpen(t *testing.T) {
 		if r.connection != 1 || r.body != length || len(r.header) != 3 { // Accept-Encoding, Content-Length, User-Agent
 			t.Errorf("%d bytes: %+v", length, r)
 		}
-		if length < brief && writes != 1 {
+		if length < maxCopied && writes != 1 {
 			t.Errorf("%d bytes were %d writes", length, writes)
 		}
 	}
@@ -250,7 +250,7 @@ func TestARequestIsSentInOnePieceAndLeavesItsConnectionOpen(t *testing.T) {
 
 func TestAConnectionThatWasClosedInTheMeantimeCostsNoAttempt(t *testing.T) {
 	server, requests := serve(t, 1)
-	client := HTTPClient(5*time.Second, Patience)
+	client := HTTPClient(5*time.Second, ResponseTimeout)
 	for want := 1; want <= 3; want++ {
 		if err := post(t, client, server, 3, "abc"); err != nil {
 			t.Fatalf("request %d: %v", want, err)
@@ -276,7 +276,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.ContentLength = 3
-		answer, err := HTTPClient(5*time.Second, Patience).Do(r)
+		answer, err := HTTPClient(5*time.Second, ResponseTimeout).Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,14 +16,14 @@ import (
 	embeddedqueue "esignhooks/shared/store/queue/embedded"
 )
 
-// Stores are where a function keeps what it knows.
+// Stores are the stores of a function.
 type Stores struct {
 	Ledger   ledger.Ledger
 	Payloads payload.Store
 	Queue    queue.Sender
 }
 
-// TemporaryStores are the embedded ones in the container's temporary folder, for `sam local`.
+// TemporaryStores returns embedded stores in the container's temporary folder, for `sam local`.
 func TemporaryStores() (Stores, error) {
 	dir, err := os.MkdirTemp("", "esignhooks")
 	if err != nil {

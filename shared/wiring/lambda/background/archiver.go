@@ -25,7 +25,7 @@ import (
 	wiring "esignhooks/shared/wiring/lambda"
 )
 
-// Archiver makes the function that stores the documents of completed agreements.
+// Archiver returns the function that stores the documents of completed agreements.
 func Archiver(providers []webhook.Provider) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	log := lambdacontext.NewLogger()
 	archiver, err := newArchiver(providers, log, os.Stdout)
@@ -35,45 +35,47 @@ func Archiver(providers []webhook.Provider) func(context.Context, events.SQSEven
 	return archiver.Handle
 }
 
-// needEngines refuses what there is no use in under `sam local` alone: a function that asks the vendors' APIs.
-func needEngines(samLocal bool) error {
+// requireEngines returns an error under `sam local` without local engines. A function that calls the vendors' APIs has
+// no temporary stores to fall back on.
+func requireEngines(samLocal bool) error {
 	if samLocal && !wiring.HasEndpoint("SQS") {
-		return errors.New("background: under sam local this function needs the address of an engine in AWS_ENDPOINT_URL_SQS; make run has it without")
+		return errors.New("background: under sam local, this function needs a local engine: set AWS_ENDPOINT_URL_SQS " +
+			"to its address. make run needs no engine")
 	}
 	return nil
 }
 
 func newArchiver(providers []webhook.Provider, log *slog.Logger, metrics io.Writer) (*archive.Archiver, error) {
-	if err := needEngines(wiring.SAMLocal()); err != nil {
+	if err := requireEngines(wiring.SAMLocal()); err != nil {
 		return nil, err
 	}
-	e := wiring.NewEnvironment()
-	table, namespace, queueURL := e.Need("TABLE_NAME"), e.Need("METRICS_NAMESPACE"), e.Need("QUEUE_URL")
-	bucket, jobsURL, deadLetterURL := e.Need("DOCUMENT_BUCKET"), e.Need("DOCUMENT_QUEUE_URL"), e.Need("DOCUMENT_DEAD_LETTER_QUEUE_URL")
-	arns := secretARNs(e, providers)
-	if err := e.Err(); err != nil {
+	c, err := ReadArchiverConfig(providers, os.LookupEnv)
+	if err != nil {
 		return nil, err
 	}
-	a := wiring.AWS(wiring.Patience)
-	notes := dynamodb.New(awsdynamodb.NewFromConfig(a), table, 0)
+	a := wiring.AWS(wiring.ResponseTimeout)
+	notes := dynamodb.New(awsdynamodb.NewFromConfig(a), c.Table, 0)
 	options := vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: notes, Now: time.Now}
 	client := awssqs.NewFromConfig(a)
 	return &archive.Archiver{
-		Clients:   newVendorClients(secretsmanager.NewFromConfig(a), arns, options, log).get,
-		Documents: s3.New(wiring.S3Client(patient(a)), bucket),
-		Queue:     sqs.New(client, queueURL), Jobs: sqs.NewJobs(client, jobsURL, deadLetterURL),
-		Now: time.Now, Log: log, Metrics: metric.New(metrics, namespace, time.Now),
+		Clients:   newVendorClients(secretsmanager.NewFromConfig(a), c.SecretARNs, options, log).get,
+		Documents: s3.New(wiring.S3Client(forUploads(a)), c.DocumentBucket),
+		Queue:     sqs.New(client, c.QueueURL),
+		Jobs:      sqs.NewJobs(client, c.JobQueueURL, c.JobDeadLetterQueueURL),
+		Now:       time.Now,
+		Log:       log,
+		Metrics:   metric.New(metrics, c.MetricsNamespace, time.Now),
 	}, nil
 }
 
-// How long a client waits for S3 to take a large document: for an attempt, and for the beginning of the answer after it.
+// Timeouts of an upload of a large document to S3.
 const (
-	uploadDeadline = 3 * time.Minute
-	uploadPatience = 30 * time.Second
+	uploadTimeout         = 3 * time.Minute  // of an attempt
+	uploadResponseTimeout = 30 * time.Second // until the response begins, from the end of the request
 )
 
-// patient gives a client's attempts the time that large documents take.
-func patient(a aws.Config) aws.Config {
-	a.HTTPClient = wiring.HTTPClient(uploadDeadline, uploadPatience)
+// forUploads returns the configuration with timeouts that suit large documents.
+func forUploads(a aws.Config) aws.Config {
+	a.HTTPClient = wiring.HTTPClient(uploadTimeout, uploadResponseTimeout)
 	return a
 }

@@ -31,68 +31,18 @@ import (
 	"esignhooks/shared/store/queue"
 	"esignhooks/shared/webhook"
 	wiring "esignhooks/shared/wiring/lambda"
-	"esignhooks/shared/wiring/lambda/lambdatest"
 )
-
-// archiverVariables are those that template.yaml sets.
-func archiverVariables() map[string]string {
-	return map[string]string{
-		"TABLE_NAME": "table", "QUEUE_URL": "https://sqs.example/q.fifo", "METRICS_NAMESPACE": namespace, "DOCUMENT_BUCKET": "documents",
-		"DOCUMENT_QUEUE_URL": "https://sqs.example/d", "DOCUMENT_DEAD_LETTER_QUEUE_URL": "https://sqs.example/x",
-		"ADOBESIGN_SECRET_ARN": "arn:a", "DOCUSIGN_SECRET_ARN": "arn:d", "DROPBOXSIGN_SECRET_ARN": "arn:h", "ESIGNGLOBAL_SECRET_ARN": "arn:e",
-	}
-}
-
-func TestAnArchiverReportsAllThatIsMissing(t *testing.T) {
-	lambdatest.Clean(t)
-	for name := range archiverVariables() {
-		t.Setenv(name, "")
-	}
-	a, err := newArchiver(provider.All(), slog.New(slog.DiscardHandler), io.Discard)
-	want := []string{
-		"ADOBESIGN_SECRET_ARN", "DOCUMENT_BUCKET", "DOCUMENT_DEAD_LETTER_QUEUE_URL", "DOCUMENT_QUEUE_URL", "DOCUSIGN_SECRET_ARN",
-		"DROPBOXSIGN_SECRET_ARN", "ESIGNGLOBAL_SECRET_ARN", "METRICS_NAMESPACE", "QUEUE_URL", "TABLE_NAME",
-	}
-	if diff := cmp.Diff(want, lambdatest.Named(err)); diff != "" || a != nil {
-		t.Errorf("%+v: %s", a, diff)
-	}
-}
-
-func TestAnArchiverIsWiredWithoutCallingAnybody(t *testing.T) {
-	lambdatest.Clean(t)
-	lambdatest.Set(t, archiverVariables())
-	a, err := newArchiver(provider.All(), slog.New(slog.DiscardHandler), io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a.Clients == nil || a.Documents == nil || a.Queue == nil || a.Jobs == nil || a.Now == nil || a.Log == nil || a.Metrics == nil {
-		t.Errorf("%+v", a)
-	}
-}
-
-func TestUnderSamLocalAnArchiverNeedsEngines(t *testing.T) {
-	lambdatest.Clean(t)
-	if needEngines(true) == nil || needEngines(false) != nil {
-		t.Error("without engines")
-	}
-	t.Setenv("AWS_ENDPOINT_URL_SQS", "http://localhost:9324")
-	if err := needEngines(true); err != nil {
-		t.Error(err)
-	}
-}
 
 // TestArchiverOnAWS drives the function as it is deployed, from its queue to the bucket and to the worker's queue, on local
 // engines and with the stub of the vendors.
 func TestArchiverOnAWS(t *testing.T) {
-	moto := enginetest.Moto(t) // whose own clients do not bear a clean environment
-	lambdatest.Clean(t)
-	lambdatest.Set(t, archiverVariables())
-	lambdatest.Set(t, map[string]string{
+	moto := enginetest.Moto(t) // before enter: its own clients need their environment
+	enter(t, map[string]string{
 		"AWS_ENDPOINT_URL_DYNAMODB": enginetest.DynamoDB(t), "AWS_ENDPOINT_URL_SQS": enginetest.SQS(t),
 		"AWS_ENDPOINT_URL_S3": moto, "AWS_ENDPOINT_URL_SECRETS_MANAGER": moto,
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "", "AWS_REGION": "us-east-1",
 	})
-	config := wiring.AWS(wiring.Patience)
+	config := wiring.AWS(wiring.ResponseTimeout)
 	a := &account{t: t, config: config, sqs: awssqs.NewFromConfig(config)}
 	enginetest.Table(t, awsdynamodb.NewFromConfig(config), "table")
 	_, err := wiring.S3Client(config).CreateBucket(t.Context(), &awss3.CreateBucketInput{Bucket: new("documents")})

@@ -75,7 +75,7 @@ func newAccount(t *testing.T) *account {
 	} {
 		t.Setenv(name, value)
 	}
-	config := wiring.AWS(wiring.Patience)
+	config := wiring.AWS(wiring.ResponseTimeout)
 	a := &account{
 		t: t, config: config, sqs: awssqs.NewFromConfig(config), receivers: map[string]lambda.Handler{}, answers: map[answered]float64{},
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,17 +17,8 @@ import (
 	wiring "esignhooks/shared/wiring/lambda"
 )
 
-// vendorClients are the clients of the vendors' APIs, by provider.
+// vendorClients holds the clients of the vendors' APIs, by provider. A provider without a secret has none.
 type vendorClients map[string]*vendorClient
-
-// secretARNs reads <PROVIDER>_SECRET_ARN of each provider.
-func secretARNs(e *wiring.Environment, providers []webhook.Provider) map[string]string {
-	arns := map[string]string{}
-	for _, p := range providers {
-		arns[p.Info().Name] = e.Need(strings.ToUpper(p.Info().Name) + "_SECRET_ARN")
-	}
-	return arns
-}
 
 func newVendorClients(secrets *secretsmanager.Client, arns map[string]string, o vendorapi.Options, log *slog.Logger) vendorClients {
 	c := vendorClients{}
@@ -41,77 +31,77 @@ func newVendorClients(secrets *secretsmanager.Client, arns map[string]string, o 
 	return c
 }
 
-// get returns the client of a provider, or vendorapi.ErrOff.
+// get returns the client of a provider. It returns vendorapi.ErrOff if the provider has no secret or no credentials.
 func (c vendorClients) get(ctx context.Context, provider string) (vendorapi.Client, error) {
 	if c[provider] == nil {
-		return nil, fmt.Errorf("background: %w", vendorapi.ErrOff)
+		return nil, fmt.Errorf("background: %s: %w", provider, vendorapi.ErrOff)
 	}
 	return c[provider].get(ctx)
 }
 
-// vendorClient is one provider's, made of the credentials in its secret. As with the receivers' keys, those that were read last serve
-// while newer ones cannot be read, or are wrong.
+// vendorClient caches the client of one vendor's API, made from the credentials in the provider's secret. The last good
+// client stays in use while the secret cannot be read or its credentials are wrong.
 type vendorClient struct {
 	read func(context.Context) (string, error)
 	open func(credentials []byte) (vendorapi.Client, error)
 	now  func() time.Time
 	log  *slog.Logger
 
-	mu          sync.Mutex // held while reading
-	next        time.Time  // of reading
-	credentials [sha256.Size]byte
-	known       bool
-	made        vendorapi.Client // nil: none
-	problem     error            // why there is none
+	mu       sync.Mutex // held during a read
+	nextRead time.Time
+	known    bool              // a read has succeeded, so that sum is valid
+	sum      [sha256.Size]byte // of the credentials read last
+	client   vendorapi.Client  // nil if there is none
+	err      error             // why client is nil
 }
 
 func (c *vendorClient) get(ctx context.Context) (vendorapi.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.now().Before(c.next) {
+	if !c.now().Before(c.nextRead) {
 		c.refresh(ctx)
 	}
-	if c.made == nil {
-		return nil, c.problem
+	if c.client == nil {
+		return nil, c.err
 	}
-	return c.made, nil
+	return c.client, nil
 }
 
 func (c *vendorClient) refresh(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, wiring.KeysDeadline)
+	ctx, cancel := context.WithTimeout(ctx, wiring.ReadTimeout)
 	defer cancel()
-	text, err := c.read(ctx)
+	secret, err := c.read(ctx)
 	var stored webhook.StoredKeys
 	if err == nil {
-		stored, err = webhook.ParseStoredKeys(text)
+		stored, err = webhook.ParseStoredKeys(secret)
 	}
 	if err != nil {
-		c.log.Error("credentials not read", "stale", c.made != nil, "error", err)
+		c.log.Error("API credentials unavailable", "stale", c.client != nil, "error", err)
 		if c.known {
-			c.next = c.now().Add(wiring.KeysRetry)
+			c.nextRead = c.now().Add(wiring.RetryAfter)
 		} else { // each call tries
-			c.problem = fmt.Errorf("background: credentials: %w", err)
+			c.err = fmt.Errorf("background: credentials: %w", err)
 		}
 		return
 	}
-	c.next = c.now().Add(wiring.KeysAge)
-	if sum := sha256.Sum256(stored.API); !c.known || sum != c.credentials {
-		c.credentials, c.known = sum, true
-		c.remake(stored.API)
+	c.nextRead = c.now().Add(wiring.RefreshAfter)
+	if sum := sha256.Sum256(stored.API); !c.known || sum != c.sum {
+		c.sum, c.known = sum, true
+		c.reopen(stored.API)
 	}
 }
 
-// remake makes a client of other credentials than the last ones, and says once if there is none.
-func (c *vendorClient) remake(credentials []byte) {
-	made, err := c.open(credentials)
+// reopen makes a client from credentials that have changed. If it cannot, it logs the reason, once for each change.
+func (c *vendorClient) reopen(credentials []byte) {
+	client, err := c.open(credentials)
 	switch {
 	case errors.Is(err, vendorapi.ErrOff):
-		c.log.Info("off: no credentials of the vendor's API in the secret")
-		c.made, c.problem = nil, err
+		c.log.Info("off: the secret has no credentials of the vendor's API")
+		c.client, c.err = nil, err
 	case err != nil:
-		c.log.Error("wrong credentials", "stale", c.made != nil, "error", err)
-		c.problem = err
+		c.log.Error("wrong API credentials", "stale", c.client != nil, "error", err)
+		c.err = err
 	default:
-		c.made = made
+		c.client = client
 	}
 }

@@ -47,7 +47,7 @@ func newSafe(text string) *safe {
 			s.opens++
 			switch string(credentials) {
 			case "":
-				return nil, fmt.Errorf("docusign: %w", vendorapi.ErrOff)
+				return nil, fmt.Errorf("acmesign: %w", vendorapi.ErrOff)
 			case `"wrong"`:
 				return nil, errWrong
 			}
@@ -111,7 +111,7 @@ func TestWithoutCredentialsAProviderIsOffAndThatIsSaidOnce(t *testing.T) {
 		s.wants(t, i+1, "", vendorapi.ErrOff)
 		s.time = s.time.Add(60 * time.Second)
 	}
-	if diff := cmp.Diff([]string{"off: no credentials of the vendor's API in the secret"}, s.said()); diff != "" {
+	if diff := cmp.Diff([]string{"off: the secret has no credentials of the vendor's API"}, s.said()); diff != "" {
 		t.Error(diff)
 	}
 	s.text = `{"api":"one"}`
@@ -130,7 +130,7 @@ func TestWrongCredentialsAreSaidOnce(t *testing.T) {
 		s.wants(t, i+1, "", errWrong)
 		s.time = s.time.Add(60 * time.Second)
 	}
-	if diff := cmp.Diff([]string{"wrong credentials"}, s.said()); diff != "" {
+	if diff := cmp.Diff([]string{"wrong API credentials"}, s.said()); diff != "" {
 		t.Error(diff)
 	}
 	s.text = `{"api":"one"}`
@@ -140,7 +140,7 @@ func TestWrongCredentialsAreSaidOnce(t *testing.T) {
 		s.time = s.time.Add(60 * time.Second)
 		s.wants(t, 5+i, `"one"`, nil)
 	}
-	if diff := cmp.Diff([]string{"wrong credentials"}, s.said()); diff != "" {
+	if diff := cmp.Diff([]string{"wrong API credentials"}, s.said()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -209,11 +209,5 @@ func TestManyAskForAClientAtOnce(t *testing.T) {
 	group.Wait()
 	if s.reads != 1 || s.opens != 1 {
 		t.Errorf("read %d times, made %d times", s.reads, s.opens)
-	}
-}
-
-func TestAProviderThatIsNotThereIsOff(t *testing.T) {
-	if got, err := (vendorClients{}).get(t.Context(), "acmesign"); !errors.Is(err, vendorapi.ErrOff) || got != nil {
-		t.Errorf("%v, %v", got, err)
 	}
 }

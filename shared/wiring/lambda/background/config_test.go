@@ -3,91 +3,140 @@ package background
 import (
 	"io"
 	"log/slog"
+	"reflect"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"esignhooks/shared/provider"
-	"esignhooks/shared/provider/docusign"
+	"esignhooks/shared/lab/acmesign"
+	"esignhooks/shared/webhook"
 	wiring "esignhooks/shared/wiring/lambda"
 	"esignhooks/shared/wiring/lambda/lambdatest"
 )
 
-func TestConfigReportsAllProblemsAtOnceAndByName(t *testing.T) {
+// acme is the only vendor of most tests.
+var acme = []webhook.Provider{acmesign.Provider{}}
+
+// functions wire each function from the environment. The result is a pointer to a struct, and nil after an error.
+var functions = map[string]func() (any, error){
+	"receiver":   func() (any, error) { return wiring.NewReceiver(acme[0], slog.New(slog.DiscardHandler), io.Discard) },
+	"worker":     func() (any, error) { return newWorker(acme, slog.New(slog.DiscardHandler), io.Discard) },
+	"publisher":  func() (any, error) { return newPublisher(slog.New(slog.DiscardHandler), io.Discard) },
+	"archiver":   func() (any, error) { return newArchiver(acme, slog.New(slog.DiscardHandler), io.Discard) },
+	"reconciler": func() (any, error) { return newReconciler(acme, slog.New(slog.DiscardHandler), io.Discard) },
+}
+
+// required are the variables that each function needs.
+var required = map[string]string{
+	"receiver":  "EXPIRE_AFTER_DAYS METRICS_NAMESPACE PAYLOAD_BUCKET QUEUE_URL REQUIRE_URL_TOKEN SECRET_ARN TABLE_NAME",
+	"worker":    "DEAD_LETTER_QUEUE_URL EXPIRE_AFTER_DAYS METRICS_NAMESPACE PAYLOAD_BUCKET TABLE_NAME",
+	"publisher": "EVENT_BUS_NAME METRICS_NAMESPACE PAYLOAD_BUCKET",
+	"archiver": "DOCUMENT_BUCKET DOCUMENT_DEAD_LETTER_QUEUE_URL DOCUMENT_QUEUE_URL METRICS_NAMESPACE QUEUE_URL " +
+		"TABLE_NAME",
+	"reconciler": "API_URL EXPIRE_AFTER_DAYS METRICS_NAMESPACE QUEUE_URL REPAIR_SUBSCRIPTIONS REQUIRE_URL_TOKEN " +
+		"SILENT_AGREEMENT_HOURS TABLE_NAME",
+}
+
+// TestProblemsAreReportedAtOnce: each variable that a function needs is reported by its name, and no other variable.
+func TestProblemsAreReportedAtOnce(t *testing.T) {
+	samLocal := map[string]string{"AWS_SAM_LOCAL": "true", "AWS_LAMBDA_LOG_STREAM_NAME": "$LATEST"}
 	for name, tt := range map[string]struct {
-		change           map[string]string
-		receiver, worker []string
+		unset  bool // no variable is set before the change
+		change map[string]string
+		wrong  string // the variables that are reported, if the function needs them; empty: all
 	}{
-		"everything is empty": {
-			map[string]string{"TABLE_NAME": "", "PAYLOAD_BUCKET": "", "QUEUE_URL": "", "SECRET_ARN": "", "DEAD_LETTER_QUEUE_URL": "", "REQUIRE_URL_TOKEN": "", "EXPIRE_AFTER_DAYS": "", "METRICS_NAMESPACE": ""},
-			[]string{"EXPIRE_AFTER_DAYS", "METRICS_NAMESPACE", "PAYLOAD_BUCKET", "QUEUE_URL", "REQUIRE_URL_TOKEN", "SECRET_ARN", "TABLE_NAME"},
-			[]string{"DEAD_LETTER_QUEUE_URL", "EXPIRE_AFTER_DAYS", "METRICS_NAMESPACE", "PAYLOAD_BUCKET", "TABLE_NAME"},
+		"nothing is set": {true, nil, ""},
+		"nothing is set but the variables of sam local": {true, samLocal, ""},
+		"nothing is set but a local engine":             {true, map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, ""},
+		"one is missing and three are wrong": {
+			false,
+			map[string]string{"TABLE_NAME": "", "REQUIRE_URL_TOKEN": "yes", "EXPIRE_AFTER_DAYS": "29", "SILENT_AGREEMENT_HOURS": "-1"},
+			"EXPIRE_AFTER_DAYS REQUIRE_URL_TOKEN SILENT_AGREEMENT_HOURS TABLE_NAME",
 		},
-		"one is missing and two are wrong": {
-			map[string]string{"TABLE_NAME": "", "REQUIRE_URL_TOKEN": "yes", "EXPIRE_AFTER_DAYS": "soon"},
-			[]string{"EXPIRE_AFTER_DAYS", "REQUIRE_URL_TOKEN", "TABLE_NAME"}, []string{"EXPIRE_AFTER_DAYS", "TABLE_NAME"},
-		},
-		"no namespace for metrics":                          {map[string]string{"METRICS_NAMESPACE": ""}, []string{"METRICS_NAMESPACE"}, []string{"METRICS_NAMESPACE"}},
-		"what the other function needs is nobody's concern": {map[string]string{"QUEUE_URL": ""}, []string{"QUEUE_URL"}, nil},
-		"and the other way round":                           {map[string]string{"DEAD_LETTER_QUEUE_URL": ""}, nil, []string{"DEAD_LETTER_QUEUE_URL"}},
-		"an expiry below the least":                         {map[string]string{"EXPIRE_AFTER_DAYS": "29"}, []string{"EXPIRE_AFTER_DAYS"}, []string{"EXPIRE_AFTER_DAYS"}},
+		"no metrics namespace":               {false, map[string]string{"METRICS_NAMESPACE": ""}, "METRICS_NAMESPACE"},
+		"a variable of some functions":       {false, map[string]string{"QUEUE_URL": ""}, "QUEUE_URL"},
+		"a variable of the worker alone":     {false, map[string]string{"DEAD_LETTER_QUEUE_URL": ""}, "DEAD_LETTER_QUEUE_URL"},
+		"a variable of the reconciler alone": {false, map[string]string{"REPAIR_SUBSCRIPTIONS": "1"}, "REPAIR_SUBSCRIPTIONS"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lambdatest.Clean(t)
-			lambdatest.Set(t, lambdatest.Variables())
+			if !tt.unset {
+				lambdatest.Set(t, lambdatest.Variables())
+			}
 			lambdatest.Set(t, tt.change)
-			r, err := wiring.NewReceiver(docusign.Provider{}, slog.New(slog.DiscardHandler), io.Discard)
-			if diff := cmp.Diff(tt.receiver, lambdatest.Named(err)); diff != "" || (r == nil) != (err != nil) {
-				t.Errorf("receiver: %v: %s", err, diff)
-			}
-			w, err := newWorker(provider.All(), slog.New(slog.DiscardHandler), io.Discard)
-			if diff := cmp.Diff(tt.worker, lambdatest.Named(err)); diff != "" || (w == nil) != (err != nil) {
-				t.Errorf("worker: %v: %s", err, diff)
-			}
-		})
-	}
-}
-
-func TestFunctionsWithoutAConfigurationReportEverything(t *testing.T) {
-	for name, env := range map[string]map[string]string{
-		"nothing is set": nil,
-		"the environment of sam local without its container": {"AWS_SAM_LOCAL": "true", "AWS_LAMBDA_LOG_STREAM_NAME": "$LATEST"},
-		"with a local engine":                                {"AWS_SAM_LOCAL": "true", "AWS_LAMBDA_LOG_STREAM_NAME": "$LATEST", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			lambdatest.Clean(t)
-			lambdatest.Set(t, env)
-			r, err := wiring.NewReceiver(docusign.Provider{}, slog.New(slog.DiscardHandler), io.Discard)
-			want := []string{"EXPIRE_AFTER_DAYS", "METRICS_NAMESPACE", "PAYLOAD_BUCKET", "QUEUE_URL", "REQUIRE_URL_TOKEN", "SECRET_ARN", "TABLE_NAME"}
-			if diff := cmp.Diff(want, lambdatest.Named(err)); diff != "" || r != nil {
-				t.Errorf("receiver %+v: %s", r, diff)
-			}
-			w, err := newWorker(provider.All(), slog.New(slog.DiscardHandler), io.Discard)
-			want = []string{"DEAD_LETTER_QUEUE_URL", "EXPIRE_AFTER_DAYS", "METRICS_NAMESPACE", "PAYLOAD_BUCKET", "TABLE_NAME"}
-			if diff := cmp.Diff(want, lambdatest.Named(err)); diff != "" || w != nil {
-				t.Errorf("worker %+v: %s", w, diff)
+			for function, wire := range functions {
+				var want []string
+				for _, name := range strings.Fields(required[function]) {
+					if tt.wrong == "" || strings.Contains(" "+tt.wrong+" ", " "+name+" ") {
+						want = append(want, name)
+					}
+				}
+				got, err := wire()
+				if diff := cmp.Diff(want, lambdatest.Named(err)); diff != "" {
+					t.Errorf("%s: %v: %s", function, err, diff)
+				}
+				if reflect.ValueOf(got).IsNil() != (err != nil) {
+					t.Errorf("%s: %+v, %v", function, got, err)
+				}
 			}
 		})
 	}
 }
 
-func TestFunctionsAreWiredWithoutCallingAnybody(t *testing.T) {
+// TestFunctionsAreWiredWithoutCalls: no field is left out but those listed, and no engine is needed.
+func TestFunctionsAreWiredWithoutCalls(t *testing.T) {
+	enter(t, nil)
+	unset := map[string][]string{
+		"worker":     {"Archive", "Pause"},    // ARCHIVE_BUCKET is empty
+		"reconciler": {"Remembers", "Repair"}, // EXPIRE_AFTER_DAYS is 0, REPAIR_SUBSCRIPTIONS is false
+	}
+	for function, wire := range functions {
+		got, err := wire()
+		must(t, err)
+		v := reflect.ValueOf(got).Elem()
+		for i := range v.NumField() {
+			name := v.Type().Field(i).Name
+			optional := strings.Contains(" "+strings.Join(unset[function], " ")+" ", " "+name+" ")
+			if v.Type().Field(i).IsExported() && v.Field(i).IsZero() != optional {
+				t.Errorf("%s: %s is %v", function, name, v.Field(i))
+			}
+		}
+	}
+}
+
+// enter sets the variables of all functions, with these changes.
+func enter(t *testing.T, change map[string]string) {
+	t.Helper()
 	lambdatest.Clean(t)
 	lambdatest.Set(t, lambdatest.Variables())
-	for _, p := range provider.All() {
-		r, err := wiring.NewReceiver(p, slog.New(slog.DiscardHandler), io.Discard)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r.Provider != p || r.Keys == nil || r.Claims == nil || r.Payloads == nil || r.Queue == nil || r.Now == nil || r.Log == nil || r.Metrics == nil {
-			t.Errorf("%+v", r)
-		}
+	lambdatest.Set(t, change)
+}
+
+func TestConfigsHoldTheirUnits(t *testing.T) {
+	enter(t, map[string]string{
+		"ARCHIVE_BUCKET": "archive", "EXPIRE_AFTER_DAYS": "30", "REPAIR_SUBSCRIPTIONS": "true", "SILENT_AGREEMENT_HOURS": "2",
+	})
+	w, err := newWorker(acme, slog.New(slog.DiscardHandler), io.Discard)
+	must(t, err)
+	if w.Archive == nil {
+		t.Error("the worker has no archive")
 	}
-	w, err := newWorker(provider.All(), slog.New(slog.DiscardHandler), io.Discard)
-	if err != nil {
-		t.Fatal(err)
+	r, err := newReconciler(acme, slog.New(slog.DiscardHandler), io.Discard)
+	must(t, err)
+	if !r.Repair || r.SilentAfter != 2*time.Hour || r.Remembers != 30*24*time.Hour {
+		t.Errorf("%+v", r)
 	}
-	if len(w.Providers) != len(provider.All()) || w.Ledger == nil || w.Payloads == nil || w.DeadLetters == nil || w.Now == nil || w.Log == nil || w.Metrics == nil || w.Archive != nil {
-		t.Errorf("%+v", w)
+}
+
+func TestUnderSAMLocalEnginesAreRequired(t *testing.T) {
+	lambdatest.Clean(t)
+	if requireEngines(true) == nil || requireEngines(false) != nil {
+		t.Error("without engines")
+	}
+	t.Setenv("AWS_ENDPOINT_URL_SQS", "http://localhost:9324")
+	if err := requireEngines(true); err != nil {
+		t.Error(err)
 	}
 }

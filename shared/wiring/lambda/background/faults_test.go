@@ -68,7 +68,7 @@ type clients struct {
 
 func newClients(t *testing.T) clients {
 	t.Helper()
-	config := wiring.AWS(wiring.ReceiverPatience)
+	config := wiring.AWS(wiring.ReceiverResponseTimeout)
 	return clients{
 		dynamodb.New(awsdynamodb.NewFromConfig(config), "Table", 0), sqs.New(awssqs.NewFromConfig(config), os.Getenv("QUEUE_URL")),
 		s3.New(wiring.S3Client(config), "payloads"),
@@ -297,7 +297,7 @@ func (q persistentQueue) Delete(ctx context.Context, receipt string) error {
 func (a *account) testQueueUnderFaults(t *testing.T) {
 	n := newNetwork(t)
 	n.enter(t)
-	config := wiring.AWS(wiring.ReceiverPatience)
+	config := wiring.AWS(wiring.ReceiverResponseTimeout)
 	client := awssqs.NewFromConfig(config)
 	n["SQS"].Set(faulty.Always(faulty.Evenly(0.3)))
 	var queues atomic.Int32
@@ -374,7 +374,7 @@ func testIdleConnection(t *testing.T) {
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }})
 	for i := range 2 {
 		must(t, c.queue.Send(ctx, queue.Message{Group: "idle", DeduplicationID: fmt.Sprint("idle", i), Body: "b"}))
-		time.Sleep(2 * wiring.ReceiverPatience)
+		time.Sleep(2 * wiring.ReceiverResponseTimeout)
 	}
 	if !reused {
 		t.Error("the second call made a connection of its own")

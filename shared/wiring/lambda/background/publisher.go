@@ -18,7 +18,7 @@ import (
 	wiring "esignhooks/shared/wiring/lambda"
 )
 
-// Publisher makes the function that consumes the table's stream.
+// Publisher returns the function that consumes the table's stream.
 func Publisher() func(context.Context, events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
 	log := lambdacontext.NewLogger()
 	publisher, err := newPublisher(log, os.Stdout)
@@ -29,14 +29,15 @@ func Publisher() func(context.Context, events.DynamoDBEvent) (events.DynamoDBEve
 }
 
 func newPublisher(log *slog.Logger, metrics io.Writer) (*publish.Publisher, error) {
-	e := wiring.NewEnvironment()
-	bus, bucket, namespace := e.Need("EVENT_BUS_NAME"), e.Need("PAYLOAD_BUCKET"), e.Need("METRICS_NAMESPACE")
-	if err := e.Err(); err != nil {
+	c, err := ReadPublisherConfig(os.LookupEnv)
+	if err != nil {
 		return nil, err
 	}
-	a := wiring.AWS(wiring.Patience)
+	a := wiring.AWS(wiring.ResponseTimeout)
 	return &publish.Publisher{
-		Bus: eventbridge.New(awseventbridge.NewFromConfig(a), bus), SetAside: s3.New(wiring.S3Client(a), bucket),
-		Metrics: metric.New(metrics, namespace, time.Now), Log: log,
+		Bus:      eventbridge.New(awseventbridge.NewFromConfig(a), c.EventBus),
+		SetAside: s3.New(wiring.S3Client(a), c.PayloadBucket),
+		Metrics:  metric.New(metrics, c.MetricsNamespace, time.Now),
+		Log:      log,
 	}, nil
 }

@@ -2,13 +2,14 @@ package background
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,101 +22,47 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/lab/enginetest"
 	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/plumbing/metric/metrictest"
 	"esignhooks/shared/provider"
+	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
 	wiring "esignhooks/shared/wiring/lambda"
-	"esignhooks/shared/wiring/lambda/lambdatest"
 )
 
-// reconcilerVariables are those that template.yaml sets.
-func reconcilerVariables() map[string]string {
-	all := map[string]string{
-		"TABLE_NAME": "table", "QUEUE_URL": "https://sqs.example/q.fifo", "METRICS_NAMESPACE": namespace,
-		"API_URL": "https://api.example/live", "REPAIR_SUBSCRIPTIONS": "false", "REQUIRE_URL_TOKEN": "true", "SILENT_AGREEMENT_HOURS": "24", "EXPIRE_AFTER_DAYS": "0",
-	}
-	for _, p := range provider.All() {
-		name := strings.ToUpper(p.Info().Name)
-		all[name+"_SECRET_ARN"] = "arn:" + p.Info().Name
-	}
-	return all
+// tokened is AcmeSign with a signature that does not cover the whole body, so that its URL needs a token.
+type tokened struct{ acmesign.Provider }
+
+func (p tokened) Info() webhook.Info {
+	info := p.Provider.Info()
+	info.SignsAll = false
+	return info
 }
 
-// enter sets the variables that a reconciler needs, with these changes.
-func enter(t *testing.T, change map[string]string) {
-	t.Helper()
-	lambdatest.Clean(t)
-	lambdatest.Set(t, reconcilerVariables())
-	lambdatest.Set(t, change)
-}
-
-func TestAReconcilersConfiguration(t *testing.T) {
-	nothing := map[string]string{}
-	var all []string
-	for name := range reconcilerVariables() {
-		nothing[name] = ""
-		all = append(all, name)
-	}
-	type wired struct {
-		Repair            bool
-		Silent, Remembers time.Duration
-	}
-	for name, tt := range map[string]struct {
-		change  map[string]string
-		want    wired
-		problem []string
-	}{
-		"as the template writes it":           {nil, wired{false, 24 * time.Hour, 0}, nil},
-		"that repairs":                        {map[string]string{"REPAIR_SUBSCRIPTIONS": "true"}, wired{true, 24 * time.Hour, 0}, nil},
-		"that asks for nobody":                {map[string]string{"SILENT_AGREEMENT_HOURS": "0"}, wired{false, 0, 0}, nil},
-		"whose table forgets":                 {map[string]string{"EXPIRE_AFTER_DAYS": "30"}, wired{false, 24 * time.Hour, 30 * 24 * time.Hour}, nil},
-		"all that is missing is told at once": {nothing, wired{}, all},
-		"all that is wrong is told at once": {
-			map[string]string{"REPAIR_SUBSCRIPTIONS": "yes", "REQUIRE_URL_TOKEN": "1", "SILENT_AGREEMENT_HOURS": "-1", "EXPIRE_AFTER_DAYS": "29"}, wired{},
-			[]string{"EXPIRE_AFTER_DAYS", "REPAIR_SUBSCRIPTIONS", "REQUIRE_URL_TOKEN", "SILENT_AGREEMENT_HOURS"},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			enter(t, tt.change)
-			r, err := newReconciler(provider.All(), slog.New(slog.DiscardHandler), io.Discard)
-			if diff := cmp.Diff(slices.Sorted(slices.Values(tt.problem)), lambdatest.Named(err)); diff != "" {
-				t.Fatal(diff)
-			}
-			if err != nil {
-				return
-			}
-			if got := (wired{r.Repair, r.SilentAfter, r.Remembers}); got != tt.want || len(r.Providers) != len(provider.All()) {
-				t.Errorf("%+v", got)
-			}
-			if r.Clients == nil || r.Webhook == nil || r.Agreements == nil || r.Notes == nil || r.Table == nil || r.Queue == nil || r.Now == nil || r.Log == nil || r.Metrics == nil {
-				t.Errorf("%+v", r)
-			}
-		})
-	}
-}
-
-func TestOurURLAndTheKeysThatCountThere(t *testing.T) {
+func TestWebhooks(t *testing.T) {
 	const stored = `{"keys":["k"],"urlTokens":["listed"],"urlToken":"generated"}`
+	const generated, url = `{"urlToken":"generated"}`, "https://api.example/live/webhooks/acmesign"
 	for name, tt := range map[string]struct {
-		provider, required, secret string
-		want                       string // the URL with the newest token; empty: an error
+		provider         webhook.Provider
+		required, secret string
+		want             string // the URL with the newest token; empty: an error
 	}{
-		"where a token is required":                  {"adobesign", "true", `{"urlToken":"generated"}`, "https://api.example/live/webhooks/adobesign/generated"},
-		"where one is required, and there is a list": {"adobesign", "true", stored, "https://api.example/live/webhooks/adobesign/listed"},
-		"where none is required":                     {"adobesign", "false", `{"urlToken":"generated"}`, "https://api.example/live/webhooks/adobesign"},
-		"where the signature covers all":             {"docusign", "true", `{"urlToken":"generated"}`, "https://api.example/live/webhooks/docusign"},
-		"where somebody wants one all the same":      {"docusign", "true", stored, "https://api.example/live/webhooks/docusign/listed"},
-		"where the one that is required is missing":  {"adobesign", "true", `{"keys":["k"]}`, ""},
-		"where the secret cannot be read":            {"adobesign", "true", "", ""},
+		"a token is required":                      {tokened{}, "true", generated, url + "/generated"},
+		"a token is required, and there is a list": {tokened{}, "true", stored, url + "/listed"},
+		"no token is required":                     {tokened{}, "false", generated, url},
+		"the signature covers the whole body":      {acme[0], "true", generated, url},
+		"the operator wants a token all the same":  {acme[0], "true", stored, url + "/listed"},
+		"the required token is missing":            {tokened{}, "true", `{"keys":["k"]}`, ""},
+		"the secret cannot be read":                {tokened{}, "true", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			secrets := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				var in struct {
 					SecretID string `json:"SecretId"`
 				}
-				if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.SecretID != "arn:"+tt.provider || tt.secret == "" {
+				if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.SecretID != "arn:acmesign" || tt.secret == "" {
 					w.WriteHeader(http.StatusBadRequest)
 					return
 				}
@@ -127,9 +74,9 @@ func TestOurURLAndTheKeysThatCountThere(t *testing.T) {
 				"REQUIRE_URL_TOKEN": tt.required, "AWS_ENDPOINT_URL_SECRETS_MANAGER": secrets.URL,
 				"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 			})
-			r, err := newReconciler(provider.All(), slog.New(slog.DiscardHandler), io.Discard)
+			r, err := newReconciler([]webhook.Provider{tt.provider}, slog.New(slog.DiscardHandler), io.Discard)
 			must(t, err)
-			address, keys, err := r.Webhook(t.Context(), tt.provider)
+			address, keys, err := r.Webhook(t.Context(), acmesign.Name)
 			if (err != nil) != (tt.want == "") || err == nil && keys.URL(address) != tt.want {
 				t.Errorf("%s, %v", keys.URL(address), err)
 			}
@@ -137,11 +84,33 @@ func TestOurURLAndTheKeysThatCountThere(t *testing.T) {
 	}
 }
 
-func TestThatAVendorCannotBeAskedIsNoErrorOfTheFunction(t *testing.T) {
+// TestAVendorWithoutASecretIsOff: a disabled vendor has an empty ARN, and nothing is called for it.
+func TestAVendorWithoutASecretIsOff(t *testing.T) {
+	enter(t, map[string]string{"ACMESIGN_SECRET_ARN": ""})
+	a, err := newArchiver(acme, slog.New(slog.DiscardHandler), io.Discard)
+	must(t, err)
+	r, err := newReconciler(acme, slog.New(slog.DiscardHandler), io.Discard)
+	must(t, err)
+	for _, provider := range []string{acmesign.Name, "another"} {
+		for _, clients := range []func(context.Context, string) (vendorapi.Client, error){a.Clients, r.Clients} {
+			if client, err := clients(t.Context(), provider); client != nil || !errors.Is(err, vendorapi.ErrOff) {
+				t.Errorf("%s: %v, %v", provider, client, err)
+			}
+		}
+		if _, _, err := r.Webhook(t.Context(), provider); !errors.Is(err, vendorapi.ErrOff) {
+			t.Errorf("%s: %v", provider, err)
+		}
+	}
+	if err := r.Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAVendorThatCannotBeAskedIsNoErrorOfTheFunction(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	enter(t, map[string]string{"AWS_ENDPOINT_URL": gone.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
-	function := lambda.NewHandler(Reconciler(provider.All()))
+	function := lambda.NewHandler(Reconciler(acme))
 	if answer, err := function.Invoke(t.Context(), []byte(`{"detail-type":"Scheduled Event"}`)); err != nil {
 		t.Errorf("%s, %v", answer, err)
 	}
@@ -154,7 +123,7 @@ func TestAReconcilerInAnAccount(t *testing.T) {
 		"AWS_ENDPOINT_URL_DYNAMODB": enginetest.DynamoDB(t), "AWS_ENDPOINT_URL_SQS": enginetest.SQS(t), "AWS_ENDPOINT_URL_SECRETS_MANAGER": moto,
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "", "AWS_REGION": "us-east-1", "TABLE_NAME": "Reconciled",
 	})
-	config := wiring.AWS(wiring.Patience)
+	config := wiring.AWS(wiring.ResponseTimeout)
 	enginetest.Table(t, awsdynamodb.NewFromConfig(config), "Reconciled")
 	queues := awssqs.NewFromConfig(config)
 	queue, err := queues.CreateQueue(t.Context(), &awssqs.CreateQueueInput{QueueName: aws.String("found.fifo"), Attributes: map[string]string{"FifoQueue": "true"}})
@@ -199,7 +168,7 @@ func TestAReconcilerInAnAccount(t *testing.T) {
 	if len(received.Messages) != 1 || !strings.Contains(*received.Messages[0].Body, id) {
 		t.Errorf("%d messages", len(received.Messages))
 	}
-	if n := strings.Count(log.String(), "off: no credentials"); n != 3 || strings.Contains(log.String(), urlToken) {
+	if n := strings.Count(log.String(), "off: the secret has no credentials"); n != 3 || strings.Contains(log.String(), urlToken) {
 		t.Errorf("said %d times that it is off: %s", n, log.String())
 	}
 }

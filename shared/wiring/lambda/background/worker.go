@@ -22,7 +22,8 @@ import (
 	wiring "esignhooks/shared/wiring/lambda"
 )
 
-// Worker makes the function that consumes the queue. Like all functions it ends the process if the configuration is wrong.
+// Worker returns the function that consumes the queue of deliveries. Like every function, it ends the process if the
+// configuration is wrong.
 func Worker(providers []webhook.Provider) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	log := lambdacontext.NewLogger()
 	worker, err := newWorker(providers, log, os.Stdout)
@@ -39,19 +40,17 @@ func newWorker(providers []webhook.Provider, log *slog.Logger, metrics io.Writer
 		w.Ledger, w.Payloads, w.DeadLetters = s.Ledger, s.Payloads, s.Queue
 		return w, err
 	}
-	e := wiring.NewEnvironment()
-	table, expiry, bucket, archive := e.Need("TABLE_NAME"), e.Expiry(), e.Need("PAYLOAD_BUCKET"), e.Get("ARCHIVE_BUCKET")
-	deadLetterURL, namespace := e.Need("DEAD_LETTER_QUEUE_URL"), e.Need("METRICS_NAMESPACE")
-	if err := e.Err(); err != nil {
+	c, err := ReadWorkerConfig(os.LookupEnv)
+	if err != nil {
 		return nil, err
 	}
-	a := wiring.AWS(wiring.Patience)
-	w.Ledger = dynamodb.New(awsdynamodb.NewFromConfig(a), table, expiry)
-	w.Payloads = s3.New(wiring.S3Client(a), bucket)
-	if archive != "" {
-		w.Archive = s3.New(wiring.S3Client(a), archive)
+	a := wiring.AWS(wiring.ResponseTimeout)
+	w.Ledger = dynamodb.New(awsdynamodb.NewFromConfig(a), c.Table, c.ExpireAfter)
+	w.Payloads = s3.New(wiring.S3Client(a), c.PayloadBucket)
+	if c.ArchiveBucket != "" {
+		w.Archive = s3.New(wiring.S3Client(a), c.ArchiveBucket)
 	}
-	w.DeadLetters = sqs.New(awssqs.NewFromConfig(a), deadLetterURL)
-	w.Metrics = metric.New(metrics, namespace, time.Now)
+	w.DeadLetters = sqs.New(awssqs.NewFromConfig(a), c.DeadLetterQueueURL)
+	w.Metrics = metric.New(metrics, c.MetricsNamespace, time.Now)
 	return w, nil
 }

@@ -1,4 +1,4 @@
-// Package apptest holds what the tests of the wiring share.
+// Package lambdatest holds what the tests of the wiring share.
 package lambdatest
 
 import (
@@ -9,16 +9,30 @@ import (
 	"testing"
 )
 
-// Variables are those that template.yaml sets, for a receiver and a worker alike.
+// Variables returns the variables of all functions, as template.yaml sets them for a stack with AcmeSign as its vendor.
 func Variables() map[string]string {
 	return map[string]string{
-		"TABLE_NAME": "table", "PAYLOAD_BUCKET": "bucket", "QUEUE_URL": "https://sqs.example/q.fifo", "SECRET_ARN": "arn:aws:secret",
-		"DEAD_LETTER_QUEUE_URL": "https://sqs.example/d.fifo", "REQUIRE_URL_TOKEN": "true", "EXPIRE_AFTER_DAYS": "0",
-		"METRICS_NAMESPACE": "esignhooks/stack", "ARCHIVE_BUCKET": "",
+		"ACMESIGN_SECRET_ARN":            "arn:acmesign",
+		"API_URL":                        "https://api.example/live",
+		"ARCHIVE_BUCKET":                 "",
+		"DEAD_LETTER_QUEUE_URL":          "https://sqs.example/d.fifo",
+		"DOCUMENT_BUCKET":                "documents",
+		"DOCUMENT_DEAD_LETTER_QUEUE_URL": "https://sqs.example/x",
+		"DOCUMENT_QUEUE_URL":             "https://sqs.example/d",
+		"EVENT_BUS_NAME":                 "bus",
+		"EXPIRE_AFTER_DAYS":              "0",
+		"METRICS_NAMESPACE":              "esignhooks/stack",
+		"PAYLOAD_BUCKET":                 "bucket",
+		"QUEUE_URL":                      "https://sqs.example/q.fifo",
+		"REPAIR_SUBSCRIPTIONS":           "false",
+		"REQUIRE_URL_TOKEN":              "true",
+		"SECRET_ARN":                     "arn:aws:secret",
+		"SILENT_AGREEMENT_HOURS":         "24",
+		"TABLE_NAME":                     "table",
 	}
 }
 
-// Clean makes an environment as outside Lambda and without any of our variables.
+// Clean makes the environment that of a process outside Lambda, with our variables empty.
 func Clean(t *testing.T) {
 	t.Helper()
 	for name := range Variables() {
@@ -30,7 +44,7 @@ func Clean(t *testing.T) {
 	} {
 		t.Setenv(name, "")
 	}
-	none := filepath.Join(t.TempDir(), "none") // for engines' own clients
+	none := filepath.Join(t.TempDir(), "none") // for the engines' own clients
 	t.Setenv("AWS_CONFIG_FILE", none)
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", none)
 	t.Setenv("AWS_REGION", "eu-central-1")
@@ -39,7 +53,7 @@ func Clean(t *testing.T) {
 	}
 }
 
-// Set sets variables.
+// Set sets these variables until the test ends.
 func Set(t *testing.T, variables map[string]string) {
 	t.Helper()
 	for name, value := range variables {
@@ -47,7 +61,7 @@ func Set(t *testing.T, variables map[string]string) {
 	}
 }
 
-// Named are the names of the variables in an error, each as often as it has lines.
+// Named returns the sorted names of the variables that an error reports, one for each line.
 func Named(err error) []string {
 	if err == nil {
 		return nil
