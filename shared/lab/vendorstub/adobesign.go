@@ -20,164 +20,137 @@ import (
 	provider "esignhooks/shared/provider/adobesign"
 )
 
-// What is known of the one account and its application. The client ID is the one that localhost accepts without
-// configuration.
+// The one account and its application. The client ID is the one that localhost accepts without configuration.
 const (
 	AdobeSignKey      = "stub-adobesign-integration-key"
 	AdobeSignClientID = "DEVELOPMENTCLIENTID"
-	AdobeSignUser     = "CBJCHBCAABAAadmin" // whom the credentials are of
+	AdobeSignUser     = "CBJCHBCAABAAadmin" // the user of the credentials
 
 	adobeSignSecret  = "stub-adobesign-client-secret"
 	adobeSignRefresh = "stub-adobesign-refresh-token"
 	adobeSignMoved   = "/adobesign-na2" // the access point after a move
-	adobeSignPage    = 2                // of lists
+	adobeSignPage    = 2                // the length of a page
 )
 
-// adobeSign serves /api/rest/v6, and /oauth/v2/refresh. The settings of its subscriptions are the members of a webhook that
-// are not those of other vendors too: name, scope, webhookSubscriptionEvents, webhookConditionalParams, lastModified.
+// adobeSign serves /api/rest/v6 and /oauth/v2/refresh. The Settings of a subscription are the members of a webhook that
+// other vendors do not have: name, scope, webhookSubscriptionEvents, webhookConditionalParams, lastModified.
 type adobeSign struct {
-	*Server
-	access    string               // what the paths must begin with
-	tokens    map[string]time.Time // their ends
-	owners    map[string]string    // users, by agreement
+	*account
+	access    string            // the prefix that paths must have
+	owners    map[string]string // users, by agreement
 	receivers map[string]http.Handler
 	limit     int // of identical GETs
 	interval  time.Duration
 	asked     map[string][]time.Time
-	made      int
 }
 
-func init() {
-	credentials["adobesign"] = func(s *Server) any {
-		return map[string]string{
-			"clientId": AdobeSignClientID, "clientSecret": adobeSignSecret, "refreshToken": adobeSignRefresh, "host": s.URL,
+func serveAdobeSign(a *account, mux *http.ServeMux) *adobeSign {
+	d := &adobeSign{
+		account: a, owners: map[string]string{},
+		receivers: map[string]http.Handler{}, asked: map[string][]time.Time{},
+	}
+	a.credentials = func() object {
+		return object{
+			"clientId": AdobeSignClientID, "clientSecret": adobeSignSecret, "refreshToken": adobeSignRefresh, "host": a.URL,
 		}
 	}
-	vendors = append(vendors, func(s *Server, mux *http.ServeMux) {
-		d := &adobeSign{
-			Server: s, tokens: map[string]time.Time{}, owners: map[string]string{}, receivers: map[string]http.Handler{},
-			asked: map[string][]time.Time{},
-		}
-		s.vendors["adobesign"] = d
-		api := http.NewServeMux()
-		api.HandleFunc("GET /baseUris", d.baseUris)
-		api.HandleFunc("GET /users", d.users)
-		api.HandleFunc("GET /agreements/{id}", d.get)
-		api.HandleFunc("GET /agreements/{id}/events", d.events)
-		api.HandleFunc("GET /agreements/{id}/combinedDocument", d.combined)
-		api.HandleFunc("GET /agreements/{id}/auditTrail", d.auditTrail)
-		api.HandleFunc("POST /search", d.search)
-		api.HandleFunc("GET /webhooks", d.webhooks)
-		api.HandleFunc("POST /webhooks", d.create)
-		api.HandleFunc("GET /webhooks/{id}", d.webhook)
-		api.HandleFunc("PUT /webhooks/{id}", d.update)
-		api.HandleFunc("DELETE /webhooks/{id}", d.remove)
-		api.HandleFunc("PUT /webhooks/{id}/state", d.state)
-		for _, access := range []string{"", adobeSignMoved} {
-			mux.Handle(access+"/api/rest/v6/", http.StripPrefix(access+"/api/rest/v6", d.admit(access, api)))
-		}
-		mux.HandleFunc("POST /oauth/v2/refresh", d.refresh)
-	})
+	a.routes(mux, "", nil, map[string]handler{"POST /oauth/v2/refresh": d.refresh})
+	for _, access := range []string{"", adobeSignMoved} {
+		admit := func(next handler) handler { return d.admit(access, next) }
+		a.routes(mux, access+"/api/rest/v6", admit, map[string]handler{
+			"GET /baseUris": d.baseUris, "GET /users": d.users, "POST /search": d.search,
+			"GET /agreements/{id}":                  with(d.find, d.get),
+			"GET /agreements/{id}/events":           with(d.find, d.events),
+			"GET /agreements/{id}/combinedDocument": with(d.find, d.combined),
+			"GET /agreements/{id}/auditTrail":       with(d.find, d.auditTrail),
+			"GET /webhooks":                         d.webhooks,
+			"POST /webhooks":                        with(d.settings, d.create),
+			"GET /webhooks/{id}":                    with(d.hook, d.webhook),
+			"PUT /webhooks/{id}":                    with(d.hook, d.update),
+			"DELETE /webhooks/{id}":                 with(d.hook, d.remove),
+			"PUT /webhooks/{id}/state":              with(d.hook, d.state),
+		})
+	}
+	return d
 }
-
-func (s *Server) adobeSign() *adobeSign { return s.vendors["adobesign"].(*adobeSign) }
 
 // AdobeSignMoves puts the account behind another access point.
 func (s *Server) AdobeSignMoves() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.adobeSign().access = adobeSignMoved
+	s.locked(func() { s.adobeSign.access = adobeSignMoved })
 }
 
-// AdobeSignOwner says that an agreement is a user's, not AdobeSignUser's. A user called unverified is not verified.
+// AdobeSignOwner gives an agreement to a user other than AdobeSignUser. A user named "unverified" is not verified.
 func (s *Server) AdobeSignOwner(id, user string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.adobeSign().owners[id] = user
+	s.locked(func() { s.adobeSign.owners[id] = user })
 }
 
-// AdobeSignLimit limits identical GETs of a user, as the vendor does: to 1 in 10 minutes, or 3 in a minute. Without it,
+// AdobeSignLimit limits a user's identical GETs. The vendor's limit is 1 in 10 minutes, or 3 in a minute. By default
 // there is no limit.
 func (s *Server) AdobeSignLimit(n int, interval time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.adobeSign().limit, s.adobeSign().interval = n, interval
+	s.locked(func() { s.adobeSign.limit, s.adobeSign.interval = n, interval })
 }
 
-// AdobeSignReceiver is where Adobe's requests to a host go. Without one they go over the network.
+// AdobeSignReceiver handles Adobe's requests to a host. Other hosts are called over the network.
 func (s *Server) AdobeSignReceiver(host string, h http.Handler) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.adobeSign().receivers[host] = h
+	s.locked(func() { s.adobeSign.receivers[host] = h })
 }
 
-// refuse is the vendor's error.
-func (*adobeSign) refuse(w http.ResponseWriter, status int, code string) {
-	answer(w, status, map[string]string{"code": code, "message": "The message of " + code})
+// refuse answers with the vendor's error.
+func (*adobeSign) refuse(status int, code string) *reply {
+	return answer(status, object{"code": code, "message": "The message of " + code})
 }
 
-func (d *adobeSign) refresh(w http.ResponseWriter, r *http.Request) {
-	form := map[string]string{
-		"grant_type": "refresh_token", "client_id": AdobeSignClientID, "client_secret": adobeSignSecret, "refresh_token": adobeSignRefresh,
-	}
-	for member, value := range form {
+func (d *adobeSign) refresh(r *http.Request) *reply {
+	for member, value := range map[string]string{
+		"grant_type": "refresh_token", "client_id": AdobeSignClientID,
+		"client_secret": adobeSignSecret, "refresh_token": adobeSignRefresh,
+	} {
 		if r.PostFormValue(member) != value {
-			answer(w, http.StatusBadRequest, map[string]string{"error": "invalid_grant", "error_description": "The " + member + " is not valid"})
-			return
+			return answer(http.StatusBadRequest,
+				object{"error": "invalid_grant", "error_description": "The " + member + " is not valid"})
 		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.made++
-	token := fmt.Sprintf("stub-adobesign-access-token-%d", d.made)
-	d.tokens[token] = d.Now().Add(time.Hour)
-	answer(w, http.StatusOK, map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": 3600})
+	return answer(http.StatusOK, object{"access_token": d.issue(time.Hour), "token_type": "Bearer", "expires_in": 3600})
 }
 
-// admit lets requests through that are authorized, come to the right place and are not too many.
-func (d *adobeSign) admit(access string, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d.mu.Lock()
-		ends, known := d.tokens[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
-		elsewhere := access != d.access && r.URL.Path != "/baseUris"
-		users := d.everybody()
-		d.mu.Unlock()
+// admit refuses a request that is not authorized, comes to the wrong access point or is one too many.
+func (d *adobeSign) admit(access string, next handler) handler {
+	return func(r *http.Request) *reply {
 		named, user := r.Header.Get("X-Api-User"), effectiveUser(r)
 		switch {
 		case r.Header.Get("Authorization") == "":
-			d.refuse(w, http.StatusUnauthorized, "NO_AUTHORIZATION_HEADER")
-		case r.Header.Get("Authorization") != "Bearer "+AdobeSignKey && (!known || !d.Now().Before(ends)):
-			d.refuse(w, http.StatusUnauthorized, "INVALID_ACCESS_TOKEN")
-		case elsewhere:
-			d.refuse(w, http.StatusUnauthorized, "INVALID_API_ACCESS_POINT")
+			return d.refuse(http.StatusUnauthorized, "NO_AUTHORIZATION_HEADER")
+		case r.Header.Get("Authorization") != "Bearer "+AdobeSignKey && !d.authorized(r):
+			return d.refuse(http.StatusUnauthorized, "INVALID_ACCESS_TOKEN")
+		case access != d.access && !strings.HasSuffix(r.URL.Path, "/baseUris"):
+			return d.refuse(http.StatusUnauthorized, "INVALID_API_ACCESS_POINT")
 		case named != "" && !strings.HasPrefix(named, "userid:"):
-			d.refuse(w, http.StatusBadRequest, "INVALID_X_API_USER_HEADER")
-		case !slices.Contains(users, user):
-			d.refuse(w, http.StatusUnauthorized, "INVALID_USER")
+			return d.refuse(http.StatusBadRequest, "INVALID_X_API_USER_HEADER")
+		case !slices.Contains(d.everybody(), user):
+			return d.refuse(http.StatusUnauthorized, "INVALID_USER")
 		case user == "unverified":
-			d.refuse(w, http.StatusUnauthorized, "UNVERIFIED_USER")
-		default:
-			if wait := d.wait(r); wait > 0 {
-				w.Header().Set("Retry-After", strconv.Itoa(wait))
-				answer(w, http.StatusTooManyRequests, map[string]any{
-					"code": "THROTTLING_TOO_MANY_REQUESTS", "message": fmt.Sprintf("Try again in %d seconds", wait), "retryAfter": wait,
-				})
-				return
-			}
-			next.ServeHTTP(w, r)
+			return d.refuse(http.StatusUnauthorized, "UNVERIFIED_USER")
 		}
-	})
+		if wait := d.wait(r); wait > 0 {
+			out := answer(http.StatusTooManyRequests, object{
+				"code": "THROTTLING_TOO_MANY_REQUESTS", "message": fmt.Sprintf("Try again in %d seconds", wait),
+				"retryAfter": wait,
+			})
+			out.header.Set("Retry-After", strconv.Itoa(wait))
+			return out
+		}
+		return next(r)
+	}
 }
 
-// wait counts a GET, and says for how many seconds it comes too early.
+// wait counts a GET, and returns by how many seconds it is too early.
 func (d *adobeSign) wait(r *http.Request) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.limit == 0 || r.Method != http.MethodGet {
 		return 0
 	}
 	request := effectiveUser(r) + " " + r.URL.String()
-	recent := slices.DeleteFunc(d.asked[request], func(at time.Time) bool { return d.Now().Sub(at) >= d.interval })
+	old := func(at time.Time) bool { return d.Now().Sub(at) >= d.interval }
+	recent := slices.DeleteFunc(d.asked[request], old)
 	d.asked[request] = append(recent, d.Now())
 	if len(recent) < d.limit {
 		return 0
@@ -185,141 +158,129 @@ func (d *adobeSign) wait(r *http.Request) int {
 	return int(d.interval.Seconds())
 }
 
-// effectiveUser is whom a request is for.
+// effectiveUser is the user that a request acts for.
 func effectiveUser(r *http.Request) string {
 	return cmp.Or(strings.TrimPrefix(r.Header.Get("X-Api-User"), "userid:"), AdobeSignUser)
 }
 
-// everybody are the users of the account. The caller holds mu.
+// everybody returns the users of the account.
 func (d *adobeSign) everybody() []string {
 	users := append(slices.Collect(maps.Values(d.owners)), AdobeSignUser)
 	slices.Sort(users)
 	return slices.Compact(users)
 }
 
-func (d *adobeSign) baseUris(w http.ResponseWriter, _ *http.Request) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	answer(w, http.StatusOK, map[string]string{"apiAccessPoint": d.URL + d.access + "/", "webAccessPoint": d.URL + d.access + "/"})
+func (d *adobeSign) baseUris(*http.Request) *reply {
+	point := d.URL + d.access + "/"
+	return answer(http.StatusOK, object{"apiAccessPoint": point, "webAccessPoint": point})
 }
 
-func (d *adobeSign) users(w http.ResponseWriter, r *http.Request) {
+func (d *adobeSign) users(r *http.Request) *reply {
 	var all []any
-	d.mu.Lock()
 	for i, id := range d.everybody() {
-		all = append(all, map[string]any{"id": id, "email": fmt.Sprintf("user%d@example.com", i), "isAccountAdmin": id == AdobeSignUser})
+		email := fmt.Sprintf("user%d@example.com", i)
+		all = append(all, object{"id": id, "email": email, "isAccountAdmin": id == AdobeSignUser})
 	}
-	d.mu.Unlock()
-	d.page(w, r, "userInfoList", all)
+	return d.page(r, "userInfoList", all)
 }
 
 // page answers with one page of a list.
-func (d *adobeSign) page(w http.ResponseWriter, r *http.Request, name string, all []any) {
+func (d *adobeSign) page(r *http.Request, name string, all []any) *reply {
 	from, err := strconv.Atoi(cmp.Or(r.FormValue("cursor"), "0"))
 	if err != nil || from < 0 || from > len(all) {
-		d.refuse(w, http.StatusBadRequest, "INVALID_CURSOR")
-		return
+		return d.refuse(http.StatusBadRequest, "INVALID_CURSOR")
 	}
-	to, page := min(from+adobeSignPage, len(all)), map[string]string{}
-	if to < len(all) {
-		page["nextCursor"] = strconv.Itoa(to)
+	info := map[string]string{}
+	if next := from + adobeSignPage; next < len(all) {
+		info["nextCursor"] = strconv.Itoa(next)
 	}
-	answer(w, http.StatusOK, map[string]any{name: append([]any{}, all[from:to]...), "page": page})
+	return answer(http.StatusOK, object{name: page(all, from, adobeSignPage), "page": info})
 }
 
-// adobeSignWords are the usual statuses, and the event that ended the agreement.
-var adobeSignWords = map[esign.Status][2]string{
-	esign.Created: {"DRAFT", ""}, esign.Sent: {"OUT_FOR_SIGNATURE", ""}, esign.Viewed: {"OUT_FOR_SIGNATURE", ""},
-	esign.Signed: {"OUT_FOR_SIGNATURE", "ACTION_COMPLETED"}, esign.Completed: {"SIGNED", "ACTION_COMPLETED"},
-	esign.Expired: {"EXPIRED", "EXPIRED_AUTOMATICALLY"}, esign.Cancelled: {"CANCELLED", "RECALLED"}, esign.Declined: {"CANCELLED", "REJECTED"},
-	esign.Failed: {"CANCELLED", "AUTO_CANCELLED_CONVERSION_PROBLEM"},
+// adobeSignWords are the usual status, and the event that ended the agreement.
+var adobeSignWords = map[esign.Status]struct{ status, event string }{
+	esign.Created:   {"DRAFT", ""},
+	esign.Sent:      {"OUT_FOR_SIGNATURE", ""},
+	esign.Viewed:    {"OUT_FOR_SIGNATURE", ""},
+	esign.Signed:    {"OUT_FOR_SIGNATURE", "ACTION_COMPLETED"},
+	esign.Completed: {"SIGNED", "ACTION_COMPLETED"},
+	esign.Expired:   {"EXPIRED", "EXPIRED_AUTOMATICALLY"},
+	esign.Cancelled: {"CANCELLED", "RECALLED"},
+	esign.Declined:  {"CANCELLED", "REJECTED"},
+	esign.Failed:    {"CANCELLED", "AUTO_CANCELLED_CONVERSION_PROBLEM"},
 }
 
 func (a *Agreement) adobeSignStatus() string {
-	return cmp.Or(a.VendorStatus, adobeSignWords[a.Status][0])
+	return cmp.Or(a.VendorStatus, adobeSignWords[a.Status].status)
 }
 
-// find refuses what is not there, or is another user's.
-func (d *adobeSign) find(w http.ResponseWriter, r *http.Request) (Agreement, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	a := d.agreement("adobesign", r.PathValue("id"))
+// find returns the agreement of a request. It refuses one that does not exist, or is another user's.
+func (d *adobeSign) find(r *http.Request) (*Agreement, *reply) {
+	a := d.agreement(r.PathValue("id"))
 	switch {
 	case a == nil || a.ID != r.PathValue("id"):
-		d.refuse(w, http.StatusNotFound, "INVALID_AGREEMENT_ID")
-		return Agreement{}, false
+		return nil, d.refuse(http.StatusNotFound, "INVALID_AGREEMENT_ID")
 	case d.owner(a.ID) != effectiveUser(r):
-		d.refuse(w, http.StatusForbidden, "PERMISSION_DENIED")
-		return Agreement{}, false
+		return nil, d.refuse(http.StatusForbidden, "PERMISSION_DENIED")
 	case a.Deleted:
-		d.refuse(w, http.StatusNotFound, "AGREEMENT_DELETED")
-		return Agreement{}, false
+		return nil, d.refuse(http.StatusNotFound, "AGREEMENT_DELETED")
 	}
-	return *a, true
+	return a, nil
 }
 
-// owner is the user whose agreement it is. The caller holds mu.
 func (d *adobeSign) owner(id string) string { return cmp.Or(d.owners[id], AdobeSignUser) }
 
-func (d *adobeSign) get(w http.ResponseWriter, r *http.Request) {
-	if a, ok := d.find(w, r); ok {
-		answer(w, http.StatusOK, map[string]any{
-			"id": a.ID, "name": "Agreement", "status": a.adobeSignStatus(), "senderEmail": "sender@example.com", "signatureType": "ESIGN",
-			"createdDate": a.CreatedAt.UTC().Format(time.RFC3339),
-		})
-	}
+func adobeSignTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func (d *adobeSign) get(_ *http.Request, a *Agreement) *reply {
+	return answer(http.StatusOK, object{
+		"id": a.ID, "name": "Agreement", "status": a.adobeSignStatus(), "senderEmail": "sender@example.com",
+		"signatureType": "ESIGN", "createdDate": adobeSignTime(a.CreatedAt),
+	})
 }
 
-func (d *adobeSign) events(w http.ResponseWriter, r *http.Request) {
-	a, ok := d.find(w, r)
-	if !ok {
-		return
+func (d *adobeSign) events(_ *http.Request, a *Agreement) *reply {
+	events := []object{
+		{"type": "CREATED", "date": adobeSignTime(a.CreatedAt), "actingUserEmail": "sender@example.com"},
 	}
-	events := []map[string]string{{"type": "CREATED", "date": a.CreatedAt.UTC().Format(time.RFC3339), "actingUserEmail": "sender@example.com"}}
-	if last := adobeSignWords[a.Status][1]; last != "" {
-		events = append(events, map[string]string{"type": last, "date": a.ChangedAt.UTC().Format(time.RFC3339), "comment": "A reason"})
+	if last := adobeSignWords[a.Status].event; last != "" {
+		last := object{"type": last, "date": adobeSignTime(a.ChangedAt), "comment": "A reason"}
+		events = append(events, last)
 	}
-	events = append(events, map[string]string{"type": "DOWNLOADED", "date": d.Now().UTC().Format(time.RFC3339)})
-	answer(w, http.StatusOK, map[string]any{"events": events})
+	events = append(events, object{"type": "DOWNLOADED", "date": adobeSignTime(d.Now())})
+	return answer(http.StatusOK, object{"events": events})
 }
 
-func (d *adobeSign) combined(w http.ResponseWriter, r *http.Request) {
-	a, ok := d.find(w, r)
-	if !ok {
-		return
-	}
-	d.mu.Lock()
-	known := d.agreement("adobesign", a.ID)
-	preparing := known.NotReady > 0
-	if preparing {
-		known.NotReady--
-	}
-	d.mu.Unlock()
+func (d *adobeSign) combined(r *http.Request, a *Agreement) *reply {
 	switch {
-	case preparing:
-		d.refuse(w, http.StatusNotFound, "DOCUMENT_NOT_AVAILABLE")
+	case a.preparing():
+		return d.refuse(http.StatusNotFound, "DOCUMENT_NOT_AVAILABLE")
 	case a.Status == esign.Created:
-		d.refuse(w, http.StatusForbidden, "AGREEMENT_IN_DRAFT_STATE")
-	default:
-		kind := "document"
-		if r.FormValue("attachAuditReport") == "true" {
-			kind += " with audit report"
-		}
-		if r.FormValue("attachSupportingDocuments") == "false" {
-			kind += " alone"
-		}
-		serve(w, a, kind)
+		return d.refuse(http.StatusForbidden, "AGREEMENT_IN_DRAFT_STATE")
 	}
+	kind := "document"
+	if r.FormValue("attachAuditReport") == "true" {
+		kind += " with audit report"
+	}
+	if r.FormValue("attachSupportingDocuments") == "false" {
+		kind += " alone"
+	}
+	return document(a, kind)
 }
 
-func (d *adobeSign) auditTrail(w http.ResponseWriter, r *http.Request) {
-	if a, ok := d.find(w, r); ok {
-		serve(w, a, "audit trail")
-	}
+func (d *adobeSign) auditTrail(_ *http.Request, a *Agreement) *reply {
+	return document(a, "audit trail")
 }
 
-// search lists the agreements of the effective user, who sent them. It goes no further than 10,000.
-func (d *adobeSign) search(w http.ResponseWriter, r *http.Request) {
+// strict decodes the body of a request, and refuses members that the vendor does not know.
+func strict(r *http.Request, into any) error {
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(into)
+}
+
+// search lists the agreements that the effective user has sent, up to 10,000.
+func (d *adobeSign) search(r *http.Request) *reply {
 	var in struct {
 		Scope    []string `json:"scope"`
 		Criteria struct {
@@ -335,53 +296,50 @@ func (d *adobeSign) search(w http.ResponseWriter, r *http.Request) {
 			PageSize    int    `json:"pageSize"`
 		} `json:"agreementAssetsCriteria"`
 	}
-	decoder := json.NewDecoder(r.Body)
-	decoder.DisallowUnknownFields()
+	err := strict(r, &in)
 	c := &in.Criteria
-	if err := decoder.Decode(&in); err != nil || !slices.Equal(in.Scope, []string{"AGREEMENT_ASSETS"}) || c.PageSize < 1 || c.PageSize > 100 ||
+	if err != nil || !slices.Equal(in.Scope, []string{"AGREEMENT_ASSETS"}) || c.PageSize < 1 || c.PageSize > 100 ||
 		c.StartIndex < 0 || c.StartIndex+c.PageSize > 10_000 || c.SortByField != "MODIFIED_DATE" || c.SortOrder != "ASC" {
-		d.refuse(w, http.StatusBadRequest, "INVALID_ARGUMENTS")
-		return
+		return d.refuse(http.StatusBadRequest, "INVALID_ARGUMENTS")
 	}
+	byTime := func(a, b *Agreement) int { return a.ChangedAt.Compare(b.ChangedAt) }
 	var all []any
-	d.mu.Lock()
-	sorted := slices.SortedStableFunc(slices.Values(d.agreements["adobesign"]), func(a, b *Agreement) int { return a.ChangedAt.Compare(b.ChangedAt) })
-	for _, a := range sorted {
+	for _, a := range slices.SortedStableFunc(slices.Values(d.agreements), byTime) {
 		// The vendor's times have no fractions of seconds.
-		at := a.ChangedAt.Truncate(time.Second)
-		if a.Deleted || d.owner(a.ID) != effectiveUser(r) || at.Before(c.ModifiedDate.Range.Min) || at.After(c.ModifiedDate.Range.Max) ||
+		at, window := a.ChangedAt.Truncate(time.Second), c.ModifiedDate.Range
+		if a.Deleted || d.owner(a.ID) != effectiveUser(r) || at.Before(window.Min) || at.After(window.Max) ||
 			!slices.Contains(c.Type, "AGREEMENT") || !slices.Contains(c.Role, "SENDER") {
 			continue
 		}
-		all = append(all, map[string]any{
-			"id": a.ID, "name": "Agreement", "type": "AGREEMENT", "role": []string{"SENDER"}, "status": a.adobeSignStatus(),
-			"modifiedDate": at.UTC().Format(time.RFC3339), "createdDate": a.CreatedAt.UTC().Format(time.RFC3339),
-			"participantList": []any{map[string]string{"email": "signer@example.com"}},
+		all = append(all, object{
+			"id": a.ID, "name": "Agreement", "type": "AGREEMENT", "role": []string{"SENDER"},
+			"status": a.adobeSignStatus(), "modifiedDate": adobeSignTime(at), "createdDate": adobeSignTime(a.CreatedAt),
+			"participantList": []any{object{"email": "signer@example.com"}},
 		})
 	}
-	d.mu.Unlock()
-	from, to := min(c.StartIndex, len(all)), min(c.StartIndex+c.PageSize, len(all))
-	page := map[string]any{"nextIndex": nil}
-	if to < len(all) {
-		page["nextIndex"] = to
+	info := object{"nextIndex": nil}
+	if next := c.StartIndex + c.PageSize; next < len(all) {
+		info["nextIndex"] = next
 	}
-	answer(w, http.StatusOK, map[string]any{"totalHits": len(all), "agreementAssetsResults": map[string]any{
-		"agreementAssetsResultList": append([]any{}, all[from:to]...), "searchPageInfo": page, "totalHits": len(all), "status": map[string]any{},
+	return answer(http.StatusOK, object{"totalHits": len(all), "agreementAssetsResults": object{
+		"agreementAssetsResultList": page(all, c.StartIndex, c.PageSize), "searchPageInfo": info,
+		"totalHits": len(all), "status": object{},
 	}})
 }
 
 // adobeSignHook is a webhook as the vendor shows it.
-func (s *Subscription) adobeSignHook() map[string]any {
+func (s *Subscription) adobeSignHook() object {
 	events := []any{}
 	for _, e := range provider.Events() {
 		events = append(events, e)
 	}
-	hook := map[string]any{
-		"name": "esignhooks", "scope": "ACCOUNT", "webhookSubscriptionEvents": events, "lastModified": "2026-11-01T00:00:00Z",
-		"webhookConditionalParams": map[string]any{"webhookAgreementEvents": map[string]any{"includeSignedDocuments": false}},
+	conditions := object{"webhookAgreementEvents": object{"includeSignedDocuments": false}}
+	hook := object{
+		"name": "esignhooks", "scope": "ACCOUNT", "webhookSubscriptionEvents": events,
+		"lastModified": "2026-11-01T00:00:00Z", "webhookConditionalParams": conditions,
 	}
 	maps.Copy(hook, s.Settings)
-	hook["id"], hook["webhookUrlInfo"], hook["status"] = s.ID, map[string]any{"url": s.URL}, "ACTIVE"
+	hook["id"], hook["webhookUrlInfo"], hook["status"] = s.ID, object{"url": s.URL}, "ACTIVE"
 	if s.Disabled {
 		hook["status"] = "INACTIVE"
 	}
@@ -389,57 +347,46 @@ func (s *Subscription) adobeSignHook() map[string]any {
 }
 
 func (s *Subscription) adobeSignETag() string {
-	text, _ := json.Marshal(s.adobeSignHook()) // of texts and booleans
+	text, _ := json.Marshal(s.adobeSignHook()) // strings and booleans always marshal
 	sum := sha256.Sum256(text)
 	return strings.ToUpper(hex.EncodeToString(sum[:8]))
 }
 
-func (d *adobeSign) webhooks(w http.ResponseWriter, r *http.Request) {
+func (d *adobeSign) webhooks(r *http.Request) *reply {
 	var all []any
-	d.mu.Lock()
-	for _, s := range d.subscriptions["adobesign"] {
+	for _, s := range d.subscriptions {
 		if hook := s.adobeSignHook(); !s.Disabled || r.FormValue("showInActiveWebhooks") == "true" {
 			delete(hook, "webhookConditionalParams")
 			hook["applicationId"] = AdobeSignClientID
 			all = append(all, hook)
 		}
 	}
-	d.mu.Unlock()
-	d.page(w, r, "userWebhookList", all)
+	return d.page(r, "userWebhookList", all)
 }
 
-// hook finds the webhook of a request, which must know its ETag if it changes anything.
-func (d *adobeSign) hook(w http.ResponseWriter, r *http.Request) (*Subscription, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	i := slices.IndexFunc(d.subscriptions["adobesign"], func(s *Subscription) bool { return s.ID == r.PathValue("id") })
-	if i < 0 {
-		d.refuse(w, http.StatusNotFound, "INVALID_WEBHOOK_ID")
-		return nil, false
+// hook returns the webhook of a request. A request that changes it must send its ETag.
+func (d *adobeSign) hook(r *http.Request) (*Subscription, *reply) {
+	s := d.subscription(r.PathValue("id"))
+	if s == nil {
+		return nil, d.refuse(http.StatusNotFound, "INVALID_WEBHOOK_ID")
 	}
-	s := d.subscriptions["adobesign"][i]
 	switch match := r.Header.Get("If-Match"); {
 	case r.Method == http.MethodGet:
 	case match == "":
-		d.refuse(w, http.StatusBadRequest, "MISSING_IF_MATCH_HEADER")
-		return nil, false
+		return nil, d.refuse(http.StatusBadRequest, "MISSING_IF_MATCH_HEADER")
 	case match != s.adobeSignETag():
-		d.refuse(w, http.StatusPreconditionFailed, "RESOURCE_MODIFIED")
-		return nil, false
+		return nil, d.refuse(http.StatusPreconditionFailed, "RESOURCE_MODIFIED")
 	}
-	return s, true
+	return s, nil
 }
 
-func (d *adobeSign) webhook(w http.ResponseWriter, r *http.Request) {
-	if s, ok := d.hook(w, r); ok {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		w.Header().Set("ETag", s.adobeSignETag())
-		answer(w, http.StatusOK, s.adobeSignHook())
-	}
+func (d *adobeSign) webhook(_ *http.Request, s *Subscription) *reply {
+	out := answer(http.StatusOK, s.adobeSignHook())
+	out.header.Set("ETag", s.adobeSignETag())
+	return out
 }
 
-// adobeSignSettings are what is sent to make or change a webhook.
+// adobeSignSettings are sent to create or change a webhook.
 type adobeSignSettings struct {
 	Name       string                     `json:"name"`
 	Scope      string                     `json:"scope"`
@@ -449,134 +396,111 @@ type adobeSignSettings struct {
 	Conditions map[string]map[string]bool `json:"webhookConditionalParams"`
 }
 
-// settings reads them. It refuses what the vendor refuses.
-func (d *adobeSign) settings(w http.ResponseWriter, r *http.Request) (in adobeSignSettings, ok bool) {
-	decoder := json.NewDecoder(r.Body)
-	decoder.DisallowUnknownFields()
-	family := func(event string) bool {
-		kinds := []string{"AGREEMENT_", "LIBRARY_DOCUMENT_", "WIDGET_", "MEGASIGN_"}
-		return !slices.ContainsFunc(kinds, func(kind string) bool { return strings.HasPrefix(event, kind) })
+// settings reads them, and refuses what the vendor refuses.
+func (d *adobeSign) settings(r *http.Request) (in adobeSignSettings, refused *reply) {
+	unknown := func(event string) bool {
+		families := []string{"AGREEMENT_", "LIBRARY_DOCUMENT_", "WIDGET_", "MEGASIGN_"}
+		return !slices.ContainsFunc(families, func(family string) bool { return strings.HasPrefix(event, family) })
 	}
 	code := ""
-	switch err := decoder.Decode(&in); {
+	switch err := strict(r, &in); {
 	case err != nil:
 		code = "INVALID_JSON"
 	case in.Name == "" || in.Scope == "" || len(in.Events) == 0:
 		code = "MISSING_REQUIRED_PARAM"
 	case in.State != "ACTIVE":
 		code = "INVALID_WEBHOOK_STATE"
-	case slices.ContainsFunc(in.Events, family):
+	case slices.ContainsFunc(in.Events, unknown):
 		code = "INVALID_WEBHOOK_SUBSCRIPTION_EVENTS"
+	default:
+		return in, nil
 	}
-	if code != "" {
-		d.refuse(w, http.StatusBadRequest, code)
-	}
-	return in, code == ""
+	return in, d.refuse(http.StatusBadRequest, code)
 }
 
 func (in adobeSignSettings) put(s *Subscription) {
 	if s.Settings = maps.Clone(s.Settings); s.Settings == nil {
-		s.Settings = map[string]any{}
+		s.Settings = object{}
 	}
 	s.Settings["name"], s.Settings["scope"] = in.Name, in.Scope
 	s.Settings["webhookSubscriptionEvents"], s.Settings["webhookConditionalParams"] = in.Events, in.Conditions
 }
 
-func (d *adobeSign) create(w http.ResponseWriter, r *http.Request) {
-	in, ok := d.settings(w, r)
-	if !ok {
-		return
+func (d *adobeSign) create(_ *http.Request, in adobeSignSettings) *reply {
+	if refused := d.activates("", in.URL.URL); refused != nil {
+		return refused
 	}
-	if d.twin("", in.URL.URL) {
-		d.refuse(w, http.StatusBadRequest, "DUPLICATE_WEBHOOK_CONFIGURATION")
-		return
-	}
-	if !d.verified(in.URL.URL) {
-		d.refuse(w, http.StatusBadRequest, "INVALID_WEBHOOK_URL")
-		return
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.made++
 	s := &Subscription{ID: fmt.Sprintf("CBJCHBCAABAAwebhook%d", d.made), URL: in.URL.URL}
 	in.put(s)
-	d.subscriptions["adobesign"] = append(d.subscriptions["adobesign"], s)
-	w.Header().Set("Location", d.URL+d.access+"/api/rest/v6/webhooks/"+s.ID)
-	answer(w, http.StatusCreated, map[string]string{"id": s.ID})
+	d.subscriptions = append(d.subscriptions, s)
+	out := answer(http.StatusCreated, object{"id": s.ID})
+	out.header.Set("Location", d.URL+d.access+"/api/rest/v6/webhooks/"+s.ID)
+	return out
 }
 
-func (d *adobeSign) update(w http.ResponseWriter, r *http.Request) {
-	s, ok := d.hook(w, r)
-	if !ok {
-		return
+func (d *adobeSign) update(r *http.Request, s *Subscription) *reply {
+	in, refused := d.settings(r)
+	if refused != nil {
+		return refused
 	}
-	in, ok := d.settings(w, r)
-	if !ok {
-		return
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	if in.URL.URL != s.URL || in.Scope != s.adobeSignHook()["scope"] {
-		d.refuse(w, http.StatusBadRequest, "UPDATE_NOT_ALLOWED")
-		return
+		return d.refuse(http.StatusBadRequest, "UPDATE_NOT_ALLOWED")
 	}
 	in.put(s)
-	w.WriteHeader(http.StatusNoContent)
+	return status(http.StatusNoContent)
 }
 
-func (d *adobeSign) remove(w http.ResponseWriter, r *http.Request) {
-	if s, ok := d.hook(w, r); ok {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.subscriptions["adobesign"] = slices.DeleteFunc(d.subscriptions["adobesign"], func(other *Subscription) bool { return other == s })
-		w.WriteHeader(http.StatusNoContent)
-	}
+func (d *adobeSign) remove(_ *http.Request, s *Subscription) *reply {
+	d.subscriptions = slices.DeleteFunc(d.subscriptions, func(other *Subscription) bool { return other == s })
+	return status(http.StatusNoContent)
 }
 
-func (d *adobeSign) state(w http.ResponseWriter, r *http.Request) {
-	s, ok := d.hook(w, r)
-	if !ok {
-		return
-	}
+func (d *adobeSign) state(r *http.Request, s *Subscription) *reply {
 	var in struct {
 		State string `json:"state"`
 	}
-	switch json.NewDecoder(r.Body).Decode(&in); {
-	case in.State != "ACTIVE" && in.State != "INACTIVE":
-		d.refuse(w, http.StatusBadRequest, "INVALID_ARGUMENTS")
-	case in.State == "ACTIVE" && d.twin(s.ID, s.URL):
-		d.refuse(w, http.StatusBadRequest, "DUPLICATE_WEBHOOK_CONFIGURATION")
-	case in.State == "ACTIVE" && !d.verified(s.URL):
-		d.refuse(w, http.StatusBadRequest, "INVALID_WEBHOOK_URL")
+	json.NewDecoder(r.Body).Decode(&in) // without a state it is refused
+	switch in.State {
+	case "ACTIVE":
+		if refused := d.activates(s.ID, s.URL); refused != nil {
+			return refused
+		}
+	case "INACTIVE":
 	default:
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		s.Disabled = in.State == "INACTIVE"
-		w.WriteHeader(http.StatusNoContent)
+		return d.refuse(http.StatusBadRequest, "INVALID_ARGUMENTS")
 	}
+	s.Disabled = in.State == "INACTIVE"
+	return status(http.StatusNoContent)
 }
 
-// twin says whether another active webhook of the account has this URL.
-func (d *adobeSign) twin(id, url string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.ContainsFunc(d.subscriptions["adobesign"], func(s *Subscription) bool {
+// activates refuses to activate a webhook if another active one of the account has this URL, or the URL is not
+// verified.
+func (d *adobeSign) activates(id, url string) *reply {
+	if slices.ContainsFunc(d.subscriptions, func(s *Subscription) bool {
 		return s.ID != id && s.URL == url && !s.Disabled && s.adobeSignHook()["scope"] == "ACCOUNT"
-	})
+	}) {
+		return d.refuse(http.StatusBadRequest, "DUPLICATE_WEBHOOK_CONFIGURATION")
+	}
+	if !d.verified(url) {
+		return d.refuse(http.StatusBadRequest, "INVALID_WEBHOOK_URL")
+	}
+	return nil
 }
 
-// verified asks a URL whether it wants to be told: it must give the client ID back, in the header or in the body.
+// verified asks a URL whether it wants events: it must return the client ID, in the header or in the body. The mutex is
+// free meanwhile.
 func (d *adobeSign) verified(address string) bool {
 	u, err := url.Parse(address)
 	local := err == nil && u.Scheme == "http" && (u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost")
 	if err != nil || u.Scheme != "https" && !local {
 		return false
 	}
-	request := httptest.NewRequest(http.MethodGet, address, nil)
-	request.Header.Set("X-AdobeSign-ClientId", AdobeSignClientID)
-	d.mu.Lock()
 	receiver := d.receivers[u.Host]
 	d.mu.Unlock()
+	defer d.mu.Lock()
+	request := httptest.NewRequest(http.MethodGet, address, nil)
+	request.Header.Set("X-AdobeSign-ClientId", AdobeSignClientID)
 	var response *http.Response
 	if receiver != nil {
 		recorder := httptest.NewRecorder()
@@ -594,6 +518,7 @@ func (d *adobeSign) verified(address string) bool {
 		ClientID string `json:"xAdobeSignClientId"`
 	}
 	text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<16))
-	json.Unmarshal(text, &body) // of either form
-	return response.StatusCode/100 == 2 && (response.Header.Get("X-AdobeSign-ClientId") == AdobeSignClientID || body.ClientID == AdobeSignClientID)
+	json.Unmarshal(text, &body) // either form is enough
+	returned := response.Header.Get("X-AdobeSign-ClientId") == AdobeSignClientID || body.ClientID == AdobeSignClientID
+	return response.StatusCode/100 == 2 && returned
 }

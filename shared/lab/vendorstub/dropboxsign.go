@@ -1,6 +1,7 @@
 package vendorstub
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -18,100 +19,86 @@ const (
 	DropboxSignApp = "0dd3b823a682527788c4e40cb7b6f7e9"
 )
 
-// dropboxSign serves /v3. Its subscriptions have the ID "account", or the client ID of the app; a disabled one is a
+// dropboxSign serves /v3. A subscription's ID is "account" or the client ID of the app. A disabled subscription is a
 // callback URL that the vendor has cleared.
 type dropboxSign struct {
-	*Server
+	*account
 	minute time.Time
 	used   map[string]int // requests in this minute, by tier
 }
 
-func init() {
-	credentials["dropboxsign"] = func(s *Server) any {
-		return map[string]string{"apiKey": DropboxSignKey, "host": s.URL}
-	}
-	vendors = append(vendors, func(s *Server, mux *http.ServeMux) {
-		d := &dropboxSign{Server: s, used: map[string]int{}}
-		mux.HandleFunc("GET /v3/signature_request/{id}", d.standard(d.get))
-		mux.HandleFunc("GET /v3/signature_request/list", d.standard(d.list))
-		mux.HandleFunc("GET /v3/signature_request/files/{id}", d.limited("files", 25, d.files))
-		mux.HandleFunc("GET /v3/account", d.standard(d.account))
-		mux.HandleFunc("PUT /v3/account", d.standard(d.account))
-		mux.HandleFunc("GET /v3/api_app/list", d.standard(d.apps))
-		mux.HandleFunc("GET /v3/api_app/{id}", d.standard(d.app))
-		mux.HandleFunc("PUT /v3/api_app/{id}", d.standard(d.app))
+func serveDropboxSign(a *account, mux *http.ServeMux) {
+	d := &dropboxSign{account: a, used: map[string]int{}}
+	a.credentials = func() object { return object{"apiKey": DropboxSignKey, "host": a.URL} }
+	a.routes(mux, "/v3", d.limited("standard", 100), map[string]handler{
+		"GET /signature_request/{id}": with(d.find, d.get), "GET /signature_request/list": d.list,
+		"GET /account": with(d.callback, d.atAccount), "PUT /account": with(d.callback, d.atAccount),
+		"GET /api_app/{id}": with(d.callback, d.atApp), "PUT /api_app/{id}": with(d.callback, d.atApp),
+		"GET /api_app/list": d.apps,
+	})
+	a.routes(mux, "/v3", d.limited("files", 25), map[string]handler{
+		"GET /signature_request/files/{id}": with(d.find, d.files),
 	})
 }
 
-func (d *dropboxSign) standard(h http.HandlerFunc) http.HandlerFunc {
-	return d.limited("standard", 100, h)
-}
-
-// limited lets so many requests a minute through. The vendor tells no Retry-After.
-func (d *dropboxSign) limited(tier string, limit int, h http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if user, password, _ := r.BasicAuth(); user != DropboxSignKey || password != "" {
-			d.refuse(w, http.StatusUnauthorized, "unauthorized", "Unauthorized api key")
-			return
+// limited admits authorized requests, up to a limit per minute. The vendor sends no Retry-After.
+func (d *dropboxSign) limited(tier string, limit int) func(handler) handler {
+	return func(next handler) handler {
+		return func(r *http.Request) *reply {
+			if user, password, _ := r.BasicAuth(); user != DropboxSignKey || password != "" {
+				return d.refuse(http.StatusUnauthorized, "unauthorized", "Unauthorized api key")
+			}
+			if minute := d.Now().Truncate(time.Minute); !minute.Equal(d.minute) {
+				d.minute, d.used = minute, map[string]int{}
+			}
+			d.used[tier]++
+			left := limit - d.used[tier]
+			out := d.refuse(http.StatusTooManyRequests, "exceeded_rate", "Too many requests.")
+			if left >= 0 {
+				out = next(r)
+			}
+			out.header.Set("X-RateLimit-Limit", strconv.Itoa(limit))
+			out.header.Set("X-RateLimit-Remaining", strconv.Itoa(max(left, 0)))
+			out.header.Set("X-Ratelimit-Reset", strconv.FormatInt(d.minute.Add(time.Minute).Unix(), 10))
+			return out
 		}
-		d.mu.Lock()
-		if minute := d.Now().Truncate(time.Minute); !minute.Equal(d.minute) {
-			d.minute, d.used = minute, map[string]int{}
-		}
-		d.used[tier]++
-		left := limit - d.used[tier]
-		reset := d.minute.Add(time.Minute).Unix()
-		d.mu.Unlock()
-		w.Header().Set("X-RateLimit-Limit", strconv.Itoa(limit))
-		w.Header().Set("X-RateLimit-Remaining", strconv.Itoa(max(left, 0)))
-		w.Header().Set("X-Ratelimit-Reset", strconv.FormatInt(reset, 10))
-		if left < 0 {
-			d.refuse(w, http.StatusTooManyRequests, "exceeded_rate", "Too many requests.")
-			return
-		}
-		h(w, r)
 	}
 }
 
-// refuse is the vendor's error.
-func (*dropboxSign) refuse(w http.ResponseWriter, status int, name, message string) {
-	answer(w, status, map[string]any{"error": map[string]string{"error_name": name, "error_msg": message}})
+// refuse answers with the vendor's error.
+func (*dropboxSign) refuse(code int, name, message string) *reply {
+	return answer(code, object{"error": object{"error_name": name, "error_msg": message}})
 }
 
-// find refuses what is not there. A cancelled request is not there any more, like a deleted one.
-func (d *dropboxSign) find(w http.ResponseWriter, r *http.Request) (Agreement, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	a := d.agreement("dropboxsign", r.PathValue("id"))
+// find returns the signature request of a request, or a refusal. A cancelled one is gone, like a deleted one.
+func (d *dropboxSign) find(r *http.Request) (*Agreement, *reply) {
+	a := d.agreement(r.PathValue("id"))
 	switch {
 	case a == nil:
-		d.refuse(w, http.StatusNotFound, "not_found", "Not found")
-		return Agreement{}, false
+		return nil, d.refuse(http.StatusNotFound, "not_found", "Not found")
 	case a.Deleted, a.Status == esign.Cancelled:
-		d.refuse(w, http.StatusGone, "deleted", "This resource has been deleted.")
-		return Agreement{}, false
+		return nil, d.refuse(http.StatusGone, "deleted", "This resource has been deleted.")
 	}
-	return *a, true
+	return a, nil
 }
 
-func (d *dropboxSign) get(w http.ResponseWriter, r *http.Request) {
-	if a, ok := d.find(w, r); ok {
-		answer(w, http.StatusOK, map[string]any{"signature_request": signatureRequest(a)})
-	}
+func (d *dropboxSign) get(_ *http.Request, a *Agreement) *reply {
+	return answer(http.StatusOK, object{"signature_request": signatureRequest(a)})
 }
 
-// signatureRequest is what the vendor says of a request with two signers.
-func signatureRequest(a Agreement) map[string]any {
-	status := map[esign.Status][2]string{
+// signatureRequest is how the vendor shows a request with two signers.
+func signatureRequest(a *Agreement) object {
+	codes := map[esign.Status][2]string{
 		esign.Created: {"on_hold_by_requester", "on_hold_by_requester"}, esign.Signed: {"signed", "awaiting_signature"},
 		esign.Failed: {"error_file", "error_file"}, esign.Expired: {"signed", "expired"},
 		esign.Declined: {"signed", "declined"}, esign.Completed: {"signed", "signed"},
 	}[a.Status]
-	var signatures []map[string]any
-	for i, code := range status {
-		s := map[string]any{
-			"signature_id": fmt.Sprintf("%s-%d", a.ID, i), "signer_email_address": fmt.Sprintf("signer%d@example.com", i), "signer_name": "Signer",
-			"order": i, "status_code": "awaiting_signature", "signed_at": nil, "last_viewed_at": nil, "has_pin": false,
+	var signatures []object
+	for i, code := range codes {
+		s := object{
+			"signature_id": fmt.Sprintf("%s-%d", a.ID, i), "signer_email_address": fmt.Sprintf("signer%d@example.com", i),
+			"signer_name": "Signer", "order": i, "status_code": "awaiting_signature", "signed_at": nil,
+			"last_viewed_at": nil, "has_pin": false,
 		}
 		if code != "" {
 			s["status_code"] = code
@@ -127,9 +114,9 @@ func signatureRequest(a Agreement) map[string]any {
 		}
 		signatures = append(signatures, s)
 	}
-	request := map[string]any{
-		"signature_request_id": a.ID, "title": "Agreement", "metadata": []any{}, "created_at": a.CreatedAt.Unix(), "expires_at": nil,
-		"is_complete": a.Status == esign.Completed, "is_declined": a.Status == esign.Declined,
+	request := object{
+		"signature_request_id": a.ID, "title": "Agreement", "metadata": []any{}, "created_at": a.CreatedAt.Unix(),
+		"expires_at": nil, "is_complete": a.Status == esign.Completed, "is_declined": a.Status == esign.Declined,
 		"has_error":  a.Status == esign.Failed || strings.HasPrefix(a.VendorStatus, "error_"),
 		"signatures": signatures, "cc_email_addresses": []any{}, "test_mode": false,
 	}
@@ -139,118 +126,95 @@ func signatureRequest(a Agreement) map[string]any {
 	return request
 }
 
-// list knows one search, that by dates of creation, which it takes to be in UTC. The newest is first.
-func (d *dropboxSign) list(w http.ResponseWriter, r *http.Request) {
-	from, to, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(r.FormValue("query"), "created:["), "]"), " TO ")
+// list supports one search, by dates of creation, which it takes as UTC. The newest request comes first.
+func (d *dropboxSign) list(r *http.Request) *reply {
+	dates := strings.TrimSuffix(strings.TrimPrefix(r.FormValue("query"), "created:["), "]")
+	from, to, _ := strings.Cut(dates, " TO ")
 	if _, err := time.Parse(time.DateOnly, from); err != nil {
-		d.refuse(w, http.StatusBadRequest, "bad_request", "Invalid query")
-		return
+		return d.refuse(http.StatusBadRequest, "bad_request", "Invalid query")
 	}
 	var found []any
-	d.mu.Lock()
-	for _, a := range slices.Backward(d.agreements["dropboxsign"]) {
-		if on := a.CreatedAt.UTC().Format(time.DateOnly); from <= on && on <= to && !a.Deleted && a.Status != esign.Cancelled {
-			found = append(found, signatureRequest(*a))
+	for _, a := range slices.Backward(d.agreements) {
+		on := a.CreatedAt.UTC().Format(time.DateOnly)
+		if from <= on && on <= to && !a.Deleted && a.Status != esign.Cancelled {
+			found = append(found, signatureRequest(a))
 		}
 	}
-	d.mu.Unlock()
-	d.page(w, r, "signature_requests", found)
+	return d.page(r, "signature_requests", found)
 }
 
 // page answers with one page of a list.
-func (d *dropboxSign) page(w http.ResponseWriter, r *http.Request, name string, all []any) {
+func (d *dropboxSign) page(r *http.Request, name string, all []any) *reply {
 	number, _ := strconv.Atoi(r.FormValue("page"))
 	size, _ := strconv.Atoi(r.FormValue("page_size"))
 	if number < 1 || size < 1 || size > 100 {
-		d.refuse(w, http.StatusBadRequest, "bad_request", "page must be 1 or more, page_size between 1 and 100")
-		return
+		const limits = "page must be 1 or more, page_size between 1 and 100"
+		return d.refuse(http.StatusBadRequest, "bad_request", limits)
 	}
-	from, to := min((number-1)*size, len(all)), min(number*size, len(all))
-	answer(w, http.StatusOK, map[string]any{
-		name:        append([]any{}, all[from:to]...),
-		"list_info": map[string]int{"page": number, "num_pages": (len(all) + size - 1) / size, "num_results": len(all), "page_size": size},
-	})
+	info := map[string]int{
+		"page": number, "num_pages": (len(all) + size - 1) / size, "num_results": len(all), "page_size": size,
+	}
+	return answer(http.StatusOK, object{name: page(all, (number-1)*size, size), "list_info": info})
 }
 
-func (d *dropboxSign) files(w http.ResponseWriter, r *http.Request) {
-	a, ok := d.find(w, r)
-	if !ok {
-		return
-	}
-	d.mu.Lock()
-	known := d.agreement("dropboxsign", a.ID)
-	preparing := known.NotReady > 0
-	if preparing {
-		known.NotReady--
-	}
-	d.mu.Unlock()
+func (d *dropboxSign) files(r *http.Request, a *Agreement) *reply {
 	switch {
+	case a.preparing() && a.Status != esign.Failed:
+		return d.refuse(http.StatusConflict, "conflict", "The files are still being prepared.")
 	case a.Status == esign.Failed:
-		d.refuse(w, http.StatusUnprocessableEntity, "unprocessable_entity", "This entity is unprocessable.")
-	case preparing:
-		d.refuse(w, http.StatusConflict, "conflict", "The files are still being prepared.")
+		return d.refuse(http.StatusUnprocessableEntity, "unprocessable_entity", "This entity is unprocessable.")
 	case r.FormValue("file_type") != "pdf":
-		d.refuse(w, http.StatusBadRequest, "bad_request", "Invalid file_type")
-	default:
-		serve(w, a, "document")
+		return d.refuse(http.StatusBadRequest, "bad_request", "Invalid file_type")
+	}
+	return document(a, "document")
+}
+
+func (d *dropboxSign) atAccount(_ *http.Request, url any) *reply {
+	return answer(http.StatusOK, object{"account": object{
+		"account_id": "5008b25c7f67153e57d5a357b1687968068fb465", "email_address": "me@example.com", "callback_url": url,
+	}})
+}
+
+func (d *dropboxSign) atApp(_ *http.Request, url any) *reply {
+	return answer(http.StatusOK, object{"api_app": apiApp(url)})
+}
+
+func (d *dropboxSign) apps(r *http.Request) *reply {
+	return d.page(r, "api_apps", []any{apiApp(d.current(DropboxSignApp))})
+}
+
+func apiApp(url any) object {
+	return object{
+		"client_id": DropboxSignApp, "name": "My Production App", "callback_url": url, "is_approved": true,
 	}
 }
 
-func (d *dropboxSign) account(w http.ResponseWriter, r *http.Request) {
-	if url, ok := d.callbackURL(w, r, "account"); ok {
-		answer(w, http.StatusOK, map[string]any{"account": map[string]any{
-			"account_id": "5008b25c7f67153e57d5a357b1687968068fb465", "email_address": "me@example.com", "callback_url": url,
-		}})
-	}
-}
-
-func (d *dropboxSign) app(w http.ResponseWriter, r *http.Request) {
-	if r.PathValue("id") != DropboxSignApp {
-		d.refuse(w, http.StatusNotFound, "not_found", "Not found")
-	} else if url, ok := d.callbackURL(w, r, DropboxSignApp); ok {
-		answer(w, http.StatusOK, map[string]any{"api_app": apiApp(url)})
-	}
-}
-
-func (d *dropboxSign) apps(w http.ResponseWriter, r *http.Request) {
-	d.page(w, r, "api_apps", []any{apiApp(d.subscription(DropboxSignApp, ""))})
-}
-
-func apiApp(url any) map[string]any {
-	return map[string]any{"client_id": DropboxSignApp, "name": "My Production App", "callback_url": url, "is_approved": true}
-}
-
-// callbackURL is where the account or the app has its events sent, after a PUT has changed it.
-func (d *dropboxSign) callbackURL(w http.ResponseWriter, r *http.Request, id string) (any, bool) {
-	var in struct {
-		URL string `json:"callback_url"`
+// callback returns the callback URL of the account or the app, after a PUT has changed it.
+func (d *dropboxSign) callback(r *http.Request) (any, *reply) {
+	id := cmp.Or(r.PathValue("id"), "account")
+	if id != "account" && id != DropboxSignApp {
+		return nil, d.refuse(http.StatusNotFound, "not_found", "Not found")
 	}
 	if r.Method == http.MethodPut {
-		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || !strings.HasPrefix(in.URL, "https://") {
-			d.refuse(w, http.StatusBadRequest, "bad_request", "callback_url must be an https URL")
-			return nil, false
+		var in struct {
+			URL string `json:"callback_url"`
 		}
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || !strings.HasPrefix(in.URL, "https://") {
+			return nil, d.refuse(http.StatusBadRequest, "bad_request", "callback_url must be an https URL")
+		}
+		if d.subscription(id) == nil {
+			d.subscriptions = append(d.subscriptions, &Subscription{ID: id})
+		}
+		s := d.subscription(id)
+		s.URL, s.Disabled = in.URL, false
 	}
-	return d.subscription(id, in.URL), true
+	return d.current(id), nil
 }
 
-// subscription sets a URL unless it is empty, and returns the one that stands there; nil, as JSON's null, for none.
-func (d *dropboxSign) subscription(id, url string) any {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	i := slices.IndexFunc(d.subscriptions["dropboxsign"], func(s *Subscription) bool { return s.ID == id })
-	if i < 0 {
-		if url == "" {
-			return nil
-		}
-		d.subscriptions["dropboxsign"] = append(d.subscriptions["dropboxsign"], &Subscription{ID: id, URL: url})
-		return url
-	}
-	s := d.subscriptions["dropboxsign"][i]
-	if url != "" {
-		s.URL, s.Disabled = url, false
-	}
-	if s.Disabled || s.URL == "" {
+// current returns the callback URL with this ID; nil, which is JSON's null, for none.
+func (d *dropboxSign) current(id string) any {
+	s := d.subscription(id)
+	if s == nil || s.Disabled || s.URL == "" {
 		return nil
 	}
 	return s.URL

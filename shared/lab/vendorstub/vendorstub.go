@@ -1,5 +1,5 @@
-// Package vendorstub serves the vendors' APIs on this machine as their documents say, with their limits, delays and
-// errors, for tests.
+// Package vendorstub serves the vendors' APIs on this machine, as their documentation describes them, with their rate
+// limits, delays and errors. It is for tests.
 package vendorstub
 
 import (
@@ -24,68 +24,77 @@ import (
 	"esignhooks/shared/store/ledger/embedded"
 )
 
-// Server is all vendors at once, each under paths of its own. What it knows of agreements and subscriptions is the same
-// model for all of them; each vendor's file serves it in that vendor's words.
+// Server is all vendors at once, each under its own paths. It keeps agreements and subscriptions in one model; each
+// vendor's file serves them in that vendor's format.
 type Server struct {
 	URL string
-	Now func() time.Time // set before the first request; the real time if not
+	Now func() time.Time // set before the first request; the real time by default
 
-	mu            sync.Mutex
-	agreements    map[string][]*Agreement // by provider, in the order in which they were set
-	subscriptions map[string][]*Subscription
-	calls         []string // "GET /path" of each request, in their order
-	failures      []Failure
-	vendors       map[string]any // what a vendor's file keeps for itself
+	mu        sync.Mutex          // guards all below, and all state of the vendors
+	accounts  map[string]*account // by provider
+	calls     []string            // "GET /path" of each request, in order
+	failures  []Failure
+	adobeSign *adobeSign
+	docuSign  *docuSign
 }
 
-// Agreement is the truth about one.
+// account is the one account at a vendor.
+type account struct {
+	*Server
+	credentials   func() object // what the member "api" of the secret must be for this server
+	agreements    []*Agreement  // in the order in which they were set
+	subscriptions []*Subscription
+	tokens        map[string]time.Time // when each expires
+	made          int                  // IDs and tokens so far
+}
+
+// Agreement is the true state of one agreement.
 type Agreement struct {
 	ID        string
 	Status    esign.Status
 	ChangedAt time.Time
-	CreatedAt time.Time // that of the first Set if it is zero
-	// VendorStatus is the vendor's word where Status alone does not tell it; empty is the usual one.
+	CreatedAt time.Time // by default, the time of the first Set
+	// VendorStatus is the vendor's word, where Status does not determine it. Empty means the usual one.
 	VendorStatus string
-	// PDF is the signed document; a small valid one if it is nil.
+	// PDF is the signed document. Nil means a small valid one.
 	PDF []byte
-	// NotReady is how many more requests for documents are answered "not ready", as the vendor says it.
+	// NotReady is how many more requests for documents are answered "not ready", in the vendor's way.
 	NotReady int
-	// Deleted says that the vendor has it no longer.
+	// Deleted means that the vendor no longer has it.
 	Deleted bool
-	// Truncated says that downloads break off in the middle.
+	// Truncated means that downloads break off in the middle.
 	Truncated bool
 }
 
-// Subscription is what the vendor keeps of one, as far as all vendors have it.
+// Subscription is a subscription at the vendor, as far as all vendors have the same fields.
 type Subscription struct {
 	ID       string
 	URL      string
 	Disabled bool
 	Failed   []string       // agreements whose events could not be delivered
-	Settings map[string]any // in the vendor's own words
+	Settings map[string]any // in the vendor's own format
 }
 
-// Failure is an answer instead of the one that there would be.
+// Failure replaces the regular answer to a request.
 type Failure struct {
 	Method string // empty: any
 	Path   string // a part of the path
 	Status int
 	Header http.Header
 	Body   string
-	Hang   bool // until the client gives up, instead of an answer
+	Hang   bool // no answer: wait until the client gives up
 	Times  int
 }
 
 // New starts a server, which ends with the test.
 func New(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{
-		Now: time.Now, agreements: map[string][]*Agreement{}, subscriptions: map[string][]*Subscription{}, vendors: map[string]any{},
-	}
+	s := &Server{Now: time.Now, accounts: map[string]*account{}}
 	mux := http.NewServeMux()
-	for _, register := range vendors {
-		register(s, mux)
-	}
+	s.adobeSign = serveAdobeSign(s.account("adobesign"), mux)
+	s.docuSign = serveDocuSign(s.account("docusign"), mux)
+	serveDropboxSign(s.account("dropboxsign"), mux)
+	serveESignGlobal(s.account("esignglobal"), mux)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.fails(w, r) {
 			mux.ServeHTTP(w, r)
@@ -97,7 +106,7 @@ func New(t testing.TB) *Server {
 	return s
 }
 
-// Notes makes empty notes for clients to share, which end with the test.
+// Notes returns empty notes for clients to share, which end with the test.
 func Notes(t testing.TB) ledger.Notes {
 	t.Helper()
 	db, err := bbolt.Open(filepath.Join(t.TempDir(), "db"), 0o600, nil)
@@ -112,18 +121,24 @@ func Notes(t testing.TB) ledger.Notes {
 	return notes
 }
 
-// vendors are filled by the vendors' files: handlers of one mux, so that their paths must differ.
-var vendors []func(*Server, *http.ServeMux)
-
-// credentials are filled by the vendors' files: what the member "api" of the secret must be for this server.
-var credentials = map[string]func(*Server) any{}
-
-// Credentials are those of a provider that this server accepts.
-func (s *Server) Credentials(provider string) json.RawMessage {
-	text, err := json.Marshal(credentials[provider](s))
-	if err != nil {
-		panic(err)
+// account returns the account at a provider. The caller holds mu.
+func (s *Server) account(provider string) *account {
+	if s.accounts[provider] == nil {
+		s.accounts[provider] = &account{Server: s, tokens: map[string]time.Time{}}
 	}
+	return s.accounts[provider]
+}
+
+// Credentials returns the credentials of a provider that this server accepts, or JSON's null for a provider that it
+// does not serve.
+func (s *Server) Credentials(provider string) json.RawMessage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made := s.account(provider).credentials
+	if made == nil {
+		return json.RawMessage("null")
+	}
+	text, _ := json.Marshal(made()) // strings always marshal
 	return text
 }
 
@@ -131,10 +146,11 @@ func (s *Server) Credentials(provider string) json.RawMessage {
 func (s *Server) Set(provider string, a Agreement) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	at := s.account(provider)
 	if a.ChangedAt.IsZero() {
 		a.ChangedAt = s.Now()
 	}
-	known := s.agreement(provider, a.ID)
+	known := at.agreement(a.ID)
 	if a.CreatedAt.IsZero() {
 		a.CreatedAt = a.ChangedAt
 		if known != nil {
@@ -145,31 +161,22 @@ func (s *Server) Set(provider string, a Agreement) {
 		*known = a
 		return
 	}
-	s.agreements[provider] = append(s.agreements[provider], &a)
+	at.agreements = append(at.agreements, &a)
 }
 
-// agreement finds one in any case of its ID, since DocuSign's are not sensitive to it. The caller holds mu.
-func (s *Server) agreement(provider, id string) *Agreement {
-	for _, a := range s.agreements[provider] {
-		if strings.EqualFold(a.ID, id) {
-			return a
-		}
-	}
-	return nil
-}
-
-// Subscribe adds a subscription as it stands at the vendor.
+// Subscribe adds a subscription at the vendor.
 func (s *Server) Subscribe(provider string, sub Subscription) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.subscriptions[provider] = append(s.subscriptions[provider], &sub)
+	s.locked(func() {
+		at := s.account(provider)
+		at.subscriptions = append(at.subscriptions, &sub)
+	})
 }
 
-// Subscriptions are those that stand at the vendor now.
+// Subscriptions returns the subscriptions that are at the vendor now.
 func (s *Server) Subscriptions(provider string) (all []Subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, sub := range s.subscriptions[provider] {
+	for _, sub := range s.account(provider).subscriptions {
 		copied := *sub
 		copied.Failed, copied.Settings = slices.Clone(sub.Failed), maps.Clone(sub.Settings)
 		all = append(all, copied)
@@ -179,12 +186,10 @@ func (s *Server) Subscriptions(provider string) (all []Subscription) {
 
 // Fail makes coming requests fail.
 func (s *Server) Fail(f Failure) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failures = append(s.failures, f)
+	s.locked(func() { s.failures = append(s.failures, f) })
 }
 
-// Calls are the requests so far that have this in "METHOD /path".
+// Calls counts the requests so far whose "METHOD /path" contains part.
 func (s *Server) Calls(part string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,65 +201,80 @@ func (s *Server) Calls(part string) (n int) {
 	return n
 }
 
+// fails records a request, and answers it if it is to fail.
 func (s *Server) fails(w http.ResponseWriter, r *http.Request) bool {
-	s.mu.Lock()
-	s.calls = append(s.calls, r.Method+" "+r.URL.Path)
-	i := slices.IndexFunc(s.failures, func(f Failure) bool {
-		return f.Times > 0 && (f.Method == "" || f.Method == r.Method) && strings.Contains(r.URL.Path, f.Path)
-	})
-	if i < 0 {
-		s.mu.Unlock()
+	f := s.failure(r)
+	if f == nil {
 		return false
 	}
-	s.failures[i].Times--
-	f := s.failures[i]
-	s.mu.Unlock()
 	if f.Hang {
 		<-r.Context().Done()
 		return true
 	}
-	for name, values := range f.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), f.Header)
 	w.WriteHeader(f.Status)
 	io.WriteString(w, f.Body)
 	return true
 }
 
-// answer writes JSON.
-func answer(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(v)
+func (s *Server) failure(r *http.Request) *Failure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, r.Method+" "+r.URL.Path)
+	for i, f := range s.failures {
+		if f.Times > 0 && (f.Method == "" || f.Method == r.Method) && strings.Contains(r.URL.Path, f.Path) {
+			s.failures[i].Times--
+			return &f
+		}
+	}
+	return nil
 }
 
-// serve serves a document of an agreement: kind tells the documents of one agreement apart. The caller does not hold mu.
-func serve(w http.ResponseWriter, a Agreement, kind string) {
-	pdf := a.PDF
-	if pdf == nil {
-		pdf = PDF(a.ID + " " + kind)
+// agreement finds an agreement by its ID in any case, since DocuSign ignores the case.
+func (a *account) agreement(id string) *Agreement {
+	for _, found := range a.agreements {
+		if strings.EqualFold(found.ID, id) {
+			return found
+		}
 	}
-	w.Header().Set("Content-Type", "application/pdf")
-	w.Header().Set("Content-Length", fmt.Sprint(len(pdf)))
-	if a.Truncated {
-		pdf = pdf[:len(pdf)/2]
-	}
-	w.Write(pdf)
+	return nil
 }
 
-// PDF is a small valid one that shows a text.
-func PDF(text string) []byte {
-	content := fmt.Sprintf("BT /F1 24 Tf 72 720 Td (%s) Tj ET", text)
-	objects := []string{
-		"<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-		"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
-		fmt.Sprintf("<< /Length %d >>\nstream\n%s\nendstream", len(content), content),
-		"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+func (a *account) subscription(id string) *Subscription {
+	for _, found := range a.subscriptions {
+		if found.ID == id {
+			return found
+		}
 	}
-	out, offsets := "%PDF-1.4\n", ""
-	for i, object := range objects {
-		offsets += fmt.Sprintf("%010d 00000 n \n", len(out))
-		out += fmt.Sprintf("%d 0 obj\n%s\nendobj\n", i+1, object)
+	return nil
+}
+
+// locked changes something while the mutex is held.
+func (s *Server) locked(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+// issue returns a new access token.
+func (a *account) issue(lifetime time.Duration) string {
+	a.made++
+	token := fmt.Sprintf("stub-access-token-%d", a.made)
+	a.tokens[token] = a.Now().Add(lifetime)
+	return token
+}
+
+// authorized reports whether a request carries an access token that has not expired.
+func (a *account) authorized(r *http.Request) bool {
+	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return bearer && a.Now().Before(a.tokens[token])
+}
+
+// preparing reports whether the documents are not ready yet, and counts the request.
+func (a *Agreement) preparing() bool {
+	if a.NotReady == 0 {
+		return false
 	}
-	return fmt.Appendf(nil, "%sxref\n0 6\n0000000000 65535 f \n%strailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n", out, offsets, len(out))
+	a.NotReady--
+	return true
 }
