@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
@@ -368,7 +369,8 @@ func replays(t *testing.T, v vendor) {
 }
 
 // otherVendors sends this vendor's requests to the receivers of all other vendors: as they are, and with the signature
-// moved to where the other vendor looks for it, under keys of their own and under one key for all.
+// moved to where the other vendor looks for it, under keys of their own and under one key for all. Under one key a body
+// may happen to be an event of the other vendor, but never one about an agreement.
 func otherVendors(t *testing.T, from vendor) {
 	const shared = canary + "-key-of-all"
 	for _, to := range provider.All() {
@@ -395,7 +397,7 @@ func otherVendors(t *testing.T, from vendor) {
 				}
 			}
 			for _, e := range w.events() {
-				if e.Event != nil {
+				if e.Event != nil && (e.Event.AgreementID != "" || e.Event.Type != esign.Other) {
 					t.Errorf("under one key, it means %+v", e.Event)
 				}
 			}
