@@ -10,63 +10,65 @@ import (
 )
 
 const (
-	settle    = 10 * time.Minute // a change may be on its way to us for so long
-	overlap   = time.Hour        // how far each window reaches back into the one before, for what a vendor lists late
-	maxWindow = 24 * time.Hour
-	firstTime = 24 * time.Hour // how far back the first pass looks
-	maxPages  = 50             // of a pass
+	webhookDelay = 10 * time.Minute // a webhook may take this long to arrive
+	overlap      = time.Hour        // between two windows, for changes that a vendor lists late
+	maxWindow    = 24 * time.Hour
+	firstWindow  = 24 * time.Hour // how far back the first pass looks
+	maxPages     = 50             // in a pass
 )
 
-// changes compares the agreements that changed at the vendor with ours, window by window, and page by page. The page of a
-// window that is not finished is kept: the next pass goes on there.
+// changes compares the agreements that changed at the vendor with ours, by windows and pages. Progress keeps the page
+// of an unfinished window: the next pass continues there.
 func (p *pass) changes(ctx context.Context) error {
-	latest := p.now.Add(-settle)
+	latest := p.began.Add(-webhookDelay)
 	for range maxPages {
-		if p.over() {
+		if p.timeUp() {
 			break
 		}
-		if p.Page == "" {
-			p.open(latest)
+		if p.progress.Page == "" {
+			p.openWindow(latest)
 		}
-		changed, next, err := p.client.Changed(ctx, p.Compared.Add(-overlap), p.Until, p.Page)
+		from := p.progress.Compared.Add(-overlap)
+		changed, next, err := p.client.Changed(ctx, from, p.progress.Until, p.progress.Page)
 		switch {
 		case errors.Is(err, errors.ErrUnsupported):
-			p.Compared = time.Time{}
+			p.progress.Compared = time.Time{}
 			return nil
-		case (errors.Is(err, vendorapi.ErrInvalid) || errors.Is(err, vendorapi.ErrUnknown)) && p.Page != "":
-			p.Page = "" // the vendor no longer knows it
+		case (errors.Is(err, vendorapi.ErrInvalid) || errors.Is(err, vendorapi.ErrUnknown)) && p.progress.Page != "":
+			p.progress.Page = "" // the vendor no longer knows this page: begin the window again
 			return errors.Join(fmt.Errorf("a page of changes: %w", err), p.save(ctx))
 		case err != nil:
 			return fmt.Errorf("changes: %w", err)
 		}
 		p.answered = true
 		for _, a := range changed {
-			if err := p.compare(ctx, a, false); err != nil {
+			if err := p.compare(ctx, a, mayBeUnderway); err != nil {
 				return err
 			}
 		}
-		if p.Page = next; next == "" {
-			p.Compared = p.Until
+		if p.progress.Page = next; next == "" {
+			p.progress.Compared = p.progress.Until
 		}
 		if err := p.save(ctx); err != nil {
 			return err
 		}
-		if next == "" && !p.Compared.Before(latest) {
+		if next == "" && !p.progress.Compared.Before(latest) {
 			return nil
 		}
 	}
-	return p.late("there is more than the passes can compare")
+	return p.behind("the vendor has more changes than the passes can compare")
 }
 
-// open begins a window. One that would begin in the future is the work of a clock that was wrong.
-func (p *pass) open(latest time.Time) {
-	if p.Compared.IsZero() {
-		p.Compared = p.now.Add(-firstTime)
+// openWindow sets the bounds of the next window. If a wrong clock has moved them into the future, it moves them back.
+func (p *pass) openWindow(latest time.Time) {
+	g := &p.progress
+	if g.Compared.IsZero() {
+		g.Compared = p.began.Add(-firstWindow)
 	}
-	if p.Compared.After(latest) {
-		p.Compared = latest
+	if g.Compared.After(latest) {
+		g.Compared = latest
 	}
-	if p.Until = p.Compared.Add(maxWindow); p.Until.After(latest) {
-		p.Until = latest
+	if g.Until = g.Compared.Add(maxWindow); g.Until.After(latest) {
+		g.Until = latest
 	}
 }

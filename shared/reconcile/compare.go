@@ -15,13 +15,20 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// maxUnsettled is how many agreements wait for a later pass.
-const maxUnsettled = 1000
+// maxPostponed is the largest number of statements that wait for a later pass.
+const maxPostponed = 1000
 
-// compare makes a finding of what the vendor says of an agreement, if we miss it. While a webhook may be on its way that
-// waits: for another listing if the vendor tells when the agreement changed, else for a later pass. sure says that none is.
-func (p *pass) compare(ctx context.Context, a vendorapi.Agreement, sure bool) error {
-	if a.ID == "" || a.Status == "" || p.now.Sub(a.ChangedAt).Abs() < settle {
+// An agreement without a time may have changed just now, so that its webhook is still underway. Not so if the agreement
+// has been silent for long.
+const (
+	mayBeUnderway = true
+	notUnderway   = false
+)
+
+// compare sends a finding if we miss what the vendor says about an agreement. It sends none while the webhook may be
+// underway: a change with a time is listed again, and one without a time is postponed to a later pass.
+func (p *pass) compare(ctx context.Context, a vendorapi.Agreement, underway bool) error {
+	if a.ID == "" || a.Status == "" || p.began.Sub(a.ChangedAt).Abs() < webhookDelay {
 		return nil
 	}
 	ours, err := p.ours(ctx, a.ID)
@@ -30,28 +37,30 @@ func (p *pass) compare(ctx context.Context, a vendorapi.Agreement, sure bool) er
 	}
 	if p.contradicts(ours, a) {
 		p.measure(metric.Count("Contradicted", 1))
-		p.log.ErrorContext(ctx, "the vendor does not know of our agreement's end", "agreement", webhook.Label(a.ID),
-			"status", ours.Status, "vendorStatus", webhook.Label(a.VendorStatus), "vendorSays", a.Status)
+		p.log.ErrorContext(ctx, "the vendor contradicts the final status of our agreement",
+			"agreement", webhook.Label(a.ID), "status", ours.Status,
+			"vendorStatus", webhook.Label(a.VendorStatus), "vendorSays", a.Status)
 	}
 	if !misses(ours, a.Status) {
 		return nil
 	}
 	if ours.ID == "" {
-		if forgotten, err := p.forgotten(ctx, a); forgotten || err != nil {
+		if expired, err := p.mayHaveExpired(ctx, a); expired || err != nil {
 			return err
 		}
 	}
-	if a.ChangedAt.IsZero() && !sure && p.waits(a) {
+	if a.ChangedAt.IsZero() && underway && p.postpone(a) {
 		return nil
 	}
-	return p.find(ctx, ours, a)
+	return p.sendFinding(ctx, ours, a)
 }
 
-// forgotten says of an agreement that the table does not hold whether it may have done so: it took on its status before all
-// that the table remembers. A vendor lists such a one when anything else about it changes, and it would complete a second
-// time. Of an end without a time the vendor is asked once more: what a list does not tell, it may tell of one agreement.
-func (p *pass) forgotten(ctx context.Context, a vendorapi.Agreement) (bool, error) {
-	if p.Remembers == 0 {
+// mayHaveExpired reports whether the table may have held an absent agreement once: its status is older than the table's
+// expiry. A vendor lists such an agreement when something else about it changes, and it would complete a second time.
+//
+// If the end of an agreement has no time, the vendor is asked about this agreement alone. Some lists omit the time.
+func (p *pass) mayHaveExpired(ctx context.Context, a vendorapi.Agreement) (bool, error) {
+	if p.settings.Remembers == 0 {
 		return false, nil
 	}
 	at := a.ChangedAt
@@ -62,74 +71,79 @@ func (p *pass) forgotten(ctx context.Context, a vendorapi.Agreement) (bool, erro
 		}
 		at = asked.ChangedAt
 	}
-	if at.IsZero() || p.now.Sub(at) <= p.Remembers {
+	if at.IsZero() || p.began.Sub(at) <= p.settings.Remembers {
 		return false, nil
 	}
-	p.log.InfoContext(ctx, "older than what the table remembers", "agreement", webhook.Label(a.ID), "status", a.Status)
+	p.log.InfoContext(ctx, "ignored: older than the expiry of the table",
+		"agreement", webhook.Label(a.ID), "status", a.Status)
 	return true, nil
 }
 
 func (p *pass) ours(ctx context.Context, id string) (esign.Agreement, error) {
-	a, _, err := p.Agreements.Agreement(ctx, webhook.AgreementSubject(p.provider, id))
+	a, _, err := p.settings.Agreements.Agreement(ctx, webhook.AgreementSubject(p.provider, id))
 	return a, err
 }
 
-// contradicts says whether our agreement has come to an end that the vendor has had time to know of, and does not. Somebody
-// may have forged it, together with its time.
+// contradicts reports whether our agreement has ended, and the vendor still says otherwise an hour later. Then its last
+// event may be forged, and so may that event's time: it may even be in the future.
 func (p *pass) contradicts(ours esign.Agreement, a vendorapi.Agreement) bool {
-	return ours.Status.Terminal() && a.Status.Before(ours.Status) && p.now.Sub(ours.Reached[ours.Status]).Abs() > time.Hour
+	return ours.Status.Terminal() && a.Status.Before(ours.Status) &&
+		p.began.Sub(ours.Reached[ours.Status]).Abs() > time.Hour
 }
 
-// misses says whether an agreement has not come as far as this status, or not to this end.
+// misses reports whether our agreement lacks this status: it has not come as far, or not to this end.
 func misses(ours esign.Agreement, status esign.Status) bool {
 	_, known := ours.Reached[status]
 	return !known && (ours.Status.Before(status) || status.Terminal())
 }
 
-func (p *pass) find(ctx context.Context, ours esign.Agreement, a vendorapi.Agreement) error {
-	d := finding.Reconciled(p.provider, a.ID, a.Status, a.VendorStatus, a.ChangedAt, p.Now())
+func (p *pass) sendFinding(ctx context.Context, ours esign.Agreement, a vendorapi.Agreement) error {
+	d := finding.Reconciled(p.provider, a.ID, a.Status, a.VendorStatus, a.ChangedAt, p.settings.Now())
 	m, _ := queue.Encode(&d) // a finding fits in a message
-	if err := p.Queue.Send(ctx, m); err != nil {
+	if err := p.settings.Queue.Send(ctx, m); err != nil {
 		return err
 	}
 	p.measure(metric.Count("Reconciled", 1))
-	p.log.WarnContext(ctx, "reconciled", "event", d.EventID, "agreement", webhook.Label(a.ID), "statusBefore", ours.Status,
-		"status", a.Status)
+	p.log.WarnContext(ctx, "reconciled: no webhook brought this status", "event", d.EventID,
+		"agreement", webhook.Label(a.ID), "statusBefore", ours.Status, "status", a.Status)
 	return nil
 }
 
-// waits keeps what the vendor has said for a later pass, and says whether there was room: what is on its way is not more.
-func (p *pass) waits(a vendorapi.Agreement) bool {
-	if slices.ContainsFunc(p.Unsettled, func(s said) bool { return s.ID == a.ID }) {
+// postpone keeps a statement for a later pass. It reports false if too many are kept already: so many webhooks are not
+// underway at once.
+func (p *pass) postpone(a vendorapi.Agreement) bool {
+	if slices.ContainsFunc(p.progress.Postponed, func(s statement) bool { return s.ID == a.ID }) {
 		return true
 	}
-	if len(p.Unsettled) >= maxUnsettled {
+	if len(p.progress.Postponed) >= maxPostponed {
 		return false
 	}
-	p.Unsettled = append(p.Unsettled, said{a.ID, a.Status, webhook.Label(a.VendorStatus), p.now})
+	s := statement{a.ID, a.Status, webhook.Label(a.VendorStatus), p.began}
+	p.progress.Postponed = append(p.progress.Postponed, s)
 	return true
 }
 
-// settled makes findings of what an earlier pass has kept, if we still miss it. The vendor need not be asked again: what an
-// agreement was, it has been.
-func (p *pass) settled(ctx context.Context) error {
-	var left []said
-	for _, s := range p.Unsettled {
-		if p.now.Sub(s.At).Abs() < settle {
+// postponed sends findings for the statements of earlier passes that we still miss. The vendor is not asked again: the
+// agreement has had this status, even if it has changed since.
+func (p *pass) postponed(ctx context.Context) error {
+	var left []statement
+	for _, s := range p.progress.Postponed {
+		if p.began.Sub(s.At).Abs() < webhookDelay {
 			left = append(left, s)
 			continue
 		}
 		ours, err := p.ours(ctx, s.ID)
 		if err == nil && misses(ours, s.Status) {
-			err = p.find(ctx, ours, vendorapi.Agreement{ID: s.ID, Status: s.Status, VendorStatus: s.VendorStatus})
+			a := vendorapi.Agreement{ID: s.ID, Status: s.Status, VendorStatus: s.VendorStatus}
+			err = p.sendFinding(ctx, ours, a)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if len(left) == len(p.Unsettled) {
+	if len(left) == len(p.progress.Postponed) {
 		return nil
 	}
-	p.Unsettled = left
+	p.progress.Postponed = left
 	return p.save(ctx)
 }

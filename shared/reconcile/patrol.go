@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	roundEvery  = 6 * time.Hour // a new round begins
-	staleAfter  = time.Hour
-	maxParts    = 20  // of the table, in a pass
-	maxAsked    = 50  // agreements, in a pass
-	maxID       = 128 // bytes as JSON; no vendor's is longer, and the note holds all of a part's
-	maxFailures = 3   // of those, before the rest waits for the next pass
+	roundEvery  = 6 * time.Hour // from the beginning of one round to the next
+	staleAfter  = time.Hour     // the age at which a claim without effect is stale
+	maxParts    = 20            // of the table, in a pass
+	maxAsked    = 50            // agreements, in a pass
+	maxFailures = 3             // of these, before the rest waits for the next pass
+	maxID       = 128           // bytes as JSON. No vendor's ID is longer, and all IDs of a part must fit in the note
 )
 
-// patrol walks through the table, and asks the vendor for the agreements that have come to a stop there.
+// patrol walks through the table, and asks the vendor about the agreements that have stopped there.
 func (p *pass) patrol(ctx context.Context) error {
 	if err := p.walk(ctx); err != nil {
 		return err
@@ -30,19 +30,20 @@ func (p *pass) patrol(ctx context.Context) error {
 	return p.askWaiting(ctx)
 }
 
-// walk goes through parts of the table until a pass's worth of agreements is waiting.
+// walk reads parts of the table until enough agreements for one pass are waiting. It begins a round if one is due.
 func (p *pass) walk(ctx context.Context) error {
-	if !p.Round.Going {
-		if p.now.Sub(p.Round.Began).Abs() < roundEvery {
+	current := &p.progress.Round
+	if !current.Going {
+		if p.began.Sub(current.Began).Abs() < roundEvery {
 			return nil
 		}
-		before := p.Round.Began
-		if latest := p.now.Add(-roundEvery); before.After(latest) { // by a clock that was wrong
-			before = latest
+		previous := current.Began
+		if latest := p.began.Add(-roundEvery); previous.After(latest) { // the clock was wrong
+			previous = latest
 		}
-		p.Round = round{Began: p.now, Before: before, Going: true, Waiting: p.Round.Waiting}
+		*current = round{Began: p.began, Previous: previous, Going: true, Waiting: current.Waiting}
 	}
-	for part := 0; part < maxParts && p.Round.Going && len(p.Round.Waiting) < maxAsked && !p.over(); part++ {
+	for n := 0; n < maxParts && current.Going && len(current.Waiting) < maxAsked && !p.timeUp(); n++ {
 		if err := p.part(ctx); err != nil {
 			return err
 		}
@@ -50,26 +51,26 @@ func (p *pass) walk(ctx context.Context) error {
 	return p.save(ctx)
 }
 
-// part goes through one part of the table. What it finds is asked for before what already waits, where an agreement that
-// cannot be asked for again and again would be in the way.
+// part reads one part of the table. The agreements that it finds go to the head of the waiting list: at its end, they
+// would wait behind those that fail again and again.
 func (p *pass) part(ctx context.Context) error {
 	waits := map[string]bool{}
-	for _, id := range p.Round.Waiting {
+	for _, id := range p.progress.Round.Waiting {
 		waits[id] = true
 	}
 	var found []string
 	stale := 0
-	next, err := p.Table.Patrol(ctx, p.Round.Place, func(s ledger.Standing) error {
+	next, err := p.settings.Table.Patrol(ctx, p.progress.Round.Cursor, func(s ledger.Standing) error {
 		if s.Provider != p.provider {
 			return nil
 		}
 		if s.EventID != "" && p.stale(s.Since) {
 			stale++
-			p.log.ErrorContext(ctx, "stale claim", "event", s.EventID, "receivedAt", s.Since)
+			p.log.ErrorContext(ctx, "stale claim: received and never processed", "event", s.EventID, "receivedAt", s.Since)
 		} else if s.EventID != "" || !p.silent(s.Since) {
 			return nil
 		}
-		if askable(s.AgreementID) && !waits[s.AgreementID] {
+		if plausibleID(s.AgreementID) && !waits[s.AgreementID] {
 			waits[s.AgreementID] = true
 			found = append(found, s.AgreementID)
 		}
@@ -81,38 +82,39 @@ func (p *pass) part(ctx context.Context) error {
 	if stale > 0 {
 		p.measure(metric.Count("StaleClaims", stale))
 	}
-	p.Round.Waiting = append(found, p.Round.Waiting...)
-	p.Round.Place, p.Round.Going = next, next != ""
+	p.progress.Round.Waiting = append(found, p.progress.Round.Waiting...)
+	p.progress.Round.Cursor, p.progress.Round.Going = next, next != ""
 	return nil
 }
 
-// askable says of an ID whether it could be a vendor's. Anybody may have made it up.
-func askable(id string) bool {
-	b, _ := json.Marshal(id) // texts always marshal
+// plausibleID reports whether an ID could be a vendor's. A forger can put any ID into the table.
+func plausibleID(id string) bool {
+	b, _ := json.Marshal(id) // strings always marshal
 	return id != "" && len(b)-len(`""`) <= maxID
 }
 
-// stale says of a claim that it had been left for long when the round began, and not yet when the one before it did: each
-// is told of once.
+// stale reports whether a claim became stale since the previous round began. So each claim is reported once.
 func (p *pass) stale(since time.Time) bool {
-	return !since.After(p.Round.Began.Add(-staleAfter)) && since.After(p.Round.Before.Add(-staleAfter))
+	r := p.progress.Round
+	return !since.After(r.Began.Add(-staleAfter)) && since.After(r.Previous.Add(-staleAfter))
 }
 
-// silent says of an agreement that nothing was heard of it for long. A time in the future says nothing: it may be forged.
+// silent reports whether an agreement has had no event for long. A time far in the future counts too: it may be forged.
 func (p *pass) silent(since time.Time) bool {
-	return p.SilentAfter > 0 && p.now.Sub(since).Abs() > p.SilentAfter
+	return p.settings.SilentAfter > 0 && p.began.Sub(since).Abs() > p.settings.SilentAfter
 }
 
-// askWaiting asks for the agreements that wait, as many as a pass may. One that fails goes to the end. One that is denied to
-// us, though others are not, is left to the next round: it may be another account's, or its sender has left.
+// askWaiting asks about waiting agreements, up to the limit of a pass. An agreement that fails goes to the end of the
+// list. An agreement that is denied, though others are not, is dropped until the next round: it may belong to another
+// account, or its sender may have left.
 func (p *pass) askWaiting(ctx context.Context) error {
-	if len(p.Round.Waiting) == 0 {
+	if len(p.progress.Round.Waiting) == 0 {
 		return nil
 	}
 	var failed []string
 	var errs []error
-	waiting := p.Round.Waiting
-	for n := 0; n < maxAsked && len(waiting) > 0 && len(errs) < maxFailures && !p.over(); n++ {
+	waiting := p.progress.Round.Waiting
+	for n := 0; n < maxAsked && len(waiting) > 0 && len(errs) < maxFailures && !p.timeUp(); n++ {
 		err := p.ask(ctx, waiting[0])
 		if errors.Is(err, errors.ErrUnsupported) {
 			waiting = nil
@@ -131,7 +133,7 @@ func (p *pass) askWaiting(ctx context.Context) error {
 		p.answered = p.answered || err == nil
 		waiting = waiting[1:]
 	}
-	p.Round.Waiting = append(waiting, failed...)
+	p.progress.Round.Waiting = append(waiting, failed...)
 	return errors.Join(append(errs, p.save(ctx))...)
 }
 
@@ -144,5 +146,5 @@ func (p *pass) ask(ctx context.Context, id string) error {
 	case err != nil:
 		return fmt.Errorf("an agreement: %w", err)
 	}
-	return p.compare(ctx, a, true)
+	return p.compare(ctx, a, notUnderway)
 }

@@ -45,7 +45,8 @@ func table(counts ...int) *parts {
 		for i := range count {
 			id := fmt.Sprintf("p%d-%d", part, i)
 			all = append(all, ledger.Standing{
-				Provider: "docusign", Subject: "docusign#" + id, AgreementID: id, Status: esign.Sent, Since: start.Add(-48 * time.Hour),
+				Provider: "acmesign", Subject: "acmesign#" + id, AgreementID: id, Status: esign.Sent,
+				Since: start.Add(-48 * time.Hour),
 			})
 		}
 		p.all = append(p.all, all)
@@ -119,11 +120,11 @@ func TestSilence(t *testing.T) {
 		provider      string
 		want          int
 	}{
-		"heard of yesterday":                  {24 * time.Hour, 23 * time.Hour, "docusign", 0},
-		"silent for longer":                   {24 * time.Hour, 25 * time.Hour, "docusign", 1},
-		"heard of in a future that is forged": {24 * time.Hour, -1000 * time.Hour, "docusign", 1},
-		"silent, and nobody asks":             {0, 1000 * time.Hour, "docusign", 0},
-		"another provider's":                  {24 * time.Hour, 25 * time.Hour, "adobesign", 0},
+		"heard of yesterday":                  {24 * time.Hour, 23 * time.Hour, "acmesign", 0},
+		"silent for longer":                   {24 * time.Hour, 25 * time.Hour, "acmesign", 1},
+		"heard of in a future that is forged": {24 * time.Hour, -1000 * time.Hour, "acmesign", 1},
+		"silent, and nobody asks":             {0, 1000 * time.Hour, "acmesign", 0},
+		"another provider's":                  {24 * time.Hour, 25 * time.Hour, "another", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -159,7 +160,8 @@ func TestAStaleClaimIsToldOfOnceAndItsAgreementAskedFor(t *testing.T) {
 			if n := w.counted()["StaleClaims"]; n != tt.first || (len(w.vendor.agreed) > 0) != (tt.first > 0) {
 				t.Errorf("told of %d times, asked for %q", n, w.vendor.agreed)
 			}
-			if w.rounds(30); w.counted()["StaleClaims"]+tt.first != 1 || len(w.vendor.agreed) != 1 || w.status("lost") != esign.Sent {
+			if w.rounds(30); w.counted()["StaleClaims"]+tt.first != 1 || len(w.vendor.agreed) != 1 ||
+				w.status("lost") != esign.Sent {
 				t.Errorf("asked for %q", w.vendor.agreed)
 			}
 		})
@@ -167,10 +169,12 @@ func TestAStaleClaimIsToldOfOnceAndItsAgreementAskedFor(t *testing.T) {
 	t.Run("what is not about an agreement is told of, and nobody asked", func(t *testing.T) {
 		w := newWorld(t)
 		p := table(1)
-		p.all[0][0] = ledger.Standing{Provider: "docusign", Subject: "docusign#template:1", EventID: "e", Since: start.Add(-2 * time.Hour)}
+		p.all[0][0] = ledger.Standing{Provider: "acmesign", Subject: "acmesign#template:1", EventID: "e",
+			Since: start.Add(-2 * time.Hour)}
 		w.Table = p
 		w.rounds(1)
-		if n := w.counted()["StaleClaims"]; n != 1 || len(w.vendor.agreed) > 0 || !strings.Contains(w.log.String(), `"event":"e"`) {
+		if n := w.counted()["StaleClaims"]; n != 1 || len(w.vendor.agreed) > 0 ||
+			!strings.Contains(w.log.String(), `"event":"e"`) {
 			t.Errorf("told of %d times, asked for %q", n, w.vendor.agreed)
 		}
 	})
@@ -192,12 +196,13 @@ func TestAnAgreementThatTheVendorHasNoLongerIsNoFailure(t *testing.T) {
 		w.Table = table(60)
 		w.vendor.answer = func(call string) error {
 			if strings.HasPrefix(call, "agreement") {
-				return fmt.Errorf("docusign: %w", refusal)
+				return fmt.Errorf("acmesign: %w", refusal)
 			}
 			return nil
 		}
 		w.rounds(5)
-		if n := w.counted()["ReconcileFailed"]; n > 0 || strings.Count(w.log.String(), "no such agreement") != 60 || strings.Contains(w.log.String(), "ERROR") {
+		if n := w.counted()["ReconcileFailed"]; n > 0 || strings.Count(w.log.String(), "no such agreement") != 60 ||
+			strings.Contains(w.log.String(), "ERROR") {
 			t.Errorf("%d failures; %d words", n, strings.Count(w.log.String(), "no such agreement"))
 		}
 	}
@@ -237,7 +242,8 @@ func TestAgreementsThatCannotBeAskedForStopNobodyElse(t *testing.T) {
 	}
 	w.vendor.answer, w.vendor.agreed = nil, nil
 	must(t, w.pass())
-	if n := len(w.vendor.agreed); n != 11 || slices.ContainsFunc(w.vendor.agreed, func(id string) bool { return !refused("agreement " + id) }) {
+	if n := len(w.vendor.agreed); n != 11 ||
+		slices.ContainsFunc(w.vendor.agreed, func(id string) bool { return !refused("agreement " + id) }) {
 		t.Errorf("afterwards asked for %q", w.vendor.agreed)
 	}
 }

@@ -9,60 +9,60 @@ import (
 	"esignhooks/shared/esign"
 )
 
-// progress is what one pass leaves to the next, in a note of the provider's. It is written after what it tells of: a pass
-// that dies leaves some of its work to be done again, which has no second effect.
+// progress is what a pass leaves to the next one, in a note. It is saved after the work that it records. If a pass dies
+// in between, the next one repeats some work, which has no second effect.
 type progress struct {
-	Later time.Time `json:"later,omitzero"` // until when the vendor's limits are used up
+	RetryAfter time.Time `json:"later,omitzero"` // the vendor's rate limit allows no call before this time
 
-	Compared time.Time `json:"compared,omitzero"` // all changes before it are
-	Until    time.Time `json:"until,omitzero"`    // the end of the window that is being compared
-	Page     string    `json:"page,omitempty"`    // of that window; empty before its first
+	Compared time.Time `json:"compared,omitzero"` // all changes before this time are compared
+	Until    time.Time `json:"until,omitzero"`    // the end of the current window
+	Page     string    `json:"page,omitempty"`    // the next page of the current window; empty before its first
 
-	Unsettled []said `json:"unsettled,omitempty"`
-	Round     round  `json:"round,omitzero"`
+	Postponed []statement `json:"unsettled,omitempty"`
+	Round     round       `json:"round,omitzero"`
 }
 
-// said is what the vendor said of an agreement, at a time when a webhook that tells it may have been on its way.
-type said struct {
+// statement is what the vendor said about an agreement while its webhook may still have been on its way.
+type statement struct {
 	ID           string       `json:"id"`
 	Status       esign.Status `json:"status"`
 	VendorStatus string       `json:"vendorStatus,omitempty"`
 	At           time.Time    `json:"at"`
 }
 
-// round is one walk through the table.
+// round is one walk through the table. It may take several passes.
 type round struct {
-	Began   time.Time `json:"began,omitzero"`
-	Before  time.Time `json:"before,omitzero"`   // when the round before it began
-	Place   string    `json:"place,omitempty"`   // where the next part begins
-	Going   bool      `json:"going,omitempty"`   // whether there is a next part
-	Waiting []string  `json:"waiting,omitempty"` // the IDs of agreements that the vendor is still to be asked for
+	Began    time.Time `json:"began,omitzero"`
+	Previous time.Time `json:"before,omitzero"`   // when the previous round began
+	Cursor   string    `json:"place,omitempty"`   // of the next part
+	Going    bool      `json:"going,omitempty"`   // there is a next part
+	Waiting  []string  `json:"waiting,omitempty"` // IDs of agreements to ask the vendor about
 }
 
-func (p *pass) note() string { return p.provider + "/reconciled" }
+func (p *pass) noteName() string { return p.provider + "/reconciled" }
 
 func (p *pass) load(ctx context.Context) error {
-	text, version, err := p.Notes.Note(ctx, p.note())
+	note, version, err := p.settings.Notes.Note(ctx, p.noteName())
 	if err != nil {
 		return fmt.Errorf("progress: %w", err)
 	}
-	if p.version = version; text == "" {
+	if p.noteVersion = version; note == "" {
 		return nil
 	}
-	if err := json.Unmarshal([]byte(text), &p.progress); err != nil {
+	if err := json.Unmarshal([]byte(note), &p.progress); err != nil {
 		return fmt.Errorf("progress: %w", err)
 	}
 	return nil
 }
 
 func (p *pass) save(ctx context.Context) error {
-	text, err := json.Marshal(p.progress)
+	note, err := json.Marshal(p.progress)
 	if err != nil {
 		return fmt.Errorf("progress: %w", err)
 	}
-	if err := p.Notes.PutNote(ctx, p.note(), string(text), p.version); err != nil {
+	if err := p.settings.Notes.PutNote(ctx, p.noteName(), string(note), p.noteVersion); err != nil {
 		return fmt.Errorf("progress: %w", err)
 	}
-	p.version++
+	p.noteVersion++
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/provider"
+	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
@@ -47,12 +47,13 @@ func troubled(t *testing.T) *world {
 // claim is a webhook that came in, and was not heard of any more.
 func claim(w *world, d *webhook.Delivery, at time.Time) {
 	d.ReceivedAt = at
-	id, _ := strings.CutPrefix(d.Subject, "docusign#")
+	id, _ := strings.CutPrefix(d.Subject, "acmesign#")
 	_, err := w.ledger.Claim(w.t.Context(), ledger.NewClaim(d, "envelope-sent", id, time.Time{}))
 	must(w.t, err)
 }
 
-// TestAFaultAtAnyStep lets every access to the world outside fail once, in every way. The passes behind it put all right.
+// TestAFaultAtAnyStep lets every access to the world outside fail once, in every way. The passes behind it put all
+// right.
 func TestAFaultAtAnyStep(t *testing.T) {
 	for _, fault := range []string{before, after, dies} {
 		t.Run(fault, func(t *testing.T) {
@@ -70,7 +71,7 @@ func TestAFaultAtAnyStep(t *testing.T) {
 					must(t, err)
 					return
 				}
-				if err == nil || counted["ReconcileFailed"] != 1 || !strings.Contains(w.log.String(), `"not reconciled"`) {
+				if err == nil || counted["ReconcileFailed"] != 1 || !strings.Contains(w.log.String(), `"reconciliation failed"`) {
 					t.Errorf("step %d: %v, counted %v", n, err, counted)
 				}
 				if fault != dies && !errors.Is(err, errDown) {
@@ -81,7 +82,8 @@ func TestAFaultAtAnyStep(t *testing.T) {
 					must(t, w.pass())
 				}
 				if wrong := w.wrong(); len(wrong) > 0 || !w.vendor.subscriptions[0].Active {
-					t.Errorf("behind a fault at step %d these are wrong: %q, subscription active: %v", n, wrong, w.vendor.subscriptions[0].Active)
+					t.Errorf("behind a fault at step %d these are wrong: %q, subscription active: %v", n, wrong,
+						w.vendor.subscriptions[0].Active)
 				}
 				enteredOnce(t, w)
 				counted = w.counted()
@@ -102,23 +104,29 @@ func TestWindows(t *testing.T) {
 		list   int     // of agreements that changed an hour before the start; pages are of one
 		want   []asked // in the last pass
 	}{
-		"the first looks back a day, and as far as windows overlap": {[]at{0}, 0, []asked{window(-day-time.Hour, settle, "")}},
-		"the next begins where the first ended, and overlaps it":    {[]at{0, tick}, 0, []asked{window(settle-time.Hour, tick+settle, "")}},
+		"the first looks back a day, and as far as windows overlap": {[]at{0}, 0,
+			[]asked{window(-day-time.Hour, settle, "")}},
+		"the next begins where the first ended, and overlaps it": {[]at{0, tick}, 0,
+			[]asked{window(settle-time.Hour, tick+settle, "")}},
 		"a long time is cut into days": {[]at{0, 60 * time.Hour}, 0, []asked{
-			window(settle-time.Hour, settle+day, ""), window(settle+day-time.Hour, settle+2*day, ""), window(settle+2*day-time.Hour, settle+60*time.Hour, ""),
+			window(settle-time.Hour, settle+day, ""), window(settle+day-time.Hour, settle+2*day, ""),
+			window(settle+2*day-time.Hour, settle+60*time.Hour, ""),
 		}},
 		"what a pass has no time for, the next begins with": {[]at{0, 53 * day, 53*day + tick}, 0, []asked{
 			window(settle+50*day-time.Hour, settle+51*day, ""), window(settle+51*day-time.Hour, settle+52*day, ""),
 			window(settle+52*day-time.Hour, settle+53*day, ""), window(settle+53*day-time.Hour, settle+53*day+tick, ""),
 		}},
 		"a window of many pages keeps its bounds and goes on at its page": {[]at{0, tick}, 52, []asked{
-			window(-day-time.Hour, settle, "50"), window(-day-time.Hour, settle, "51"), window(settle-time.Hour, tick+settle, ""),
+			window(-day-time.Hour, settle, "50"), window(-day-time.Hour, settle, "51"),
+			window(settle-time.Hour, tick+settle, ""),
 		}},
 		"a clock that went back begins again where it stands": {[]at{0, -5 * time.Hour}, 0, []asked{
 			window(-5*time.Hour+settle-time.Hour, -5*time.Hour+settle, ""),
 		}},
-		"what a clock that ran ahead has left out is compared": {[]at{0, 365 * day, 1000 * day, tick}, 0, []asked{window(settle+tick-time.Hour, settle+tick, "")}},
-		"two passes at the same time compare the same":         {[]at{0, 0}, 0, []asked{window(settle-time.Hour, settle, "")}},
+		"what a clock that ran ahead has left out is compared": {[]at{0, 365 * day, 1000 * day, tick}, 0,
+			[]asked{window(settle+tick-time.Hour, settle+tick, "")}},
+		"two passes at the same time compare the same": {[]at{0, 0}, 0,
+			[]asked{window(settle-time.Hour, settle, "")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -157,7 +165,8 @@ func TestAPageThatTheVendorNoLongerKnowsBeginsTheWindowAgain(t *testing.T) {
 		}
 		w.vendor.answer = nil
 		must(t, w.pass())
-		if wrong := w.wrong(); len(wrong) > 0 || w.vendor.windows[2].page != "" || w.vendor.windows[2].from != w.vendor.windows[0].from {
+		if wrong := w.wrong(); len(wrong) > 0 || w.vendor.windows[2].page != "" ||
+			w.vendor.windows[2].from != w.vendor.windows[0].from {
 			t.Errorf("wrong %q, windows %v", wrong, w.vendor.windows)
 		}
 	}
@@ -176,20 +185,31 @@ func TestComparison(t *testing.T) {
 		reconciled   int
 		contradicted int
 	}{
-		"an agreement that we do not know":                          {nil, esign.Sent, settled, 1, 0},
-		"one that has come further":                                 {[]told{{esign.Sent, long}}, esign.Completed, settled, 1, 0},
-		"one that we know as it is":                                 {[]told{{esign.Sent, long}}, esign.Sent, settled, 0, 0},
-		"one of which we know more":                                 {[]told{{esign.Viewed, long}}, esign.Sent, settled, 0, 0},
-		"one whose webhook may be on its way":                       {[]told{{esign.Sent, long}}, esign.Completed, start.Add(-9 * time.Minute), 0, 0},
-		"one that changes while we ask":                             {[]told{{esign.Sent, long}}, esign.Completed, start.Add(time.Second), 0, 0},
-		"one whose status says nothing to us":                       {[]told{{esign.Completed, long}}, "", settled, 0, 0},
-		"an end that we do not know":                                {[]told{{esign.Sent, long}}, esign.Declined, settled, 1, 0},
-		"another end than ours, below it":                           {[]told{{esign.Completed, long}}, esign.Declined, settled, 1, 1},
-		"another end than ours, above it":                           {[]told{{esign.Declined, long}}, esign.Completed, settled, 1, 0},
-		"another end than ours, known":                              {[]told{{esign.Declined, long}, {esign.Completed, long}}, esign.Declined, settled, 0, 1},
-		"an end that the vendor does not know":                      {[]told{{esign.Completed, long}}, esign.Sent, settled, 0, 1},
-		"an end that the vendor may not know yet":                   {[]told{{esign.Completed, start.Add(-50 * time.Minute)}}, esign.Sent, settled, 0, 0},
-		"an end in the future, which the vendor cannot know either": {[]told{{esign.Completed, start.Add(1000 * time.Hour)}}, esign.Sent, settled, 0, 1},
+		"an agreement that we do not know": {nil, esign.Sent, settled, 1, 0},
+		"one that has come further": {[]told{{esign.Sent, long}}, esign.Completed, settled, 1,
+			0},
+		"one that we know as it is": {[]told{{esign.Sent, long}}, esign.Sent, settled, 0, 0},
+		"one of which we know more": {[]told{{esign.Viewed, long}}, esign.Sent, settled, 0,
+			0},
+		"one whose webhook may be on its way": {[]told{{esign.Sent, long}}, esign.Completed,
+			start.Add(-9 * time.Minute), 0, 0},
+		"one that changes while we ask": {[]told{{esign.Sent, long}}, esign.Completed,
+			start.Add(time.Second), 0, 0},
+		"one whose status says nothing to us": {[]told{{esign.Completed, long}}, "", settled, 0, 0},
+		"an end that we do not know": {[]told{{esign.Sent, long}}, esign.Declined, settled, 1,
+			0},
+		"another end than ours, below it": {[]told{{esign.Completed, long}}, esign.Declined,
+			settled, 1, 1},
+		"another end than ours, above it": {[]told{{esign.Declined, long}}, esign.Completed,
+			settled, 1, 0},
+		"another end than ours, known": {[]told{{esign.Declined, long}, {esign.Completed, long}},
+			esign.Declined, settled, 0, 1},
+		"an end that the vendor does not know": {[]told{{esign.Completed, long}}, esign.Sent, settled, 0,
+			1},
+		"an end that the vendor may not know yet": {[]told{{esign.Completed, start.Add(-50 * time.Minute)}},
+			esign.Sent, settled, 0, 0},
+		"an end in the future, which the vendor cannot know either": {[]told{{esign.Completed, start.Add(1000 * time.Hour)}},
+			esign.Sent, settled, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -197,11 +217,13 @@ func TestComparison(t *testing.T) {
 			for _, o := range tt.ours {
 				w.deliver(w.happen("e-1", o.status, o.at))
 			}
-			w.vendor.truth["e-1"] = vendorapi.Agreement{ID: "e-1", Status: tt.vendor, VendorStatus: "theirs", ChangedAt: tt.changedAt}
+			w.vendor.truth["e-1"] = vendorapi.Agreement{ID: "e-1", Status: tt.vendor, VendorStatus: "theirs",
+				ChangedAt: tt.changedAt}
 			w.Clients = func(context.Context, string) (vendorapi.Client, error) { return lister{w.vendor}, nil }
 			must(t, w.pass())
 			counted := w.counted()
-			if counted["Reconciled"] != tt.reconciled || len(w.sent) != tt.reconciled || counted["Contradicted"] != tt.contradicted {
+			if counted["Reconciled"] != tt.reconciled || len(w.sent) != tt.reconciled ||
+				counted["Contradicted"] != tt.contradicted {
 				t.Errorf("counted %v, sent %d", counted, len(w.sent))
 			}
 			must(t, w.pass())
@@ -215,7 +237,8 @@ func TestComparison(t *testing.T) {
 // lister is a vendor that lists all that it has, whatever its time.
 type lister struct{ *vendor }
 
-func (l lister) Changed(context.Context, time.Time, time.Time, string) (all []vendorapi.Agreement, next string, err error) {
+func (l lister) Changed(context.Context, time.Time, time.Time, string) (all []vendorapi.Agreement, next string,
+	err error) {
 	for _, a := range l.truth {
 		all = append(all, a)
 	}
@@ -275,7 +298,8 @@ func TestAStepThatPanicsStopsNoOther(t *testing.T) {
 		}
 		return nil
 	}
-	if err := w.pass(); err == nil || strings.Contains(w.log.String(), "secret of") || !strings.Contains(w.log.String(), "changes.go") {
+	if err := w.pass(); err == nil || strings.Contains(w.log.String(), "secret of") ||
+		!strings.Contains(w.log.String(), "changes.go") {
 		t.Errorf("%v, %s", err, w.log.String())
 	}
 	if w.status("silent-1") != esign.Completed {
@@ -290,7 +314,7 @@ func TestAChangeThatWaitsIsKeptOnce(t *testing.T) {
 	for range 3 { // before its time is over
 		must(t, w.pass())
 	}
-	note, _, err := w.ledger.Note(t.Context(), "docusign/reconciled")
+	note, _, err := w.ledger.Note(t.Context(), "acmesign/reconciled")
 	if must(t, err); strings.Count(note, `"e-1"`) != 1 {
 		t.Error(note)
 	}
@@ -317,15 +341,17 @@ func TestAFindingSaysWhenAndWhat(t *testing.T) {
 	w := newWorld(t)
 	w.happen("e-1", esign.Sent, start.Add(-time.Hour))
 	must(t, w.pass())
-	history, err := w.ledger.History(t.Context(), "docusign#e-1")
+	history, err := w.ledger.History(t.Context(), "acmesign#e-1")
 	must(t, err)
 	if len(history) != 1 {
 		t.Fatalf("%d events", len(history))
 	}
 	got := history[0].Event
 	want := &esign.Event{
-		ID: got.ID, Provider: "docusign", Type: esign.AgreementSent, VendorType: "reconciled", Subject: "docusign#e-1", AgreementID: "e-1",
-		OccurredAt: start.Add(-time.Hour), ReceivedAt: start, Proof: esign.ProofConfirmed, Attributes: map[string]string{"vendorStatus": "sent"},
+		ID: got.ID, Provider: "acmesign", Type: esign.AgreementSent, VendorType: "reconciled", Subject: "acmesign#e-1",
+		AgreementID: "e-1",
+		OccurredAt:  start.Add(-time.Hour), ReceivedAt: start, Proof: esign.ProofConfirmed,
+		Attributes: map[string]string{"vendorStatus": "sent"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -339,7 +365,7 @@ func TestAVendorsLimitEndsThePassQuietly(t *testing.T) {
 			limited := true
 			w.vendor.answer = func(c string) error {
 				if limited && strings.HasPrefix(c, call) {
-					return fmt.Errorf("docusign: %w", &vendorapi.LaterError{After: 20 * time.Minute})
+					return fmt.Errorf("acmesign: %w", &vendorapi.LaterError{After: 20 * time.Minute})
 				}
 				return nil
 			}
@@ -397,7 +423,8 @@ func TestMoreThanThePassesCanCompareIsAFailureAfterDays(t *testing.T) {
 		w.vendor.truth[strconv.Itoa(i)] = vendorapi.Agreement{ID: strconv.Itoa(i), ChangedAt: start.Add(-time.Hour)}
 	}
 	for failed, want := range []int{0, 1} {
-		if w.now = start.Add(time.Duration(failed) * 25 * time.Hour); (w.pass() != nil) != (want > 0) || w.counted()["ReconcileFailed"] != want {
+		if w.now = start.Add(time.Duration(failed) * 25 * time.Hour); (w.pass() != nil) != (want > 0) ||
+			w.counted()["ReconcileFailed"] != want {
 			t.Errorf("%s later: not %d failures", w.now.Sub(start), want)
 		}
 	}
@@ -414,12 +441,16 @@ func TestWhatTheTableMayHaveForgottenIsNotEnteredAgain(t *testing.T) {
 		changed   time.Time // as the vendor says of the one agreement; zero: nor does that
 		want      int
 	}{
-		"an end that is older than the table":                           {30 * day, false, esign.Completed, long, long, 0},
-		"one that the list does not date":                               {30 * day, false, esign.Completed, time.Time{}, long, 0},
-		"one that nobody dates":                                         {30 * day, false, esign.Completed, time.Time{}, time.Time{}, 1},
-		"a late end of an agreement that the table holds":               {30 * day, true, esign.Completed, long, long, 1},
-		"an end that the table would remember":                          {30 * day, false, esign.Completed, yesterday, yesterday, 1},
-		"one of them that the list does not date":                       {30 * day, false, esign.Completed, time.Time{}, yesterday, 1},
+		"an end that is older than the table": {30 * day, false, esign.Completed, long, long, 0},
+		"one that the list does not date": {30 * day, false, esign.Completed, time.Time{}, long,
+			0},
+		"one that nobody dates": {30 * day, false, esign.Completed, time.Time{},
+			time.Time{}, 1},
+		"a late end of an agreement that the table holds": {30 * day, true, esign.Completed, long, long, 1},
+		"an end that the table would remember": {30 * day, false, esign.Completed, yesterday,
+			yesterday, 1},
+		"one of them that the list does not date": {30 * day, false, esign.Completed, time.Time{},
+			yesterday, 1},
 		"an end that is older than a table that forgets nothing":        {0, false, esign.Completed, long, long, 1},
 		"one that the list does not date, in a table that forgets none": {0, false, esign.Completed, time.Time{}, long, 1},
 		"an open agreement that is older than the table":                {30 * day, false, esign.Sent, long, long, 0},
@@ -478,7 +509,7 @@ func TestNoLimitHoldsForMoreThanADay(t *testing.T) {
 
 func TestWhatAVendorCannotTellIsSkipped(t *testing.T) {
 	w := troubled(t)
-	w.vendor.answer = func(string) error { return fmt.Errorf("eSignGlobal has none: %w", errors.ErrUnsupported) }
+	w.vendor.answer = func(string) error { return fmt.Errorf("acmesign has none: %w", errors.ErrUnsupported) }
 	must(t, w.pass())
 	must(t, w.pass())
 	if diff := cmp.Diff(map[string]int{"ReconcileFailed": 0, "StaleClaims": 1}, w.counted()); diff != "" {
@@ -500,6 +531,18 @@ func TestWithoutCredentialsNothingHappens(t *testing.T) {
 	}
 }
 
+// named is AcmeSign under another name.
+type named struct {
+	acmesign.Provider
+	name string
+}
+
+func (n named) Info() webhook.Info {
+	info := n.Provider.Info()
+	info.Name = n.name
+	return info
+}
+
 func TestOneProviderStopsNoOther(t *testing.T) {
 	asked := make(chan struct{}) // closed when a provider that works is asked
 	for name, fail := range map[string]func() (vendorapi.Client, error){
@@ -517,7 +560,9 @@ func TestOneProviderStopsNoOther(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := troubled(t)
 			delete(w.vendor.truth, "untimed")
-			w.Providers = provider.All()
+			for _, other := range []string{"other-1", "other-2", "other-3"} {
+				w.Providers = append(w.Providers, named{name: other})
+			}
 			var once sync.Once
 			w.vendor.answer = func(call string) error {
 				if strings.HasPrefix(call, "changed") && strings.HasSuffix(name, "hangs") {
@@ -526,13 +571,13 @@ func TestOneProviderStopsNoOther(t *testing.T) {
 				return nil
 			}
 			w.Clients = func(_ context.Context, provider string) (vendorapi.Client, error) {
-				if provider == "docusign" {
+				if provider == "acmesign" {
 					return w.vendor, nil
 				}
 				return fail()
 			}
 			err := w.pass()
-			if wrong := w.wrong(); len(wrong) > 0 || err == nil || strings.Contains(err.Error(), "docusign") {
+			if wrong := w.wrong(); len(wrong) > 0 || err == nil || strings.Contains(err.Error(), "acmesign") {
 				t.Errorf("%v; wrong: %q", err, wrong)
 			}
 			if n := w.counted()["ReconcileFailed"]; n != 3 {

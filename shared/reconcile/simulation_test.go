@@ -28,10 +28,13 @@ func TestEveryAgreementEndsRightWhateverWebhooksDo(t *testing.T) {
 		untimed              bool
 		drops                func(random *rand.Rand, at time.Duration) bool // since the start
 	}{
-		"a vendor that drops 20 % of its webhooks": {300, 7, false, func(random *rand.Rand, _ time.Duration) bool { return random.IntN(5) == 0 }},
-		"one that is disabled for a day":           {300, 50, false, func(_ *rand.Rand, at time.Duration) bool { return at > 6*time.Hour && at < 30*time.Hour }},
-		"one that drops 20 % and tells no times":   {100, 7, true, func(random *rand.Rand, _ time.Duration) bool { return random.IntN(5) == 0 }},
-		"one that never calls":                     {100, 100, false, func(*rand.Rand, time.Duration) bool { return true }},
+		"a vendor that drops 20 % of its webhooks": {300, 7, false,
+			func(random *rand.Rand, _ time.Duration) bool { return random.IntN(5) == 0 }},
+		"one that is disabled for a day": {300, 50, false,
+			func(_ *rand.Rand, at time.Duration) bool { return at > 6*time.Hour && at < 30*time.Hour }},
+		"one that drops 20 % and tells no times": {100, 7, true,
+			func(random *rand.Rand, _ time.Duration) bool { return random.IntN(5) == 0 }},
+		"one that never calls": {100, 100, false, func(*rand.Rand, time.Duration) bool { return true }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(7, 8))
@@ -64,7 +67,8 @@ func TestEveryAgreementEndsRightWhateverWebhooksDo(t *testing.T) {
 				t.Errorf("%d wrong: %.10q", len(wrong), wrong)
 			}
 			counted := w.counted()
-			if counted["Reconciled"] == 0 || counted["Reconciled"] != len(w.sent) || counted["ReconcileFailed"] > 0 || counted["Contradicted"] > 0 {
+			if counted["Reconciled"] == 0 || counted["Reconciled"] != len(w.sent) || counted["ReconcileFailed"] > 0 ||
+				counted["Contradicted"] > 0 {
 				t.Errorf("counted %v of %d findings", counted, len(w.sent))
 			}
 			for _, d := range late {

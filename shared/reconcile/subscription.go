@@ -10,11 +10,11 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// subscription looks whether the vendor tells us of events at all, and repairs that if it may.
+// subscription checks that the vendor sends us events, and repairs the subscription if that is allowed.
 func (p *pass) subscription(ctx context.Context) error {
-	address, keys, err := p.Webhook(ctx, p.provider)
+	address, keys, err := p.settings.Webhook(ctx, p.provider)
 	if err != nil {
-		return fmt.Errorf("our URL: %w", err)
+		return fmt.Errorf("our webhook's URL: %w", err)
 	}
 	if address == "" {
 		return nil
@@ -26,20 +26,20 @@ func (p *pass) subscription(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("subscriptions: %w", err)
 	}
-	wrong := problems(all, address, keys)
-	p.measure(metric.Count("SubscriptionProblems", min(len(wrong), 1)))
-	if len(wrong) == 0 {
+	found := problems(all, address, keys)
+	p.measure(metric.Count("SubscriptionProblems", min(len(found), 1)))
+	if len(found) == 0 {
 		return nil
 	}
-	p.log.ErrorContext(ctx, "subscription", "url", vendorapi.Masked(address), "problems", wrong)
-	if !p.Repair {
+	p.log.ErrorContext(ctx, "subscription does not work", "url", vendorapi.Masked(address), "problems", found)
+	if !p.settings.Repair {
 		return nil
 	}
 	return p.repair(ctx, keys.URL(address))
 }
 
-// problems are those of the subscriptions that lead to us, unless one of them is healthy.
-func problems(all []vendorapi.Subscription, address string, keys webhook.Keys) (wrong []string) {
+// problems returns the problems of the subscriptions to our URL, or none if one of them is healthy.
+func problems(all []vendorapi.Subscription, address string, keys webhook.Keys) (found []string) {
 	for _, s := range all {
 		if !vendorapi.SamePlace(s.URL, address) {
 			continue
@@ -49,19 +49,19 @@ func problems(all []vendorapi.Subscription, address string, keys webhook.Keys) (
 			return nil
 		}
 		if !s.Active {
-			wrong = append(wrong, s.Name+": not active")
+			found = append(found, s.Name+": not active")
 		}
 		for _, problem := range s.Problems {
-			wrong = append(wrong, s.Name+": "+problem)
+			found = append(found, s.Name+": "+problem)
 		}
 		if s.Failures > 0 {
-			wrong = append(wrong, fmt.Sprintf("%s: %d events are undelivered", s.Name, s.Failures))
+			found = append(found, fmt.Sprintf("%s: %d events are undelivered", s.Name, s.Failures))
 		}
 	}
-	if len(wrong) == 0 {
-		return []string{"none leads to our URL"}
+	if len(found) == 0 {
+		return []string{"no subscription has our URL"}
 	}
-	return wrong
+	return found
 }
 
 func (p *pass) repair(ctx context.Context, address string) error {

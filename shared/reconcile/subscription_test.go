@@ -18,7 +18,7 @@ func TestSubscriptions(t *testing.T) {
 		change(&s)
 		return s
 	}
-	elsewhere := with(func(s *vendorapi.Subscription) { s.URL = "https://other.example.com/webhooks/docusign" })
+	elsewhere := with(func(s *vendorapi.Subscription) { s.URL = "https://other.example.com/webhooks/acmesign" })
 	disabled := with(func(s *vendorapi.Subscription) { s.Name, s.Active = "18", false })
 	token := func(token string) func(*vendorapi.Subscription) {
 		return func(s *vendorapi.Subscription) { s.URL += "/" + token }
@@ -30,19 +30,28 @@ func TestSubscriptions(t *testing.T) {
 	}{
 		"one that works": {[]vendorapi.Subscription{elsewhere, healthy}, nil, ""},
 		"one that works beside one that does not": {[]vendorapi.Subscription{disabled, healthy}, nil, ""},
-		"none":                     {nil, nil, "none leads to our URL"},
-		"one that leads elsewhere": {[]vendorapi.Subscription{elsewhere}, nil, "none leads to our URL"},
-		"one that was emptied":     {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) { s.URL = "" })}, nil, "none leads to our URL"},
-		"one that is not active":   {[]vendorapi.Subscription{elsewhere, disabled}, nil, "18: not active"},
+		"none":                     {nil, nil, "no subscription has our URL"},
+		"one that leads elsewhere": {[]vendorapi.Subscription{elsewhere}, nil, "no subscription has our URL"},
+		"one that was emptied": {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) { s.URL = "" })}, nil,
+			"no subscription has our URL"},
+		"one that is not active": {[]vendorapi.Subscription{elsewhere, disabled}, nil, "18: not active"},
 		"one with several problems": {
-			[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) { s.Active, s.Problems = false, []string{"it is paused"} })}, nil,
+			[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) {
+				s.Active, s.Problems = false, []string{"it is paused"}
+			})}, nil,
 			`"17: not active","17: it is paused"`,
 		},
-		"one that is not as it should be":     {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) { s.Problems = []string{"no HMAC"} })}, nil, "17: no HMAC"},
-		"one that could not deliver":          {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) { s.Failures = 3 })}, nil, "17: 3 events are undelivered"},
-		"one with a token that counts":        {[]vendorapi.Subscription{with(token("old"))}, []string{"old", "new"}, ""},
-		"one with a token that does not":      {[]vendorapi.Subscription{with(token("gone"))}, []string{"old", "new"}, "token is none of those that count"},
-		"one without the token that it needs": {[]vendorapi.Subscription{healthy}, []string{"old", "new"}, "token is none of those that count"},
+		"one that is not as it should be": {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) {
+			s.Problems = []string{"no HMAC"}
+		})}, nil, "17: no HMAC"},
+		"one that could not deliver": {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) {
+			s.Failures = 3
+		})}, nil, "17: 3 events are undelivered"},
+		"one with a token that counts": {[]vendorapi.Subscription{with(token("old"))}, []string{"old", "new"}, ""},
+		"one with a token that does not": {[]vendorapi.Subscription{with(token("gone"))}, []string{"old", "new"},
+			"token is none of those that count"},
+		"one without the token that it needs": {[]vendorapi.Subscription{healthy}, []string{"old", "new"},
+			"token is none of those that count"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

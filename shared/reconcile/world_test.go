@@ -19,13 +19,12 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/plumbing/metric"
 	"esignhooks/shared/plumbing/metric/metrictest"
 	"esignhooks/shared/process"
-	"esignhooks/shared/provider/docusign"
 	"esignhooks/shared/reconcile"
-	"esignhooks/shared/sample"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/ledger/embedded"
 	"esignhooks/shared/store/payload/folder"
@@ -45,11 +44,11 @@ var (
 const (
 	tick      = 15 * time.Minute
 	namespace = "esignhooks/stack"
-	address   = "https://hooks.example.com/live/webhooks/docusign"
+	address   = "https://hooks.example.com/live/webhooks/acmesign"
 )
 
-// world is a reconciler between a vendor and a real worker with a real ledger. At the step with the number failing, counted
-// from 1, something goes wrong.
+// world is a reconciler between a vendor and a real worker with a real ledger. At the step with the number failing,
+// counted from 1, something goes wrong.
 type world struct {
 	*reconcile.Reconciler
 	t      *testing.T
@@ -57,6 +56,7 @@ type world struct {
 	ledger *embedded.Ledger
 	worker *process.Processor
 	now    time.Time
+	events int64 // at the vendor, which numbers them
 	log    bytes.Buffer
 	lines  bytes.Buffer // of metrics
 
@@ -79,18 +79,20 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	t.Cleanup(func() { db.Close() })
 	w := &world{t: t, now: start}
-	w.vendor = &vendor{world: w, truth: map[string]vendorapi.Agreement{}, pageSize: 100, subscriptions: []vendorapi.Subscription{
-		{Name: "17", URL: address, Active: true},
-	}}
+	w.vendor = &vendor{world: w, truth: map[string]vendorapi.Agreement{}, pageSize: 100,
+		subscriptions: []vendorapi.Subscription{
+			{Name: "17", URL: address, Active: true},
+		}}
 	w.ledger, err = embedded.New(groupcommit.New(db))
 	must(t, err)
 	silent := slog.New(slog.NewJSONHandler(io.Discard, nil))
 	clock := func() time.Time { return w.now }
 	w.worker = &process.Processor{
-		Providers: []webhook.Provider{docusign.Provider{}}, Ledger: w.ledger, Payloads: folder.New(t.TempDir()), DeadLetters: w, Now: clock, Log: silent,
+		Providers: []webhook.Provider{acmesign.Provider{}}, Ledger: w.ledger, Payloads: folder.New(t.TempDir()),
+		DeadLetters: w, Now: clock, Log: silent,
 	}
 	w.Reconciler = &reconcile.Reconciler{
-		Providers: []webhook.Provider{docusign.Provider{}},
+		Providers: []webhook.Provider{acmesign.Provider{}},
 		Clients:   func(context.Context, string) (vendorapi.Client, error) { return w.vendor, nil },
 		Webhook: func(context.Context, string) (string, webhook.Keys, error) {
 			return address, webhook.Keys{}, nil
@@ -203,7 +205,7 @@ func (w *world) counted() map[string]int {
 
 func (w *world) status(id string) esign.Status {
 	w.t.Helper()
-	a, _, err := w.ledger.Agreement(w.t.Context(), "docusign#"+id)
+	a, _, err := w.ledger.Agreement(w.t.Context(), "acmesign#"+id)
 	must(w.t, err)
 	return a.Status
 }
@@ -265,7 +267,8 @@ func (v *vendor) Agreement(_ context.Context, id string) (a vendorapi.Agreement,
 	return a, err
 }
 
-func (v *vendor) Changed(_ context.Context, from, to time.Time, page string) (changed []vendorapi.Agreement, next string, err error) {
+func (v *vendor) Changed(_ context.Context, from, to time.Time, page string) (changed []vendorapi.Agreement,
+	next string, err error) {
 	v.windows = append(v.windows, asked{from, to, page})
 	err = v.call("changed "+page, func() {
 		if page == "" {
@@ -315,19 +318,13 @@ func (v *vendor) Register(context.Context, string) ([]vendorapi.Step, error) {
 	return nil, errors.New("not the reconciler's")
 }
 
-// examples are the webhooks that tell of a status.
-var examples = map[esign.Status]string{
-	esign.Created: "envelope-created", esign.Sent: "envelope-sent", esign.Viewed: "envelope-delivered",
-	esign.Completed: "envelope-completed", esign.Declined: "envelope-declined", esign.Cancelled: "envelope-voided",
-}
-
-// happen changes an agreement at the vendor, and returns the webhook that tells of it.
+// happen changes an agreement at the vendor, and returns the delivery of its webhook.
 func (w *world) happen(id string, status esign.Status, at time.Time) *webhook.Delivery {
 	w.t.Helper()
 	w.vendor.truth[id] = vendorapi.Agreement{ID: id, Status: status, VendorStatus: string(status), ChangedAt: at}
-	p := docusign.Provider{}
-	r, _, err := sample.Request(p, examples[status], id, webhook.NewSecret("key"), at)
-	must(w.t, err)
+	p := acmesign.Provider{}
+	w.events++
+	r := acmesign.Request(acmesign.Event{Number: w.events, Type: string(status), Agreement: id, At: at})
 	ids, err := p.Identify(r)
 	must(w.t, err)
 	return webhooktest.Delivery(p, r, ids[0], esign.ProofSigned)

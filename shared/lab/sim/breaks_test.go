@@ -134,17 +134,18 @@ var breaks = []struct {
 	{"find each time anew", "shared/finding/finding.go",
 		`append([]string{b.Kind, subject}, identity...)...)`, `append([]string{b.Kind, subject, now.String()}, identity...)...)`, 500},
 	{"go on without the findings of a page", "shared/reconcile/changes.go",
-		`			if err := p.compare(ctx, a, false); err != nil {
+		`			if err := p.compare(ctx, a, mayBeUnderway); err != nil {
 				return err
-			}`, `			p.compare(ctx, a, false)`, 5000},
+			}`, `			p.compare(ctx, a, mayBeUnderway)`, 5000},
 	{"read the first page only", "shared/reconcile/changes.go",
-		`if p.Page = next; next == "" {`, `if p.Page = ""; p.Page == "" {`, 5000},
+		`if p.progress.Page = next; next == "" {`, `if p.progress.Page = ""; p.progress.Page == "" {`, 5000},
 	{"leave a gap between two windows", "shared/reconcile/changes.go",
-		`p.Compared.Add(-overlap)`, `p.Compared.Add(overlap)`, 500},
+		`p.progress.Compared.Add(-overlap)`, `p.progress.Compared.Add(overlap)`, 500},
 	{"read the first part of the table only", "shared/reconcile/patrol.go",
-		`p.Round.Place, p.Round.Going = next, next != ""`, `p.Round.Place, p.Round.Going = next, false`, 2000},
+		`p.progress.Round.Cursor, p.progress.Round.Going = next, next != ""`,
+		`p.progress.Round.Cursor, p.progress.Round.Going = next, false`, 2000},
 	{"repair nothing", "shared/reconcile/subscription.go",
-		`if !p.Repair {`, `if p.Repair {`, 2000},
+		`if !p.settings.Repair {`, `if p.settings.Repair {`, 2000},
 }
 
 // TestPlantedMistakesFitTheCode is quick. It fails when an edit of the product makes a planted mistake impossible.

@@ -29,17 +29,17 @@ const (
 // where Lambda and the template put them. There are no configuration files and there is no metadata service, so
 // config.LoadDefaultConfig is not used: linking it makes a cold start take 1.5 times as long.
 //
-// Every call may be retried. At worst, a duplicate is counted twice, or a new event is counted as a duplicate. So timeouts
-// are short:
+// Every call may be retried. At worst, a duplicate is counted twice, or a new event is counted as a duplicate. So
+// timeouts are short:
 //
 //	connection, TLS handshake   500 ms each
 //	response begins             responseTimeout, from the end of the request
 //	attempt as a whole          5 s; the receivers' deadlines are shorter
 //	attempts                    3, with a random pause of up to 200 ms before the second and the third
 //
-// Each client has a retry quota of 500. A retry costs 5, or 10 after a timeout. A retry that succeeds returns its cost, and
-// a first attempt that succeeds returns 1. During an outage the quota runs out, and each call has one attempt. A first
-// attempt is never refused and never waits.
+// Each client has a retry quota of 500. A retry costs 5, or 10 after a timeout. A retry that succeeds returns its cost,
+// and a first attempt that succeeds returns 1. During an outage the quota runs out, and each call has one attempt. A
+// first attempt is never refused and never waits.
 //
 // WithReadTimeout is no substitute for responseTimeout: it closes idle connections too.
 func AWS(responseTimeout time.Duration) aws.Config {
@@ -63,7 +63,8 @@ func AWS(responseTimeout time.Duration) aws.Config {
 	}
 }
 
-// HTTPClient returns an HTTP client for AWS services. timeout limits an attempt as a whole. responseTimeout is as in [AWS].
+// HTTPClient returns an HTTP client for AWS services. timeout limits an attempt as a whole. responseTimeout is as in
+// [AWS].
 func HTTPClient(timeout, responseTimeout time.Duration) aws.HTTPClient {
 	transport := awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 500 * time.Millisecond }).
@@ -87,11 +88,16 @@ const maxCopied = 512 << 10
 
 // Do sends a request. It copies a small body and makes the request replayable, for two reasons:
 //
-//   - net/http does not know that the SDK's body is in memory, and would write the header separately. The response may then
-//     arrive before net/http has checked that the body has ended. By that time the SDK has closed the body, whose WriteTo
-//     returns io.EOF, and net/http drops a healthy connection.
-//   - A service closes idle connections, which a frozen function does not notice. net/http retries a replayable request at
-//     once on another connection. The SDK would wait first, and count an attempt.
+// - net/http does not know that the SDK's body is in memory, and would write the header separately. The response may
+// then
+// arrive before net/http has checked that the body has ended. By that time the SDK has closed the body, whose WriteTo
+//
+//	returns io.EOF, and net/http drops a healthy connection.
+//
+// - A service closes idle connections, which a frozen function does not notice. net/http retries a replayable request
+// at
+//
+//	once on another connection. The SDK would wait first, and count an attempt.
 //
 // SPEC: https://pkg.go.dev/net/http#Transport (Idempotency-Key), https://github.com/aws/aws-sdk-go-v2/issues/3423
 func (c httpClient) Do(r *http.Request) (*http.Response, error) {
@@ -154,8 +160,8 @@ func truncated(err error) aws.Ternary {
 	return aws.UnknownTernary
 }
 
-// S3Client returns a client of S3. It addresses buckets by path if an endpoint is set: local engines have no DNS name for
-// each bucket.
+// S3Client returns a client of S3. It addresses buckets by path if an endpoint is set: local engines have no DNS name
+// for each bucket.
 func S3Client(a aws.Config) *awss3.Client {
 	return awss3.NewFromConfig(a, func(o *awss3.Options) { o.UsePathStyle = HasEndpoint("S3") })
 }

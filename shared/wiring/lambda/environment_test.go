@@ -96,8 +96,9 @@ var info os.FileInfo
 // What the three signs of `sam local` may look like. The first of each is the genuine one.
 var (
 	samLocals  = []string{"true", "-", "", "false", "TRUE", "True", "1", " true", "true "}
-	logStreams = []string{"$LATEST", "-", "", "2026/11/02/[$LATEST]58419525dade4d17a495dceeeed44708", "2026/11/02/[1]58419525dade4d17a495dceeeed44708", "$latest", " $LATEST", "$LATEST "}
-	stats      = []error{nil, fs.ErrNotExist, fs.ErrPermission, errors.New("not a directory")}
+	logStreams = []string{"$LATEST", "-", "", "2026/11/02/[$LATEST]58419525dade4d17a495dceeeed44708",
+		"2026/11/02/[1]58419525dade4d17a495dceeeed44708", "$latest", " $LATEST", "$LATEST "}
+	stats = []error{nil, fs.ErrNotExist, fs.ErrPermission, errors.New("not a directory")}
 )
 
 func TestSamLocalNeedsAllThreeSigns(t *testing.T) {
@@ -144,7 +145,8 @@ func TestNoEnvironmentAloneMakesSamLocal(t *testing.T) {
 			t.Errorf("every variable is %q", value)
 		}
 	}
-	everything := map[string]string{"AWS_SAM_LOCAL": "true", "AWS_LAMBDA_LOG_STREAM_NAME": "$LATEST", "HOME": "/var/rapid", "PWD": "/", "AWS_LAMBDA_FUNCTION_NAME": "x"}
+	everything := map[string]string{"AWS_SAM_LOCAL": "true", "AWS_LAMBDA_LOG_STREAM_NAME": "$LATEST", "HOME": "/var/rapid",
+		"PWD": "/", "AWS_LAMBDA_FUNCTION_NAME": "x"}
 	if samLocal(lookup(everything), missing) {
 		t.Error("the environment of sam local suffices")
 	}
@@ -175,12 +177,13 @@ func TestHasEndpoint(t *testing.T) {
 		env     map[string]string
 		sqs, s3 bool
 	}{
-		"none":                      {nil, false, false},
-		"of all services":           {map[string]string{"AWS_ENDPOINT_URL": "http://localhost:4566"}, true, true},
-		"of one":                    {map[string]string{"AWS_ENDPOINT_URL_SQS": "http://localhost:9324"}, true, false},
-		"of another":                {map[string]string{"AWS_ENDPOINT_URL_S3": "http://localhost:9000"}, false, true},
-		"of one with a longer name": {map[string]string{"AWS_ENDPOINT_URL_S3_CONTROL": "http://localhost:9000"}, false, false},
-		"empty":                     {map[string]string{"AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_SQS": ""}, false, false},
+		"none":            {nil, false, false},
+		"of all services": {map[string]string{"AWS_ENDPOINT_URL": "http://localhost:4566"}, true, true},
+		"of one":          {map[string]string{"AWS_ENDPOINT_URL_SQS": "http://localhost:9324"}, true, false},
+		"of another":      {map[string]string{"AWS_ENDPOINT_URL_S3": "http://localhost:9000"}, false, true},
+		"of one with a longer name": {map[string]string{"AWS_ENDPOINT_URL_S3_CONTROL": "http://localhost:9000"}, false,
+			false},
+		"empty": {map[string]string{"AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_SQS": ""}, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lambdatest.Clean(t)

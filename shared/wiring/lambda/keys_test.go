@@ -306,17 +306,20 @@ func TestParseKeys(t *testing.T) {
 		keys             []string
 		tokens, required []string // where none is required, and where one is; no such tokens there is an error
 	}{
-		"as the template makes it":           {`{"urlToken":"generated"}`, nil, nil, []string{"generated"}},
-		"keys alone":                         {`{"keys":["a","b"]}`, []string{"a", "b"}, nil, nil},
-		"all of it":                          {`{"keys":["a"],"urlTokens":["t","u"],"urlToken":"g"}`, []string{"a"}, []string{"t", "u"}, []string{"g", "t", "u"}},
-		"tokens of one's own":                {`{"urlTokens":["t"]}`, nil, []string{"t"}, []string{"t"}},
-		"a token in both places counts once": {`{"urlTokens":["t","g"],"urlToken":"g"}`, nil, []string{"t", "g"}, []string{"g", "t"}},
-		"an empty token is none":             {`{"keys":["a"],"urlTokens":["", " "],"urlToken":""}`, []string{"a"}, nil, nil},
-		"an empty key is none":               {`{"keys":["","a"," "]}`, []string{"a"}, nil, nil},
-		"pasted with quotes and a line end":  {`{"keys":["\"a\"\n"," b "],"urlTokens":[" 't'\n"]}`, []string{"a", "b"}, []string{"t"}, []string{"t"}},
-		"null for a list":                    {`{"keys":null,"urlTokens":null,"urlToken":null}`, nil, nil, nil},
-		"nothing":                            {`{}`, nil, nil, nil},
-		"unknown fields are passed over":     {`{"keys":["a"],"note":"ours","keys2":["x"]}`, []string{"a"}, nil, nil},
+		"as the template makes it": {`{"urlToken":"generated"}`, nil, nil, []string{"generated"}},
+		"keys alone":               {`{"keys":["a","b"]}`, []string{"a", "b"}, nil, nil},
+		"all of it": {`{"keys":["a"],"urlTokens":["t","u"],"urlToken":"g"}`, []string{"a"},
+			[]string{"t", "u"}, []string{"g", "t", "u"}},
+		"tokens of one's own": {`{"urlTokens":["t"]}`, nil, []string{"t"}, []string{"t"}},
+		"a token in both places counts once": {`{"urlTokens":["t","g"],"urlToken":"g"}`, nil, []string{"t", "g"},
+			[]string{"g", "t"}},
+		"an empty token is none": {`{"keys":["a"],"urlTokens":["", " "],"urlToken":""}`, []string{"a"}, nil, nil},
+		"an empty key is none":   {`{"keys":["","a"," "]}`, []string{"a"}, nil, nil},
+		"pasted with quotes and a line end": {`{"keys":["\"a\"\n"," b "],"urlTokens":[" 't'\n"]}`, []string{"a", "b"},
+			[]string{"t"}, []string{"t"}},
+		"null for a list":                {`{"keys":null,"urlTokens":null,"urlToken":null}`, nil, nil, nil},
+		"nothing":                        {`{}`, nil, nil, nil},
+		"unknown fields are passed over": {`{"keys":["a"],"note":"ours","keys2":["x"]}`, []string{"a"}, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for required, tokens := range map[bool][]string{false: tt.tokens, true: tt.required} {
@@ -330,7 +333,8 @@ func TestParseKeys(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff([][]string{tt.keys, tokens}, [][]string{revealed(got.Keys), revealed(got.URLTokens)}); diff != "" {
+				if diff := cmp.Diff([][]string{tt.keys, tokens},
+					[][]string{revealed(got.Keys), revealed(got.URLTokens)}); diff != "" {
 					t.Errorf("required: %v: %s", required, diff)
 				}
 			}
@@ -401,7 +405,8 @@ func TestASecretWithoutKeysIsWarnedOf(t *testing.T) {
 			if err != nil || got.Configured() == tt.warn {
 				t.Fatalf("%+v, %v", got, err)
 			}
-			if warned := strings.Contains(v.log.String(), `"level":"WARN"`); warned != tt.warn || strings.Contains(v.log.String(), "canary") {
+			if warned := strings.Contains(v.log.String(), `"level":"WARN"`); warned != tt.warn ||
+				strings.Contains(v.log.String(), "canary") {
 				t.Errorf("logged %s", &v.log)
 			}
 			v.wants(t, 1, revealed(got.Keys)...) // and it counts as read
@@ -430,7 +435,8 @@ func TestRequiredTokenThatIsMissingIsSaidWithoutTheKeys(t *testing.T) {
 }
 
 func FuzzParseKeysTellsNothing(f *testing.F) {
-	for _, s := range []string{`{"keys":["canary"]}`, `{"keys":"canary"}`, `canary`, `{"canary":1}`, `{"urlToken":["canary"]}`, "[canary"} {
+	for _, s := range []string{`{"keys":["canary"]}`, `{"keys":"canary"}`, `canary`, `{"canary":1}`,
+		`{"urlToken":["canary"]}`, "[canary"} {
 		f.Add(s, true)
 		f.Add(s, false)
 	}
@@ -474,7 +480,8 @@ func manager(t *testing.T, status int, answer string) *secretsmanager.Client {
 	}))
 	t.Cleanup(server.Close)
 	return secretsmanager.New(secretsmanager.Options{
-		Region: "eu-central-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("id", "key", ""), Retryer: aws.NopRetryer{},
+		Region: "eu-central-1", BaseEndpoint: &server.URL,
+		Credentials: credentials.NewStaticCredentialsProvider("id", "key", ""), Retryer: aws.NopRetryer{},
 	})
 }
 
@@ -485,11 +492,12 @@ func TestSecret(t *testing.T) {
 		want   string
 		err    string // what the error says
 	}{
-		"a string":                      {200, `{"SecretString":"{\"keys\":[\"canary\"]}"}`, `{"keys":["canary"]}`, ""},
-		"an empty string":               {200, `{"SecretString":""}`, "", ""},
-		"binary":                        {200, `{"SecretBinary":"Y2FuYXJ5"}`, "", "binary"}, // "canary"
-		"neither":                       {200, `{}`, "", "binary"},
-		"there is none":                 {400, `{"__type":"ResourceNotFoundException","Message":"not there"}`, "", "ResourceNotFoundException"},
+		"a string":        {200, `{"SecretString":"{\"keys\":[\"canary\"]}"}`, `{"keys":["canary"]}`, ""},
+		"an empty string": {200, `{"SecretString":""}`, "", ""},
+		"binary":          {200, `{"SecretBinary":"Y2FuYXJ5"}`, "", "binary"}, // "canary"
+		"neither":         {200, `{}`, "", "binary"},
+		"there is none": {400, `{"__type":"ResourceNotFoundException","Message":"not there"}`, "",
+			"ResourceNotFoundException"},
 		"out of order":                  {500, `{"__type":"InternalServiceError"}`, "", "500"},
 		"the function is not permitted": {400, `{"__type":"AccessDeniedException","Message":"no"}`, "", "AccessDenied"},
 	} {
@@ -499,7 +507,8 @@ func TestSecret(t *testing.T) {
 			if got != tt.want || (err == nil) != (tt.err == "") {
 				t.Fatalf("%q, %v", got, err)
 			}
-			if err != nil && (!strings.Contains(err.Error(), tt.err) || strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "Y2FuYXJ5")) {
+			if err != nil && (!strings.Contains(err.Error(), tt.err) || strings.Contains(err.Error(), "canary") ||
+				strings.Contains(err.Error(), "Y2FuYXJ5")) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -508,7 +517,8 @@ func TestSecret(t *testing.T) {
 
 func TestABinarySecretIsNoKey(t *testing.T) {
 	v := newVault("")
-	v.read = Secret(manager(t, 200, `{"SecretBinary":"eyJrZXlzIjpbImNhbmFyeSJdfQ=="}`), "arn:aws:secretsmanager:x") // {"keys":["canary"]}
+	// {"keys":["canary"]}
+	v.read = Secret(manager(t, 200, `{"SecretBinary":"eyJrZXlzIjpbImNhbmFyeSJdfQ=="}`), "arn:aws:secretsmanager:x")
 	got, err := v.get(t.Context())
 	if err == nil || got.Configured() {
 		t.Errorf("%+v, %v", got, err)

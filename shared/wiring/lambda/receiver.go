@@ -1,5 +1,6 @@
-// Package lambda wires the receivers. It also holds what all functions share: the environment that template.yaml sets, the
-// AWS clients, and the keys. One process serves one function, and everything is made once, before the first invocation.
+// Package lambda wires the receivers. It also holds what all functions share: the environment that template.yaml sets,
+// the AWS clients, and the keys. One process serves one function, and everything is made once, before the first
+// invocation.
 //
 // The other functions have a package of their own, background. A receiver starts while a vendor waits, and each package
 // that it links makes a cold start longer.
@@ -32,8 +33,8 @@ import (
 // prepareTimeout limits [Prepare]. A request can do without its results.
 const prepareTimeout = time.Second
 
-// Receiver returns the function of one provider. It ends the process if the configuration is wrong: the vendor gets a 502
-// and retries.
+// Receiver returns the function of one provider. It ends the process if the configuration is wrong: the vendor gets a
+// 502 and retries.
 func Receiver(p webhook.Provider) apigw.Function {
 	log := lambdacontext.NewLogger().With("provider", p.Info().Name)
 	receiver, err := NewReceiver(p, log, os.Stdout)
@@ -44,15 +45,16 @@ func Receiver(p webhook.Provider) apigw.Function {
 	return receiver.Receive
 }
 
-// Prepare reads the keys and opens connections, by calls that have no effect. It must be called before the first request,
-// which would otherwise wait for both. Lambda gives a function more CPU during INIT than during a request.
+// Prepare reads the keys and opens connections, by calls that have no effect. It must be called before the first
+// request, which would otherwise wait for both. Lambda gives a function more CPU during INIT than during a request.
 //
-// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html: a message without a body
-// or, in a FIFO queue, without a group is refused.
+// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html: a message without a
+// body or, in a FIFO queue, without a group is refused.
 func Prepare(r *receive.Receiver, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
 	defer cancel()
-	absentKey := ledger.Key{Subject: webhook.UnreadableSubject(r.Provider.Info().Name), ID: "none"} // real IDs are hexadecimal
+	// real IDs are hexadecimal
+	absentKey := ledger.Key{Subject: webhook.UnreadableSubject(r.Provider.Info().Name), ID: "none"}
 	var calls sync.WaitGroup
 	calls.Go(func() { r.Claims.Repeated(ctx, absentKey, "") })
 	calls.Go(func() { r.Queue.Send(ctx, queue.Message{}) })

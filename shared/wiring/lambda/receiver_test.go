@@ -62,11 +62,13 @@ func TestAFirstRequestFindsKeysAndOpenConnections(t *testing.T) {
 	lambdatest.Clean(t)
 	lambdatest.Set(t, lambdatest.Variables())
 	refused := `{"__type":"com.amazonaws#ConditionalCheckFailedException","message":"The conditional request failed"}`
-	table, messages := newService(t, http.StatusBadRequest, refused), newService(t, http.StatusBadRequest, `{"__type":"com.amazonaws.sqs#MissingParameter"}`)
+	table, messages := newService(t, http.StatusBadRequest, refused), newService(t, http.StatusBadRequest,
+		`{"__type":"com.amazonaws.sqs#MissingParameter"}`)
 	secrets := newService(t, http.StatusOK, `{"SecretString":"{\"keys\":[\"k\"]}"}`)
 	lambdatest.Set(t, map[string]string{
-		"AWS_ENDPOINT_URL_DYNAMODB": table.URL, "AWS_ENDPOINT_URL_SQS": messages.URL, "AWS_ENDPOINT_URL_SECRETS_MANAGER": secrets.URL,
-		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+		"AWS_ENDPOINT_URL_DYNAMODB": table.URL, "AWS_ENDPOINT_URL_SQS": messages.URL,
+		"AWS_ENDPOINT_URL_SECRETS_MANAGER": secrets.URL,
+		"AWS_ACCESS_KEY_ID":                "test", "AWS_SECRET_ACCESS_KEY": "test",
 	})
 	var log bytes.Buffer
 	r, err := NewReceiver(acmesign.Provider{}, slog.New(slog.NewJSONHandler(&log, nil)), io.Discard)
@@ -77,10 +79,12 @@ func TestAFirstRequestFindsKeysAndOpenConnections(t *testing.T) {
 	if log.Len() > 0 {
 		t.Errorf("logged %s", &log)
 	}
-	if len(table.asked) != 1 || !strings.HasPrefix(table.asked[0], "UpdateItem ") || !strings.Contains(table.asked[0], `"ConditionExpression":"attribute_exists(pk)"`) {
+	if len(table.asked) != 1 || !strings.HasPrefix(table.asked[0], "UpdateItem ") ||
+		!strings.Contains(table.asked[0], `"ConditionExpression":"attribute_exists(pk)"`) {
 		t.Errorf("the table was asked %q", table.asked)
 	}
-	if len(messages.asked) != 1 || !strings.Contains(messages.asked[0], `"MessageBody":""`) || !strings.Contains(messages.asked[0], `"MessageGroupId":""`) {
+	if len(messages.asked) != 1 || !strings.Contains(messages.asked[0], `"MessageBody":""`) ||
+		!strings.Contains(messages.asked[0], `"MessageGroupId":""`) {
 		t.Errorf("the queue was asked %q", messages.asked)
 	}
 	if keys, err := r.Keys(t.Context()); err != nil || len(keys.Keys) != 1 || len(secrets.asked) != 1 {
@@ -89,7 +93,8 @@ func TestAFirstRequestFindsKeysAndOpenConnections(t *testing.T) {
 	r.Claims.Claim(t.Context(), ledger.Claim{Key: ledger.Key{Subject: "acmesign#a", ID: "a"}, ReceivedAt: time.Now()})
 	r.Queue.Send(t.Context(), queue.Message{Group: "a", DeduplicationID: "a", Body: "a"})
 	if table.connections != 1 || messages.connections != 1 || len(table.asked) != 2 || len(messages.asked) != 2 {
-		t.Errorf("%d and %d connections for %d and %d calls", table.connections, messages.connections, len(table.asked), len(messages.asked))
+		t.Errorf("%d and %d connections for %d and %d calls", table.connections, messages.connections, len(table.asked),
+			len(messages.asked))
 	}
 }
 
@@ -109,7 +114,8 @@ func TestAStartWaitsForAStoreThatHangsButNotForLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	lambdatest.Set(t, map[string]string{"AWS_ENDPOINT_URL": "http://" + silent.Addr().String(), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
+	lambdatest.Set(t, map[string]string{"AWS_ENDPOINT_URL": "http://" + silent.Addr().String(),
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
 	var log bytes.Buffer
 	r, err := NewReceiver(acmesign.Provider{}, slog.New(slog.NewJSONHandler(&log, nil)), io.Discard)
 	if err != nil {
@@ -124,13 +130,16 @@ func TestAStartWaitsForAStoreThatHangsButNotForLong(t *testing.T) {
 
 func TestClientsTakeTheirConfigurationFromTheEnvironment(t *testing.T) {
 	lambdatest.Clean(t)
-	if _, err := AWS(ResponseTimeout).Credentials.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), "AWS_ACCESS_KEY_ID") {
+	if _, err := AWS(ResponseTimeout).Credentials.Retrieve(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "AWS_ACCESS_KEY_ID") {
 		t.Errorf("without credentials: %v", err)
 	}
-	lambdatest.Set(t, map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_SESSION_TOKEN": "token", "AWS_REGION": "eu-west-1"})
+	lambdatest.Set(t, map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key",
+		"AWS_SESSION_TOKEN": "token", "AWS_REGION": "eu-west-1"})
 	a := AWS(ResponseTimeout)
 	c, err := a.Credentials.Retrieve(t.Context())
-	if err != nil || c.AccessKeyID != "id" || c.SecretAccessKey != "key" || c.SessionToken != "token" || c.CanExpire || a.Region != "eu-west-1" {
+	if err != nil || c.AccessKeyID != "id" || c.SecretAccessKey != "key" || c.SessionToken != "token" || c.CanExpire ||
+		a.Region != "eu-west-1" {
 		t.Errorf("region %s, %v", a.Region, err)
 	}
 }
@@ -141,13 +150,17 @@ func TestEndpoints(t *testing.T) {
 		service string // as the SDK names it
 		want    string
 	}{
-		"none":                               {nil, "SQS", ""},
-		"of all services":                    {map[string]string{"AWS_ENDPOINT_URL": "http://all"}, "SQS", "http://all"},
-		"of one before that of all":          {map[string]string{"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_SQS": "http://one"}, "SQS", "http://one"},
-		"of a service of two words":          {map[string]string{"AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://one"}, "Secrets Manager", "http://one"},
-		"of a service in small letters":      {map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": "http://one"}, "DynamoDB", "http://one"},
-		"an empty one hides not that of all": {map[string]string{"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_SQS": ""}, "SQS", "http://all"},
-		"of another service":                 {map[string]string{"AWS_ENDPOINT_URL_S3": "http://one"}, "SQS", ""},
+		"none":            {nil, "SQS", ""},
+		"of all services": {map[string]string{"AWS_ENDPOINT_URL": "http://all"}, "SQS", "http://all"},
+		"of one before that of all": {map[string]string{"AWS_ENDPOINT_URL": "http://all",
+			"AWS_ENDPOINT_URL_SQS": "http://one"}, "SQS", "http://one"},
+		"of a service of two words": {map[string]string{"AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://one"},
+			"Secrets Manager", "http://one"},
+		"of a service in small letters": {map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": "http://one"}, "DynamoDB",
+			"http://one"},
+		"an empty one hides not that of all": {map[string]string{"AWS_ENDPOINT_URL": "http://all",
+			"AWS_ENDPOINT_URL_SQS": ""}, "SQS", "http://all"},
+		"of another service": {map[string]string{"AWS_ENDPOINT_URL_S3": "http://one"}, "SQS", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lambdatest.Clean(t)
@@ -169,7 +182,8 @@ func (closedEarly) WriteTo(io.Writer) (int64, error) { return 0, io.EOF }
 // post sends length bytes.
 func post(t *testing.T, client aws.HTTPClient, to net.Addr, length int64, body string) error {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+to.String(), closedEarly{strings.NewReader(body)})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+to.String(),
+		closedEarly{strings.NewReader(body)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +285,8 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 	defer other.Close()
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		redirecting := httptest.NewServer(http.RedirectHandler(other.URL, status))
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, redirecting.URL, io.NopCloser(strings.NewReader("abc")))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, redirecting.URL,
+			io.NopCloser(strings.NewReader("abc")))
 		if err != nil {
 			t.Fatal(err)
 		}

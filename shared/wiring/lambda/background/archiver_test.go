@@ -33,8 +33,8 @@ import (
 	wiring "esignhooks/shared/wiring/lambda"
 )
 
-// TestArchiverOnAWS drives the function as it is deployed, from its queue to the bucket and to the worker's queue, on local
-// engines and with the stub of the vendors.
+// TestArchiverOnAWS drives the function as it is deployed, from its queue to the bucket and to the worker's queue, on
+// local engines and with the stub of the vendors.
 func TestArchiverOnAWS(t *testing.T) {
 	moto := enginetest.Moto(t) // before enter: its own clients need their environment
 	enter(t, map[string]string{
@@ -90,7 +90,8 @@ func TestArchiverOnAWS(t *testing.T) {
 				later++
 				continue
 			}
-			_, err := a.sqs.DeleteMessage(t.Context(), &awssqs.DeleteMessageInput{QueueUrl: &urls[0], ReceiptHandle: &record.ReceiptHandle})
+			_, err := a.sqs.DeleteMessage(t.Context(),
+				&awssqs.DeleteMessageInput{QueueUrl: &urls[0], ReceiptHandle: &record.ReceiptHandle})
 			must(t, err)
 		}
 	}
@@ -107,15 +108,18 @@ func TestArchiverOnAWS(t *testing.T) {
 			kinds[d.Provider+" "+d.Via]++
 			for _, document := range event.Documents {
 				key, ok := strings.CutPrefix(document.Location, "s3://documents/"+d.Provider+"/"+genuine+"/")
-				object, err := wiring.S3Client(config).GetObject(t.Context(), &awss3.GetObjectInput{Bucket: new("documents"), Key: new(d.Provider + "/" + genuine + "/" + key)})
+				object, err := wiring.S3Client(config).GetObject(t.Context(),
+					&awss3.GetObjectInput{Bucket: new("documents"), Key: new(d.Provider + "/" + genuine + "/" + key)})
 				must(t, err)
 				content, err := io.ReadAll(object.Body)
 				must(t, err)
-				if sum := sha256.Sum256(content); !ok || hex.EncodeToString(sum[:]) != document.SHA256 || *object.ContentType != document.ContentType {
+				if sum := sha256.Sum256(content); !ok || hex.EncodeToString(sum[:]) != document.SHA256 ||
+					*object.ContentType != document.ContentType {
 					t.Errorf("%+v", document)
 				}
 			}
-			_, err = a.sqs.DeleteMessage(t.Context(), &awssqs.DeleteMessageInput{QueueUrl: new(os.Getenv("QUEUE_URL")), ReceiptHandle: &record.ReceiptHandle})
+			_, err = a.sqs.DeleteMessage(t.Context(),
+				&awssqs.DeleteMessageInput{QueueUrl: new(os.Getenv("QUEUE_URL")), ReceiptHandle: &record.ReceiptHandle})
 			must(t, err)
 		}
 	}

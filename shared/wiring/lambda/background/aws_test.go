@@ -77,7 +77,8 @@ func newAccount(t *testing.T) *account {
 	}
 	config := wiring.AWS(wiring.ResponseTimeout)
 	a := &account{
-		t: t, config: config, sqs: awssqs.NewFromConfig(config), receivers: map[string]lambda.Handler{}, answers: map[answered]float64{},
+		t: t, config: config, sqs: awssqs.NewFromConfig(config), receivers: map[string]lambda.Handler{},
+		answers: map[answered]float64{},
 	}
 	a.makeStores()
 	t.Setenv("QUEUE_URL", a.makeQueue("deliveries.fifo"))
@@ -169,7 +170,8 @@ func (a *account) work(queueURL string) {
 			a.t.Fatalf("the worker answered %s", answer)
 		}
 		for _, record := range batch.Records {
-			_, err := a.sqs.DeleteMessage(a.t.Context(), &awssqs.DeleteMessageInput{QueueUrl: &queueURL, ReceiptHandle: &record.ReceiptHandle})
+			_, err := a.sqs.DeleteMessage(a.t.Context(),
+				&awssqs.DeleteMessageInput{QueueUrl: &queueURL, ReceiptHandle: &record.ReceiptHandle})
 			must(a.t, err)
 		}
 	}
@@ -292,7 +294,8 @@ func TestOnAWS(t *testing.T) {
 	}
 	t.Run("large payloads go through the bucket", func(t *testing.T) { a.testLarge(t, queueURL) })
 	t.Run("twenty redeliveries have one effect", func(t *testing.T) { a.testRedeliveries(t, queueURL) })
-	t.Run("what cannot be read is among the dead letters", func(t *testing.T) { a.testUnreadable(t, queueURL, deadLetterURL) })
+	t.Run("what cannot be read is among the dead letters",
+		func(t *testing.T) { a.testUnreadable(t, queueURL, deadLetterURL) })
 	t.Run("a forgery leaves nothing", func(t *testing.T) {
 		r := signed(t, `{"event":"envelope-completed","data":{"envelopeId":"forged"}}`)
 		r.Body = append(r.Body, ' ')
@@ -310,7 +313,8 @@ func TestOnAWS(t *testing.T) {
 func signed(t *testing.T, body string) *webhook.Request {
 	t.Helper()
 	r := &webhook.Request{Method: "POST", Header: map[string][]string{}, Body: []byte(body)}
-	must(t, docusign.Provider{}.Sign(r, webhook.NewSecret(docusign.Provider{}.Info().DevelopmentKey), webhooktest.ReceivedAt))
+	must(t, docusign.Provider{}.Sign(r, webhook.NewSecret(docusign.Provider{}.Info().DevelopmentKey),
+		webhooktest.ReceivedAt))
 	return r
 }
 
@@ -318,7 +322,8 @@ func (a *account) testLarge(t *testing.T, queueURL string) {
 	document := strings.Repeat("JVBERi0xLjcK", 3<<20/12)
 	docu := signed(t, `{"event":"envelope-completed","data":{"envelopeId":"large","envelopeSummary":{"status":"completed","envelopeDocuments":[{"PDFBytes":"`+document+`"}]}}}`)
 	adobe := webhooktest.Clone(webhooktest.Examples(t, "adobesign")["agreement-completed"])
-	adobe.Body = bytes.Replace(adobe.Body, []byte(`"agreement":{`), []byte(`"agreement":{"signedDocumentInfo":{"document":"`+document+document[:2<<20]+`"},`), 1)
+	adobe.Body = bytes.Replace(adobe.Body, []byte(`"agreement":{`),
+		[]byte(`"agreement":{"signedDocumentInfo":{"document":"`+document+document[:2<<20]+`"},`), 1)
 	adobe.Body = bytes.ReplaceAll(adobe.Body, []byte(`"id":"CBJ`), []byte(`"id":"LARGE`))
 	adobe.URLToken = urlToken
 	for _, sent := range []struct {

@@ -20,7 +20,8 @@ import (
 // vendorClients holds the clients of the vendors' APIs, by provider. A provider without a secret has none.
 type vendorClients map[string]*vendorClient
 
-func newVendorClients(secrets *secretsmanager.Client, arns map[string]string, o vendorapi.Options, log *slog.Logger) vendorClients {
+func newVendorClients(secrets *secretsmanager.Client, arns map[string]string, o vendorapi.Options,
+	log *slog.Logger) vendorClients {
 	c := vendorClients{}
 	for provider, arn := range arns {
 		c[provider] = &vendorClient{

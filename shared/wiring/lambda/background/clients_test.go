@@ -190,7 +190,8 @@ func TestReadingCredentialsIsGivenASecond(t *testing.T) {
 			return "", ctx.Err()
 		}
 		begin := time.Now()
-		if got, err := s.get(context.Background()); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != time.Second {
+		if got, err := s.get(context.Background()); !errors.Is(err, context.DeadlineExceeded) ||
+			time.Since(begin) != time.Second {
 			t.Errorf("%v, %v after %s", got, err, time.Since(begin))
 		}
 	})

@@ -40,8 +40,8 @@ func ReadWorkerConfig(lookup func(string) (string, bool)) (WorkerConfig, error) 
 	return c, e.Err()
 }
 
-// PublisherConfig is the configuration of the publisher. Each field names the environment variable that it is read from.
-// All are required. template.yaml sets them.
+// PublisherConfig is the configuration of the publisher. Each field names the environment variable that it is read
+// from. All are required. template.yaml sets them.
 type PublisherConfig struct {
 	// EVENT_BUS_NAME: the name of the EventBridge bus.
 	EventBus string

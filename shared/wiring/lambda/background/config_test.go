@@ -49,15 +49,18 @@ func TestProblemsAreReportedAtOnce(t *testing.T) {
 	}{
 		"nothing is set": {true, nil, ""},
 		"nothing is set but the variables of sam local": {true, samLocal, ""},
-		"nothing is set but a local engine":             {true, map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, ""},
+		"nothing is set but a local engine": {true, map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+			""},
 		"one is missing and three are wrong": {
 			false,
-			map[string]string{"TABLE_NAME": "", "REQUIRE_URL_TOKEN": "yes", "EXPIRE_AFTER_DAYS": "29", "SILENT_AGREEMENT_HOURS": "-1"},
+			map[string]string{"TABLE_NAME": "", "REQUIRE_URL_TOKEN": "yes", "EXPIRE_AFTER_DAYS": "29",
+				"SILENT_AGREEMENT_HOURS": "-1"},
 			"EXPIRE_AFTER_DAYS REQUIRE_URL_TOKEN SILENT_AGREEMENT_HOURS TABLE_NAME",
 		},
-		"no metrics namespace":               {false, map[string]string{"METRICS_NAMESPACE": ""}, "METRICS_NAMESPACE"},
-		"a variable of some functions":       {false, map[string]string{"QUEUE_URL": ""}, "QUEUE_URL"},
-		"a variable of the worker alone":     {false, map[string]string{"DEAD_LETTER_QUEUE_URL": ""}, "DEAD_LETTER_QUEUE_URL"},
+		"no metrics namespace":         {false, map[string]string{"METRICS_NAMESPACE": ""}, "METRICS_NAMESPACE"},
+		"a variable of some functions": {false, map[string]string{"QUEUE_URL": ""}, "QUEUE_URL"},
+		"a variable of the worker alone": {false, map[string]string{"DEAD_LETTER_QUEUE_URL": ""},
+			"DEAD_LETTER_QUEUE_URL"},
 		"a variable of the reconciler alone": {false, map[string]string{"REPAIR_SUBSCRIPTIONS": "1"}, "REPAIR_SUBSCRIPTIONS"},
 	} {
 		t.Run(name, func(t *testing.T) {

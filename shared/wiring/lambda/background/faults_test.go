@@ -70,7 +70,8 @@ func newClients(t *testing.T) clients {
 	t.Helper()
 	config := wiring.AWS(wiring.ReceiverResponseTimeout)
 	return clients{
-		dynamodb.New(awsdynamodb.NewFromConfig(config), "Table", 0), sqs.New(awssqs.NewFromConfig(config), os.Getenv("QUEUE_URL")),
+		dynamodb.New(awsdynamodb.NewFromConfig(config), "Table", 0),
+		sqs.New(awssqs.NewFromConfig(config), os.Getenv("QUEUE_URL")),
 		s3.New(wiring.S3Client(config), "payloads"),
 	}
 }
@@ -143,10 +144,12 @@ func testFault(t *testing.T, n network, c clients, direct ledgertest.Ledger, kin
 			call   func(context.Context) error
 			answer bool // has a body
 		}{
-			"claim": {func(ctx context.Context) (err error) { found, err = c.ledger.Claim(ctx, claimed.Claim); return err }, true},
-			"put":   {func(ctx context.Context) error { return c.payloads.Put(ctx, name, []byte(name)) }, false},
+			"claim": {func(ctx context.Context) (err error) { found, err = c.ledger.Claim(ctx, claimed.Claim); return err },
+				true},
+			"put": {func(ctx context.Context) error { return c.payloads.Put(ctx, name, []byte(name)) }, false},
 			"send": {func(ctx context.Context) error {
-				return c.queue.Send(ctx, queue.Message{Group: string(kind[0]), DeduplicationID: fmt.Sprintf("%x", name), Body: name})
+				return c.queue.Send(ctx, queue.Message{Group: string(kind[0]), DeduplicationID: fmt.Sprintf("%x", name),
+					Body: name})
 			}, true},
 			"commit": {func(ctx context.Context) error { return c.ledger.Commit(ctx, commit) }, true},
 		} {
@@ -185,8 +188,10 @@ func testFault(t *testing.T, n network, c clients, direct ledgertest.Ledger, kin
 
 func commitOf(subject string) ledger.Commit {
 	now := time.Now().UTC()
-	claim := ledger.Claim{Key: ledger.Key{Subject: subject, ID: "e"}, Provider: "docusign", AgreementID: "a", OccurredAt: now, ReceivedAt: now}
-	event := esign.Event{ID: "e", Provider: "docusign", Subject: subject, AgreementID: "a", Type: esign.AgreementSent, OccurredAt: now}
+	claim := ledger.Claim{Key: ledger.Key{Subject: subject, ID: "e"}, Provider: "docusign", AgreementID: "a",
+		OccurredAt: now, ReceivedAt: now}
+	event := esign.Event{ID: "e", Provider: "docusign", Subject: subject, AgreementID: "a", Type: esign.AgreementSent,
+		OccurredAt: now}
 	after := esign.Fold(esign.Agreement{}, event)
 	return ledger.Commit{Claim: claim, Event: event, Agreement: &after, At: now}
 }
@@ -219,7 +224,8 @@ func (p persistent) Repeated(ctx context.Context, key ledger.Key, via string) er
 	return again(func() error { return p.Ledger.Repeated(ctx, key, via) })
 }
 
-func (p persistent) Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error) {
+func (p persistent) Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64,
+	err error) {
 	err = again(func() (err error) { agreement, version, err = p.Ledger.Agreement(ctx, subject); return err })
 	return agreement, version, err
 }
@@ -264,7 +270,8 @@ func testLedgerUnderFaults(t *testing.T) {
 	t.Cleanup(func() { t.Logf("requests: %v", n["DYNAMODB"].Counts()) })
 }
 
-// persistentQueue sends again what failed, over the network; it receives and deletes directly, as Lambda does by itself.
+// persistentQueue sends again what failed, over the network; it receives and deletes directly, as Lambda does by
+// itself.
 type persistentQueue struct {
 	*sqs.Queue
 	a   *account
@@ -336,7 +343,8 @@ func testRecovery(t *testing.T) {
 			n.enter(t)
 			c := newClients(t)
 			send := func(i int) error {
-				return c.queue.Send(t.Context(), queue.Message{Group: "outage", DeduplicationID: fmt.Sprint(kind[:1], i), Body: "b"})
+				return c.queue.Send(t.Context(),
+					queue.Message{Group: "outage", DeduplicationID: fmt.Sprint(kind[:1], i), Body: "b"})
 			}
 			n["SQS"].Set(faulty.Always(faulty.Rates{kind: 1}))
 			const outage = 400
@@ -371,7 +379,8 @@ func testRecovery(t *testing.T) {
 func testIdleConnection(t *testing.T) {
 	c := newClients(t)
 	reused := false
-	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }})
+	ctx := httptrace.WithClientTrace(t.Context(),
+		&httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }})
 	for i := range 2 {
 		must(t, c.queue.Send(ctx, queue.Message{Group: "idle", DeduplicationID: fmt.Sprint("idle", i), Body: "b"}))
 		time.Sleep(2 * wiring.ReceiverResponseTimeout)

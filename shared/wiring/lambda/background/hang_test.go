@@ -27,15 +27,18 @@ func silent(t *testing.T) (url string) {
 	return "https://" + listener.Addr().String()
 }
 
-// TestHangingEngines: whatever hangs behind the receivers, and however, vendors are answered in the time that they wait. If
-// it is the ledger alone, they are acknowledged.
+// TestHangingEngines: whatever hangs behind the receivers, and however, vendors are answered in the time that they
+// wait. If it is the ledger alone, they are acknowledged.
 func TestHangingEngines(t *testing.T) {
 	a := newAccount(t)
 	for how, endpoint := range map[string]func(t *testing.T, service string) string{
-		"before the handshake":     func(t *testing.T, _ string) string { return silent(t) },
-		"before the answer":        func(t *testing.T, service string) string { return always(t, service, faulty.Hang) },
-		"before the answer, done":  func(t *testing.T, service string) string { return always(t, service, faulty.HangDone) },
-		"in the middle of answers": func(t *testing.T, service string) string { return always(t, service, faulty.HangAnswer) },
+		"before the handshake":    func(t *testing.T, _ string) string { return silent(t) },
+		"before the answer":       func(t *testing.T, service string) string { return always(t, service, faulty.Hang) },
+		"before the answer, done": func(t *testing.T, service string) string { return always(t, service, faulty.HangDone) },
+		"in the middle of answers": func(t *testing.T,
+			service string) string {
+			return always(t, service, faulty.HangAnswer)
+		},
 	} {
 		t.Run(how, func(t *testing.T) {
 			var group sync.WaitGroup
@@ -44,7 +47,8 @@ func TestHangingEngines(t *testing.T) {
 				services []string
 				want     int
 			}{
-				{[]string{"DYNAMODB"}, 200}, {[]string{"SQS"}, 503}, {[]string{"DYNAMODB", "SQS", "S3"}, 503}, {[]string{"SECRETS_MANAGER"}, 503},
+				{[]string{"DYNAMODB"}, 200}, {[]string{"SQS"}, 503}, {[]string{"DYNAMODB", "SQS", "S3"}, 503},
+				{[]string{"SECRETS_MANAGER"}, 503},
 			} {
 				receivers := a.hanging(t, endpoint, tt.services)
 				for _, p := range provider.All() {
@@ -57,7 +61,8 @@ func TestHangingEngines(t *testing.T) {
 						group.Go(func() {
 							answer, took, err := ask(t, receivers[p.Info().Name], request)
 							if err != nil || answer.StatusCode != tt.want || took >= vendorsWait {
-								t.Errorf("%v hang: %s answers %d to %d bytes after %v, %v", tt.services, p.Info().Name, answer.StatusCode, len(request), took, err)
+								t.Errorf("%v hang: %s answers %d to %d bytes after %v, %v", tt.services, p.Info().Name, answer.StatusCode,
+									len(request), took, err)
 							}
 						})
 					}
@@ -68,7 +73,8 @@ func TestHangingEngines(t *testing.T) {
 }
 
 // hanging makes the receivers in front of services that hang.
-func (a *account) hanging(t *testing.T, endpoint func(*testing.T, string) string, services []string) map[string]apigw.Function {
+func (a *account) hanging(t *testing.T, endpoint func(*testing.T, string) string,
+	services []string) map[string]apigw.Function {
 	for _, service := range services {
 		name := "AWS_ENDPOINT_URL_" + service
 		engine := os.Getenv(name)
@@ -103,7 +109,8 @@ func fresh(t *testing.T, p webhook.Provider, size int) []byte {
 }
 
 // ask invokes a receiver. A [lambda.Handler] does one invocation at a time.
-func ask(t *testing.T, receiver apigw.Function, request []byte) (response events.APIGatewayProxyResponse, took time.Duration, err error) {
+func ask(t *testing.T, receiver apigw.Function, request []byte) (response events.APIGatewayProxyResponse,
+	took time.Duration, err error) {
 	start := time.Now()
 	answer, err := lambda.NewHandler(receiver).Invoke(t.Context(), request)
 	took = time.Since(start)

@@ -86,7 +86,8 @@ func happenings(t *testing.T, n int, random *rand.Rand) (all []happening, truth 
 			ids, err := p.Identify(r)
 			must(t, err)
 			e, err := p.Normalize(&webhook.Delivery{
-				Provider: p.Info().Name, EventID: ids[0].EventID, Subject: ids[0].Subject, ContentType: r.Header.Get("Content-Type"), Payload: r.Body,
+				Provider: p.Info().Name, EventID: ids[0].EventID, Subject: ids[0].Subject,
+				ContentType: r.Header.Get("Content-Type"), Payload: r.Body,
 			})
 			must(t, err)
 			if _, told := truth[ids[0].Subject][ids[0].EventID]; told || e.OccurredAt.IsZero() || len(all) == n {
@@ -177,7 +178,8 @@ func (a *account) invokeWorker(worker *process.Processor, queueURL string, batch
 			continue
 		}
 		// After the visibility timeout the receipt is worth nothing, and the message comes again.
-		a.sqs.DeleteMessage(a.t.Context(), &awssqs.DeleteMessageInput{QueueUrl: &queueURL, ReceiptHandle: &record.ReceiptHandle})
+		a.sqs.DeleteMessage(a.t.Context(),
+			&awssqs.DeleteMessageInput{QueueUrl: &queueURL, ReceiptHandle: &record.ReceiptHandle})
 	}
 }
 
@@ -212,9 +214,11 @@ func (a *account) drain(worker *process.Processor, queueURL string, done <-chan 
 func (a *account) messages(queueURL string) (n int) {
 	a.t.Helper()
 	names := []sqstypes.QueueAttributeName{
-		sqstypes.QueueAttributeNameApproximateNumberOfMessages, sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+		sqstypes.QueueAttributeNameApproximateNumberOfMessages,
+		sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
 	}
-	out, err := a.sqs.GetQueueAttributes(a.t.Context(), &awssqs.GetQueueAttributesInput{QueueUrl: &queueURL, AttributeNames: names})
+	out, err := a.sqs.GetQueueAttributes(a.t.Context(),
+		&awssqs.GetQueueAttributesInput{QueueUrl: &queueURL, AttributeNames: names})
 	must(a.t, err)
 	for _, name := range names {
 		count, err := strconv.Atoi(out.Attributes[string(name)])
@@ -235,9 +239,9 @@ func withOutages(rates faulty.Rates) func(string) faulty.Rates {
 	}
 }
 
-// TestNothingIsLost: vendors send until they are acknowledged, one in four times once more, over a network on which more
-// than a quarter of the requests to the engines goes wrong. In the end each event has had its effect once. DELIVERIES says how
-// many acknowledgements there are, about.
+// TestNothingIsLost: vendors send until they are acknowledged, one in four times once more, over a network on which
+// more than a quarter of the requests to the engines goes wrong. In the end each event has had its effect once.
+// DELIVERIES says how many acknowledgements there are, about.
 func TestNothingIsLost(t *testing.T) {
 	deliveries := 2000
 	if n := os.Getenv("DELIVERIES"); n != "" {
@@ -247,9 +251,10 @@ func TestNothingIsLost(t *testing.T) {
 	}
 	a := newAccount(t)
 	queueURL, deadLetterURL := os.Getenv("QUEUE_URL"), os.Getenv("DEAD_LETTER_QUEUE_URL")
-	_, err := a.sqs.SetQueueAttributes(t.Context(), &awssqs.SetQueueAttributesInput{QueueUrl: &queueURL, Attributes: map[string]string{
-		"VisibilityTimeout": fmt.Sprint(int(visibility.Seconds())), "RedrivePolicy": a.redrivePolicy(deadLetterURL, 200),
-	}})
+	_, err := a.sqs.SetQueueAttributes(t.Context(),
+		&awssqs.SetQueueAttributesInput{QueueUrl: &queueURL, Attributes: map[string]string{
+			"VisibilityTimeout": fmt.Sprint(int(visibility.Seconds())), "RedrivePolicy": a.redrivePolicy(deadLetterURL, 200),
+		}})
 	must(t, err)
 	all, truth := happenings(t, deliveries*4/5, rand.New(rand.NewPCG(1, 1)))
 
@@ -302,7 +307,8 @@ func (v *vendors) report(t *testing.T) {
 		}
 		at := func(part float64) time.Duration { return took[int(part*float64(len(took)-1))].Round(time.Millisecond) }
 		t.Logf("%s: %d, in %v (half), %v (99 of 100), %v (all)", what, len(took), at(0.5), at(0.99), at(1))
-		if at(0.99) >= vendorsWait { // not all: this machine may be busy, and TestDeadlines of shared/receive has no stopwatch
+		// not all: this machine may be busy, and TestDeadlines of shared/receive has no stopwatch
+		if at(0.99) >= vendorsWait {
 			t.Errorf("%s after %v", what, at(0.99))
 		}
 	}
@@ -348,7 +354,8 @@ func (a *account) compare(t *testing.T, truth map[string]map[string]esign.Event)
 		}
 	}
 	found := 0
-	for pages := awsdynamodb.NewScanPaginator(awsdynamodb.NewFromConfig(a.config), &awsdynamodb.ScanInput{TableName: new("Table")}); pages.HasMorePages(); {
+	for pages := awsdynamodb.NewScanPaginator(awsdynamodb.NewFromConfig(a.config),
+		&awsdynamodb.ScanInput{TableName: new("Table")}); pages.HasMorePages(); {
 		page, err := pages.NextPage(t.Context())
 		must(t, err)
 		found += len(page.Items)

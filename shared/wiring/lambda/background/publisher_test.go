@@ -38,7 +38,8 @@ func startEventBridge(t *testing.T) *eventBridge {
 	b := &eventBridge{}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var request struct{ Entries []entry }
-		if err := json.NewDecoder(r.Body).Decode(&request); err != nil || r.Header.Get("X-Amz-Target") != "AWSEvents.PutEvents" {
+		if err := json.NewDecoder(r.Body).Decode(&request); err != nil ||
+			r.Header.Get("X-Amz-Target") != "AWSEvents.PutEvents" {
 			t.Errorf("%v, %v", r.Header, err)
 		}
 		b.got = append(b.got, request.Entries...)
@@ -55,7 +56,8 @@ func (a *account) stream() (records []events.DynamoDBEventRecord) {
 	a.t.Setenv("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"))
 	config := wiring.AWS(wiring.ResponseTimeout)
 	client := dynamodbstreams.NewFromConfig(config)
-	table, err := awsdynamodb.NewFromConfig(config).DescribeTable(a.t.Context(), &awsdynamodb.DescribeTableInput{TableName: new("Table")})
+	table, err := awsdynamodb.NewFromConfig(config).DescribeTable(a.t.Context(),
+		&awsdynamodb.DescribeTableInput{TableName: new("Table")})
 	must(a.t, err)
 	arn := table.Table.LatestStreamArn
 	stream, err := client.DescribeStream(a.t.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: arn})
@@ -69,10 +71,11 @@ func (a *account) stream() (records []events.DynamoDBEventRecord) {
 			out, err := client.GetRecords(a.t.Context(), &dynamodbstreams.GetRecordsInput{ShardIterator: next})
 			must(a.t, err)
 			for _, r := range out.Records {
-				records = append(records, events.DynamoDBEventRecord{EventName: string(r.EventName), Change: events.DynamoDBStreamRecord{
-					SequenceNumber: *r.Dynamodb.SequenceNumber, Keys: image(a.t, r.Dynamodb.Keys),
-					NewImage: image(a.t, r.Dynamodb.NewImage), OldImage: image(a.t, r.Dynamodb.OldImage),
-				}})
+				records = append(records, events.DynamoDBEventRecord{EventName: string(r.EventName),
+					Change: events.DynamoDBStreamRecord{
+						SequenceNumber: *r.Dynamodb.SequenceNumber, Keys: image(a.t, r.Dynamodb.Keys),
+						NewImage: image(a.t, r.Dynamodb.NewImage), OldImage: image(a.t, r.Dynamodb.OldImage),
+					}})
 			}
 			if next = out.NextShardIterator; len(out.Records) == 0 {
 				break
@@ -99,8 +102,8 @@ func image(t *testing.T, item map[string]streamtypes.AttributeValue) map[string]
 	return converted
 }
 
-// testPublished feeds the publisher what the table's stream tells of all that happened, as its event source mapping does,
-// and compares what is published with the table.
+// testPublished feeds the publisher what the table's stream tells of all that happened, as its event source mapping
+// does, and compares what is published with the table.
 func (a *account) testPublished(t *testing.T, b *eventBridge) {
 	var batch events.DynamoDBEvent
 	counted := 0

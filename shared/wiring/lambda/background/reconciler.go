@@ -22,8 +22,8 @@ import (
 	wiring "esignhooks/shared/wiring/lambda"
 )
 
-// Reconciler returns the function that asks the vendors for what webhooks never brought. A vendor that cannot be asked is
-// logged and counted. It is not an error of the function.
+// Reconciler returns the function that asks the vendors for what webhooks never brought. A vendor that cannot be asked
+// is logged and counted. It is not an error of the function.
 func Reconciler(providers []webhook.Provider) func(context.Context) {
 	log := lambdacontext.NewLogger()
 	reconciler, err := newReconciler(providers, log, os.Stdout)

@@ -120,13 +120,17 @@ func TestAVendorThatCannotBeAskedIsNoErrorOfTheFunction(t *testing.T) {
 func TestAReconcilerInAnAccount(t *testing.T) {
 	moto := enginetest.Moto(t)
 	enter(t, map[string]string{
-		"AWS_ENDPOINT_URL_DYNAMODB": enginetest.DynamoDB(t), "AWS_ENDPOINT_URL_SQS": enginetest.SQS(t), "AWS_ENDPOINT_URL_SECRETS_MANAGER": moto,
-		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "", "AWS_REGION": "us-east-1", "TABLE_NAME": "Reconciled",
+		"AWS_ENDPOINT_URL_DYNAMODB": enginetest.DynamoDB(t), "AWS_ENDPOINT_URL_SQS": enginetest.SQS(t),
+		"AWS_ENDPOINT_URL_SECRETS_MANAGER": moto,
+		"AWS_ACCESS_KEY_ID":                "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "",
+		"AWS_REGION": "us-east-1",
+		"TABLE_NAME": "Reconciled",
 	})
 	config := wiring.AWS(wiring.ResponseTimeout)
 	enginetest.Table(t, awsdynamodb.NewFromConfig(config), "Reconciled")
 	queues := awssqs.NewFromConfig(config)
-	queue, err := queues.CreateQueue(t.Context(), &awssqs.CreateQueueInput{QueueName: aws.String("found.fifo"), Attributes: map[string]string{"FifoQueue": "true"}})
+	queue, err := queues.CreateQueue(t.Context(),
+		&awssqs.CreateQueueInput{QueueName: aws.String("found.fifo"), Attributes: map[string]string{"FifoQueue": "true"}})
 	must(t, err)
 	t.Setenv("QUEUE_URL", *queue.QueueUrl)
 	stub := vendorstub.New(t)
@@ -144,8 +148,10 @@ func TestAReconcilerInAnAccount(t *testing.T) {
 		t.Setenv(strings.ToUpper(p.Info().Name)+"_SECRET_ARN", *made.ARN)
 	}
 	const id = "fa5c8a0b0f492d768749333ad6fcc214c111e967"
-	stub.Set("dropboxsign", vendorstub.Agreement{ID: id, Status: esign.Completed, ChangedAt: time.Now().Add(-2 * time.Hour), CreatedAt: time.Now().Add(-3 * time.Hour)})
-	stub.Subscribe("dropboxsign", vendorstub.Subscription{ID: "account", URL: "https://api.example/live/webhooks/dropboxsign/" + urlToken})
+	stub.Set("dropboxsign", vendorstub.Agreement{ID: id, Status: esign.Completed,
+		ChangedAt: time.Now().Add(-2 * time.Hour), CreatedAt: time.Now().Add(-3 * time.Hour)})
+	stub.Subscribe("dropboxsign", vendorstub.Subscription{ID: "account",
+		URL: "https://api.example/live/webhooks/dropboxsign/" + urlToken})
 	var log, metrics bytes.Buffer
 	r, err := newReconciler(provider.All(), slog.New(slog.NewJSONHandler(&log, nil)), &metrics)
 	must(t, err)
@@ -159,16 +165,19 @@ func TestAReconcilerInAnAccount(t *testing.T) {
 		}
 	}
 	// Nobody reads the queue, so that the second pass finds it again; the queue knows it.
-	want := map[string]int{"dropboxsign ReconcileFailed": 0, "dropboxsign SubscriptionProblems": 0, "dropboxsign Reconciled": 2}
+	want := map[string]int{"dropboxsign ReconcileFailed": 0, "dropboxsign SubscriptionProblems": 0,
+		"dropboxsign Reconciled": 2}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff, log.String())
 	}
-	received, err := queues.ReceiveMessage(t.Context(), &awssqs.ReceiveMessageInput{QueueUrl: queue.QueueUrl, MaxNumberOfMessages: 10})
+	received, err := queues.ReceiveMessage(t.Context(),
+		&awssqs.ReceiveMessageInput{QueueUrl: queue.QueueUrl, MaxNumberOfMessages: 10})
 	must(t, err)
 	if len(received.Messages) != 1 || !strings.Contains(*received.Messages[0].Body, id) {
 		t.Errorf("%d messages", len(received.Messages))
 	}
-	if n := strings.Count(log.String(), "off: the secret has no credentials"); n != 3 || strings.Contains(log.String(), urlToken) {
+	if n := strings.Count(log.String(), "off: the secret has no credentials"); n != 3 ||
+		strings.Contains(log.String(), urlToken) {
 		t.Errorf("said %d times that it is off: %s", n, log.String())
 	}
 }
