@@ -1,9 +1,11 @@
 package docs
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -137,6 +139,44 @@ func TestArchitectureListsEveryPackage(t *testing.T) {
 			if info.IsDir() && !strings.Contains(text, "`"+name) {
 				t.Errorf("architecture.md does not mention %s", name)
 			}
+		}
+	}
+}
+
+// TestSkeletonCompiles compiles the vendor that adding-a-vendor.md shows, as if its files existed.
+func TestSkeletonCompiles(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name string, content []byte) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	shown := regexp.MustCompile("(?s)\n`([a-z_/]+\\.go)`\n\n```go\n(.*?)```")
+	replace := map[string]string{}
+	for i, block := range shown.FindAllStringSubmatch(pages(t)["adding-a-vendor.md"], -1) {
+		replace[filepath.Join(root, block[1])] = write(fmt.Sprintf("%d.go", i), []byte(block[2]))
+	}
+	if len(replace) != 3 {
+		t.Fatalf("the page shows %d files, not package, test and main", len(replace))
+	}
+	b, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay := write("overlay.json", b)
+	for _, command := range []*exec.Cmd{
+		exec.Command("go", "build", "-overlay", overlay, "-o", dir, "./functions/northsign"),
+		exec.Command("go", "test", "-overlay", overlay, "-c", "-o", dir, "./shared/provider/northsign"),
+	} {
+		command.Dir = root
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
 		}
 	}
 }
