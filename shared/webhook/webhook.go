@@ -102,6 +102,11 @@ func (d *Delivery) Request() *Request {
 type Info struct {
 	// Name is the one word for the provider: package, folder of events, URL segment, key prefix, log field.
 	Name string
+	// Resource is Name in CamelCase. It is the parameter of template.yaml that enables the vendor, and the prefix of the
+	// vendor's resources there. It must never change: CloudFormation would replace the resources.
+	Resource string
+	// Disabled reports that a stack without that parameter has no resources of this vendor.
+	Disabled bool
 	// Title is the product's name.
 	Title string
 	// KeysVariable names the environment variable with the comma-separated keys on localhost.

@@ -46,7 +46,8 @@ type body struct {
 // Info implements [webhook.Provider].
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
-		Name: Name, Title: "AcmeSign", KeysVariable: "ACMESIGN_KEYS", DevelopmentKey: "development-acmesign-key",
+		Name: Name, Resource: "AcmeSign", Title: "AcmeSign",
+		KeysVariable: "ACMESIGN_KEYS", DevelopmentKey: "development-acmesign-key",
 		SignsAll: true, Allow: http.MethodPost, Registration: []string{"Settings → Callbacks"},
 	}
 }

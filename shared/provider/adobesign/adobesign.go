@@ -32,6 +32,7 @@ var _ webhook.Provider = Provider{}
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
 		Name:           name,
+		Resource:       "AdobeSign",
 		Title:          "Adobe Acrobat Sign",
 		KeysVariable:   "ADOBESIGN_CLIENT_IDS",
 		DevelopmentKey: "DEVELOPMENTCLIENTID",

@@ -25,6 +25,7 @@ var _ webhook.Provider = Provider{}
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
 		Name:           name,
+		Resource:       "DocuSign",
 		Title:          "DocuSign Connect",
 		KeysVariable:   "DOCUSIGN_HMAC_KEYS",
 		DevelopmentKey: "development-docusign-hmac-key",

@@ -25,6 +25,7 @@ var _ webhook.Provider = Provider{}
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
 		Name:           name,
+		Resource:       "DropboxSign",
 		Title:          "Dropbox Sign",
 		KeysVariable:   "DROPBOXSIGN_API_KEYS",
 		DevelopmentKey: "development-dropboxsign-api-key",

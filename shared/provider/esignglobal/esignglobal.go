@@ -26,6 +26,7 @@ var _ webhook.Provider = Provider{}
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
 		Name:           name,
+		Resource:       "ESignGlobal",
 		Title:          "eSignGlobal",
 		KeysVariable:   "ESIGNGLOBAL_SECRETS",
 		DevelopmentKey: "development-esignglobal-secret",

@@ -1,6 +1,7 @@
 package background
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -143,13 +144,24 @@ func ReadReconcilerConfig(providers []webhook.Provider, lookup func(string) (str
 }
 
 // secretARNs returns the <PROVIDER>_SECRET_ARN of each provider that has one, by provider.
+//
+// The template writes only the part of the ARN after "secret:". Lambda limits all variables of a function to 4 KB, and
+// the ARNs of fifty vendors would not fit. That part is the name of the secret, which Secrets Manager accepts as an ID,
+// and a random suffix.
 func secretARNs(e *wiring.Environment, providers []webhook.Provider) map[string]string {
 	arns := map[string]string{}
 	for _, p := range providers {
 		name := p.Info().Name
-		if arn := e.Optional(strings.ToUpper(name) + "_SECRET_ARN"); arn != "" {
+		arn := e.Optional(strings.ToUpper(name) + "_SECRET_ARN")
+		if !strings.HasPrefix(arn, "arn:") {
+			arn = arnSuffix.ReplaceAllString(arn, "")
+		}
+		if arn != "" {
 			arns[name] = arn
 		}
 	}
 	return arns
 }
+
+// arnSuffix is what Secrets Manager appends to a secret's name in its ARN.
+var arnSuffix = regexp.MustCompile(`-[0-9A-Za-z]{6}$`)
