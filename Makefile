@@ -13,7 +13,7 @@ RACE     := $(if $(shell command -v "$$(go env CC)" 2>/dev/null),-race)# the rac
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-## run: all functions on localhost with an embedded store (PORT=3000, DATA=.local)
+## run: run all functions on localhost with an embedded store (PORT=3000, DATA=.local)
 run: gateway
 	@exec $(GATEWAY)
 
@@ -24,7 +24,7 @@ send: gateway
 gateway:
 	@CGO_ENABLED=0 go build -trimpath -o $(GATEWAY) ./functions/local
 
-# What follows acts on the stack STACK with your AWS credentials, or with STACK=localhost on the gateway's store.
+# These targets act on the stack STACK with your AWS credentials, or with STACK=localhost on the running gateway.
 ifeq ($(STACK),localhost)
 OPERATE  := $(GATEWAY)
 operated := gateway
@@ -34,15 +34,15 @@ OPERATE   = $(OPERATOR) -stack '$(STACK)'
 operated := operator
 endif
 
-## urls: what to register at each vendor, with the URLs' secret tokens [STACK=esignhooks, here and below]
+## urls: show what to register at each vendor, with the secret tokens of the URLs [STACK=esignhooks, here and below]
 urls: operator
 	@$(deployed)exec $(OPERATE) urls
 
-## register: what PROVIDER=docusign must be told so that it calls the stack; APPLY=1 tells it [URL=of a tunnel] [STACK=localhost]
+## register: show how to make PROVIDER=docusign call the stack; APPLY=1 does it [URL=of a tunnel] [STACK=localhost]
 register: $(operated)
 	@exec $(OPERATE) register -provider '$(PROVIDER)' -url '$(URL)' $(if $(filter 1,$(APPLY)),-apply)
 
-## registered: whom the vendors call, and whether that is healthy [PROVIDER=docusign] [URL=of a tunnel] [STACK=localhost]
+## registered: list the subscriptions at the vendors, and their health [PROVIDER=docusign] [URL=of a tunnel] [STACK=localhost]
 registered: $(operated)
 	@exec $(OPERATE) registered -provider '$(PROVIDER)' -url '$(URL)'
 
@@ -50,11 +50,11 @@ registered: $(operated)
 logs: operator
 	@$(deployed)exec $(OPERATE) logs
 
-## inspect: an agreement and its history: PROVIDER=docusign ID=id [STACK=localhost]
+## inspect: show an agreement and its history: PROVIDER=docusign ID=id [STACK=localhost]
 inspect: $(operated)
 	@exec $(OPERATE) inspect -provider '$(PROVIDER)' -id '$(ID)'
 
-## redrive: process the dead letters again, also the archiver's, publish what could not be published [STACK=localhost]
+## redrive: retry the dead letters of worker and archiver, and publish what could not be published [STACK=localhost]
 redrive: $(operated)
 	@exec $(OPERATE) redrive
 
@@ -69,15 +69,15 @@ archive: $(operated)
 operator:
 	@CGO_ENABLED=0 go build -trimpath -o $(OPERATOR) ./functions/operator
 
-## test: all tests; without Java, Maven and Python those of the AWS drivers are skipped
+## test: run all tests; without Java, Maven and Python those of the AWS drivers are skipped
 test:
 	go test $(RACE) ./...
 
-## faults: the AWS drivers on a network that fails (DELIVERIES=10000)
+## faults: test the AWS drivers on a network that fails (DELIVERIES=10000)
 faults:
 	DELIVERIES=$(or $(DELIVERIES),10000) go test $(RACE) -count=1 -timeout 30m -v -run 'UnderFaults|NothingIsLost|HangingEngines' ./shared/wiring/lambda/background
 
-## fuzz: look for inputs that break the invariants, T for each target: [T=60s]
+## fuzz: look for inputs that break the invariants, for the time T per target [T=60s]
 fuzz: T ?= 60s
 fuzz:
 	@for package in $$(go list ./...); do \
@@ -85,25 +85,25 @@ fuzz:
 		for target in $$(echo "$$targets" | grep '^Fuzz'); do \
 			echo "$$package $$target"; \
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) -fuzzminimizetime 10x $$package || { \
-				echo "the input is in testdata/fuzz/$$target of $$package: commit it with the repair, all tests run it from then on"; exit 1; }; \
+				echo "the input is in testdata/fuzz/$$target of $$package: commit it with the fix, and make test will run it"; exit 1; }; \
 		done; \
 	done
 
-## e2e: deploy to the AWS endpoint of the environment, an emulator or a real account, try everything, delete (needs Python)
+## e2e: deploy to an emulator or a real account, as the environment says, test everything, delete it (needs Python)
 e2e: $(PYTHON)/bin/sam
 	SAM='$(CURDIR)/$(PYTHON)/bin/sam' go test -count=1 -timeout 20m -v ./shared/lab/e2e
 
-## bench: measure the built functions beside bare ones [ROUNDS=15] [AGREEMENTS=1000000] [ONLY=cold,warm]; PROFILE=folder: profiles
+## bench: measure the built functions, and bare ones for comparison [ROUNDS=15] [AGREEMENTS=1000000] [ONLY=cold,warm]; PROFILE=folder: profiles
 bench:
 	@CGO_ENABLED=0 go build -trimpath -o .build/bench ./shared/lab/bench
 	@exec .build/bench -rounds '$(or $(ROUNDS),15)' -agreements '$(or $(AGREEMENTS),1000000)' -only '$(ONLY)' -profile '$(PROFILE)'
 
-## sim: simulate SEEDS worlds in which everything fails, every schedule of two copies, and planted mistakes; SEED=n [TEST=…]: one again
+## sim: simulate SEEDS=20000 worlds with failures, every schedule of two copies, planted mistakes; SEED=n [TEST=…]: one world
 SEEDS ?= 20000
 sim:
 	go test -count=1 -timeout 10h -v ./shared/lab/sim $(if $(SEED),-run '^$(or $(TEST),TestSeeds)$$' -seed $(SEED),-seeds $(SEEDS) -all)
 
-## check: formatting, linters, known vulnerabilities, the template (needs Python)
+## check: check formatting, run the linters, look for known vulnerabilities, validate the template (needs Python)
 check: format vet staticcheck vulnerabilities template
 
 format:
@@ -115,7 +115,7 @@ vet:
 staticcheck:
 	go run $(STATICCHECK) -checks all,-ST1000,-ST1003,-ST1022 ./...
 
-# The database may be out of reach; a vulnerability that is found fails.
+# Skipped if the database is unavailable. A vulnerability that is found fails the check.
 vulnerabilities:
 	@if curl -fsS -m 10 -o /dev/null https://vuln.go.dev/index/db.json 2>/dev/null; then go run $(GOVULNCHECK) ./...; \
 	else echo 'govulncheck: skipped, https://vuln.go.dev cannot be reached'; fi
