@@ -11,7 +11,6 @@ import (
 	"esignhooks/shared/archive"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/vendorstub"
-	"esignhooks/shared/provider"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
@@ -24,7 +23,7 @@ func withStub(t *testing.T) (*world, *vendorstub.Server) {
 	stub.Now = w.clock
 	options := vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: vendorstub.Notes(t), Now: w.clock}
 	made := map[string]vendorapi.Client{}
-	for _, p := range provider.All() {
+	for _, p := range all.Providers() {
 		name := p.Info().Name
 		client, err := all.Open(name, stub.Credentials(name), options)
 		if err != nil {
@@ -37,7 +36,7 @@ func withStub(t *testing.T) (*world, *vendorstub.Server) {
 }
 
 func TestEveryVendorsDocumentsAreArchived(t *testing.T) {
-	for _, p := range provider.All() {
+	for _, p := range all.Providers() {
 		t.Run(p.Info().Name, func(t *testing.T) {
 			w, stub := withStub(t)
 			contract := []byte(pdf("the contract"))
@@ -66,7 +65,7 @@ func TestEveryVendorsDocumentsAreArchived(t *testing.T) {
 }
 
 func TestEveryVendorTellsOfForgeries(t *testing.T) {
-	for _, p := range provider.All() {
+	for _, p := range all.Providers() {
 		for name, a := range map[string]vendorstub.Agreement{
 			"one that is not completed": {ID: agreementID, Status: esign.Sent},
 			"one that was declined":     {ID: agreementID, Status: esign.Declined},
@@ -86,7 +85,7 @@ func TestEveryVendorTellsOfForgeries(t *testing.T) {
 }
 
 func TestADownloadThatBreaksOffIsFetchedAgain(t *testing.T) {
-	for _, p := range provider.All() {
+	for _, p := range all.Providers() {
 		t.Run(p.Info().Name, func(t *testing.T) {
 			w, stub := withStub(t)
 			name, contract := p.Info().Name, []byte(pdf(strings.Repeat("the contract ", 10000)))
@@ -109,7 +108,7 @@ func TestADownloadThatBreaksOffIsFetchedAgain(t *testing.T) {
 // TestLogsHoldNoCredentials: whatever goes wrong, they hold nothing that the vendors' APIs were told or have answered.
 func TestLogsHoldNoCredentials(t *testing.T) {
 	w, stub := withStub(t)
-	for _, p := range provider.All() {
+	for _, p := range all.Providers() {
 		name := p.Info().Name
 		stub.Set(name, vendorstub.Agreement{ID: agreementID, Status: esign.Completed, Truncated: true})
 		stub.Set(name, vendorstub.Agreement{ID: "f5a8a5a8-0000-4b01-9a69-452ae3140752", Status: esign.Sent})
@@ -121,7 +120,7 @@ func TestLogsHoldNoCredentials(t *testing.T) {
 	stub.Fail(vendorstub.Failure{Status: 500, Times: 2, Body: `canary`})
 	w.run(w.archiver())
 	secrets := []string{"canary", stub.URL, "Bearer", "access_token", "http://", "https://"}
-	for _, p := range provider.All() {
+	for _, p := range all.Providers() {
 		stored, err := webhook.ParseStoredKeys(`{"api":` + string(stub.Credentials(p.Info().Name)) + `}`)
 		if err != nil {
 			t.Fatal(err)

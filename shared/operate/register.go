@@ -31,7 +31,10 @@ func register(ctx context.Context, w io.Writer, t Target, provider, given string
 			" put one there first, on localhost into $%s", p.Info().Title, p.Info().KeysVariable)
 	}
 	client, err := t.Clients(ctx, provider)
-	if err != nil {
+	if errors.Is(err, vendorapi.ErrNoClient) {
+		byHand(w, p)
+		return err
+	} else if err != nil {
 		return withNeeds(err, provider)
 	}
 	steps, err := client.Register(ctx, address)
@@ -108,7 +111,11 @@ func list(ctx context.Context, w io.Writer, t Target, p webhook.Provider, given 
 		return err
 	}
 	client, err := t.Clients(ctx, p.Info().Name)
-	if errors.Is(err, vendorapi.ErrOff) {
+	if errors.Is(err, vendorapi.ErrNoClient) {
+		fmt.Fprintf(w, "  %v\n", err)
+		byHand(w, p)
+		return nil
+	} else if errors.Is(err, vendorapi.ErrOff) {
 		fmt.Fprintf(w, "  %v\n", withNeeds(err, p.Info().Name))
 		return nil
 	} else if err != nil {
@@ -175,7 +182,7 @@ func byHand(w io.Writer, p webhook.Provider) {
 
 // withNeeds adds to ErrOff what the credentials are made of.
 func withNeeds(err error, provider string) error {
-	if !errors.Is(err, vendorapi.ErrOff) {
+	if !errors.Is(err, vendorapi.ErrOff) || errors.Is(err, vendorapi.ErrNoClient) {
 		return err
 	}
 	if _, lacks := all.Open(provider, []byte("{}"), vendorapi.Options{}); !errors.Is(lacks, vendorapi.ErrOff) {

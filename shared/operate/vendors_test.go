@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/operate"
 	"esignhooks/shared/provider"
@@ -19,7 +20,7 @@ import (
 
 // TestEachVendorIsRegisteredOnce does it with the vendors' own clients.
 func TestEachVendorIsRegisteredOnce(t *testing.T) {
-	for _, p := range provider.All() {
+	for _, p := range all.Providers() {
 		name := p.Info().Name
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -72,5 +73,34 @@ func TestEachVendorIsRegisteredOnce(t *testing.T) {
 				t.Errorf("%v: %s", err, out)
 			}
 		})
+	}
+}
+
+// TestAVendorWithoutAClient: there is nothing to ask, and the operator is told what to do by hand.
+func TestAVendorWithoutAClient(t *testing.T) {
+	p := acmesign.Provider{}
+	target := operate.Target{
+		Providers: []webhook.Provider{p}, Ledger: open(t),
+		Clients: func(_ context.Context, name string) (vendorapi.Client, error) {
+			return all.Open(name, []byte(`{"some":"credentials"}`), vendorapi.Options{})
+		},
+		Webhook: func(context.Context, string) (string, webhook.Keys, error) {
+			return "https://api.example/live/webhooks/acmesign", webhook.Keys{Keys: webhook.Secrets("canary-key")}, nil
+		},
+	}
+	for command, want := range map[string]struct {
+		err error
+		out string
+	}{
+		"registered -provider acmesign":      {nil, p.Info().Registration[0]},
+		"registered":                         {nil, p.Info().Registration[0]},
+		"register -provider acmesign":        {vendorapi.ErrNoClient, p.Info().Registration[0]},
+		"register -provider acmesign -apply": {vendorapi.ErrNoClient, p.Info().Registration[0]},
+		"archive -provider acmesign -id a1":  {vendorapi.ErrNoClient, ""},
+	} {
+		out, err := act(t, target, command)
+		if !errors.Is(err, want.err) || !strings.Contains(out, want.out) {
+			t.Errorf("%s: %v, %s", command, err, out)
+		}
 	}
 }

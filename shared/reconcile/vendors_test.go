@@ -12,7 +12,6 @@ import (
 	"esignhooks/shared/esign"
 	"esignhooks/shared/finding"
 	"esignhooks/shared/lab/vendorstub"
-	"esignhooks/shared/provider"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/all"
@@ -21,7 +20,7 @@ import (
 
 // TestEveryVendor reconciles with the clients of all vendors that have one.
 func TestEveryVendor(t *testing.T) {
-	for _, p := range provider.All() {
+	for _, p := range all.Providers() {
 		name := p.Info().Name
 		t.Run(name, func(t *testing.T) {
 			const missed, silent, deleted = "6ee5e1d2-32d3-4a5a-8b47-0f6a1c2d3e01", "6ee5e1d2-32d3-4a5a-8b47-0f6a1c2d3e02", "6ee5e1d2-32d3-4a5a-8b47-0f6a1c2d3e03"

@@ -36,7 +36,7 @@ func (s *Stack) client(ctx context.Context, provider string) (vendorapi.Client, 
 		return nil, err
 	}
 	client, err := all.Open(provider, stored.API, vendorapi.Options{HTTP: s.http, Notes: s.ledger(), Now: time.Now})
-	if errors.Is(err, vendorapi.ErrOff) {
+	if errors.Is(err, vendorapi.ErrOff) && !errors.Is(err, vendorapi.ErrNoClient) {
 		err = fmt.Errorf("%w; to put those of the file api.json there:\n    %s", err,
 			edit(s.output(provider, "Secret"), putAPI))
 	}

@@ -18,6 +18,9 @@ import (
 // ErrOff: there are no credentials, so that everything that needs the vendor's API is off.
 var ErrOff = errors.New("vendorapi: no credentials of the vendor's API")
 
+// ErrNoClient reports that no client exists for the vendor's API. It is an [ErrOff] and an [errors.ErrUnsupported].
+var ErrNoClient = fmt.Errorf("%w, for which there is no client: %w", ErrOff, errors.ErrUnsupported)
+
 var (
 	errNoObject  = errors.New("api is not a JSON object")
 	errLineBreak = fmt.Errorf(`%w: a line break in a text, as in a key, is written \n`, errNoObject)

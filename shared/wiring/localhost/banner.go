@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"esignhooks/shared/sample"
+	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
 )
 
@@ -31,7 +32,9 @@ func (g *Gateway) Banner(w io.Writer, base string, now time.Time) error {
 			shown += ": refuses every request"
 		}
 		api := "off, without $" + info.APIVariable()
-		if g.clients[info.Name] != nil {
+		if !all.Has(info.Name) {
+			api = "not supported"
+		} else if g.clients[info.Name] != nil {
 			api = "$" + info.APIVariable() + ": signed documents are stored, and lost events found"
 		}
 		fmt.Fprintf(w, "%-18s %s\n%-18s key: %s\n%-18s API: %s\n", info.Title, g.url(base, p), "", shown, "", api)

@@ -36,6 +36,9 @@ func (g *Gateway) wireClients() (err error) {
 	options := vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: g.ledger, Now: time.Now}
 	for _, p := range g.providers {
 		name := p.Info().Name
+		if !all.Has(name) {
+			continue
+		}
 		client, err := all.Open(name, []byte(g.config.Keys[name].API.Reveal()), options)
 		if errors.Is(err, vendorapi.ErrOff) {
 			g.log.Info("no credentials of the vendor's API: no documents, nothing is reconciled", "provider", name, "variable", p.Info().APIVariable())
@@ -73,6 +76,9 @@ func (g *Gateway) wireClients() (err error) {
 func (g *Gateway) client(_ context.Context, provider string) (vendorapi.Client, error) {
 	if client := g.clients[provider]; client != nil {
 		return client, nil
+	}
+	if !all.Has(provider) {
+		return nil, fmt.Errorf("%s: %w", provider, vendorapi.ErrNoClient)
 	}
 	return nil, fmt.Errorf("%s: %w; put them into $%s and start again", provider, vendorapi.ErrOff, webhook.Info{Name: provider}.APIVariable())
 }
