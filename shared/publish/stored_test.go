@@ -1,0 +1,51 @@
+package publish_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/lab/stored"
+	"esignhooks/shared/publish"
+	"esignhooks/shared/store/bus"
+)
+
+func TestTheStreamOfVersion1IsPublished(t *testing.T) {
+	type event struct {
+		Source, DetailType string
+		Time               time.Time
+		Detail             bus.Detail
+	}
+	var batch events.DynamoDBEvent
+	stored.V1(t, "stream.json", &batch)
+	var want []event
+	stored.V1(t, "stream.want.json", &want)
+	w := newWorld()
+	response, err := w.Handle(t.Context(), batch)
+	if err != nil || len(response.BatchItemFailures) > 0 || len(w.kept) > 0 {
+		t.Fatalf("%+v, %v; set aside: %v", response, err, w.kept)
+	}
+	var got []event
+	for _, e := range w.published {
+		got = append(got, event(e))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestARecordThatVersion1SetAsideIsPublished(t *testing.T) {
+	batch, err := publish.Records(stored.V1Bytes(t, "unpublished.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld()
+	if response, err := w.Handle(t.Context(), batch); err != nil || len(response.BatchItemFailures) > 0 {
+		t.Fatalf("%+v, %v", response, err)
+	}
+	if len(w.published) != 1 {
+		t.Errorf("published %d events", len(w.published))
+	}
+}

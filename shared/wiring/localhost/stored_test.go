@@ -1,0 +1,130 @@
+package localhost
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"esignhooks/shared/lab/stored"
+	"esignhooks/shared/provider"
+	"esignhooks/shared/store/ledger"
+)
+
+// openFolder opens a gateway on a store of its own. Nothing runs in it before Serve.
+func openFolder(t *testing.T, data string) *Gateway {
+	t.Helper()
+	config, err := ReadConfig(provider.All(), func(name string) (string, bool) {
+		value, ok := map[string]string{"DATA": data, "PORT": "0"}[name]
+		return value, ok
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := Open(config, provider.All(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.db.Close() })
+	return g
+}
+
+// within compares JSON values, and ignores members that only got has: later versions add some.
+func within(want, got any) bool {
+	switch want := want.(type) {
+	case map[string]any:
+		got, _ := got.(map[string]any)
+		for name, v := range want {
+			if member, ok := got[name]; !ok || !within(v, member) {
+				return false
+			}
+		}
+		return got != nil
+	case []any:
+		got, _ := got.([]any)
+		for i, v := range want {
+			if i >= len(got) || !within(v, got[i]) {
+				return false
+			}
+		}
+		return len(want) == len(got)
+	}
+	return fmt.Sprint(want) == fmt.Sprint(got)
+}
+
+func TestAFolderOfVersion1(t *testing.T) {
+	g := openFolder(t, stored.LocalV1(t))
+	var shown map[string]any
+	stored.V1(t, "local.want.json", &shown)
+	for path, want := range shown {
+		request := httptest.NewRequest("GET", path, nil)
+		request.Host = "localhost"
+		answer := httptest.NewRecorder()
+		g.ServeHTTP(answer, request)
+		var got any
+		if err := json.Unmarshal(answer.Body.Bytes(), &got); err != nil || !within(want, got) {
+			t.Errorf("%s: got %s, want %v", path, answer.Body, want)
+		}
+	}
+	for name, want := range map[string]int64{"acmesign/reconciled": 1, "acmesign/token": 2} {
+		if text, version, err := g.ledger.Note(t.Context(), name); err != nil || text == "" || version != want {
+			t.Errorf("%s: %q, version %d, %v", name, text, version, err)
+		}
+	}
+	states := countStates(t, g)
+	if states[ledger.Received] != 6 || states[ledger.Unreadable] != 1 || states[ledger.Failed] != 1 {
+		t.Errorf("the folder holds %v", states)
+	}
+	published, err := g.bus.Events()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error)
+	go func() { served <- g.Serve(ctx, listener) }()
+	await := func(what string, done func() bool) {
+		for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: not within 20 seconds", what)
+			}
+		}
+	}
+	await("processing what was pending", func() bool { return countStates(t, g)[ledger.Received] == 1 }) // it was not enqueued
+	await("publishing that, and what was committed before", func() bool {
+		now, err := g.bus.Events()
+		return err == nil && len(now) == len(published)+6
+	})
+	if moved, err := g.dead.Redrive(g.queue); err != nil || moved != 2 {
+		t.Errorf("redrove %d dead letters, %v; want 2", moved, err)
+	}
+	await("processing the dead letters", func() bool {
+		states := countStates(t, g)
+		return states[ledger.Failed] == 0 && states[ledger.Unreadable] == 1
+	})
+	stop()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+func countStates(t *testing.T, g *Gateway) map[ledger.State]int {
+	t.Helper()
+	events, err := g.ledger.Events()
+	if err != nil {
+		t.Fatal(err)
+	}
+	states := map[ledger.State]int{}
+	for _, e := range events {
+		states[e.State]++
+	}
+	return states
+}
