@@ -1,4 +1,4 @@
-// Package durable makes the names of files survive a power cut: syncing a file alone does not.
+// Package durable makes the names of files survive a power failure. Syncing a file alone does not sync its name.
 package durable
 
 import (
@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// Mkdir makes a folder, which is root or below it, for this user alone. The names of all folders from root down to it are
-// durable then.
+// Mkdir creates a folder and its parents for this user alone. The folder is root or below it. Mkdir syncs the names of all
+// folders from root down.
 func Mkdir(root, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -21,7 +21,7 @@ func Mkdir(root, dir string) error {
 	return nil
 }
 
-// Sync makes the names in a folder durable.
+// Sync makes the names of the files in a folder durable.
 func Sync(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -12,11 +12,11 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Create puts an object, unless there is one under its key already, which is no error. The body is read anew
-// for each attempt.
+// Create stores an object. If its key already holds an object, Create does nothing, and returns no error. Each attempt reads
+// the body from the start.
 //
-// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html, read 2026-11-23: If-None-Match: * is
-// answered 412 if the object is there, and 409 if somebody else is just writing it; then one tries again.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html, read 2026-11-23: with If-None-Match: *,
+// S3 answers 412 if the object exists, and 409 during a concurrent write. After 409, clients should retry.
 func Create(ctx context.Context, client *s3.Client, in *s3.PutObjectInput, body io.ReadSeeker) error {
 	in.Body, in.IfNoneMatch = body, aws.String("*")
 	for {
@@ -35,7 +35,7 @@ func Create(ctx context.Context, client *s3.Client, in *s3.PutObjectInput, body 
 	}
 }
 
-// ErrNotFound: there is no object under this key.
+// ErrNotFound reports that there is no object under the key.
 var ErrNotFound = errors.New("object: not found")
 
 // Read returns the content of an object, or ErrNotFound.

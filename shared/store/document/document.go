@@ -1,5 +1,5 @@
-// Package document is the contract of the store of signed documents. Drivers: s3, and folder for localhost. documenttest is
-// the suite that both pass.
+// Package document is the contract of the store of signed documents. Its drivers are s3, and folder for localhost. Both pass
+// the suite in documenttest.
 package document
 
 import (
@@ -12,51 +12,52 @@ import (
 	"strings"
 )
 
-// ErrNotFound: there is no document under this key.
+// ErrNotFound reports that no document is stored under the key.
 var ErrNotFound = errors.New("document: not found")
 
-// File is a document to be stored.
+// File is a document to store.
 type File struct {
 	Body        io.ReadSeeker
 	Size        int64  // of the body, in bytes
 	ContentType string // printable ASCII
 	SHA256      string // of the body, lower-case hex
-	// Metadata is kept beside the document. Names are lower-case letters and hyphens, values printable ASCII.
+	// Metadata is stored with the document. Names are lower-case letters and hyphens, values are printable ASCII.
 	Metadata map[string]string
 }
 
-// Stored is a document as it is stored.
+// Stored describes a stored document.
 type Stored struct {
 	Location    string // s3://bucket/key, or a path
 	ContentType string
-	SHA256      string // of what is stored, lower-case hex
+	SHA256      string // of the stored content, lower-case hex
 	Size        int64  // in bytes
 }
 
-// Store keeps documents. What is stored first under a key stands. Its methods may be called at the same time.
+// Store keeps documents. The first document stored under a key is never overwritten. A Store is safe for concurrent use.
 type Store interface {
-	// Put stores a file durably, whole or not at all, unless something is stored under its key already. It returns what is
-	// stored then. An error means that it may or may not have happened.
+	// Put stores a file durably, complete or not at all, and returns a description of it. If there is already a document
+	// under the key, Put changes nothing and returns the description of that one. After an error, the file may or may not
+	// be stored.
 	Put(ctx context.Context, key string, f File) (Stored, error)
-	// Stat returns what is stored under key, or ErrNotFound.
+	// Stat describes the document under key, or returns ErrNotFound.
 	Stat(ctx context.Context, key string) (Stored, error)
 	// Get returns the content of a small document, or ErrNotFound.
 	Get(ctx context.Context, key string) ([]byte, error)
 }
 
-// safe are names that neither a file system nor S3 nor a URL takes for more than a name, nor hides.
-var safe = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$`)
+// safeName matches names without a special meaning in file systems, S3 keys and URLs. Hidden files do not match.
+var safeName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$`)
 
 const digestPrefix = "sha256-"
 
-// Key is where a file of an agreement is stored: <provider>/<agreement>/<name>. An ID or a name that is not safe stands
-// there as its hash.
+// Key returns the key of a file of an agreement: <provider>/<agreement>/<name>. An agreement ID or name that is not safe in
+// a key is replaced by its hash.
 func Key(provider, agreementID, name string) string {
 	return provider + "/" + segment(agreementID) + "/" + segment(name)
 }
 
 func segment(s string) string {
-	if safe.MatchString(s) && !strings.HasPrefix(s, digestPrefix) {
+	if safeName.MatchString(s) && !strings.HasPrefix(s, digestPrefix) {
 		return s
 	}
 	sum := sha256.Sum256([]byte(s))

@@ -1,5 +1,5 @@
-// Package payload is the contract of the stores of payloads: of those that do not fit in one message, and of the archive.
-// Drivers: s3, and folder for localhost. payloadtest is the suite that both pass.
+// Package payload is the contract of the payload stores: one for payloads too large for a message, and the archive. Its
+// drivers are s3, and folder for localhost. Both pass the suite in payloadtest.
 package payload
 
 import (
@@ -10,25 +10,24 @@ import (
 	"time"
 )
 
-// ErrNotFound: there is no payload under this key.
+// ErrNotFound reports that no payload is stored under the key.
 var ErrNotFound = errors.New("payload: not found")
 
 // Store keeps payloads.
 type Store interface {
-	// Put stores a payload durably under its key. Putting the same payload again is not an error, and costs no second
-	// copy.
+	// Put stores a payload durably. Storing the same payload again is not an error, and makes no second copy.
 	Put(ctx context.Context, key string, payload []byte) error
 	// Get returns the payload under key, or ErrNotFound.
 	Get(ctx context.Context, key string) ([]byte, error)
 }
 
-// Key is where a payload is stored: by day, provider and hash, so that a repeated delivery of a day finds it there and
-// old ones can be expired.
+// Key returns the key of a large payload, made of day, provider and hash. So a delivery repeated on the same day is stored
+// once, and old payloads can expire.
 func Key(provider string, receivedAt time.Time, payload []byte) string {
 	sum := sha256.Sum256(payload)
 	return receivedAt.UTC().Format("2006/01/02/") + provider + "/" + hex.EncodeToString(sum[:])
 }
 
-// ArchiveKey is where the archive keeps a payload: what an event's history holds suffices to find it. sha256 is lower-case
-// hex.
+// ArchiveKey returns the key of a payload in the archive. It is made of fields in the event's history, so the payload can be
+// found from there. sha256 is lower-case hex.
 func ArchiveKey(provider, sha256 string) string { return provider + "/" + sha256 }

@@ -1,7 +1,7 @@
 // Package queue is the contract of the queue between the receivers and the worker, and the wire format of its messages.
-// Drivers: sqs, and embedded for localhost. queuetest is the suite that both pass.
+// Its drivers are sqs, and embedded for localhost. Both pass the suite in queuetest.
 //
-// The queue is first in, first out for each group, and at least once. The worker stands the repetitions.
+// Each group of messages is first in, first out. Delivery is at least once, so consumers must tolerate redelivery.
 package queue
 
 import (
@@ -18,49 +18,49 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Message is what a queue carries. Group and DeduplicationID are printable ASCII of 1 to 128 characters, Body is not
-// empty and holds only characters that SQS takes, and attributes are at most 10, none empty.
+// Message is a message to send.
 type Message struct {
-	Group           string
-	DeduplicationID string
-	Body            string
-	Attributes      map[string]string
-	Trace           string // the X-Ray trace header; may be empty
+	Group           string            // 1 to 128 printable ASCII characters
+	DeduplicationID string            // 1 to 128 printable ASCII characters
+	Body            string            // not empty, and only characters that SQS accepts
+	Attributes      map[string]string // at most 10, with non-empty values
+	Trace           string            // the X-Ray trace header; optional
 }
 
-// Received is a message as a consumer gets it. It stays invisible until it is deleted, or the visibility timeout is over.
+// Received is a message that a consumer has received. Other consumers do not see it until its visibility timeout ends.
 type Received struct {
 	Message
-	ID       string // a redrive gives it a new one
-	Receipt  string // what Delete takes
-	Receives int    // 1 the first time
+	ID       string // the message ID; a redrive makes a new one
+	Receipt  string // needed to delete the message
+	Receives int    // how often the message was received, including this time
 }
 
 // Sender puts messages on a queue.
 type Sender interface {
-	// Send returns when the queue has the message durably. A message whose DeduplicationID the queue took within the last
-	// five minutes is taken without being delivered again. An error means that it may or may not have been taken.
+	// Send returns once the queue has stored the message durably. A duplicate is accepted but not delivered: a message
+	// whose DeduplicationID the queue has accepted within the last five minutes. After an error, the message may or may
+	// not be in the queue.
 	Send(context.Context, Message) error
 }
 
-// MaxMessage is the size of a message that the queue takes: the body and the names, types and values of the attributes.
+// MaxMessage is the maximum size of a message in bytes, as counted by [Message.Size].
 //
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html: 1 MiB.
 const MaxMessage = 1 << 20
 
-// ErrMalformed: the message is not one that Encode makes. Set it aside.
+// ErrMalformed reports that Encode cannot have made the message. Send it to the dead-letter queue.
 var ErrMalformed = errors.New("queue: malformed message")
 
-// How the body of a message holds the payload.
+// The encodings of the payload in the body of a message.
 const (
-	encodingText   = "text"   // as it is
-	encodingBase64 = "base64" // because it holds what SQS refuses
-	encodingEmpty  = "empty"  // there is none, which SQS refuses
+	encodingText   = "text"   // unchanged
+	encodingBase64 = "base64" // SQS would refuse one of its characters
+	encodingEmpty  = "empty"  // the payload is empty; the body is a placeholder, because SQS refuses an empty one
 	encodingStored = "stored" // the body is the payload's key in the payload store
 )
 
-// Encode makes the message of a delivery. If the payload does not fit, key is where the payload must be put before the
-// message is sent; otherwise it is empty.
+// Encode returns the message for a delivery. The key is empty if the message holds the payload. Otherwise the payload is too
+// large, and the caller must put it in the payload store under this key before it sends the message.
 func Encode(d *webhook.Delivery) (m Message, key string) {
 	m = Message{
 		Group:           d.Subject,
@@ -97,12 +97,12 @@ func Encode(d *webhook.Delivery) (m Message, key string) {
 	return m, key
 }
 
-// fits says whether the queue takes m, which has no body yet, with one of n bytes.
+// fits reports whether m, which has no body yet, can have a body of n bytes.
 func (m Message) fits(n int) bool { return m.Size()+n <= MaxMessage }
 
-// Identity is what the attributes say of the delivery, as far as they say it: all but the payload.
+// Identity returns the delivery without its payload, as the attributes describe it. Fields without an attribute are zero.
 func (m Message) Identity() *webhook.Delivery {
-	receivedAt, _ := time.Parse(time.RFC3339Nano, m.Attributes["receivedAt"]) // zero if it cannot be read
+	receivedAt, _ := time.Parse(time.RFC3339Nano, m.Attributes["receivedAt"]) // zero if malformed
 	return &webhook.Delivery{
 		Provider:    m.Attributes["provider"],
 		EventID:     m.Attributes["eventId"],
@@ -115,8 +115,8 @@ func (m Message) Identity() *webhook.Delivery {
 	}
 }
 
-// Decode reads a message, and fetches its payload if it is stored elsewhere. It returns ErrMalformed for what Encode
-// would not have made; other errors are the payload store's.
+// Decode returns the delivery of a message. It reads the payload from the payload store if it is there. It returns
+// ErrMalformed for a message that Encode cannot have made. All other errors come from the payload store.
 func Decode(ctx context.Context, m Message, payloads payload.Store) (*webhook.Delivery, error) {
 	attribute, d := m.Attributes, m.Identity()
 	if d.ReceivedAt.IsZero() {
@@ -147,7 +147,7 @@ func Decode(ctx context.Context, m Message, payloads payload.Store) (*webhook.De
 	return d, nil
 }
 
-// contentType returns a header value that fits in an attribute, else none: readers can do without.
+// contentType returns a Content-Type that fits in an attribute. It drops any other, because readers do not need it.
 func contentType(s string) string {
 	if !webhook.CarriesContentType(s) {
 		return ""
@@ -155,7 +155,7 @@ func contentType(s string) string {
 	return s
 }
 
-// sendable says whether SQS takes the payload as a message body.
+// sendable reports whether SQS accepts the payload as a message body.
 //
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html:
 // only #x9 #xA #xD, #x20 to #xD7FF, #xE000 to #xFFFD, #x10000 to #x10FFFF.
@@ -168,7 +168,7 @@ func sendable(body []byte) bool {
 	return utf8.Valid(body) && !bytes.Contains(body, []byte("\ufffe")) && !bytes.Contains(body, []byte("\uffff"))
 }
 
-// Size is what SQS counts against MaxMessage, in bytes.
+// Size returns the size of the message as SQS counts it: the body, and the names, types and values of the attributes.
 func (m Message) Size() int {
 	n := len(m.Body)
 	for name, value := range m.Attributes {

@@ -1,4 +1,4 @@
-// Package documenttest is the suite that every driver of the store of documents passes.
+// Package documenttest is the suite that every driver of the document store passes.
 package documenttest
 
 import (
@@ -16,23 +16,23 @@ import (
 	"esignhooks/shared/store/document"
 )
 
-// File is a file with this content.
+// File returns a file with this content.
 func File(content []byte, contentType string) document.File {
 	sum := sha256.Sum256(content)
 	return document.File{
-		Body: bytes.NewReader(content), Size: int64(len(content)), ContentType: contentType, SHA256: hex.EncodeToString(sum[:]),
-		Metadata: map[string]string{"vendor-status": "SIGNED (all)", "agreement": "e1"},
+		Body: bytes.NewReader(content), Size: int64(len(content)), ContentType: contentType,
+		SHA256: hex.EncodeToString(sum[:]), Metadata: map[string]string{"vendor-status": "SIGNED (all)", "agreement": "e1"},
 	}
 }
 
-// Run runs the suite on an empty store. location is where the store puts a key.
+// Run runs the suite on an empty store. location returns the expected location of a key.
 func Run(t *testing.T, store document.Store, location func(key string) string) {
 	for name, test := range map[string]func(*testing.T, document.Store, func(string) string){
-		"a document comes out as it went in":                       testContents,
-		"what is stored first stands":                              testFirst,
-		"of many at once one is stored, and all are told which":    testRace,
-		"a body that was read before is stored from its beginning": testRewind,
-		"vendors' IDs lead nowhere else":                           testKeys,
+		"a document is stored unchanged":                       testContents,
+		"the first document is never overwritten":              testFirst,
+		"concurrent puts all return the one that is stored":    testRace,
+		"a body that was partly read is stored from the start": testRewind,
+		"unusual agreement IDs have a location of their own":   testKeys,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, store, location) })
 	}
@@ -44,7 +44,7 @@ func testContents(t *testing.T, store document.Store, location func(string) stri
 		"binary": {0, 0xff, '\r', '\n'},
 		"empty":  {},
 	} {
-		key, file := document.Key("docusign", name, "documents.pdf"), File(content, "application/pdf")
+		key, file := document.Key("acmesign", name, "documents.pdf"), File(content, "application/pdf")
 		want := document.Stored{Location: location(key), ContentType: "application/pdf", SHA256: file.SHA256, Size: file.Size}
 		if _, err := store.Stat(t.Context(), key); !errors.Is(err, document.ErrNotFound) {
 			t.Errorf("%s: stat before it was put: %v", name, err)
@@ -67,7 +67,7 @@ func testContents(t *testing.T, store document.Store, location func(string) stri
 }
 
 func testFirst(t *testing.T, store document.Store, _ func(string) string) {
-	key := document.Key("docusign", "twice", "audit-trail.pdf")
+	key := document.Key("acmesign", "twice", "audit-trail.pdf")
 	first, err := store.Put(t.Context(), key, File([]byte("first"), "application/pdf"))
 	if err != nil {
 		t.Fatal(err)
@@ -82,16 +82,16 @@ func testFirst(t *testing.T, store document.Store, _ func(string) string) {
 }
 
 func testRace(t *testing.T, store document.Store, _ func(string) string) {
-	key := document.Key("docusign", "race", "audit-trail.pdf")
-	told := make([]document.Stored, 8)
+	key := document.Key("acmesign", "race", "audit-trail.pdf")
+	returned := make([]document.Stored, 8)
 	var group sync.WaitGroup
-	for i := range told {
+	for i := range returned {
 		group.Go(func() {
 			stored, err := store.Put(t.Context(), key, File([]byte(strings.Repeat("x", i+1)), fmt.Sprint("application/x-", i+1)))
 			if err != nil {
 				t.Error(err)
 			}
-			told[i] = stored
+			returned[i] = stored
 		})
 	}
 	group.Wait()
@@ -99,7 +99,7 @@ func testRace(t *testing.T, store document.Store, _ func(string) string) {
 	if err != nil || stat.Size == 0 || stat.ContentType != fmt.Sprint("application/x-", stat.Size) {
 		t.Fatalf("%+v, %v", stat, err)
 	}
-	for _, stored := range told {
+	for _, stored := range returned {
 		if diff := cmp.Diff(stat, stored); diff != "" {
 			t.Error(diff)
 		}
@@ -107,7 +107,7 @@ func testRace(t *testing.T, store document.Store, _ func(string) string) {
 }
 
 func testRewind(t *testing.T, store document.Store, _ func(string) string) {
-	key, file := document.Key("docusign", "rewind", "documents.pdf"), File([]byte("content"), "application/pdf")
+	key, file := document.Key("acmesign", "rewind", "documents.pdf"), File([]byte("content"), "application/pdf")
 	if _, err := file.Body.Read(make([]byte, 3)); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func testRewind(t *testing.T, store document.Store, _ func(string) string) {
 func testKeys(t *testing.T, store document.Store, location func(string) string) {
 	seen := map[string]bool{}
 	for _, id := range []string{"..", "../..", "a/../b", "ä/ö", "/", "", "e1", "E 1", `\\host\c$`} {
-		key := document.Key("docusign", id, "documents.pdf")
+		key := document.Key("acmesign", id, "documents.pdf")
 		stored, err := store.Put(t.Context(), key, File([]byte(id), "application/pdf"))
 		if err != nil || stored.Size != int64(len(id)) || stored.Location != location(key) || seen[stored.Location] {
 			t.Errorf("%q: %+v, %v", id, stored, err)

@@ -1,5 +1,5 @@
-// Package folder is the store of documents on localhost: one file per document, and a hidden one beside it for what S3
-// keeps in an object's headers.
+// Package folder is the document store of localhost: one file for each document. A hidden file in the same folder holds the
+// properties that S3 keeps in an object's headers.
 package folder
 
 import (
@@ -25,10 +25,10 @@ type Store struct{ dir string }
 
 var _ document.Store = Store{}
 
-// New makes a store below dir, which need not exist.
+// New returns a store below dir. It creates dir if it does not exist.
 func New(dir string) Store { return Store{filepath.Clean(dir)} }
 
-// properties are what the hidden file holds.
+// properties is the content of the hidden file.
 type properties struct {
 	ContentType string            `json:"contentType"`
 	Metadata    map[string]string `json:"metadata,omitempty"`
@@ -43,27 +43,28 @@ func (s Store) Put(ctx context.Context, key string, f document.File) (document.S
 	if _, err := f.Body.Seek(0, io.SeekStart); err != nil {
 		return document.Stored{}, err
 	}
-	described, err := json.Marshal(properties{f.ContentType, f.Metadata})
+	props, err := json.Marshal(properties{f.ContentType, f.Metadata})
 	if err != nil {
 		return document.Stored{}, err
 	}
 	if err := durable.Mkdir(s.dir, filepath.Dir(path)); err != nil {
 		return document.Stored{}, err
 	}
-	body, sha256sum, err := write(filepath.Dir(path), f.Body)
+	body, sha256sum, err := writeTemporary(filepath.Dir(path), f.Body)
 	if err != nil {
 		return document.Stored{}, err
 	}
 	defer os.Remove(body)
 	if f.SHA256 != "" && f.SHA256 != sha256sum {
-		return document.Stored{}, errors.New("document/folder: the body has another hash")
+		return document.Stored{}, errors.New("document/folder: the hash of the body does not match")
 	}
-	beside, _, err := write(filepath.Dir(path), bytes.NewReader(described))
+	propsFile, _, err := writeTemporary(filepath.Dir(path), bytes.NewReader(props))
 	if err != nil {
 		return document.Stored{}, err
 	}
-	defer os.Remove(beside)
-	if err := link(beside, hidden(path, sha256sum)); err != nil { // first: what has no properties is not there
+	defer os.Remove(propsFile)
+	// The properties come first, so that a document never exists without them.
+	if err := link(propsFile, propertiesPath(path, sha256sum)); err != nil {
 		return document.Stored{}, err
 	}
 	if err := link(body, path); err != nil {
@@ -89,12 +90,12 @@ func (s Store) Stat(_ context.Context, key string) (document.Stored, error) {
 		return document.Stored{}, err
 	}
 	sha256sum := hex.EncodeToString(hash.Sum(nil))
-	beside, err := os.ReadFile(hidden(path, sha256sum))
+	props, err := os.ReadFile(propertiesPath(path, sha256sum))
 	if err != nil {
 		return document.Stored{}, err
 	}
 	var p properties
-	if err := json.Unmarshal(beside, &p); err != nil {
+	if err := json.Unmarshal(props, &p); err != nil {
 		return document.Stored{}, fmt.Errorf("document/folder: properties: %w", err)
 	}
 	return document.Stored{Location: path, ContentType: p.ContentType, SHA256: sha256sum, Size: size}, nil
@@ -110,6 +111,7 @@ func (s Store) Get(_ context.Context, key string) ([]byte, error) {
 	return body, missing(err)
 }
 
+// missing turns the error for a missing file into ErrNotFound.
 func missing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return document.ErrNotFound
@@ -117,22 +119,22 @@ func missing(err error) error {
 	return err
 }
 
-// path is where a key's file is: below the folder, or nowhere.
+// path returns the path of a key's file. It returns an error for a key that leads out of the folder.
 func (s Store) path(key string) (string, error) {
 	if name := filepath.FromSlash(key); filepath.IsLocal(name) {
 		return filepath.Join(s.dir, name), nil
 	}
-	return "", errors.New("document/folder: a key that leads out of the folder")
+	return "", errors.New("document/folder: the key leads out of the folder")
 }
 
-// hidden is where the properties of a document with this hash are: those of another Put, that failed or came too late, are
-// nobody else's.
-func hidden(path, sha256sum string) string {
+// propertiesPath returns the path of the properties of a document with this hash. The hash keeps them apart from those of
+// another Put under the same key, which failed or came too late.
+func propertiesPath(path, sha256sum string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+sha256sum+".json")
 }
 
-// write makes a temporary file with this content, synced to disk, and returns its path and the content's hash.
-func write(dir string, content io.Reader) (path, sha256sum string, err error) {
+// writeTemporary writes a temporary file, syncs it to disk, and returns its path and the hash of its content.
+func writeTemporary(dir string, content io.Reader) (path, sha256sum string, err error) {
 	path = filepath.Join(dir, ".tmp-"+rand.Text())
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -147,7 +149,7 @@ func write(dir string, content io.Reader) (path, sha256sum string, err error) {
 	return path, hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// link gives a file its name, durably, unless another one has it. Unlike a rename it replaces nothing.
+// link gives a file a name, durably. Unlike a rename, it does nothing if the name is already taken.
 func link(temporary, path string) error {
 	if err := os.Link(temporary, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err

@@ -14,7 +14,8 @@ import (
 
 func TestStore(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data", "documents")
-	documenttest.Run(t, folder.New(dir+"/"), func(key string) string { return filepath.Join(dir, filepath.FromSlash(key)) })
+	location := func(key string) string { return filepath.Join(dir, filepath.FromSlash(key)) }
+	documenttest.Run(t, folder.New(dir+"/"), location)
 	filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
 		if err != nil || strings.HasPrefix(filepath.Base(path), ".tmp-") {
 			t.Errorf("left %s, %v", path, err)
@@ -29,7 +30,7 @@ func TestNoKeyLeadsOutOfTheFolder(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(parent, "secret"), []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"../secret", "docusign/../../secret", filepath.Join(parent, "secret"), ""} {
+	for _, key := range []string{"../secret", "acmesign/../../secret", filepath.Join(parent, "secret"), ""} {
 		if got, err := store.Get(t.Context(), key); err == nil {
 			t.Errorf("%s: %s", key, got)
 		}
@@ -46,7 +47,7 @@ func TestNoKeyLeadsOutOfTheFolder(t *testing.T) {
 }
 
 func TestABodyThatDoesNotHaveTheHashIsRefused(t *testing.T) {
-	store, key := folder.New(t.TempDir()), document.Key("docusign", "e1", "documents.pdf")
+	store, key := folder.New(t.TempDir()), document.Key("acmesign", "e1", "documents.pdf")
 	right := documenttest.File([]byte("that"), "application/pdf")
 	wrong := documenttest.File([]byte("this"), "application/octet-stream")
 	wrong.SHA256 = right.SHA256
@@ -56,34 +57,34 @@ func TestABodyThatDoesNotHaveTheHashIsRefused(t *testing.T) {
 	if _, err := store.Stat(t.Context(), key); !errors.Is(err, document.ErrNotFound) {
 		t.Errorf("afterwards: %v", err)
 	}
-	if got, err := store.Put(t.Context(), key, right); err != nil || got.SHA256 != right.SHA256 || got.ContentType != "application/pdf" {
-		t.Errorf("the right one: %+v, %v", got, err)
+	wantPut(t, store, key, right)
+}
+
+// wantPut stores a file, and checks that it is the stored one.
+func wantPut(t *testing.T, store document.Store, key string, f document.File) {
+	t.Helper()
+	got, err := store.Put(t.Context(), key, f)
+	if err != nil || got.SHA256 != f.SHA256 || got.ContentType != f.ContentType {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
-// What a crash leaves between the two files is no document, and stands in nobody's way.
-func TestWhatHasOnlyItsPropertiesIsNotThere(t *testing.T) {
+// A crash between the two files leaves properties without a document.
+func TestPropertiesWithoutADocumentAreIgnored(t *testing.T) {
 	dir := t.TempDir()
-	store, key := folder.New(dir), document.Key("docusign", "e1", "documents.pdf")
+	store, key := folder.New(dir), document.Key("acmesign", "e1", "documents.pdf")
 	file := documenttest.File([]byte("content"), "application/pdf")
-	if _, err := store.Put(t.Context(), key, file); err != nil {
-		t.Fatal(err)
-	}
-	body := filepath.Join(dir, "docusign", "e1", "documents.pdf")
+	wantPut(t, store, key, file)
+	body := filepath.Join(dir, "acmesign", "e1", "documents.pdf")
 	if err := os.Remove(body); err != nil {
 		t.Fatal(err)
 	}
-	other := documenttest.File([]byte("other"), "text/plain")
-	if got, err := store.Put(t.Context(), key, other); err != nil || got.SHA256 != other.SHA256 || got.ContentType != "text/plain" {
-		t.Errorf("another: %+v, %v", got, err)
-	}
+	wantPut(t, store, key, documenttest.File([]byte("other"), "text/plain"))
 	if err := os.Remove(body); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := store.Stat(t.Context(), key); !errors.Is(err, document.ErrNotFound) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got, err := store.Put(t.Context(), key, file); err != nil || got.SHA256 != file.SHA256 || got.ContentType != "application/pdf" {
-		t.Errorf("%+v, %v", got, err)
-	}
+	wantPut(t, store, key, file)
 }

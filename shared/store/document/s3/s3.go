@@ -1,4 +1,4 @@
-// Package s3 is the store of documents in an S3 bucket.
+// Package s3 is the document store in an S3 bucket.
 package s3
 
 import (
@@ -24,13 +24,13 @@ type Store struct {
 
 var _ document.Store = (*Store)(nil)
 
-// New makes a store in a bucket.
+// New returns a store in a bucket.
 func New(client *s3.Client, bucket string) *Store { return &Store{client, bucket} }
 
 // Put implements [document.Store].
 //
-// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, read 2026-11-23: S3 verifies the body by the
-// checksum, and keeps it with the object.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, read 2026-11-23: S3 verifies the checksum of the
+// body, and stores it with the object.
 func (s *Store) Put(ctx context.Context, key string, f document.File) (document.Stored, error) {
 	sum, err := hex.DecodeString(f.SHA256)
 	if err != nil {
@@ -38,7 +38,8 @@ func (s *Store) Put(ctx context.Context, key string, f document.File) (document.
 	}
 	in := &s3.PutObjectInput{
 		Bucket: &s.bucket, Key: &key, ContentLength: &f.Size, ContentType: &f.ContentType, Metadata: f.Metadata,
-		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum)), ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+		ChecksumSHA256:    aws.String(base64.StdEncoding.EncodeToString(sum)),
+		ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
 	}
 	if err := object.Create(ctx, s.client, in, f.Body); err != nil {
 		return document.Stored{}, wrap("put", err)
@@ -48,11 +49,13 @@ func (s *Store) Put(ctx context.Context, key string, f document.File) (document.
 
 // Stat implements [document.Store].
 //
-// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, read 2026-11-23: an object that is not there
-// is answered 404 to those who may s3:ListBucket, and 403 to others; to read the checksum of an
-// object under a KMS key takes kms:Decrypt.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, read 2026-11-23: for a missing object, S3
+// answers 404 to callers with s3:ListBucket, and 403 to others. Reading the checksum of an object under a KMS key needs
+// kms:Decrypt.
 func (s *Store) Stat(ctx context.Context, key string) (document.Stored, error) {
-	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: &s.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled,
+	})
 	var missing *types.NotFound
 	if errors.As(err, &missing) {
 		return document.Stored{}, document.ErrNotFound
@@ -61,11 +64,11 @@ func (s *Store) Stat(ctx context.Context, key string) (document.Stored, error) {
 	}
 	sum, err := base64.StdEncoding.DecodeString(aws.ToString(out.ChecksumSHA256))
 	if err != nil || len(sum) == 0 {
-		return document.Stored{}, errors.New("document/s3: stat: an object that was stored by somebody else")
+		return document.Stored{}, errors.New("document/s3: stat: the object has no SHA-256 checksum, so another program has stored it")
 	}
 	return document.Stored{
-		Location: "s3://" + s.bucket + "/" + key, ContentType: aws.ToString(out.ContentType), SHA256: hex.EncodeToString(sum),
-		Size: aws.ToInt64(out.ContentLength),
+		Location: "s3://" + s.bucket + "/" + key, ContentType: aws.ToString(out.ContentType),
+		SHA256: hex.EncodeToString(sum), Size: aws.ToInt64(out.ContentLength),
 	}, nil
 }
 

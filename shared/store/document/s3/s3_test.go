@@ -36,8 +36,9 @@ func TestStore(t *testing.T) {
 	}
 	store := s3.New(client, "documents")
 	documenttest.Run(t, store, func(key string) string { return "s3://documents/" + key })
-	t.Run("metadata stands beside the object", func(t *testing.T) {
-		key, file := document.Key("docusign", "metadata", "documents.pdf"), documenttest.File([]byte("content"), "application/pdf")
+	t.Run("metadata is stored with the object", func(t *testing.T) {
+		key := document.Key("acmesign", "metadata", "documents.pdf")
+		file := documenttest.File([]byte("content"), "application/pdf")
 		if _, err := store.Put(t.Context(), key, file); err != nil {
 			t.Fatal(err)
 		}
@@ -49,9 +50,12 @@ func TestStore(t *testing.T) {
 			t.Error(diff)
 		}
 	})
-	t.Run("an object without a hash is no document of ours", func(t *testing.T) {
-		key := document.Key("docusign", "foreign", "documents.pdf")
-		if _, err := client.PutObject(t.Context(), &sdk.PutObjectInput{Bucket: aws.String("documents"), Key: &key, Body: strings.NewReader("x")}); err != nil {
+	t.Run("an object without a checksum is an error", func(t *testing.T) {
+		key := document.Key("acmesign", "foreign", "documents.pdf")
+		_, err := client.PutObject(t.Context(), &sdk.PutObjectInput{
+			Bucket: aws.String("documents"), Key: &key, Body: strings.NewReader("x"),
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
 		if stored, err := store.Stat(t.Context(), key); err == nil {
@@ -60,8 +64,8 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// As S3 does, and the engine does not: the body must have the checksum. Somebody else is writing the object at first.
-func TestABodyTravelsWithItsHashEachTime(t *testing.T) {
+// The server checks the body's checksum, as S3 does and the engine does not. The first attempt meets a concurrent write.
+func TestEachAttemptSendsTheBodyWithItsChecksum(t *testing.T) {
 	puts := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -84,7 +88,7 @@ func TestABodyTravelsWithItsHashEachTime(t *testing.T) {
 	defer server.Close()
 	file := documenttest.File([]byte("this"), "application/pdf")
 	file.SHA256 = documenttest.File([]byte("that"), "").SHA256
-	stored, err := s3.New(client(server.URL), "documents").Put(t.Context(), "docusign/e1/documents.pdf", file)
+	stored, err := s3.New(client(server.URL), "documents").Put(t.Context(), "acmesign/e1/documents.pdf", file)
 	if err == nil || !strings.Contains(err.Error(), "BadDigest") || puts != 2 {
 		t.Errorf("%+v, %v after %d attempts", stored, err, puts)
 	}

@@ -17,15 +17,15 @@ type Store struct{ dir string }
 
 var _ payload.Store = Store{}
 
-// New makes a store below dir, which need not exist.
+// New returns a store below dir. It creates dir if it does not exist.
 func New(dir string) Store { return Store{filepath.Clean(dir)} }
 
-// Put implements [payload.Store]. The file is there whole or not at all, and synced to disk.
+// Put implements [payload.Store]. The file appears complete or not at all, and is synced to disk.
 func (s Store) Put(_ context.Context, key string, body []byte) error {
 	path := filepath.Join(s.dir, filepath.FromSlash(key))
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(path); err == nil {
-		return durable.Sync(dir) // another Put may not have come so far
+		return durable.Sync(dir) // another Put may have stopped before this
 	}
 	if err := durable.Mkdir(s.dir, dir); err != nil {
 		return err
@@ -34,7 +34,7 @@ func (s Store) Put(_ context.Context, key string, body []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) // gone already if all went well
+	defer os.Remove(file.Name()) // already renamed on success
 	_, err = file.Write(body)
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"esignhooks/shared/store/payload"
 )
 
-// Run runs the suite on a store that may hold other payloads.
+// Run runs the suite. The store may hold other payloads.
 func Run(t *testing.T, store payload.Store) {
 	day := time.Date(2026, 11, 2, 23, 59, 59, 0, time.FixedZone("", -3600))
 	for name, body := range map[string][]byte{
@@ -20,11 +20,11 @@ func Run(t *testing.T, store payload.Store) {
 		"empty":  {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			key := payload.Key("docusign", day, body)
+			key := payload.Key("acmesign", day, body)
 			if _, err := store.Get(t.Context(), key); !errors.Is(err, payload.ErrNotFound) {
 				t.Errorf("before it was put: %v", err)
 			}
-			for range 2 { // a vendor sends again
+			for range 2 { // a vendor retries
 				if err := store.Put(t.Context(), key, body); err != nil {
 					t.Fatal(err)
 				}

@@ -22,7 +22,7 @@ type Store struct {
 
 var _ payload.Store = (*Store)(nil)
 
-// New makes a store in a bucket.
+// New returns a store in a bucket.
 func New(client *s3.Client, bucket string) *Store { return &Store{client, bucket} }
 
 // Put implements [payload.Store].

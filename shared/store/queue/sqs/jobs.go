@@ -9,18 +9,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// Jobs are what a consumer does with the messages of a standard queue beside deleting them, which Lambda does.
+// Jobs is the consumer's side of a standard queue. Lambda receives and deletes the messages.
 type Jobs struct {
 	client             *sqs.Client
 	url, deadLetterURL string
 }
 
-// NewJobs makes the jobs of the queue with this URL, whose dead letters are a standard queue too.
+// NewJobs returns the Jobs of the queue with this URL. Its dead-letter queue must be a standard queue too.
 func NewJobs(client *sqs.Client, url, deadLetterURL string) *Jobs {
 	return &Jobs{client, url, deadLetterURL}
 }
 
-// Later makes a received message come again after d. It must not be deleted then.
+// Later makes a received message visible again after d. The caller must not delete it.
 //
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html, read
 // 2026-11-23: whole seconds, and at most 12 hours from when the message was received.
@@ -34,7 +34,7 @@ func (j *Jobs) Later(ctx context.Context, receipt string, d time.Duration) error
 	return nil
 }
 
-// Park puts a message among the dead letters. The one that was received is to be deleted then.
+// Park sends a message to the dead-letter queue. The caller must delete the received message afterwards.
 func (j *Jobs) Park(ctx context.Context, body string) error {
 	_, err := j.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &j.deadLetterURL, MessageBody: &body})
 	if err != nil {

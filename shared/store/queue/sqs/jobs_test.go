@@ -18,7 +18,9 @@ func TestJobs(t *testing.T) {
 	c := client(enginetest.SQS(t))
 	var urls []string
 	for _, name := range []string{"jobs", "dead-letters"} {
-		out, err := c.CreateQueue(t.Context(), &sdk.CreateQueueInput{QueueName: &name, Attributes: map[string]string{"VisibilityTimeout": "60"}})
+		out, err := c.CreateQueue(t.Context(), &sdk.CreateQueueInput{
+			QueueName: &name, Attributes: map[string]string{"VisibilityTimeout": "60"},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +41,7 @@ func TestJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, receipt := receive(urls[0])
-	if err := jobs.Later(t.Context(), receipt, 400*time.Millisecond); err != nil { // which is a second
+	if err := jobs.Later(t.Context(), receipt, 400*time.Millisecond); err != nil { // rounded up to a second
 		t.Fatal(err)
 	}
 	begin := time.Now()
@@ -51,10 +53,10 @@ func TestJobs(t *testing.T) {
 		t.Error(err)
 	}
 	if again, _ := receive(urls[0]); again != "" {
-		t.Errorf("%q came before its time", again)
+		t.Errorf("%q was redelivered too early", again)
 	}
 	if err := jobs.Later(t.Context(), "none", time.Second); err == nil {
-		t.Error("a receipt that is none was taken")
+		t.Error("an invalid receipt was accepted")
 	}
 	if err := jobs.Park(t.Context(), body); err != nil {
 		t.Fatal(err)

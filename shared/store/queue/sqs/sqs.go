@@ -1,4 +1,4 @@
-// Package sqs is the sending side of an SQS FIFO queue. The receiving side on AWS is Lambda's event source mapping.
+// Package sqs sends messages to an SQS FIFO queue. On AWS, Lambda's event source mapping receives them.
 package sqs
 
 import (
@@ -20,7 +20,7 @@ type Queue struct {
 
 var _ queue.Sender = (*Queue)(nil)
 
-// New makes the sender of the queue with this URL.
+// New returns a sender for the queue with this URL.
 func New(client *sqs.Client, url string) *Queue { return &Queue{client, url} }
 
 // Send implements [queue.Sender].
@@ -33,8 +33,9 @@ func (q *Queue) Send(ctx context.Context, m queue.Message) error {
 		input.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &value}
 	}
 	if m.Trace != "" {
+		const name = string(types.MessageSystemAttributeNameForSendsAWSTraceHeader)
 		input.MessageSystemAttributes = map[string]types.MessageSystemAttributeValue{
-			string(types.MessageSystemAttributeNameForSendsAWSTraceHeader): {DataType: aws.String("String"), StringValue: &m.Trace},
+			name: {DataType: aws.String("String"), StringValue: &m.Trace},
 		}
 	}
 	if _, err := q.client.SendMessage(ctx, &input); err != nil {

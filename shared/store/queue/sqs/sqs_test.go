@@ -26,7 +26,7 @@ func client(url string) *sdk.Client {
 	})
 }
 
-// consumer adds to the sender what Lambda does on AWS.
+// consumer adds the consumer's side, which Lambda implements on AWS.
 type consumer struct {
 	*sqs.Queue
 	client *sdk.Client
@@ -48,8 +48,8 @@ func (c consumer) Receive(ctx context.Context, limit int) ([]queue.Received, err
 			return nil, err
 		}
 		r := queue.Received{ID: *m.MessageId, Receipt: *m.ReceiptHandle, Receives: receives, Message: queue.Message{
-			Group: m.Attributes["MessageGroupId"], DeduplicationID: m.Attributes["MessageDeduplicationId"], Body: *m.Body,
-			Trace: m.Attributes["AWSTraceHeader"], Attributes: map[string]string{},
+			Group: m.Attributes["MessageGroupId"], DeduplicationID: m.Attributes["MessageDeduplicationId"],
+			Body: *m.Body, Trace: m.Attributes["AWSTraceHeader"], Attributes: map[string]string{},
 		}}
 		for name, value := range m.MessageAttributes {
 			r.Attributes[name] = *value.StringValue
@@ -68,7 +68,9 @@ func TestQueue(t *testing.T) {
 	c := client(enginetest.SQS(t))
 	var names atomic.Int32
 	create := func(t *testing.T, attributes map[string]string) consumer {
-		attributes["FifoQueue"], attributes["DeduplicationScope"], attributes["FifoThroughputLimit"] = "true", "messageGroup", "perMessageGroupId"
+		attributes["FifoQueue"] = "true"
+		attributes["DeduplicationScope"] = "messageGroup"
+		attributes["FifoThroughputLimit"] = "perMessageGroupId"
 		attributes["VisibilityTimeout"] = strconv.Itoa(int(queuetest.Visibility.Seconds()))
 		out, err := c.CreateQueue(t.Context(), &sdk.CreateQueueInput{
 			QueueName: aws.String(fmt.Sprintf("q%d.fifo", names.Add(1))), Attributes: attributes,
@@ -86,7 +88,8 @@ func TestQueue(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		policy := fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"%d"}`, arn.Attributes["QueueArn"], queuetest.MaxReceives)
+		policy := fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"%d"}`,
+			arn.Attributes["QueueArn"], queuetest.MaxReceives)
 		return create(t, map[string]string{"RedrivePolicy": policy}), deadLetters
 	})
 }
