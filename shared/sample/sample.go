@@ -1,4 +1,5 @@
-// Package sample makes fresh, genuine requests of the examples in events: a new agreement, times of now, signed.
+// Package sample makes fresh, genuine requests of the examples in events: about a new agreement and a new event, at the
+// present time, and signed.
 package sample
 
 import (
@@ -16,9 +17,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
+	lambda "github.com/aws/aws-lambda-go/events"
 
-	examples "esignhooks/events"
+	"esignhooks/events"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/webhook"
@@ -26,7 +27,7 @@ import (
 
 // Names lists a provider's examples.
 func Names(p webhook.Provider) []string {
-	files, _ := fs.Glob(examples.FS, p.Info().Name+"/*.json") // the pattern is well formed
+	files, _ := fs.Glob(examples, p.Info().Name+"/*.json") // the pattern is well formed
 	for i, file := range files {
 		files[i] = strings.TrimSuffix(path.Base(file), ".json")
 	}
@@ -52,8 +53,9 @@ func Completed(p webhook.Provider) (string, error) {
 	return shortest, nil
 }
 
-// Request makes a request of an example, about the agreement with the given ID, or about a new one if it is empty. It
-// returns the ID under which the agreement is known; empty if the example is not about one.
+// Request makes a request of an example, about the agreement with the given ID, or about a new one if it is empty. If the
+// vendor gives its events IDs of their own, the event gets a new one. Request returns the ID under which the agreement is
+// known, or an empty string if the example is not about one.
 func Request(p webhook.Provider, name, agreementID string, key webhook.Secret, now time.Time) (*webhook.Request, string, error) {
 	r, err := read(p, name)
 	if err != nil {
@@ -62,7 +64,7 @@ func Request(p webhook.Provider, name, agreementID string, key webhook.Secret, n
 	if r.Method != http.MethodPost {
 		return r, "", p.Sign(r, key, now)
 	}
-	id, event, err := meaning(p, r)
+	example, event, err := meaning(p, r)
 	if err != nil {
 		return nil, "", err
 	}
@@ -70,12 +72,16 @@ func Request(p webhook.Provider, name, agreementID string, key webhook.Secret, n
 		if !event.OccurredAt.IsZero() {
 			text = shift(text, now.Sub(event.OccurredAt))
 		}
-		if id.AgreementID == "" {
+		if example.AgreementID == "" {
 			return text
 		}
-		old := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(id.AgreementID))
-		return old.ReplaceAllLiteral(text, []byte(cmp.Or(agreementID, likeness(id.AgreementID))))
+		return replace(text, example.AgreementID, cmp.Or(agreementID, likeness(example.AgreementID)))
 	})
+	id, changed, err := meaning(p, r)
+	if err == nil && id.EventID == example.EventID &&
+		(id.AgreementID != example.AgreementID || !changed.OccurredAt.Equal(event.OccurredAt)) {
+		renewEventID(p, r, id)
+	}
 	if err := p.Sign(r, key, now); err != nil {
 		return nil, "", err
 	}
@@ -83,7 +89,28 @@ func Request(p webhook.Provider, name, agreementID string, key webhook.Secret, n
 	return r, id.AgreementID, err
 }
 
-// renewed returns the body with its text changed, whatever the form that the text is wrapped in.
+// renewEventID replaces the vendor's own ID of the event, which depends neither on the agreement nor on the time. It tries
+// one word of the body after the other, and keeps the first change that makes another event of the same meaning.
+func renewEventID(p webhook.Provider, r *webhook.Request, was webhook.Identity) {
+	original := r.Body
+	for _, old := range word.FindAll(original, -1) {
+		r.Body = renewed(r, func(text []byte) []byte { return replace(text, string(old), likeness(string(old))) })
+		id, _, err := meaning(p, r)
+		if fresh := id.EventID; err == nil && fresh != was.EventID {
+			if id.EventID = was.EventID; id == was {
+				return
+			}
+		}
+		r.Body = original
+	}
+}
+
+// replace puts with in the place of old, however old is capitalised.
+func replace(text []byte, old, with string) []byte {
+	return regexp.MustCompile(`(?i)`+regexp.QuoteMeta(old)).ReplaceAllLiteral(text, []byte(with))
+}
+
+// renewed returns the body with its text changed. The text may be in the fields of a form.
 func renewed(r *webhook.Request, change func([]byte) []byte) []byte {
 	if r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
 		return change(r.Body)
@@ -98,11 +125,11 @@ func renewed(r *webhook.Request, change func([]byte) []byte) []byte {
 }
 
 func read(p webhook.Provider, name string) (*webhook.Request, error) {
-	b, err := examples.FS.ReadFile(p.Info().Name + "/" + name + ".json")
+	b, err := fs.ReadFile(examples, p.Info().Name+"/"+name+".json")
 	if err != nil {
 		return nil, fmt.Errorf("sample: %s has no example %q; there are: %s", p.Info().Name, name, strings.Join(Names(p), ", "))
 	}
-	var e events.APIGatewayProxyRequest
+	var e lambda.APIGatewayProxyRequest
 	if err := json.Unmarshal(b, &e); err != nil {
 		return nil, err
 	}
@@ -123,8 +150,8 @@ func meaning(p webhook.Provider, r *webhook.Request) (webhook.Identity, esign.Ev
 	return ids[0], event, err
 }
 
-// likeness makes a random ID that looks like id: letters and digits are replaced, case, length and punctuation stay. If
-// id is hexadecimal, so is its likeness.
+// likeness returns a random ID that looks like id. Letters and digits are replaced; case, length and punctuation remain.
+// The likeness of a hexadecimal ID is hexadecimal.
 func likeness(id string) string {
 	letters := "ghijkmnpqrstuvwxyz"
 	if !strings.ContainsAny(strings.ToLower(id), letters) {
@@ -135,6 +162,8 @@ func likeness(id string) string {
 	var out strings.Builder
 	for i, c := range []byte(id) {
 		switch r := int(random[i]); {
+		case i == 0 && '1' <= c && c <= '9': // it may be a number, which begins with no zero
+			c = byte('1' + r%9)
 		case '0' <= c && c <= '9':
 			c = byte('0' + r%10)
 		case 'a' <= c && c <= 'z':
@@ -149,10 +178,14 @@ func likeness(id string) string {
 
 var (
 	clock = regexp.MustCompile(`\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?`)
-	unix  = regexp.MustCompile(`\b1[5-9]\d{8}(\d{3})?\b`) // seconds or milliseconds
+	unix  = regexp.MustCompile(`\b1[5-9]\d{8}(\d{3})?\b`)        // seconds or milliseconds
+	word  = regexp.MustCompile(`[A-Za-z0-9_-]*\d[A-Za-z0-9_-]*`) // that may be an ID: all with a digit
 )
 
-// shift moves every time in the body, and keeps how it is written.
+// examples holds <provider>/<name>.json.
+var examples fs.FS = events.FS
+
+// shift moves every time in the body, and keeps its format.
 func shift(body []byte, by time.Duration) []byte {
 	body = clock.ReplaceAllFunc(body, func(old []byte) []byte {
 		_, fraction, _ := bytes.Cut(old, []byte("."))
