@@ -1,35 +1,104 @@
 package main
 
 import (
-	"cmp"
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// function is a process of a Lambda function, with a Runtime API of its own to ask for events. It serves one at a time, as
-// on Lambda.
-//
-// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html, read 2026-11-24: GET runtime/invocation/next waits
-// for an event; POST runtime/invocation/{id}/response, …/error and runtime/init/error are answered 202.
-type function struct {
-	process *process
-	server  *http.Server
-	queue   chan *invocation
-	ready   chan struct{} // closed when it has asked for its first event
+// process is a child process.
+type process struct {
+	*exec.Cmd
+	started time.Time
+	ended   chan struct{} // closed
 
 	mu      sync.Mutex
-	current *invocation
-	failure error     // what it told instead of asking for an event
-	asked   time.Time // for its first event
+	written int
+	effects int    // log lines of the worker that report a committed event
+	line    []byte // begun
+	recent  []byte // the end of the output
+}
+
+// run starts a binary with only these variables in its environment.
+func run(ctx context.Context, binary string, env ...string) *process {
+	p := &process{Cmd: exec.CommandContext(ctx, binary), ended: make(chan struct{}), started: time.Now()}
+	p.Env, p.Stdout, p.Stderr, p.WaitDelay = env, p, p, time.Second
+	check(p.Start())
+	go func() {
+		p.Wait()
+		close(p.ended)
+	}()
+	return p
+}
+
+// kill ends the process as kill -9 does.
+func (p *process) kill() {
+	p.Process.Kill() // it may have ended
+	<-p.ended
+}
+
+// Write receives the process's output.
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.written += len(b)
+	p.line = append(p.line, b...)
+	end := bytes.LastIndexByte(p.line, '\n') + 1
+	p.effects += bytes.Count(p.line[:end], []byte(`"msg":"processed"`))
+	p.line = append(p.line[:0], p.line[end:]...)
+	p.recent = append(p.recent, b...)
+	p.recent = append(p.recent[:0], p.recent[max(0, len(p.recent)-8<<10):]...)
+	return len(b), nil
+}
+
+func (p *process) output() (written, effects int, recent string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.written, p.effects, string(p.recent)
+}
+
+// cpu returns the processor time that the process has used, system calls included.
+//
+// SPEC: https://docs.kernel.org/scheduler/sched-stats.html: the first number of schedstat is the time on the processor
+// in nanoseconds. There is one file per thread. Go does not end its threads.
+func (p *process) cpu() (total time.Duration) {
+	for _, file := range must(filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.Process.Pid))) {
+		first, _, _ := strings.Cut(string(must(os.ReadFile(file))), " ")
+		total += time.Duration(must(strconv.Atoi(first)))
+	}
+	return total
+}
+
+// memory returns how many bytes are resident, now and at the peak.
+//
+// SPEC: https://man7.org/linux/man-pages/man5/proc_pid_status.5.html: VmRSS and VmHWM, in kB of 1,024 bytes.
+func (p *process) memory() (now, peak int) {
+	for line := range strings.Lines(string(must(os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))))) {
+		fmt.Sscanf(line, "VmRSS: %d kB", &now)
+		fmt.Sscanf(line, "VmHWM: %d kB", &peak)
+	}
+	return now << 10, peak << 10
+}
+
+// function is a running Lambda function. It serves one invocation at a time.
+type function struct {
+	*process
+	api     *httptest.Server // the Runtime API
+	queue   chan *invocation
+	current atomic.Pointer[invocation]
+	ready   chan time.Time // when it asked for its first event
+	asked   sync.Once
 }
 
 type invocation struct {
@@ -39,158 +108,109 @@ type invocation struct {
 	answer chan answer
 }
 
-// answer is what a function made of an event. The time is from when the waiting function was given it.
 type answer struct {
-	body []byte
-	took time.Duration
-	err  error
+	body   string
+	took   time.Duration // since the function received the event
+	failed bool
 }
 
-// serial numbers the invocations of all functions: an ID never comes again, as on Lambda.
+// serial makes invocation IDs unique, as on Lambda.
 var serial atomic.Uint32
 
-// runtimePath is what the paths of the Runtime API begin with.
-const runtimePath = "/2018-06-01/runtime/"
-
-// timeout is of an event, as Lambda's is, and of whatever else is waited for.
+// timeout is the timeout of an invocation, and of anything else that should happen soon.
 const timeout = 30 * time.Second
 
-// start starts a function with nothing in its environment but what Lambda sets, and env.
-func start(ctx context.Context, b bootstrap, env ...string) (*function, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	f := &function{queue: make(chan *invocation), ready: make(chan struct{})}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+runtimePath+"invocation/next", f.next)
-	mux.HandleFunc("POST "+runtimePath+"invocation/{id}/response", f.end)
-	mux.HandleFunc("POST "+runtimePath+"invocation/{id}/error", f.end)
-	mux.HandleFunc("POST "+runtimePath+"init/error", f.fail)
-	f.server = &http.Server{Handler: mux}
-	go f.server.Serve(listener)
-	f.process, err = run(exec.CommandContext(ctx, string(b)), append(lambdaEnvironment(listener.Addr().String()), env...))
-	if err != nil {
-		f.server.Close()
-		return nil, fmt.Errorf("bench: start: %w", err)
-	}
-	return f, nil
-}
-
-// lambdaEnvironment is what Lambda sets.
+// start starts a function. The environment is what Lambda sets, and env.
 //
 // SPEC: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
-func lambdaEnvironment(runtimeAPI string) []string {
-	return []string{
-		"AWS_LAMBDA_RUNTIME_API=" + runtimeAPI, "_HANDLER=bootstrap", "AWS_REGION=eu-central-1", "AWS_DEFAULT_REGION=eu-central-1",
-		"AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "AWS_SESSION_TOKEN=token",
-		"AWS_LAMBDA_FUNCTION_NAME=bench", "AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256",
-		"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand", "AWS_LAMBDA_LOG_GROUP_NAME=bench", "AWS_LAMBDA_LOG_FORMAT=JSON",
+func start(ctx context.Context, binary string, env []string) *function {
+	f := &function{queue: make(chan *invocation), ready: make(chan time.Time, 1)}
+	f.api = httptest.NewServer(f)
+	f.process = run(ctx, binary, append([]string{
+		"AWS_LAMBDA_RUNTIME_API=" + f.api.Listener.Addr().String(), "_HANDLER=bootstrap", "AWS_REGION=eu-central-1",
+		"AWS_DEFAULT_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SESSION_TOKEN=token",
+		"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "AWS_LAMBDA_FUNCTION_NAME=bench",
+		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256", "AWS_LAMBDA_LOG_FORMAT=JSON",
+		"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand", "AWS_LAMBDA_LOG_GROUP_NAME=bench",
 		"AWS_LAMBDA_LOG_STREAM_NAME=2026/11/24/[$LATEST]0123456789abcdef0123456789abcdef",
 		"LANG=en_US.UTF-8", "TZ=:UTC", "PATH=/usr/local/bin:/usr/bin:/bin",
-	}
+	}, env...)...)
+	return f
 }
 
-// next gives the function its next event.
-func (f *function) next(w http.ResponseWriter, r *http.Request) {
-	f.mu.Lock()
-	if f.asked.IsZero() {
-		f.asked = time.Now()
-		close(f.ready)
+func (f *function) stop() {
+	f.kill()
+	f.api.Close()
+}
+
+// ServeHTTP is the Runtime API.
+//
+// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html, read 2026-11-24: GET runtime/invocation/next
+// waits for an event; POST runtime/invocation/{id}/response, …/error and runtime/init/error are answered 202.
+func (f *function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		body, err := io.ReadAll(r.Body)
+		i := f.current.Load()
+		if err == nil && i != nil && strings.Contains(r.URL.Path, i.id) && f.current.CompareAndSwap(i, nil) {
+			i.answer <- answer{string(body), time.Since(i.begun), !strings.HasSuffix(r.URL.Path, "/response")}
+		} else { // such as an error of INIT
+			fmt.Fprintf(f.process, "%s: %s\n", r.URL.Path, body)
+		}
+		w.WriteHeader(http.StatusAccepted)
+		return
 	}
-	f.mu.Unlock()
+	f.asked.Do(func() { f.ready <- time.Now() })
 	select {
 	case <-r.Context().Done():
 	case i := <-f.queue:
-		f.mu.Lock()
-		f.current, i.begun = i, time.Now()
-		f.mu.Unlock()
+		i.begun = time.Now()
+		f.current.Store(i)
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", strconv.Itoa(len(i.event)))
 		w.Header().Set("Lambda-Runtime-Aws-Request-Id", i.id)
 		w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(i.begun.Add(timeout).UnixMilli(), 10))
 		w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:bench")
-		w.Header().Set("Lambda-Runtime-Trace-Id", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0")
+		w.Header().Set("Lambda-Runtime-Trace-Id",
+			"Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0")
 		w.Write(i.event)
 	}
 }
 
-// end takes the answer to the current event, be it a response or an error.
-func (f *function) end(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	i := f.current
-	if err != nil || i == nil || i.id != r.PathValue("id") {
-		http.Error(w, "no such invocation", http.StatusBadRequest)
-		return
+// invoke hands the function an event and returns its answer, which must contain want.
+func (f *function) invoke(event []byte, want string) answer {
+	i := &invocation{id: fmt.Sprintf("%08x-0000-4000-8000-000000000000", serial.Add(1)), event: event}
+	i.answer = make(chan answer, 1)
+	queue := f.queue
+	for late := time.After(timeout); ; {
+		select {
+		case queue <- i:
+			queue = nil
+		case a := <-i.answer:
+			if a.failed || !strings.Contains(a.body, want) {
+				check(fmt.Errorf("bench: %s answered %.200s, want %s", f.Path, a.body, want))
+			}
+			return a
+		case <-f.ended:
+			f.fail("ended")
+		case <-late:
+			f.fail("does not answer")
+		}
 	}
-	f.current = nil
-	a := answer{body: body, took: time.Since(i.begun)}
-	if r.URL.Path == runtimePath+"invocation/"+i.id+"/error" {
-		a.err = fmt.Errorf("bench: the function failed: %s", body)
-	}
-	i.answer <- a
-	w.WriteHeader(http.StatusAccepted)
 }
 
-// fail takes the news that the function cannot start.
-func (f *function) fail(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	f.mu.Lock()
-	f.failure = fmt.Errorf("bench: the function did not start: %s", body)
-	f.mu.Unlock()
-	w.WriteHeader(http.StatusAccepted)
-}
-
-// invoke gives the function an event, as soon as it asks for one, and waits for its answer.
-func (f *function) invoke(ctx context.Context, event []byte) answer {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	i := &invocation{id: fmt.Sprintf("%08x-0000-4000-8000-000000000000", serial.Add(1)), event: event, answer: make(chan answer, 1)}
+// wait returns when INIT ended.
+func (f *function) wait() time.Time {
 	select {
-	case f.queue <- i:
-	case <-f.process.ended:
-		return answer{err: f.problem()}
-	case <-ctx.Done():
-		return answer{err: context.Cause(ctx)}
+	case at := <-f.ready:
+		return at
+	case <-f.ended:
+	case <-time.After(timeout):
 	}
-	select {
-	case a := <-i.answer:
-		return a
-	case <-f.process.ended:
-		return answer{err: f.problem()}
-	case <-ctx.Done():
-		return answer{err: context.Cause(ctx)}
-	}
+	f.fail("did not start")
+	return time.Time{}
 }
 
-func (f *function) problem() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return cmp.Or(f.failure, fmt.Errorf("bench: the function ended: %s", f.process.output.end()))
+func (f *function) fail(how string) {
+	_, _, recent := f.output()
+	check(fmt.Errorf("bench: %s %s: %s", f.Path, how, recent))
 }
-
-// wait waits for the end of INIT.
-func (f *function) wait(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	select {
-	case <-f.ready:
-		return nil
-	case <-f.process.ended:
-		return f.problem()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// initialised is how long the process took from its start until it asked for its first event.
-func (f *function) initialised() time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.asked.Sub(f.process.started)
-}
-
-// stop ends the process and its Runtime API.
-func (f *function) stop() error { return errors.Join(f.process.kill(), f.server.Close()) }

@@ -1,274 +1,179 @@
 package main
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"esignhooks/shared/provider"
-	"esignhooks/shared/provider/docusign"
-	"esignhooks/shared/webhook"
 )
 
 const (
-	small   = 2 << 10 // a body
-	setting = 256     // MB, of a receiver
+	small   = 2 << 10 // bytes of a body
+	setting = 256     // MB of a receiver's memory
+
+	accepted = `"statusCode":200,`
+	refused  = `"statusCode":401,`
 )
 
-// cold measures from the start of a process to its first acknowledgement, its keys being read.
-func (b *bench) cold() error {
+// cold measures from the start of a process to its first acknowledgement. A receiver reads its keys meanwhile.
+func (b *bench) cold() {
+	b.coldStarts(b.plain, "", "≤ 2.0")
+	b.coldStarts(b.secure, ", by TLS", "")
+}
+
+func (b *bench) coldStarts(aws *stubs, how, goal string) {
 	type entrant struct {
-		function bootstrap
-		provider string
-		account  *account
-		load     *workload
+		name, folder, provider, goal string
+		load                         *workload
+		inits                        []time.Duration
 	}
-	var entrants []entrant
-	for _, a := range []*account{b.plain, b.secure} {
-		for _, p := range provider.All() {
-			w, err := completed(p, small)
-			if err != nil {
-				return err
-			}
-			entrants = append(entrants, entrant{b.built[receivers()[p.Info().Name]], p.Info().Name, a, w})
-		}
-		entrants = append(entrants, entrant{b.built["ok"], "", a, entrants[1].load}, entrant{b.built["calls"], "", a, entrants[1].load})
+	load := completed(referenceProvider(), small)
+	entrants := []*entrant{{folder: baselines + "ok", load: load}}
+	for _, p := range provider.All() {
+		name := p.Info().Name
+		entrants = append(entrants,
+			&entrant{name: name, folder: "functions/" + name, provider: name, goal: goal, load: completed(p, small)})
 	}
-	var contestants []func() (cost, error)
-	inits := make([][]time.Duration, len(entrants))
-	for i, e := range entrants {
-		contestants = append(contestants, func() (cost, error) {
-			event, err := e.load.fresh()
-			if err != nil {
-				return cost{}, err
-			}
-			f, err := start(b, e.function, e.account.environment(e.provider, setting)...)
-			if err != nil {
-				return cost{}, err
-			}
+	entrants = append(entrants,
+		&entrant{name: "a bare function's with the two calls", folder: baselines + "calls", load: load})
+	var contestants []func() cost
+	for _, e := range entrants {
+		contestants = append(contestants, func() cost {
+			event := e.load.fresh()
+			f := start(b, b.binaries[e.folder], aws.environment(e.provider, setting))
 			defer f.stop()
-			a := f.invoke(b, event)
-			c := cost{wall: time.Since(f.process.started)}
-			if err := cmp.Or(a.err, status(http.StatusOK)(a.body)); err != nil {
-				return c, err
-			}
-			inits[i] = append(inits[i], f.initialised())
-			c.cpu, err = f.process.cpu()
-			return c, err
+			f.invoke(event, accepted)
+			c := cost{time.Since(f.started), f.cpu()}
+			e.inits = append(e.inits, f.wait().Sub(f.started))
+			return c
 		})
 	}
-	all, err := rounds(2*b.rounds, contestants...)
-	if err != nil {
-		return err
-	}
-	group := len(entrants) / 2
-	for i, e := range entrants {
-		bare := i/group*group + group - 2 // answers 200
-		if i == bare {
-			continue
-		}
-		name, goal := e.provider, ""
-		if name == "" {
-			name = "a bare function's with the two calls"
-		} else if e.account == b.plain {
-			goal = "≤ 2.0"
-		}
-		if e.account == b.secure {
-			name += ", by TLS"
-		}
-		r := ratio(all[i], all[bare], cost.wallOf)
+	all := rounds(2*b.rounds, contestants...)
+	bare := all[0]
+	for i, e := range entrants[1:] {
+		s := all[1+i]
+		r := ratio(s, bare, wall)
 		b.report.add(row{
-			figure: "cold start, " + name, ratio: r, goal: goal, met: r <= 2,
-			measured: fmt.Sprintf("%s, of it %s to INIT's end; CPU %s", milli(all[i].middle(cost.wallOf)), milli(median(inits[i])), milli(all[i].middle(cost.cpuOf))),
-			beside:   fmt.Sprintf("a bare function that answers 200: %s; CPU %s", milli(all[bare].middle(cost.wallOf)), milli(all[bare].middle(cost.cpuOf))),
+			figure: "cold start, " + e.name + how, ratio: r, goal: e.goal, met: r <= 2,
+			measured: fmt.Sprintf("%s, of it %s to INIT's end; CPU %s",
+				milli(s.median(wall)), milli(median(e.inits)), milli(s.median(cpu))),
+			baseline: fmt.Sprintf("a bare function that answers 200: %s; CPU %s",
+				milli(bare.median(wall)), milli(bare.median(cpu))),
 		})
 	}
-	return nil
 }
 
-// pair starts the function of a provider, and a bare one, on empty stores, and forgets what they did at INIT.
-func (b *bench) pair(name, bare string) (ours, floor *function, err error) {
-	if ours, err = start(b, b.built[receivers()[name]], b.plain.environment(name, setting)...); err != nil {
-		return nil, nil, err
+// start starts functions, waits until their INIT has ended, and resets the stubs' counts.
+func (b *bench) start(role string, megabytes int, folders ...string) (all []*function, stop func()) {
+	for _, folder := range folders {
+		all = append(all, start(b, b.binaries[folder], b.plain.environment(role, megabytes)))
 	}
-	if floor, err = start(b, b.built[bare], b.plain.environment("", setting)...); err != nil {
-		ours.stop()
-		return nil, nil, err
+	for _, f := range all {
+		f.wait()
 	}
-	if err := cmp.Or(ours.wait(b), floor.wait(b)); err != nil {
-		return nil, nil, errors.Join(err, ours.stop(), floor.stop())
-	}
-	b.plain.reset(true)
-	return ours, floor, nil
-}
-
-// turn makes a contestant that is given n fresh events a round.
-func (b *bench) turn(f *function, n int, event func() ([]byte, error), want int) func() (cost, error) {
-	return func() (cost, error) {
-		events, err := repeat(n, event)
-		if err != nil {
-			return cost{}, err
+	b.plain.reset()
+	return all, func() {
+		for _, f := range all {
+			f.stop()
 		}
-		return invokeAll(b, f, events, status(want))
 	}
 }
 
-// warm measures acknowledgements beside a bare handler that makes the same two calls.
-func (b *bench) warm() error {
+// warm compares acknowledgements with a bare function that makes the same two calls.
+func (b *bench) warm() {
 	for _, delay := range []time.Duration{0, 5 * time.Millisecond} {
 		for _, p := range provider.All() {
-			if err := b.acknowledge(p, delay); err != nil {
-				return err
-			}
+			b.acknowledge(p.Info().Name, completed(p, small), delay)
 		}
 	}
-	return nil
 }
 
-func (b *bench) acknowledge(p webhook.Provider, delay time.Duration) error {
-	name := p.Info().Name
-	w, err := completed(p, small)
-	if err != nil {
-		return err
-	}
-	ours, floor, err := b.pair(name, "calls")
-	if err != nil {
-		return err
-	}
-	defer ours.stop()
-	defer floor.stop()
-	n := 120
+func (b *bench) acknowledge(name string, w *workload, delay time.Duration) {
+	f, stop := b.start(name, setting, "functions/"+name, baselines+"calls")
+	defer stop()
+	n := quickly(b, 120)
 	if delay > 0 {
-		n = 15
+		n = quickly(b, 15)
 	}
 	b.plain.delay.Store(int64(delay))
 	defer b.plain.delay.Store(0)
-	logged := ours.process.output.count()
-	all, err := rounds(b.rounds, b.turn(ours, n, w.fresh, http.StatusOK), b.turn(floor, n, w.fresh, http.StatusOK))
-	if err != nil {
-		return err
-	}
+	before, _, _ := f[0].output()
+	all := rounds(b.rounds, contestant(f[0], n, w.fresh, accepted), contestant(f[1], n, w.fresh, accepted))
 	requests := n * (b.rounds + 1)
+	after, _, _ := f[0].output()
+	calls, _ := b.plain.used()
 	figure := fmt.Sprintf("warm acknowledgement, %s, 2 KB, AWS answers after %d ms", name, delay.Milliseconds())
-	wall, cpu := ratio(all[0], all[1], cost.wallOf), ratio(all[0], all[1], cost.cpuOf)
+	byWall, byCPU := ratio(all[0], all[1], wall), ratio(all[0], all[1], cpu)
 	b.report.add(
-		row{figure + ": wall", wall, "≤ 1.10", wall <= 1.1, micro(all[0].middle(cost.wallOf)), "a bare handler with the two calls: " + micro(all[1].middle(cost.wallOf))},
-		row{figure + ": CPU", cpu, "≤ 1.25", cpu <= 1.25,
-			fmt.Sprintf("%s, %.1f calls of AWS, %d bytes of log", micro(all[0].middle(cost.cpuOf)), float64(b.plain.used("").calls)/float64(requests)-2, (ours.process.output.count()-logged)/requests),
-			micro(all[1].middle(cost.cpuOf))},
+		row{figure + ": wall", byWall, "≤ 1.10", byWall <= 1.1, micro(all[0].median(wall)),
+			"a bare handler with the two calls: " + micro(all[1].median(wall))},
+		row{figure + ": CPU", byCPU, "≤ 1.25", byCPU <= 1.25,
+			fmt.Sprintf("%s, %.1f calls of AWS, %d bytes of log",
+				micro(all[0].median(cpu)), float64(calls)/float64(requests)-2, (after-before)/requests),
+			micro(all[1].median(cpu))},
 	)
-	return nil
 }
 
-// refusal measures what a forgery costs, beside a bare function that answers 200.
-func (b *bench) refusal() error {
+// refusal compares the refusal of a forgery with a bare function that answers 200.
+func (b *bench) refusal() {
 	for _, p := range provider.All() {
-		w, err := completed(p, small)
-		if err != nil {
-			return err
-		}
-		ours, floor, err := b.pair(p.Info().Name, "ok")
-		if err != nil {
-			return err
-		}
-		defer ours.stop()
-		defer floor.stop()
-		want := http.StatusUnauthorized
-		all, err := rounds(b.rounds, b.turn(ours, 300, w.forged, want), b.turn(floor, 300, w.forged, http.StatusOK))
-		if err != nil {
-			return err
-		}
-		above := all[0].middle(cost.cpuOf) - all[1].middle(cost.cpuOf)
-		calls := b.plain.used("").calls
+		name, w := p.Info().Name, completed(p, small)
+		f, stop := b.start(name, setting, "functions/"+name, baselines+"ok")
+		n := quickly(b, 300)
+		all := rounds(b.rounds, contestant(f[0], n, w.forged, refused), contestant(f[1], n, w.forged, accepted))
+		stop()
+		above := all[0].median(cpu) - all[1].median(cpu)
+		calls, _ := b.plain.used()
 		b.report.add(row{
-			"refusal of a forgery, " + p.Info().Name + ", 2 KB: CPU", ratio(all[0], all[1], cost.cpuOf), "≤ 100 µs above the bare loop, no call",
-			above <= 100*time.Microsecond && calls == 0,
-			fmt.Sprintf("%s, %s above the loop; %d calls of AWS", micro(all[0].middle(cost.cpuOf)), micro(above), calls),
-			"a bare function that answers 200: " + micro(all[1].middle(cost.cpuOf)),
+			"refusal of a forgery, " + name + ", 2 KB: CPU", ratio(all[0], all[1], cpu),
+			"≤ 100 µs above the bare loop, no call", above <= 100*time.Microsecond && calls == 0,
+			fmt.Sprintf("%s, %s above the loop; %d calls of AWS", micro(all[0].median(cpu)), micro(above), calls),
+			"a bare function that answers 200: " + micro(all[1].median(cpu)),
 		})
 	}
-	return nil
 }
 
-// large measures long bodies: processor time beside copying the body once, memory beside the bare handler with the calls.
-func (b *bench) large() error {
-	p := docusign.Provider{}
-	sizes := []struct {
+// large measures long bodies. The CPU time per byte must not grow with the body.
+func (b *bench) large() {
+	var first float64
+	for _, size := range []struct {
 		name     string
 		bytes, n int
-	}{{"2 KB", small, 60}, {"100 KB", 100_000, 40}, {"1 MB", 1_000_000, 10}, {"5 MB", 5_000_000, 6}}
-	var first float64
-	for _, size := range sizes {
-		w, err := completed(p, size.bytes)
-		if err != nil {
-			return err
+	}{{"2 KB", small, 60}, {"100 KB", 100_000, 40}, {"1 MB", 1_000_000, 10}, {"5 MB", 5_000_000, 6}} {
+		event := completed(referenceProvider(), size.bytes).fresh
+		f, stop := b.start(reference, setting, referenceIn, baselines+"calls", baselines+"copy")
+		var contestants []func() cost
+		for _, f := range f {
+			contestants = append(contestants, contestant(f, quickly(b, size.n), event, accepted))
 		}
-		ours, floor, err := b.pair(p.Info().Name, "calls")
-		if err != nil {
-			return err
+		all := rounds(max(1, b.rounds/2), contestants...)
+		_, peak := f[0].memory()
+		_, bare := f[1].memory()
+		stop()
+		perByte := float64(all[0].median(cpu)) / float64(size.bytes)
+		r := row{
+			figure: "acknowledgement of " + size.name + ": CPU", ratio: ratio(all[0], all[2], cpu),
+			measured: fmt.Sprintf("%s, %.2f ns a byte", milli(all[0].median(cpu)), perByte),
+			baseline: fmt.Sprintf("copying the body once: %s; the two calls: %s",
+				milli(all[2].median(cpu)), milli(all[1].median(cpu))),
 		}
-		defer ours.stop()
-		defer floor.stop()
-		once, err := start(b, b.built["copy"], b.plain.environment("", setting)...)
-		if err != nil {
-			return err
-		}
-		defer once.stop()
-		ok := http.StatusOK
-		all, err := rounds(max(1, b.rounds/2), b.turn(ours, size.n, w.fresh, ok), b.turn(floor, size.n, w.fresh, ok), b.turn(once, size.n, w.fresh, ok))
-		if err != nil {
-			return err
-		}
-		_, peak, err := ours.process.memory()
-		if err != nil {
-			return err
-		}
-		_, bare, err := floor.process.memory()
-		if err != nil {
-			return err
-		}
-		// What a byte costs must not rise with their number.
-		perByte := float64(all[0].middle(cost.cpuOf)) / float64(size.bytes)
-		linear := row{}
-		if size.bytes == 100_000 {
+		if first == 0 && size.bytes > small {
 			first = perByte
-		} else if size.bytes > 100_000 {
-			linear.goal, linear.met = "a byte costs no more than at 100 KB", perByte <= first*1.1
+		} else if size.bytes > small {
+			r.goal, r.met = "a byte costs no more than at 100 KB", perByte <= first*1.1
 		}
-		b.report.add(row{
-			"acknowledgement of " + size.name + ": CPU", ratio(all[0], all[2], cost.cpuOf), linear.goal, linear.met,
-			fmt.Sprintf("%s, %.2f ns a byte", milli(all[0].middle(cost.cpuOf)), perByte),
-			fmt.Sprintf("copying the body once: %s; the two calls: %s", milli(all[2].middle(cost.cpuOf)), milli(all[1].middle(cost.cpuOf))),
-		}, row{
-			"acknowledgement of " + size.name + ": memory at its peak", float64(peak) / float64(bare), "≤ 1.5", float64(peak) <= 1.5*float64(bare),
-			mebi(peak), "a bare handler with the two calls: " + mebi(bare),
-		})
+		times := float64(peak) / float64(bare)
+		b.report.add(r, row{"acknowledgement of " + size.name + ": memory at its peak", times, "≤ 1.5", times <= 1.5,
+			mebi(peak), "a bare handler with the two calls: " + mebi(bare)})
 	}
-	return nil
 }
 
-// memory measures what is resident of a small function after many requests.
-func (b *bench) memory() error {
-	p := docusign.Provider{}
-	w, err := completed(p, small)
-	if err != nil {
-		return err
-	}
-	f, err := start(b, b.built["DocuSign"], b.plain.environment(p.Info().Name, 128)...)
-	if err != nil {
-		return err
-	}
-	defer f.stop()
-	for range 10 {
-		if _, err := b.turn(f, 200, w.fresh, http.StatusOK)(); err != nil {
-			return err
-		}
-	}
-	now, peak, err := f.process.memory()
-	b.report.add(row{
-		"memory at 128 MB, 2,000 requests of 2 KB", 0, "≤ 64 MiB", peak <= 64<<20, "resident at most " + mebi(peak) + ", then " + mebi(now), "–",
-	})
-	return err
+// memory measures the resident memory of a small function after many requests.
+func (b *bench) memory() {
+	f, stop := b.start(reference, 128, referenceIn)
+	defer stop()
+	rounds(9, contestant(f[0], quickly(b, 200), completed(referenceProvider(), small).fresh, accepted))
+	now, peak := f[0].memory()
+	b.report.add(row{figure: "memory at 128 MB, 2,000 requests of 2 KB", goal: "≤ 64 MiB", met: peak <= 64<<20,
+		measured: "resident at most " + mebi(peak) + ", then " + mebi(now)})
 }
