@@ -215,7 +215,8 @@ func (b *bench) commits() float64 {
 	defer db.Close()
 	commits := groupcommit.New(db)
 	claims := must(embeddedledger.New(commits))
-	messages := must(embeddedqueue.Open(commits, embeddedqueue.Config{Name: "deliveries", Visibility: time.Minute, Now: time.Now}))
+	config := embeddedqueue.Config{Name: "deliveries", Visibility: time.Minute, Now: time.Now}
+	messages := must(embeddedqueue.Open(commits, config))
 	load := completed(referenceProvider(), small)
 	example := load.delivery(load.id(0))
 	ctx, cancel := context.WithTimeout(b, quickly(b, stretch))
