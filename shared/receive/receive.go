@@ -86,11 +86,25 @@ func (r *Receiver) receive(ctx context.Context, request *webhook.Request, start 
 	if len(request.Body) > webhook.MaxBody {
 		return nil, errTooLarge
 	}
-	response, err := r.Provider.Challenge(request, keys)
-	if request.Method == http.MethodPost && errors.Is(err, webhook.ErrNoChallenge) {
+	response, err := r.challenge(ctx, request, keys)
+	switch {
+	case err == nil:
+		r.Log.InfoContext(ctx, "challenge answered", "method", request.Method)
+	case request.Method == http.MethodPost && errors.Is(err, webhook.ErrNoChallenge):
 		return r.post(ctx, request, keys, start)
 	}
 	return response, err
+}
+
+// challenge answers a verification of the URL. If the provider panics, the request counts as an event: it must be genuine.
+func (r *Receiver) challenge(ctx context.Context, request *webhook.Request, keys webhook.Keys) (response *webhook.Response, err error) {
+	defer func() {
+		if recover() != nil { // the value may quote the body, the stack does not
+			r.Log.ErrorContext(ctx, "panic in the provider's challenge", "stack", string(debug.Stack()))
+			response, err = nil, webhook.ErrNoChallenge
+		}
+	}()
+	return r.Provider.Challenge(request, keys)
 }
 
 func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webhook.Keys, start time.Time) (*webhook.Response, error) {

@@ -18,6 +18,7 @@ func Run(t *testing.T, p webhook.Provider, claims webhooktest.Claims) {
 	claims.AlgorithmHeader = cmp.Or(claims.AlgorithmHeader, "X-Signature-Algorithm")
 	v := vendor{p, claims}
 	for name, test := range map[string]func(*testing.T, vendor){
+		"examples":                       examples,
 		"missing and weaker proofs":      missingProofs,
 		"spellings of the proof":         spellings,
 		"guessed keys":                   guessedKeys,

@@ -156,9 +156,9 @@ func (w *World) Send(r *webhook.Request) *webhook.Response {
 func (w *World) echo(a *webhook.Response) {
 	w.t.Helper()
 	shown := fmt.Sprintf("%v %s", a.Header, a.Body)
-	if w.Info().Name == "adobesign" && a.Status == http.StatusOK {
+	if w.Header != "" && w.Covered == nil && a.Status == http.StatusOK {
 		key := w.key()
-		if echoed := a.Header.Values("X-AdobeSign-ClientId"); len(echoed) != 1 || echoed[0] != key {
+		if echoed := a.Header.Values(w.Header); len(echoed) != 1 || echoed[0] != key {
 			w.t.Errorf("echoed %q", echoed)
 		}
 		shown = strings.ReplaceAll(shown, key, "")
