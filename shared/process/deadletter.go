@@ -8,11 +8,11 @@ import (
 	"esignhooks/shared/store/queue"
 )
 
-// deadLetter sends an unreadable message to the dead-letter queue, then marks its event. If marking fails, the message is
-// redelivered and both are done again, so nothing is lost.
+// deadLetter sends an unreadable message to the dead-letter queue, then marks its event. If marking fails, the message
+// is redelivered and both are done again, so nothing is lost.
 //
-// The dead letter's deduplication ID is the message ID. A redrive makes a new message ID. So the dead-letter queue accepts
-// a message that was redriven and is still unreadable, instead of dropping it as a duplicate.
+// The dead letter's deduplication ID is the message ID. A redrive makes a new message ID. So the dead-letter queue
+// accepts a message that was redriven and is still unreadable, instead of dropping it as a duplicate.
 func (p *Processor) deadLetter(ctx context.Context, message queue.Received, result decoded) error {
 	m := message.Message
 	m.DeduplicationID = message.ID

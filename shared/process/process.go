@@ -1,5 +1,5 @@
-// Package process is the worker. It consumes the queue of deliveries: it normalises each delivery, folds its events into
-// their agreement, and commits both.
+// Package process is the worker. It consumes the queue of deliveries: it normalises each delivery, folds its events
+// into their agreement, and commits both.
 //
 // The queue delivers at least once. The ledger commits each event exactly once, so a redelivered message has no second
 // effect. Events of one agreement that arrive in one batch share a transaction.
@@ -95,8 +95,8 @@ func Message(record events.SQSMessage) queue.Received {
 	return m
 }
 
-// processGroup processes the messages of one group, in order. It returns how many are done, and why the next one failed.
-// It only fails for a reason that may have passed when the message is redelivered.
+// processGroup processes the messages of one group, in order. It returns how many are done, and why the next one
+// failed. It only fails for a reason that may have passed when the message is redelivered.
 func (p *Processor) processGroup(
 	ctx context.Context, messages []queue.Received, readUntil time.Time,
 ) (done int, err error) {

@@ -40,7 +40,8 @@ func TestAnEventHasItsEffectOnce(t *testing.T) {
 	}
 }
 
-// In any order of arrival, each event starts from the status that the one before has left, and no status is entered twice.
+// In any order of arrival, each event starts from the status that the one before has left, and no status is entered
+// twice.
 func TestStatusesAreEnteredOnce(t *testing.T) {
 	order := slices.Clone(story)
 	random := rand.New(rand.NewPCG(5, 6))
@@ -387,7 +388,9 @@ func TestAMalformedFindingGoesToTheDeadLetters(t *testing.T) {
 }
 
 func TestAVendorsRequestIsNeverReadAsAFinding(t *testing.T) {
-	proofs := []esign.Proof{esign.ProofSigned, esign.ProofPartlySigned, esign.ProofURLToken, esign.ProofClientID, "Confirmed"}
+	proofs := []esign.Proof{
+		esign.ProofSigned, esign.ProofPartlySigned, esign.ProofURLToken, esign.ProofClientID, "Confirmed",
+	}
 	for _, p := range append(provider.All(), acmesign.Provider{}) {
 		for _, proof := range proofs {
 			w := newWorld(t, p)

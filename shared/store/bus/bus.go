@@ -1,5 +1,5 @@
-// Package bus is the contract of the outlet: what consumers get of every committed event. Drivers: eventbridge, and
-// embedded for localhost.
+// Package bus is the contract of the event bus, which delivers every committed event to consumers. Its drivers are
+// eventbridge, and embedded for localhost.
 package bus
 
 import (
@@ -11,28 +11,33 @@ import (
 	"esignhooks/shared/store/ledger"
 )
 
-// Event is a committed event on its way to consumers, in EventBridge's terms.
+// Event is a committed event, in EventBridge's terms.
 type Event struct {
-	Source     string    // "esign." and the provider
+	Source     string    // "esign." and the provider's name
 	DetailType string    // the event's type
-	Time       time.Time // when it was committed
+	Time       time.Time // when the event was committed
 	Detail     Detail
 }
 
-// Detail is what consumers act on. Its JSON Schema is detail.schema.json.
+// Detail is the part of an event that consumers act on. Its JSON Schema is detail.schema.json.
 type Detail struct {
-	EventID       string       `json:"eventId" jsonschema:"equal if and only if it is the same happening: deduplicate on it"`
-	Proof         esign.Proof  `json:"proof" jsonschema:"how much of the request was proved to come from the vendor, strongest first"`
-	StatusBefore  esign.Status `json:"statusBefore" jsonschema:"of the agreement; empty if nothing was claimed yet, or the event is not about an agreement"`
-	StatusAfter   esign.Status `json:"statusAfter" jsonschema:"of the agreement"`
-	StatusChanged bool         `json:"statusChanged" jsonschema:"true for exactly one event of each status that an agreement enters: act on it"`
-	Replay        bool         `json:"replay" jsonschema:"published again, at an operator's request"`
-	Event         esign.Event  `json:"event"`
+	EventID string `json:"eventId" jsonschema:"deduplicate on it: equal if and only if the event is the same"`
+
+	Proof esign.Proof `json:"proof" jsonschema:"how much of the request was proved to be the vendor's, strongest first"`
+
+	StatusBefore esign.Status `json:"statusBefore" jsonschema:"the agreement's status before it; empty if it had none"`
+	StatusAfter  esign.Status `json:"statusAfter" jsonschema:"the agreement's status after it; empty if it has none"`
+
+	StatusChanged bool `json:"statusChanged" jsonschema:"act on it: true for exactly one event of each status entered"`
+
+	Replay bool `json:"replay" jsonschema:"true if an operator has had the event published again"`
+
+	Event esign.Event `json:"event"`
 
 	Agreement *esign.Agreement `json:"agreement,omitempty" jsonschema:"after the event; absent if the event is not about one"`
 }
 
-// EventOf makes what is published of a processed entry of the ledger.
+// EventOf returns the event to publish for a processed entry of the ledger.
 func EventOf(e ledger.Entry) Event {
 	return Event{
 		Source: "esign." + e.Event.Provider, DetailType: string(e.Event.Type), Time: e.ProcessedAt,
@@ -43,12 +48,13 @@ func EventOf(e ledger.Entry) Event {
 	}
 }
 
-// ErrRefused: the bus will never take this event, however often it is tried.
-var ErrRefused = errors.New("bus: refused for good")
+// ErrRefused reports that the bus will never accept the event. Do not retry.
+var ErrRefused = errors.New("bus: permanently refused")
 
-// Bus takes events.
+// Bus accepts events.
 type Bus interface {
-	// Publish puts events on the bus, and returns for each of them, in their order, nil once the bus has it durably.
-	// Otherwise the bus may or may not have it: publishing it again is safe, since consumers deduplicate.
+	// Publish puts events on the bus. It returns one error for each event, in the same order. nil means that the bus has
+	// stored the event durably. After an error, the event may or may not be on the bus. Publishing it again is safe,
+	// because consumers deduplicate.
 	Publish(context.Context, []Event) []error
 }

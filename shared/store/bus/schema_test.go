@@ -27,12 +27,11 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-var update = flag.Bool("update", false, "write detail.schema.json anew; read the diff")
+var update = flag.Bool("update", false, "rewrite detail.schema.json; read the diff")
 
 const schemaFile = "detail.schema.json"
 
-// TestSchema: the file is what follows from the type.
-func TestSchema(t *testing.T) {
+func TestTheSchemaIsCurrent(t *testing.T) {
 	got := generate(t)
 	if *update {
 		if err := os.WriteFile(schemaFile, got, 0o644); err != nil {
@@ -44,12 +43,12 @@ func TestSchema(t *testing.T) {
 		t.Fatalf("%v; go test ./shared/store/bus -update writes it", err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("go test ./shared/store/bus -update writes it anew: %s", diff)
+		t.Errorf("go test ./shared/store/bus -update rewrites it: %s", diff)
 	}
 }
 
-// head is what stands first in the file.
-type head struct {
+// header is the beginning of the file.
+type header struct {
 	Schema      string `json:"$schema"`
 	Title       string `json:"title"`
 	Description string `json:"description"`
@@ -57,14 +56,15 @@ type head struct {
 
 func generate(t *testing.T) []byte {
 	t.Helper()
-	head := marshal(t, head{
+	head := marshal(t, header{
 		"https://json-schema.org/draft/2020-12/schema", "Detail of an esignhooks event",
-		"What EventBridge delivers under detail. The event's type is also the detail-type, and its provider with esign. before it the source. " +
-			"New fields may come at any time: ignore those that you do not know.",
+		"The detail of an event on EventBridge. The event's detail-type is its type. Its source is esign. and the provider. " +
+			"Ignore fields that you do not know: new ones may be added at any time.",
 	})
 	body := marshal(t, schema(t))
 	var out bytes.Buffer
-	if err := json.Indent(&out, slices.Concat(head[:len(head)-1], []byte(","), body[1:], []byte("\n")), "", "  "); err != nil {
+	all := slices.Concat(head[:len(head)-1], []byte(","), body[1:], []byte("\n"))
+	if err := json.Indent(&out, all, "", "  "); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
@@ -72,7 +72,7 @@ func generate(t *testing.T) []byte {
 
 func schema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	status, perhaps := jsonschema.Schema{Ref: "#/$defs/status"}, "#/$defs/statusOrEmpty"
+	status, orEmpty := jsonschema.Schema{Ref: "#/$defs/status"}, "#/$defs/statusOrEmpty"
 	s, err := jsonschema.For[bus.Detail](&jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[time.Time]():    {Type: "string", Format: "date-time"},
 		reflect.TypeFor[esign.Type]():   {Type: "string", Examples: constants(t, "Type")},
@@ -84,21 +84,27 @@ func schema(t *testing.T) *jsonschema.Schema {
 	}
 	loosen(s)
 	event, agreement := s.Properties["event"], s.Properties["agreement"]
-	s.Properties["statusBefore"].Ref, s.Properties["statusAfter"].Ref, agreement.Properties["status"].Ref = perhaps, perhaps, perhaps
+	for _, property := range []*jsonschema.Schema{
+		s.Properties["statusBefore"], s.Properties["statusAfter"], agreement.Properties["status"],
+	} {
+		property.Ref = orEmpty
+	}
 	agreement.Properties["reached"].PropertyNames = &status
-	for _, hash := range []*jsonschema.Schema{s.Properties["eventId"], event.Properties["id"], event.Properties["documents"].Items.Properties["sha256"]} {
+	for _, hash := range []*jsonschema.Schema{
+		s.Properties["eventId"], event.Properties["id"], event.Properties["documents"].Items.Properties["sha256"],
+	} {
 		hash.Pattern = "^[0-9a-f]{64}$"
 	}
 	statuses := constants(t, "Status")
 	s.Defs = map[string]*jsonschema.Schema{
 		"proof":         {Type: "string", Enum: constants(t, "Proof")},
-		"status":        {Type: "string", Enum: statuses, Description: "in rising order; the last five are terminal"},
+		"status":        {Type: "string", Enum: statuses, Description: "in ascending order; the last five are terminal"},
 		"statusOrEmpty": {Type: "string", Enum: append([]any{""}, statuses...)},
 	}
 	return s
 }
 
-// loosen allows new fields, and forbids null: fields are left out instead.
+// loosen allows new fields, and forbids null. A field without a value is absent instead.
 func loosen(s *jsonschema.Schema) {
 	if s.Properties != nil {
 		s.AdditionalProperties = nil
@@ -113,7 +119,7 @@ func loosen(s *jsonschema.Schema) {
 	}
 }
 
-// constants are those of a type of esign, in the order of its source.
+// constants returns the constants of a type in package esign, in the order of the source.
 func constants(t *testing.T, typ string) (values []any) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "../../esign/esign.go", nil, 0)
@@ -187,8 +193,9 @@ func TestEveryEventOfEveryProviderIsValid(t *testing.T) {
 func TestEveryFindingIsValid(t *testing.T) {
 	at := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
 	for _, d := range []webhook.Delivery{
-		finding.Reconciled("docusign", "a", esign.Declined, "Declined", at, at), finding.Confirmed("docusign", "a", "completed", at),
-		finding.Archived("docusign", "a", full().Event.Documents, at, at),
+		finding.Reconciled("acmesign", "a", esign.Declined, "Declined", at, at),
+		finding.Confirmed("acmesign", "a", "completed", at),
+		finding.Archived("acmesign", "a", full().Event.Documents, at, at),
 	} {
 		e, err := finding.Event(&d)
 		if err != nil {
@@ -196,34 +203,38 @@ func TestEveryFindingIsValid(t *testing.T) {
 		}
 		e.ID, e.Provider, e.Subject, e.ReceivedAt, e.Proof = d.EventID, d.Provider, d.Subject, d.ReceivedAt, d.Proof
 		after := esign.Fold(esign.Agreement{}, e)
-		entry := ledger.Entry{Key: ledger.Key{Subject: e.Subject, ID: e.ID}, Event: &e, Agreement: &after, StatusAfter: after.Status}
+		entry := ledger.Entry{Event: &e, Agreement: &after, StatusAfter: after.Status}
 		if err := validate(t, marshal(t, bus.EventOf(entry).Detail)); err != nil {
 			t.Errorf("%s: %v", d.Via, err)
 		}
 	}
 }
 
-// full has every field, and its event says something of everything.
+// full returns a detail in which every field is set.
 func full() bus.Detail {
 	at := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
 	id := strings.Repeat("0a", 32)
 	return bus.Detail{
-		EventID: id, Proof: esign.ProofSigned, StatusBefore: esign.Sent, StatusAfter: esign.Completed, StatusChanged: true, Replay: true,
+		EventID: id, Proof: esign.ProofSigned, StatusBefore: esign.Sent, StatusAfter: esign.Completed,
+		StatusChanged: true, Replay: true,
 		Event: esign.Event{
-			ID: id, Provider: "docusign", Type: esign.AgreementCompleted, VendorType: "envelope-completed", Subject: "docusign#a",
-			AgreementID: "a", AccountID: "b", OccurredAt: at, Approximate: true, ReceivedAt: at, Proof: esign.ProofSigned, Participant: "1",
-			Participants: []esign.Participant{{ID: "1", Status: esign.Signed, At: at}}, Attributes: map[string]string{"format": "sim"},
-			Documents: []esign.Document{{Name: "document.pdf", Location: "s3://bucket/key", ContentType: "application/pdf", SHA256: id, Size: 1}},
+			ID: id, Provider: "acmesign", Type: esign.AgreementCompleted, VendorType: "completed",
+			Subject: "acmesign#a", AgreementID: "a", AccountID: "b", OccurredAt: at, Approximate: true, ReceivedAt: at,
+			Proof: esign.ProofSigned, Participant: "1", Attributes: map[string]string{"format": "sim"},
+			Participants: []esign.Participant{{ID: "1", Status: esign.Signed, At: at}},
+			Documents: []esign.Document{
+				{Name: "document.pdf", Location: "s3://bucket/key", ContentType: "application/pdf", SHA256: id, Size: 1},
+			},
 		},
 		Agreement: &esign.Agreement{
-			Provider: "docusign", ID: "a", Status: esign.Completed, UpdatedAt: at, Reached: map[esign.Status]time.Time{esign.Sent: at},
-			Participants: map[string]esign.Progress{"1": {Status: esign.Signed, At: at}}, Conflict: true,
+			Provider: "acmesign", ID: "a", Status: esign.Completed, UpdatedAt: at, Conflict: true,
+			Reached:      map[esign.Status]time.Time{esign.Sent: at},
+			Participants: map[string]esign.Progress{"1": {Status: esign.Signed, At: at}},
 		},
 	}
 }
 
-// TestTheSchemaHasTheFieldsThatAreWritten: all of them stand under properties, and those that are always there under
-// required.
+// Every field is listed under properties, and every field that is always present under required.
 func TestTheSchemaHasTheFieldsThatAreWritten(t *testing.T) {
 	detail := readSchema(t)
 	event, agreement := detail.Properties["event"], detail.Properties["agreement"]
@@ -232,12 +243,13 @@ func TestTheSchemaHasTheFieldsThatAreWritten(t *testing.T) {
 		schema     *jsonschema.Schema
 		all, least any
 	}{
-		"detail":                    {detail, all, bus.Detail{}},
-		"event":                     {event, all.Event, esign.Event{}},
-		"participant of the event":  {event.Properties["participants"].Items, all.Event.Participants[0], esign.Participant{}},
-		"document of the event":     {event.Properties["documents"].Items, all.Event.Documents[0], esign.Document{}},
-		"agreement":                 {agreement, all.Agreement, esign.Agreement{}},
-		"participant of agreements": {agreement.Properties["participants"].AdditionalProperties, all.Agreement.Participants["1"], esign.Progress{}},
+		"detail":                   {detail, all, bus.Detail{}},
+		"event":                    {event, all.Event, esign.Event{}},
+		"participant of the event": {event.Properties["participants"].Items, all.Event.Participants[0], esign.Participant{}},
+		"document of the event":    {event.Properties["documents"].Items, all.Event.Documents[0], esign.Document{}},
+		"agreement":                {agreement, all.Agreement, esign.Agreement{}},
+		"participant of agreements": {agreement.Properties["participants"].AdditionalProperties,
+			all.Agreement.Participants["1"], esign.Progress{}},
 	} {
 		if diff := cmp.Diff(fields(t, object.all), slices.Sorted(maps.Keys(object.schema.Properties))); diff != "" {
 			t.Errorf("%s: %s", name, diff)
@@ -257,7 +269,7 @@ func fields(t *testing.T, v any) []string {
 	return slices.Sorted(maps.Keys(object))
 }
 
-func TestWhatIsNotPublishedIsNotValid(t *testing.T) {
+func TestOtherDetailsAreNotValid(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"no event ID":               {`"eventId":`, `"eventID":`},
 		"an event ID in upper case": {`"eventId":"0a`, `"eventId":"0A`},
@@ -266,15 +278,15 @@ func TestWhatIsNotPublishedIsNotValid(t *testing.T) {
 		"an unknown status":         {`"statusAfter":"completed"`, `"statusAfter":"done"`},
 		"a document without hash":   {`"sha256":`, `"hash":`},
 		"a hash in upper case":      {`"sha256":"0a`, `"sha256":"0A`},
-		"a size that is a text":     {`"size":1`, `"size":"1"`},
+		"a size that is a string":   {`"size":1`, `"size":"1"`},
 		"null for documents":        {`"documents":[`, `"documents":null,"rest":[`},
 		"an unknown proof":          {`"proof":"signed"`, `"proof":"trust me"`},
 		"no proof":                  {`"proof":"signed"`, `"proof":""`},
 		"a status of a participant": {`"id":"1","status":"signed"`, `"id":"1","status":""`},
 		"a status that was reached": {`"reached":{"sent":`, `"reached":{"away":`},
-		"a text for a truth":        {`"statusChanged":true`, `"statusChanged":"true"`},
+		"a string for a boolean":    {`"statusChanged":true`, `"statusChanged":"true"`},
 		"null for an agreement":     {`"agreement":{`, `"agreement":null,"rest":{`},
-		"no event":                  {`"event":{`, `"happening":{`},
+		"no event":                  {`"event":{`, `"incident":{`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			good := marshal(t, full())
@@ -291,7 +303,9 @@ func TestWhatIsNotPublishedIsNotValid(t *testing.T) {
 
 func TestNewFieldsAreValid(t *testing.T) {
 	detail := string(marshal(t, full()))
-	for _, object := range []string{`{"eventId"`, `{"id":"0a`, `{"id":"1"`, `{"name"`, `{"provider":"docusign","id":"a"`, `{"status":"signed"`} {
+	for _, object := range []string{
+		`{"eventId"`, `{"id":"0a`, `{"id":"1"`, `{"name"`, `{"provider":"acmesign","id":"a"`, `{"status":"signed"`,
+	} {
 		more := strings.Replace(detail, object, `{"new":1,`+object[1:], 1)
 		if more == detail {
 			t.Fatalf("%s holds no %s", detail, object)

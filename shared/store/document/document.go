@@ -1,5 +1,5 @@
-// Package document is the contract of the store of signed documents. Its drivers are s3, and folder for localhost. Both pass
-// the suite in documenttest.
+// Package document is the contract of the store of signed documents. Its drivers are s3, and folder for localhost. Both
+// pass the suite in documenttest.
 package document
 
 import (
@@ -33,7 +33,8 @@ type Stored struct {
 	Size        int64  // in bytes
 }
 
-// Store keeps documents. The first document stored under a key is never overwritten. A Store is safe for concurrent use.
+// Store keeps documents. The first document stored under a key is never overwritten. A Store is safe for concurrent
+// use.
 type Store interface {
 	// Put stores a file durably, complete or not at all, and returns a description of it. If there is already a document
 	// under the key, Put changes nothing and returns the description of that one. After an error, the file may or may not
@@ -50,8 +51,8 @@ var safeName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$`)
 
 const digestPrefix = "sha256-"
 
-// Key returns the key of a file of an agreement: <provider>/<agreement>/<name>. An agreement ID or name that is not safe in
-// a key is replaced by its hash.
+// Key returns the key of a file of an agreement: <provider>/<agreement>/<name>. An agreement ID or name that is not
+// safe in a key is replaced by its hash.
 func Key(provider, agreementID, name string) string {
 	return provider + "/" + segment(agreementID) + "/" + segment(name)
 }

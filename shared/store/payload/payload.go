@@ -21,13 +21,13 @@ type Store interface {
 	Get(ctx context.Context, key string) ([]byte, error)
 }
 
-// Key returns the key of a large payload, made of day, provider and hash. So a delivery repeated on the same day is stored
-// once, and old payloads can expire.
+// Key returns the key of a large payload, made of day, provider and hash. So a delivery repeated on the same day is
+// stored once, and old payloads can expire.
 func Key(provider string, receivedAt time.Time, payload []byte) string {
 	sum := sha256.Sum256(payload)
 	return receivedAt.UTC().Format("2006/01/02/") + provider + "/" + hex.EncodeToString(sum[:])
 }
 
-// ArchiveKey returns the key of a payload in the archive. It is made of fields in the event's history, so the payload can be
-// found from there. sha256 is lower-case hex.
+// ArchiveKey returns the key of a payload in the archive. It is made of fields in the event's history, so the payload
+// can be found from there. sha256 is lower-case hex.
 func ArchiveKey(provider, sha256 string) string { return provider + "/" + sha256 }

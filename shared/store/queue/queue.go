@@ -59,8 +59,8 @@ const (
 	encodingStored = "stored" // the body is the payload's key in the payload store
 )
 
-// Encode returns the message for a delivery. The key is empty if the message holds the payload. Otherwise the payload is too
-// large, and the caller must put it in the payload store under this key before it sends the message.
+// Encode returns the message for a delivery. The key is empty if the message holds the payload. Otherwise the payload
+// is too large, and the caller must put it in the payload store under this key before it sends the message.
 func Encode(d *webhook.Delivery) (m Message, key string) {
 	m = Message{
 		Group:           d.Subject,
@@ -100,7 +100,8 @@ func Encode(d *webhook.Delivery) (m Message, key string) {
 // fits reports whether m, which has no body yet, can have a body of n bytes.
 func (m Message) fits(n int) bool { return m.Size()+n <= MaxMessage }
 
-// Identity returns the delivery without its payload, as the attributes describe it. Fields without an attribute are zero.
+// Identity returns the delivery without its payload, as the attributes describe it. Fields without an attribute are
+// zero.
 func (m Message) Identity() *webhook.Delivery {
 	receivedAt, _ := time.Parse(time.RFC3339Nano, m.Attributes["receivedAt"]) // zero if malformed
 	return &webhook.Delivery{

@@ -371,11 +371,13 @@ func TestErrorsOfThePayloadStoreArePassedThrough(t *testing.T) {
 		store *store
 		want  error
 	}{
-		"not found":                     {t.Context(), &store{}, payload.ErrNotFound},
-		"the store is unreachable":      {t.Context(), &store{err: broken}, broken},
-		"timeout":                       {t.Context(), &store{err: context.DeadlineExceeded}, context.DeadlineExceeded},
-		"cancelled":                     {cancelled, &store{payloads: map[string][]byte{key: large.Payload}}, context.Canceled},
-		"only another payload is there": {t.Context(), &store{payloads: map[string][]byte{key + "x": nil}}, payload.ErrNotFound},
+		"not found":                {t.Context(), &store{}, payload.ErrNotFound},
+		"the store is unreachable": {t.Context(), &store{err: broken}, broken},
+		"timeout":                  {t.Context(), &store{err: context.DeadlineExceeded}, context.DeadlineExceeded},
+		"cancelled": {cancelled, &store{payloads: map[string][]byte{key: large.Payload}},
+			context.Canceled},
+		"only another payload is there": {t.Context(), &store{payloads: map[string][]byte{key + "x": nil}},
+			payload.ErrNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := queue.Decode(tt.ctx, m, tt.store)
@@ -387,7 +389,8 @@ func TestErrorsOfThePayloadStoreArePassedThrough(t *testing.T) {
 }
 
 func FuzzEncodeAndDecode(f *testing.F) {
-	for _, p := range []string{"{}", "", "-", "\x00", "\xff", "\ufffe", "\ufffd", "\r\n", "AA==", "\x7f\u0080", "\U0010ffff", "\xed\xa0\x80"} {
+	for _, p := range []string{"{}", "", "-", "\x00", "\xff", "\ufffe", "\ufffd", "\r\n", "AA==", "\x7f\u0080",
+		"\U0010ffff", "\xed\xa0\x80"} {
 		f.Add([]byte(p), "application/json", "configuration/1", int64(1793611800), int64(0))
 	}
 	f.Add([]byte("{}"), "", "", int64(0), int64(999999999))
@@ -459,7 +462,8 @@ func FuzzDecode(f *testing.F) {
 
 func BenchmarkMessage(b *testing.B) {
 	for name, p := range map[string][]byte{
-		"2 KB of text": bytes.Repeat([]byte("x"), 2<<10), "1 MB of text": bytes.Repeat([]byte("x"), 1e6), "2 KB of bytes": make([]byte, 2<<10),
+		"2 KB of text": bytes.Repeat([]byte("x"), 2<<10), "1 MB of text": bytes.Repeat([]byte("x"), 1e6),
+		"2 KB of bytes": make([]byte, 2<<10),
 	} {
 		d := delivery(p)
 		m, _ := queue.Encode(d)

@@ -1,4 +1,4 @@
-// Package bustest has committed events for the tests of the outlet.
+// Package bustest has committed events for tests of the bus.
 package bustest
 
 import (
@@ -13,8 +13,8 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Committed returns what the ledger holds of every event in the providers' golden files, each committed as the first of
-// its agreement. providers is the folder of their packages.
+// Committed returns a ledger entry for every event in the providers' golden files. Each is committed as the first event
+// of its agreement. providers is the folder of the providers' packages.
 func Committed(t testing.TB, providers string) map[string]ledger.Entry {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(providers, "*", "testdata", "*.want.json"))
@@ -49,7 +49,8 @@ func committed(e esign.Event, id webhook.Identity) ledger.Entry {
 	if e.OccurredAt.IsZero() {
 		e.OccurredAt, e.Approximate = e.ReceivedAt, true
 	}
-	entry := ledger.Entry{Key: ledger.Key{Subject: e.Subject, ID: e.ID}, State: ledger.Processed, ProcessedAt: at, Event: &e}
+	key := ledger.Key{Subject: e.Subject, ID: e.ID}
+	entry := ledger.Entry{Key: key, State: ledger.Processed, ProcessedAt: at, Event: &e}
 	if e.AgreementID != "" {
 		agreement := esign.Fold(esign.Agreement{}, e)
 		entry.Agreement, entry.StatusAfter = &agreement, agreement.Status

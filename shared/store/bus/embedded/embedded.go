@@ -1,5 +1,5 @@
-// Package embedded is the bus of localhost: a bbolt file. Like EventBridge, it first stores events durably. It then forwards
-// them to a developer's application, with retries, until it gives up.
+// Package embedded is the bus of localhost: a bbolt file. Like EventBridge, it first stores events durably. It then
+// forwards them to a developer's application, with retries, until it gives up.
 package embedded
 
 import (
@@ -60,8 +60,8 @@ type attempt struct {
 
 var _ bus.Bus = (*Bus)(nil)
 
-// New returns a bus in db. Events that wait in db will be forwarded too. target is the URL of the application, or empty for
-// none.
+// New returns a bus in db. Events that wait in db will be forwarded too. target is the URL of the application, or empty
+// for none.
 func New(db *groupcommit.DB, target string, now func() time.Time) (*Bus, error) {
 	b := &Bus{db: db, target: target, client: newClient(), now: now, changed: make(chan struct{}, 1)}
 	err := db.Update(func(tx *bbolt.Tx) error {

@@ -1,4 +1,4 @@
-// Package eventbridge is the bus of Amazon EventBridge.
+// Package eventbridge publishes events to Amazon EventBridge.
 package eventbridge
 
 import (
@@ -17,18 +17,18 @@ import (
 	"esignhooks/shared/store/bus"
 )
 
-// What one request takes. An entry that is larger by itself is sent alone: the service knows best.
+// The limits of one request. An entry that exceeds maxBytes is sent alone, so that EventBridge decides.
 //
 // SPEC: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html: 10 entries.
-// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html: less than 256 KB, of which each entry takes
-// 14 bytes for its time and the lengths of its source, detail type and detail.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html: less than 256 KB. Each entry counts
+// 14 bytes for its time, and the lengths of its source, detail type and detail.
 const (
 	maxEntries = 10
 	maxBytes   = 256<<10 - 1
 )
 
-// attempts is how often an entry is tried within one call, with growing pauses in between: at most two seconds in all.
-const attempts = 5
+// maxAttempts limits how often one call sends an entry. The pauses in between take two seconds at most in all.
+const maxAttempts = 5
 
 // Bus implements [bus.Bus].
 type Bus struct {
@@ -38,16 +38,16 @@ type Bus struct {
 
 var _ bus.Bus = (*Bus)(nil)
 
-// New makes a bus of the event bus with this name.
+// New returns a bus for the event bus with this name.
 func New(client *eventbridge.Client, name string) *Bus { return &Bus{client, name} }
 
-// pending is an entry that the bus does not have yet.
+// pending is an entry that EventBridge has not accepted yet.
 type pending struct {
 	index int // in the events of the call
 	entry types.PutEventsRequestEntry
 }
 
-// size is what the entry counts against maxBytes.
+// size returns the number of bytes that the entry counts against maxBytes.
 func (p pending) size() int {
 	return 14 + len(*p.entry.Source) + len(*p.entry.DetailType) + len(*p.entry.Detail)
 }
@@ -63,14 +63,15 @@ func (b *Bus) Publish(ctx context.Context, events []bus.Event) []error {
 			continue
 		}
 		waiting = append(waiting, pending{i, types.PutEventsRequestEntry{
-			EventBusName: &b.name, Source: &e.Source, DetailType: &e.DetailType, Detail: aws.String(string(detail)), Time: &e.Time,
+			EventBusName: &b.name, Source: &e.Source, DetailType: &e.DetailType, Detail: aws.String(string(detail)),
+			Time: &e.Time,
 		}})
 	}
-	for attempt := 0; attempt < attempts && len(waiting) > 0; attempt++ {
+	for attempt := 0; attempt < maxAttempts && len(waiting) > 0; attempt++ {
 		pause(ctx, attempt)
 		var failed []pending
 		for len(waiting) > 0 {
-			n := batch(waiting)
+			n := batchSize(waiting)
 			for i, err := range b.put(ctx, waiting[:n]) {
 				p := waiting[i]
 				if errs[p.index] = err; err != nil && !errors.Is(err, bus.ErrRefused) {
@@ -84,8 +85,8 @@ func (b *Bus) Publish(ctx context.Context, events []bus.Event) []error {
 	return errs
 }
 
-// batch is how many of the waiting fit in one request: at least one.
-func batch(waiting []pending) int {
+// batchSize returns how many entries fit in one request. It is at least one.
+func batchSize(waiting []pending) int {
 	size := waiting[0].size()
 	for n, p := range waiting[1:min(maxEntries, len(waiting))] {
 		if size += p.size(); size > maxBytes {
@@ -95,8 +96,8 @@ func batch(waiting []pending) int {
 	return min(maxEntries, len(waiting))
 }
 
-// put makes one request, and returns one error for each entry. If it is refused as a whole, one entry may be to blame: each
-// is sent alone.
+// put makes one request, and returns one error for each entry. If EventBridge refuses the whole request, put sends each
+// entry alone, because a single entry may be the reason.
 func (b *Bus) put(ctx context.Context, batch []pending) []error {
 	errs := make([]error, len(batch))
 	input := eventbridge.PutEventsInput{}
@@ -107,7 +108,7 @@ func (b *Bus) put(ctx context.Context, batch []pending) []error {
 	if err == nil && len(out.Entries) != len(batch) {
 		err = fmt.Errorf("%d answers to %d entries", len(out.Entries), len(batch))
 	}
-	alone := err != nil && len(batch) > 1 && forGood(err)
+	alone := err != nil && len(batch) > 1 && permanent(err)
 	for i, p := range batch {
 		switch {
 		case alone:
@@ -122,30 +123,30 @@ func (b *Bus) put(ctx context.Context, batch []pending) []error {
 	return errs
 }
 
-// forGood says whether a request or an entry will be refused every time.
+// permanent reports whether a request or an entry will be refused every time.
 //
 // SPEC: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
-func forGood(err error) bool {
+func permanent(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return false
 	}
 	switch api.ErrorCode() {
-	case "ValidationException", "MalformedDetail", "InvalidArgument", "InvalidAccountIdException", "NotAuthorizedForDetailTypeException",
-		"NotAuthorizedForSourceException", "RedactionFailure":
+	case "ValidationException", "MalformedDetail", "InvalidArgument", "InvalidAccountIdException",
+		"NotAuthorizedForDetailTypeException", "NotAuthorizedForSourceException", "RedactionFailure":
 		return true
 	}
 	return false
 }
 
 func wrap(err error) error {
-	if forGood(err) {
+	if permanent(err) {
 		return fmt.Errorf("bus/eventbridge: %w: %w", bus.ErrRefused, err)
 	}
 	return fmt.Errorf("bus/eventbridge: %w", err)
 }
 
-// pause waits before another attempt, at random up to 100 ms, 200 ms, 400 ms and so on.
+// pause waits before another attempt: a random time of up to 100 ms, 200 ms, 400 ms and so on.
 func pause(ctx context.Context, attempt int) {
 	if attempt == 0 {
 		return

@@ -9,8 +9,8 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,7 +22,7 @@ import (
 	"esignhooks/shared/store/bus/eventbridge"
 )
 
-// entry is one of PutEvents.
+// entry is an entry of PutEvents.
 type entry struct {
 	EventBusName, Source, DetailType, Detail string
 	Time                                     float64
@@ -34,53 +34,57 @@ func (e entry) id() string {
 	return d.EventID
 }
 
-// service is EventBridge. The zero one takes everything.
+// service is EventBridge, as the client's transport. The zero service accepts everything.
 type service struct {
-	t      *testing.T
-	whole  func([]entry) (status int, code string) // of a request; 200 if nil
-	code   func(entry, int) string                 // of an entry's nth time, from 1 on; empty: taken
-	answer func([]any) []any                       // changes the answers; may be nil
+	t       *testing.T
+	request func(*http.Request, []entry) (status int, code string) // optional: fails whole requests
+	entry   func(id string, time int) (code string)                // optional: fails an entry the nth time, from 1 on
+	answer  func([]any) []any                                      // optional: changes the answers
 
-	mu       sync.Mutex
 	requests [][]entry
-	times    map[string]int // by event ID
+	times    map[string]int // how often each event was sent
 }
 
-// ServeHTTP speaks AWS JSON 1.1.
+// Do implements [aws.HTTPClient]. It speaks AWS JSON 1.1.
 //
 // SPEC: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
-func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if target, typ := r.Header.Get("X-Amz-Target"), r.Header.Get("Content-Type"); target != "AWSEvents.PutEvents" || typ != "application/x-amz-json-1.1" {
-		s.t.Errorf("%s, %s", target, typ)
+func (s *service) Do(r *http.Request) (*http.Response, error) {
+	target, contentType := r.Header.Get("X-Amz-Target"), r.Header.Get("Content-Type")
+	if target != "AWSEvents.PutEvents" || contentType != "application/x-amz-json-1.1" {
+		s.t.Errorf("%s, %s", target, contentType)
 	}
 	var input struct{ Entries []entry }
 	if err := json.NewDecoder(r.Body).Decode(&input); err != nil {
 		s.t.Error(err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.requests = append(s.requests, input.Entries)
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	if s.whole != nil {
-		if status, code := s.whole(input.Entries); status != http.StatusOK {
+	w := httptest.NewRecorder()
+	w.Header().Set("Content-Type", contentType)
+	if s.request != nil {
+		status, code := s.request(r, input.Entries)
+		if err := r.Context().Err(); err != nil {
+			return nil, err
+		}
+		if status != http.StatusOK {
 			w.WriteHeader(status)
 			json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": "the reason"})
-			return
+			return w.Result(), nil
 		}
 	}
-	answers, failed := s.each(input.Entries)
+	answers, failed := s.answers(input.Entries)
 	if s.answer != nil {
 		answers = s.answer(answers)
 	}
 	json.NewEncoder(w).Encode(map[string]any{"FailedEntryCount": failed, "Entries": answers})
+	return w.Result(), nil
 }
 
-func (s *service) each(entries []entry) (answers []any, failed int) {
+func (s *service) answers(entries []entry) (answers []any, failed int) {
 	for _, e := range entries {
 		s.times[e.id()]++
 		code := ""
-		if s.code != nil {
-			code = s.code(e, s.times[e.id()])
+		if s.entry != nil {
+			code = s.entry(e.id(), s.times[e.id()])
 		}
 		if code == "" {
 			answers = append(answers, map[string]string{"EventId": "of " + e.id()})
@@ -92,49 +96,71 @@ func (s *service) each(entries []entry) (answers []any, failed int) {
 	return answers, failed
 }
 
-// ids are the events of each request.
-func (s *service) ids() [][]string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all [][]string
+// publish publishes events in a bubble, and checks which of them have an error.
+func (s *service) publish(t *testing.T, events []bus.Event, wantErrors ...int) (errs []error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { errs = s.publishWith(t, t.Context(), events, wantErrors...) })
+	return errs
+}
+
+// publishWith publishes events through a client that does not retry by itself.
+func (s *service) publishWith(t *testing.T, ctx context.Context, events []bus.Event, wantErrors ...int) []error {
+	t.Helper()
+	s.t, s.times = t, map[string]int{}
+	errs := eventbridge.New(sdk.New(sdk.Options{
+		HTTPClient: s, Region: "us-east-1", Retryer: aws.NopRetryer{},
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+		}),
+	}), "the-bus").Publish(ctx, events)
+	if len(errs) != len(events) {
+		t.Errorf("%d errors for %d events", len(errs), len(events))
+	}
+	var indices []int
+	for i, err := range errs {
+		if err != nil {
+			indices = append(indices, i)
+		}
+	}
+	if !slices.Equal(wantErrors, indices) {
+		t.Errorf("errors at %v, want %v: %v", indices, wantErrors, errors.Join(errs...))
+	}
+	return errs
+}
+
+// wantRequests checks the IDs of the events in each request.
+func (s *service) wantRequests(t *testing.T, want ...[]string) {
+	t.Helper()
+	var got [][]string
 	for _, request := range s.requests {
 		var ids []string
 		for _, e := range request {
 			ids = append(ids, e.id())
 		}
-		all = append(all, ids)
+		got = append(got, ids)
 	}
-	return all
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("requests: %s", diff)
+	}
 }
 
-// open starts the service, and makes a bus that reaches it and does not try a whole request again.
-func open(t *testing.T, s *service) *eventbridge.Bus {
+// wantError checks an error with the service's code.
+func wantError(t *testing.T, err error, code string, refused bool) {
 	t.Helper()
-	s.t, s.times = t, map[string]int{}
-	return client(t, s)
-}
-
-func client(t *testing.T, handler http.Handler) *eventbridge.Bus {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return eventbridge.New(sdk.New(sdk.Options{
-		BaseEndpoint: aws.String(server.URL), Region: "us-east-1", Retryer: aws.NopRetryer{},
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
-		}),
-	}), "the-bus")
+	if errors.Is(err, bus.ErrRefused) != refused || !strings.Contains(err.Error(), code) {
+		t.Errorf("%v; want %s, permanently refused: %v", err, code, refused)
+	}
 }
 
 var at = time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
 
 func event(id string) bus.Event {
-	return bus.Event{Source: "esign.docusign", DetailType: "agreement.sent", Time: at, Detail: bus.Detail{
-		EventID: id, Event: esign.Event{ID: id, Provider: "docusign", Type: esign.AgreementSent},
+	return bus.Event{Source: "esign.acmesign", DetailType: "agreement.sent", Time: at, Detail: bus.Detail{
+		EventID: id, Event: esign.Event{ID: id, Provider: "acmesign", Type: esign.AgreementSent},
 	}}
 }
 
-// events are n events, called "0" and so on.
+// events returns n events, with the IDs "0", "1" and so on.
 func events(n int) (all []bus.Event) {
 	for i := range n {
 		all = append(all, event(fmt.Sprint(i)))
@@ -142,7 +168,7 @@ func events(n int) (all []bus.Event) {
 	return all
 }
 
-// ofSize makes an event that counts n bytes.
+// ofSize returns an event that counts n bytes against the limit of a request.
 func ofSize(t *testing.T, id string, n int) bus.Event {
 	t.Helper()
 	e := event(id)
@@ -155,55 +181,41 @@ func ofSize(t *testing.T, id string, n int) bus.Event {
 	return e
 }
 
-// wantErrors checks that these events have an error, and no others.
-func wantErrors(t *testing.T, got []error, want ...int) {
-	t.Helper()
-	var indices []int
-	for i, err := range got {
-		if err != nil {
-			indices = append(indices, i)
+// failing returns a function for service.entry: these events always fail with this code.
+func failing(code string, ids ...string) func(string, int) string {
+	return func(id string, _ int) string {
+		if slices.Contains(ids, id) {
+			return code
 		}
-	}
-	if !slices.Equal(want, indices) {
-		t.Errorf("errors at %v, want %v: %v", indices, want, errors.Join(got...))
+		return ""
 	}
 }
 
-func wantRequests(t *testing.T, s *service, want ...[]string) {
-	t.Helper()
-	if diff := cmp.Diff(want, s.ids()); diff != "" {
-		t.Errorf("requests: %s", diff)
-	}
-}
+var ten = []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
 
-func TestAnEntryIsWhatConsumersGet(t *testing.T) {
-	s := &service{}
-	e := event("e1")
-	wantErrors(t, open(t, s).Publish(t.Context(), []bus.Event{e}))
+func TestAnEntryHoldsTheEvent(t *testing.T) {
+	s, e := &service{}, event("e1")
+	s.publish(t, []bus.Event{e})
 	detail, err := json.Marshal(e.Detail)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := [][]entry{{{"the-bus", "esign.docusign", "agreement.sent", string(detail), float64(at.Unix())}}}
+	want := [][]entry{{{"the-bus", "esign.acmesign", "agreement.sent", string(detail), float64(at.Unix())}}}
 	if diff := cmp.Diff(want, s.requests); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestNothingIsSentOfNothing(t *testing.T) {
+func TestNoEventsMakeNoRequest(t *testing.T) {
 	s := &service{}
-	if errs := open(t, s).Publish(t.Context(), nil); len(errs) != 0 {
-		t.Error(errs)
-	}
-	wantRequests(t, s)
+	s.publish(t, nil)
+	s.wantRequests(t)
 }
 
 func TestARequestHoldsTenEntries(t *testing.T) {
 	s := &service{}
-	wantErrors(t, open(t, s).Publish(t.Context(), events(25)))
-	wantRequests(t, s,
-		[]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
-		[]string{"10", "11", "12", "13", "14", "15", "16", "17", "18", "19"},
+	s.publish(t, events(25))
+	s.wantRequests(t, ten, []string{"10", "11", "12", "13", "14", "15", "16", "17", "18", "19"},
 		[]string{"20", "21", "22", "23", "24"})
 }
 
@@ -213,11 +225,11 @@ func TestARequestHoldsLessThan256KB(t *testing.T) {
 		sizes []int
 		want  [][]string
 	}{
-		"just less":                      {[]int{100_000, 100_000, limit - 200_001}, [][]string{{"0", "1", "2"}}},
-		"just as much":                   {[]int{100_000, 100_000, limit - 200_000}, [][]string{{"0", "1"}, {"2"}}},
-		"one that is larger by itself":   {[]int{1000, limit + 1, 1000, 1000}, [][]string{{"0"}, {"1"}, {"2", "3"}}},
-		"nothing but such as are larger": {[]int{limit, limit}, [][]string{{"0"}, {"1"}}},
-		"as many as fit":                 {[]int{200_000, 100_000, 50_000, 200_000}, [][]string{{"0"}, {"1", "2"}, {"3"}}},
+		"just below the limit":      {[]int{100_000, 100_000, limit - 200_001}, [][]string{{"0", "1", "2"}}},
+		"exactly at the limit":      {[]int{100_000, 100_000, limit - 200_000}, [][]string{{"0", "1"}, {"2"}}},
+		"one entry above the limit": {[]int{1000, limit + 1, 1000, 1000}, [][]string{{"0"}, {"1"}, {"2", "3"}}},
+		"all entries at the limit":  {[]int{limit, limit}, [][]string{{"0"}, {"1"}}},
+		"as many as fit":            {[]int{200_000, 100_000, 50_000, 200_000}, [][]string{{"0"}, {"1", "2"}, {"3"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &service{}
@@ -225,168 +237,127 @@ func TestARequestHoldsLessThan256KB(t *testing.T) {
 			for i, size := range tt.sizes {
 				all = append(all, ofSize(t, fmt.Sprint(i), size))
 			}
-			wantErrors(t, open(t, s).Publish(t.Context(), all))
-			wantRequests(t, s, tt.want...)
+			s.publish(t, all)
+			s.wantRequests(t, tt.want...)
 		})
 	}
 }
 
-func TestOnlyWhatFailedIsSentAgain(t *testing.T) {
-	s := &service{code: func(e entry, time int) string {
+func TestOnlyFailedEntriesAreRetried(t *testing.T) {
+	s := &service{entry: func(id string, time int) string {
 		switch {
-		case e.id() == "3" && time == 1:
+		case id == "3" && time == 1:
 			return "ThrottlingException"
-		case e.id() == "11" && time < 3:
+		case id == "11" && time < 3:
 			return "InternalFailure"
 		}
 		return ""
 	}}
-	wantErrors(t, open(t, s).Publish(t.Context(), events(12)))
-	wantRequests(t, s,
-		[]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}, []string{"10", "11"},
-		[]string{"3", "11"},
-		[]string{"11"})
+	s.publish(t, events(12))
+	s.wantRequests(t, ten, []string{"10", "11"}, []string{"3", "11"}, []string{"11"})
 }
 
-func TestWhatFailsAgainAndAgainIsGivenUpForNow(t *testing.T) {
-	s := &service{code: func(e entry, _ int) string {
-		if e.id() == "2" || e.id() == "13" {
-			return "ThrottlingException"
-		}
-		return ""
-	}}
-	errs := open(t, s).Publish(t.Context(), events(14))
-	wantErrors(t, errs, 2, 13)
-	for _, i := range []int{2, 13} {
-		if errors.Is(errs[i], bus.ErrRefused) || !strings.Contains(errs[i].Error(), "ThrottlingException") {
-			t.Error(errs[i])
-		}
-	}
-	if got := s.times["2"]; got != 5 || s.times["0"] != 1 {
-		t.Errorf("sent %d times, and what was taken %d times", got, s.times["0"])
+func TestAnEntryIsSentFiveTimesAtMost(t *testing.T) {
+	s := &service{entry: failing("ThrottlingException", "2", "13")}
+	errs := s.publish(t, events(14), 2, 13)
+	wantError(t, errs[2], "ThrottlingException", false)
+	wantError(t, errs[13], "ThrottlingException", false)
+	if s.times["2"] != 5 || s.times["13"] != 5 || s.times["0"] != 1 {
+		t.Errorf("sent %v", s.times)
 	}
 }
 
-func TestARefusedEntryIsNotSentAgain(t *testing.T) {
+func TestARefusedEntryIsNotRetried(t *testing.T) {
 	for _, code := range []string{
 		"MalformedDetail", "InvalidArgument", "InvalidAccountIdException", "NotAuthorizedForDetailTypeException",
 		"NotAuthorizedForSourceException", "RedactionFailure",
 	} {
 		t.Run(code, func(t *testing.T) {
-			s := &service{code: func(e entry, _ int) string {
-				if e.id() == "1" {
-					return code
-				}
-				return ""
-			}}
-			errs := open(t, s).Publish(t.Context(), events(3))
-			wantErrors(t, errs, 1)
-			if !errors.Is(errs[1], bus.ErrRefused) || s.times["1"] != 1 {
-				t.Errorf("%v, sent %d times", errs[1], s.times["1"])
+			s := &service{entry: failing(code, "1")}
+			errs := s.publish(t, events(3), 1)
+			wantError(t, errs[1], code, true)
+			if s.times["1"] != 1 {
+				t.Errorf("sent %d times", s.times["1"])
 			}
 		})
 	}
 }
 
 func TestOneEntryDoesNotSpoilItsRequest(t *testing.T) {
-	culprit := func(e entry) bool { return e.id() == "2" }
-	s := &service{whole: func(all []entry) (int, string) {
-		if slices.ContainsFunc(all, culprit) {
+	s := &service{request: func(_ *http.Request, all []entry) (int, string) {
+		if slices.ContainsFunc(all, func(e entry) bool { return e.id() == "2" }) {
 			return http.StatusBadRequest, "ValidationException"
 		}
 		return http.StatusOK, ""
 	}}
-	errs := open(t, s).Publish(t.Context(), events(4))
-	wantErrors(t, errs, 2)
-	if !errors.Is(errs[2], bus.ErrRefused) {
-		t.Error(errs[2])
-	}
-	wantRequests(t, s, []string{"0", "1", "2", "3"}, []string{"0"}, []string{"1"}, []string{"2"}, []string{"3"})
+	errs := s.publish(t, events(4), 2)
+	wantError(t, errs[2], "ValidationException", true)
+	s.wantRequests(t, []string{"0", "1", "2", "3"}, []string{"0"}, []string{"1"}, []string{"2"}, []string{"3"})
 }
 
-func TestARequestThatFailsIsNobodysFault(t *testing.T) {
-	for name, tt := range map[string]struct {
-		status int
-		code   string
-	}{
-		"out of order":      {http.StatusInternalServerError, "InternalFailure"},
-		"too fast":          {http.StatusBadRequest, "ThrottlingException"},
-		"no permission":     {http.StatusBadRequest, "AccessDeniedException"},
-		"no such bus":       {http.StatusBadRequest, "ResourceNotFoundException"},
-		"no longer trusted": {http.StatusForbidden, "ExpiredTokenException"},
+func TestAFailedRequestRefusesNoEntry(t *testing.T) {
+	for code, status := range map[string]int{
+		"InternalFailure":           http.StatusInternalServerError,
+		"ThrottlingException":       http.StatusBadRequest,
+		"AccessDeniedException":     http.StatusBadRequest,
+		"ResourceNotFoundException": http.StatusBadRequest,
+		"ExpiredTokenException":     http.StatusForbidden,
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := &service{whole: func([]entry) (int, string) { return tt.status, tt.code }}
-			errs := open(t, s).Publish(t.Context(), events(2))
-			wantErrors(t, errs, 0, 1)
-			if err := errors.Join(errs...); errors.Is(err, bus.ErrRefused) || !strings.Contains(err.Error(), tt.code) {
-				t.Error(err)
-			}
+		t.Run(code, func(t *testing.T) {
+			s := &service{request: func(*http.Request, []entry) (int, string) { return status, code }}
+			errs := s.publish(t, events(2), 0, 1)
+			wantError(t, errors.Join(errs...), code, false)
 		})
 	}
 }
 
-func TestARequestThatFailsOnceIsMadeAgain(t *testing.T) {
-	first := true
-	s := &service{whole: func([]entry) (int, string) {
-		defer func() { first = false }()
-		if first {
+func TestAFailedRequestIsRetried(t *testing.T) {
+	s := &service{}
+	s.request = func(*http.Request, []entry) (int, string) {
+		if len(s.requests) == 1 {
 			return http.StatusServiceUnavailable, "ServiceUnavailable"
 		}
 		return http.StatusOK, ""
-	}}
-	wantErrors(t, open(t, s).Publish(t.Context(), events(2)))
-	wantRequests(t, s, []string{"0", "1"}, []string{"0", "1"})
+	}
+	s.publish(t, events(2))
+	s.wantRequests(t, []string{"0", "1"}, []string{"0", "1"})
 }
 
-func TestAnswersThatAreTooFewCountForNothing(t *testing.T) {
+func TestAnIncompleteAnswerIsAnError(t *testing.T) {
 	s := &service{answer: func(all []any) []any { return all[1:] }}
-	errs := open(t, s).Publish(t.Context(), events(3))
-	wantErrors(t, errs, 0, 1, 2)
-	if err := errors.Join(errs...); errors.Is(err, bus.ErrRefused) {
-		t.Error(err)
-	}
+	errs := s.publish(t, events(3), 0, 1, 2)
+	wantError(t, errors.Join(errs...), "2 answers to 3 entries", false)
 }
 
-func TestWhatIsNoJSONIsRefused(t *testing.T) {
-	s := &service{}
-	all := events(3)
+func TestADetailThatIsNotJSONIsRefused(t *testing.T) {
+	s, all := &service{}, events(3)
 	all[1].Detail.Event.OccurredAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
-	errs := open(t, s).Publish(t.Context(), all)
-	wantErrors(t, errs, 1)
-	if !errors.Is(errs[1], bus.ErrRefused) {
-		t.Error(errs[1])
-	}
-	wantRequests(t, s, []string{"0", "2"})
+	errs := s.publish(t, all, 1)
+	wantError(t, errs[1], "year", true)
+	s.wantRequests(t, []string{"0", "2"})
 }
 
 func TestPublishEndsWithItsContext(t *testing.T) {
-	for name, code := range map[string]string{"while the service hangs": "", "between attempts": "ThrottlingException"} {
+	for name, request := range map[string]func(*http.Request, []entry) (int, string){
+		"during a request": func(r *http.Request, _ []entry) (int, string) {
+			<-r.Context().Done()
+			return http.StatusOK, ""
+		},
+		"between attempts": func(*http.Request, []entry) (int, string) {
+			return http.StatusInternalServerError, "InternalFailure"
+		},
+	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(t.Context())
-			var cancelled time.Time
-			stop := sync.OnceFunc(func() {
-				cancelled = time.Now()
-				cancel()
-			})
-			b := client(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				if ctx.Err() != nil {
-					if late := time.Since(cancelled); late > 100*time.Millisecond { // else it was on its way
-						t.Errorf("a request %v afterwards", late)
-					}
-				} else if code == "" {
-					stop()
-					<-t.Context().Done()
-				} else {
-					fmt.Fprintf(w, `{"Entries":[{"ErrorCode":%q}]}`, code)
-					time.AfterFunc(5*time.Millisecond, stop)
+			synctest.Test(t, func(t *testing.T) {
+				s, start := &service{request: request}, time.Now()
+				const timeout = time.Nanosecond // less than any pause
+				ctx, cancel := context.WithTimeout(t.Context(), timeout)
+				defer cancel()
+				s.publishWith(t, ctx, events(1), 0)
+				if took := time.Since(start); took > timeout || len(s.requests) != 1 {
+					t.Errorf("took %v, %d requests", took, len(s.requests))
 				}
-			}))
-			wantErrors(t, b.Publish(ctx, events(1)), 0)
-			if took := time.Since(cancelled); took > 400*time.Millisecond {
-				t.Errorf("took %v", took)
-			}
+			})
 		})
 	}
 }

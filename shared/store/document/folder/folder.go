@@ -1,5 +1,5 @@
-// Package folder is the document store of localhost: one file for each document. A hidden file in the same folder holds the
-// properties that S3 keeps in an object's headers.
+// Package folder is the document store of localhost: one file for each document. A hidden file in the same folder holds
+// the properties that S3 keeps in an object's headers.
 package folder
 
 import (
@@ -127,8 +127,8 @@ func (s Store) path(key string) (string, error) {
 	return "", errors.New("document/folder: the key leads out of the folder")
 }
 
-// propertiesPath returns the path of the properties of a document with this hash. The hash keeps them apart from those of
-// another Put under the same key, which failed or came too late.
+// propertiesPath returns the path of the properties of a document with this hash. The hash keeps them apart from those
+// of another Put under the same key, which failed or came too late.
 func propertiesPath(path, sha256sum string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+sha256sum+".json")
 }

@@ -29,8 +29,8 @@ func New(client *s3.Client, bucket string) *Store { return &Store{client, bucket
 
 // Put implements [document.Store].
 //
-// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, read 2026-11-23: S3 verifies the checksum of the
-// body, and stores it with the object.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, read 2026-11-23: S3 verifies the checksum
+// of the body, and stores it with the object.
 func (s *Store) Put(ctx context.Context, key string, f document.File) (document.Stored, error) {
 	sum, err := hex.DecodeString(f.SHA256)
 	if err != nil {
@@ -64,7 +64,8 @@ func (s *Store) Stat(ctx context.Context, key string) (document.Stored, error) {
 	}
 	sum, err := base64.StdEncoding.DecodeString(aws.ToString(out.ChecksumSHA256))
 	if err != nil || len(sum) == 0 {
-		return document.Stored{}, errors.New("document/s3: stat: the object has no SHA-256 checksum, so another program has stored it")
+		return document.Stored{}, errors.New("document/s3: stat: the object has no SHA-256 checksum, so another program " +
+			"has stored it")
 	}
 	return document.Stored{
 		Location: "s3://" + s.bucket + "/" + key, ContentType: aws.ToString(out.ContentType),

@@ -64,7 +64,8 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// The server checks the body's checksum, as S3 does and the engine does not. The first attempt meets a concurrent write.
+// The server checks the body's checksum, as S3 does and the engine does not. The first attempt meets a concurrent
+// write.
 func TestEachAttemptSendsTheBodyWithItsChecksum(t *testing.T) {
 	puts := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

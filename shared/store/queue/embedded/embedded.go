@@ -1,5 +1,6 @@
-// Package embedded is the queue of localhost: a bbolt file that behaves like SQS FIFO. A message is synced to disk before
-// Send returns. After a restart all messages are visible at once, because the consumer of those in flight has died.
+// Package embedded is the queue of localhost: a bbolt file that behaves like SQS FIFO. A message is synced to disk
+// before Send returns. After a restart all messages are visible at once, because the consumer of those in flight has
+// died.
 package embedded
 
 import (
@@ -23,7 +24,8 @@ import (
 
 // deduplicationWindow is how long the queue remembers a deduplication ID.
 //
-// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html
+// SPEC:
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html
 const deduplicationWindow = 5 * time.Minute
 
 // Config is the configuration of a queue.
@@ -351,7 +353,8 @@ func (q *Queue) Delete(ctx context.Context, receipt string) error {
 	return q.DeleteBatch(ctx, []string{receipt})
 }
 
-// DeleteBatch removes received messages. An invalid receipt is an error, and the other messages are removed all the same.
+// DeleteBatch removes received messages. An invalid receipt is an error, and the other messages are removed all the
+// same.
 func (q *Queue) DeleteBatch(_ context.Context, receipts []string) error {
 	var errs []error
 	var found []*entry

@@ -8,8 +8,8 @@ import (
 	"esignhooks/shared/store/queue"
 )
 
-// Jobs is a queue like SQS standard: it neither orders nor deduplicates messages. Its consumer should receive one message
-// at a time, because the visibility timeout starts for all messages of a batch.
+// Jobs is a queue like SQS standard: it neither orders nor deduplicates messages. Its consumer should receive one
+// message at a time, because the visibility timeout starts for all messages of a batch.
 type Jobs struct {
 	*Queue
 	DeadLetters *Queue

@@ -37,7 +37,8 @@ func TestJobs(t *testing.T) {
 		}
 		return *out.Messages[0].Body, *out.Messages[0].ReceiptHandle
 	}
-	if _, err := c.SendMessage(t.Context(), &sdk.SendMessageInput{QueueUrl: &urls[0], MessageBody: aws.String("job")}); err != nil {
+	if _, err := c.SendMessage(t.Context(),
+		&sdk.SendMessageInput{QueueUrl: &urls[0], MessageBody: aws.String("job")}); err != nil {
 		t.Fatal(err)
 	}
 	_, receipt := receive(urls[0])
