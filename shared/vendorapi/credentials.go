@@ -15,11 +15,17 @@ import (
 	"esignhooks/shared/store/ledger"
 )
 
-// ErrOff: there are no credentials, so that everything that needs the vendor's API is off.
-var ErrOff = errors.New("vendorapi: no credentials of the vendor's API")
+// ErrOff means that there are no credentials, so everything that needs the vendor's API is off.
+var ErrOff = errors.New("vendorapi: no credentials for the vendor's API")
 
-// ErrNoClient reports that no client exists for the vendor's API. It is an [ErrOff] and an [errors.ErrUnsupported].
-var ErrNoClient = fmt.Errorf("%w, for which there is no client: %w", ErrOff, errors.ErrUnsupported)
+// ErrNoClient reports that esignhooks has no client for the vendor's API. It is an [ErrOff] that no credentials can change,
+// and an [errors.ErrUnsupported].
+var ErrNoClient error = noClient{}
+
+type noClient struct{}
+
+func (noClient) Error() string        { return "vendorapi: there is no API client for this vendor" }
+func (noClient) Is(target error) bool { return target == ErrOff || target == errors.ErrUnsupported }
 
 var (
 	errNoObject  = errors.New("api is not a JSON object")

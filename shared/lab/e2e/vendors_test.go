@@ -41,6 +41,7 @@ import (
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/document"
 	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
 )
 
@@ -211,7 +212,7 @@ func (d *deployment) putCredentials() {
 func (d *deployment) archived() {
 	d.needsVendors()
 	d.putCredentials()
-	for _, p := range provider.All() {
+	for _, p := range all.Providers() {
 		name, pdf := p.Info().Name, vendorstub.PDF(random(8))
 		example, err := sample.Completed(p)
 		must(d.t, err)

@@ -14,7 +14,8 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// clients is the one list of them. A vendor without an entry has no client: nothing of it is archived or reconciled.
+// clients is the only list of clients. A vendor without an entry has no API client: nothing of it is archived or
+// reconciled.
 var clients = map[string]func(credentials []byte, o vendorapi.Options) (vendorapi.Client, error){
 	"adobesign":   adobesign.New,
 	"docusign":    docusign.New,
@@ -27,11 +28,12 @@ func Providers() []webhook.Provider {
 	return slices.DeleteFunc(provider.All(), func(p webhook.Provider) bool { return !Has(p.Info().Name) })
 }
 
-// Has reports whether the provider has a client.
+// Has reports whether a provider has a client.
 func Has(provider string) bool { return clients[provider] != nil }
 
-// Open makes the client of a provider from the member "api" of its secret. It returns [vendorapi.ErrNoClient] if it has no client, [vendorapi.ErrOff] if there are no
-// credentials, and else an error that tells all that is wrong with them.
+// Open returns the client of a provider, made from the member "api" of its secret. It returns [vendorapi.ErrNoClient] for
+// a provider without a client, and [vendorapi.ErrOff] if there are no credentials. Any other error lists everything that
+// is wrong with the credentials.
 func Open(name string, credentials []byte, o vendorapi.Options) (vendorapi.Client, error) {
 	open := clients[name]
 	if open == nil {

@@ -29,6 +29,7 @@ import (
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/queue"
+	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
 	wiring "esignhooks/shared/wiring/lambda"
 )
@@ -67,7 +68,7 @@ func TestArchiverOnAWS(t *testing.T) {
 	must(t, err)
 
 	const genuine, forged, early = "08740f95-2187-4b01-9a69-452ae3140752", "18740f95-2187-4b01-9a69-452ae3140752", "28740f95-2187-4b01-9a69-452ae3140752"
-	for _, p := range provider.All() {
+	for _, p := range all.Providers() {
 		name := p.Info().Name
 		stub.Set(name, vendorstub.Agreement{ID: genuine, Status: esign.Completed})
 		stub.Set(name, vendorstub.Agreement{ID: forged, Status: esign.Declined})
@@ -95,7 +96,7 @@ func TestArchiverOnAWS(t *testing.T) {
 			must(t, err)
 		}
 	}
-	if parked := a.receive(urls[1]).Records; later != len(provider.All()) || len(parked) != len(provider.All()) {
+	if parked := a.receive(urls[1]).Records; later != len(all.Providers()) || len(parked) != len(all.Providers()) {
 		t.Errorf("%d put off, %d parked", later, len(parked))
 	}
 	kinds := map[string]int{}
@@ -124,7 +125,7 @@ func TestArchiverOnAWS(t *testing.T) {
 		}
 	}
 	want := map[string]int{}
-	for _, p := range provider.All() {
+	for _, p := range all.Providers() {
 		want[p.Info().Name+" confirmed"], want[p.Info().Name+" archived"] = 1, 1
 	}
 	if diff := cmp.Diff(want, kinds); diff != "" {

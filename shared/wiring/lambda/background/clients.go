@@ -96,6 +96,9 @@ func (c *vendorClient) refresh(ctx context.Context) {
 func (c *vendorClient) reopen(credentials []byte) {
 	client, err := c.open(credentials)
 	switch {
+	case errors.Is(err, vendorapi.ErrNoClient):
+		c.log.Info("off: there is no API client for this vendor")
+		c.client, c.err = nil, err
 	case errors.Is(err, vendorapi.ErrOff):
 		c.log.Info("off: the secret has no credentials of the vendor's API")
 		c.client, c.err = nil, err
