@@ -1,5 +1,5 @@
-// Package apigw translates between API Gateway's proxy events and [webhook.Request], and runs a Lambda handler behind
-// net/http, so that localhost and AWS execute the same function value.
+// Package apigw converts API Gateway's proxy events to [webhook.Request], and responses back. It also runs a Lambda
+// handler behind net/http, so that localhost and AWS execute the same function value.
 package apigw
 
 import (
@@ -24,8 +24,8 @@ type Function func(context.Context, *webhook.Request) *webhook.Response
 
 var _ lambda.Handler = Function(nil)
 
-// Invoke implements [lambda.Handler]: it takes the JSON of an event and returns that of the answer. For a func of structs
-// aws-lambda-go would do so, and copy the event and the body more often.
+// Invoke implements [lambda.Handler]. It decodes the JSON of an event, and returns the JSON of the response.
+// aws-lambda-go does the same for a func of structs, but copies the event and the body more often.
 func (f Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	var e event
 	if err := json.Unmarshal(payload, &e); err != nil {
@@ -39,21 +39,21 @@ func (f Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return json.Marshal(proxyResponse(f(ctx, request)))
 }
 
-// event is a proxy event whose body is read as bytes at once.
+// event is a proxy event whose body is decoded into bytes, without a string in between.
 type event struct {
 	events.APIGatewayProxyRequest
-	Body text `json:"body"`
+	Body bodyBytes `json:"body"`
 }
 
-type text []byte
+type bodyBytes []byte
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
-func (t *text) UnmarshalText(b []byte) error {
-	*t = bytes.Clone(b)
+func (body *bodyBytes) UnmarshalText(b []byte) error {
+	*body = bytes.Clone(b)
 	return nil
 }
 
-// proxyResponse puts each header in one of the two maps: API Gateway forbids the same name in both.
+// proxyResponse puts each header in only one of the two maps. API Gateway forbids the same name in both.
 func proxyResponse(r *webhook.Response) events.APIGatewayProxyResponse {
 	p := events.APIGatewayProxyResponse{StatusCode: r.Status, Body: string(r.Body), Headers: map[string]string{}}
 	for name, values := range r.Header {
@@ -69,20 +69,20 @@ func proxyResponse(r *webhook.Response) events.APIGatewayProxyResponse {
 	return p
 }
 
-// Request reads a proxy event. Hand-made events often lack the multi-value maps, or are empty: then the single-value ones
-// count.
+// Request converts a proxy event. The multi-value maps are often missing or empty in events written by hand. Then
+// Request uses the single-value maps.
 //
 // SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 func Request(e events.APIGatewayProxyRequest) (*webhook.Request, error) {
 	return request(&e, []byte(e.Body))
 }
 
-// request reads an event with another body.
+// request converts an event. It uses body instead of the event's own.
 func request(e *events.APIGatewayProxyRequest, body []byte) (*webhook.Request, error) {
 	if e.IsBase64Encoded {
 		var err error
 		if body, err = base64.StdEncoding.AppendDecode([]byte{}, body); err != nil {
-			return nil, errors.New("apigw: body says it is base64 and is not") // the detail would quote the body
+			return nil, errors.New("apigw: the body is not valid base64") // err itself would quote the body
 		}
 	}
 	headers := values(e.MultiValueHeaders, e.Headers)

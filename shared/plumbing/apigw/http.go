@@ -21,12 +21,12 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// BinaryMediaTypes are passed to the function in base64, byte by byte; template.yaml says the same to API Gateway. What
-// is not listed is text, and API Gateway replaces in it what is not UTF-8.
+// BinaryMediaTypes are the media types that API Gateway passes to the function in base64, unchanged. template.yaml
+// lists the same types. API Gateway treats all others as text, and replaces bytes that are not UTF-8.
 var BinaryMediaTypes = []string{"multipart/form-data", "application/octet-stream", "application/xml", "text/xml"}
 
-// HTTP runs function behind net/http, as API Gateway runs it on Lambda: events and answers go through their JSON.
-// resource is the path as template.yaml has it; the URL token, if any, is the request's path value "token".
+// HTTP runs a Lambda function behind net/http, as API Gateway does: events and responses are converted to JSON and
+// back. resource is the path in template.yaml. If the URL has a token, it must be the request's path value "token".
 func HTTP(function lambda.Handler, resource string, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(io.LimitReader(r.Body, webhook.MaxBody+1))
@@ -35,17 +35,17 @@ func HTTP(function lambda.Handler, resource string, log *slog.Logger) http.Handl
 			return
 		}
 		if len(body) > webhook.MaxBody {
-			io.CopyN(io.Discard, r.Body, 4*webhook.MaxBody) // or a sender that is still sending would not see the answer
+			io.CopyN(io.Discard, r.Body, 4*webhook.MaxBody) // a sender reads the response only after it has sent the body
 			http.Error(w, "the body is larger than 10 MiB: do not include documents", http.StatusRequestEntityTooLarge)
 			return
 		}
 		response, err := invoke(r.Context(), function, proxyEvent(r, resource, body))
-		if err != nil { // as API Gateway answers when a function fails
+		if err != nil { // the same response as API Gateway's
 			log.Error("function failed", "error", err)
 			http.Error(w, `{"message": "Internal server error"}`, http.StatusBadGateway)
 			return
 		}
-		for name, value := range response.Headers { // spelt as the function spells it
+		for name, value := range response.Headers { // keep the function's spelling
 			w.Header()[name] = []string{value}
 		}
 		for name, values := range response.MultiValueHeaders {
@@ -57,8 +57,10 @@ func HTTP(function lambda.Handler, resource string, log *slog.Logger) http.Handl
 	})
 }
 
-// invoke runs the function. A panic and an answer without a status are errors, as they are to API Gateway.
-func invoke(ctx context.Context, function lambda.Handler, e events.APIGatewayProxyRequest) (response events.APIGatewayProxyResponse, err error) {
+// invoke runs the function. A panic or a response without a status is an error, as it is for API Gateway.
+func invoke(
+	ctx context.Context, function lambda.Handler, e events.APIGatewayProxyRequest,
+) (response events.APIGatewayProxyResponse, err error) {
 	defer func() {
 		if recover() != nil { // the value may quote the body
 			err = errors.New("apigw: panic")
@@ -76,11 +78,12 @@ func invoke(ctx context.Context, function lambda.Handler, e events.APIGatewayPro
 		return response, err
 	}
 	if response.StatusCode < 200 || response.StatusCode > 599 {
-		return response, fmt.Errorf("apigw: answer with status %d", response.StatusCode)
+		return response, fmt.Errorf("apigw: response with status %d", response.StatusCode)
 	}
 	return response, nil
 }
 
+// proxyEvent returns the event that API Gateway would make of a request.
 func proxyEvent(r *http.Request, resource string, body []byte) events.APIGatewayProxyRequest {
 	e := events.APIGatewayProxyRequest{
 		Resource:                        resource,
@@ -103,7 +106,7 @@ func proxyEvent(r *http.Request, resource string, body []byte) events.APIGateway
 	if token := r.PathValue("token"); token != "" {
 		e.Resource, e.PathParameters = resource+"/{token}", map[string]string{"token": token}
 	}
-	if binary(r.Header.Get("Content-Type")) || !utf8.Valid(body) {
+	if isBinary(r.Header.Get("Content-Type")) || !utf8.Valid(body) {
 		e.Body, e.IsBase64Encoded = base64.StdEncoding.EncodeToString(body), true
 	}
 	e.RequestContext.ResourcePath, e.RequestContext.HTTPMethod, e.RequestContext.Stage = e.Resource, r.Method, "local"
@@ -112,7 +115,8 @@ func proxyEvent(r *http.Request, resource string, body []byte) events.APIGateway
 	return e
 }
 
-func binary(contentType string) bool {
+// isBinary reports whether API Gateway passes a body with this Content-Type in base64.
+func isBinary(contentType string) bool {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	return err == nil && slices.Contains(BinaryMediaTypes, mediaType)
 }

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// Mkdir creates a folder and its parents for this user alone. The folder is root or below it. Mkdir syncs the names of all
-// folders from root down.
+// Mkdir creates a folder and its parents for this user alone. The folder is root or below it. Mkdir syncs the names of
+// all folders from root down.
 func Mkdir(root, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

@@ -24,7 +24,7 @@ type DB struct {
 	broken     error // why no further change is accepted; guarded by committing
 
 	mu   sync.Mutex
-	next *group // the group that new changes join; nil if there is none yet
+	next *group // the group that new changes join; nil if no change is waiting
 }
 
 // group is a set of changes that are committed together.
@@ -54,11 +54,12 @@ func (db *DB) Close() error { return db.bolt.Close() }
 // back, and no other change of its group is affected.
 //
 // A change may run more than once. Earlier runs are rolled back, and the last run counts. So a change must reset its
-// results at its beginning, and must have no other side effects than through [bbolt.Tx.OnCommit]. OnCommit functions run
-// in the order of the changes, before Update returns. They must not call Update.
+// results at its beginning, and must have no other side effects than through [bbolt.Tx.OnCommit]. OnCommit functions
+// run in the order of the changes, before Update returns. They must not call Update.
 //
-// If the disk fails after a change was written but before it is known to be synced, all further changes are refused until
-// the file is opened again. The OnCommit functions have not run then, so state in memory may differ from the file.
+// If the disk fails after a change was written but before it is known to be synced, all further changes are refused
+// until the file is opened again. The OnCommit functions have not run then, so state in memory may differ from the
+// file.
 func (db *DB) Update(change func(*bbolt.Tx) error) error {
 	m := &member{change: change}
 	g, first := db.join(m)

@@ -1,6 +1,8 @@
-// Package metric writes metrics as log lines in CloudWatch's embedded metric format. It needs no call and no permission.
+// Package metric writes metrics as log lines in CloudWatch's embedded metric format. It needs no call and no
+// permission.
 //
-// SPEC: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html,
+// SPEC:
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html,
 // read 2026-11-23.
 package metric
 
@@ -34,8 +36,8 @@ type Value struct {
 // Count returns a metric without dimensions. It sums up all providers.
 func Count(name string, n int) Value { return Value{name: name, unit: "Count", number: float64(n)} }
 
-// ProviderCount returns a metric with the dimension Provider. CloudWatch bills it once for each provider, so use it only
-// where an alarm of one provider needs it.
+// ProviderCount returns a metric with the dimension Provider. CloudWatch bills it once for each provider, so use it
+// only where an alarm of one provider needs it.
 func ProviderCount(name string, n int) Value {
 	v := Count(name, n)
 	v.ofProvider = true
@@ -64,8 +66,8 @@ type metadata struct {
 }
 
 // Put writes the values in one line, which also names the provider if there is one. The provider is a dimension of a
-// [ProviderCount] only: it must be one of ours, and never come from a request. The line has no level. Lambda treats it as
-// INFO, so a function whose log level is higher loses its metrics.
+// [ProviderCount] only: it must be one of ours, and never come from a request. The line has no level. Lambda treats it
+// as INFO, so a function whose log level is higher loses its metrics.
 //
 // SPEC: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html, read 2026-11-23.
 func (l *Log) Put(provider string, values ...Value) {

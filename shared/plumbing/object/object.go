@@ -12,11 +12,12 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Create stores an object. If its key already holds an object, Create does nothing, and returns no error. Each attempt reads
-// the body from the start.
+// Create stores an object. If its key already holds an object, Create does nothing, and returns no error. Each attempt
+// reads the body from the start.
 //
-// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html, read 2026-11-23: with If-None-Match: *,
-// S3 answers 412 if the object exists, and 409 during a concurrent write. After 409, clients should retry.
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html, read 2026-11-23: with
+// If-None-Match: *, S3 answers 412 if the object exists, and 409 during a concurrent write. After 409, clients should
+// retry.
 func Create(ctx context.Context, client *s3.Client, in *s3.PutObjectInput, body io.ReadSeeker) error {
 	in.Body, in.IfNoneMatch = body, aws.String("*")
 	for {

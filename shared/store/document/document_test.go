@@ -12,7 +12,7 @@ var hashed = regexp.MustCompile(`^sha256-[0-9a-f]{64}$`)
 
 func TestUnsafeNamesInAKeyAreHashed(t *testing.T) {
 	long := strings.Repeat("a", 128)
-	for name, tt := range map[string]struct{ id, want string }{ // an empty want stands for any hash
+	for name, tt := range map[string]struct{ id, want string }{ // an empty want means any hash
 		"a GUID":                  {"08740f95-2187-4b01-9a69-452ae3140752", "08740f95-2187-4b01-9a69-452ae3140752"},
 		"capitals and underscore": {"CBJCHBCAABAA_x", "CBJCHBCAABAA_x"},
 		"a dot within":            {"a..b", "a..b"},

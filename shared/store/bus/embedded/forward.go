@@ -70,7 +70,7 @@ func (b *Bus) next() (attempt, bool) {
 	return slices.MinFunc(b.waiting, func(x, y attempt) int { return x.due.Compare(y.due) }), true
 }
 
-// postpone sets the time of an event's next attempt. A zero time means that there is none.
+// postpone sets the time of an event's next attempt. A zero time means that there is no further attempt.
 func (b *Bus) postpone(sequence uint64, due time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
