@@ -23,6 +23,7 @@ var layers = [][]string{
 	{"shared/store/*/*", "shared/vendorapi/all"},
 	{"shared/plumbing/apigw", "shared/store/queue", "shared/store/bus", "shared/provider", "shared/vendorapi/*"},
 	{"shared/vendorapi", "shared/store/document"},
+	{"shared/store/ledger/item"},
 	{"shared/store/ledger", "shared/store/payload", "shared/finding", "shared/provider/*"},
 	{"shared/webhook"},
 	{"shared/esign", "shared/plumbing/*", "events"},
@@ -61,6 +62,10 @@ func packages(t *testing.T) map[string]goPackage {
 }
 
 func layer(name string) int {
+	exact := slices.IndexFunc(layers, func(patterns []string) bool { return slices.Contains(patterns, name) })
+	if exact >= 0 {
+		return exact // a name outweighs a pattern
+	}
 	return slices.IndexFunc(layers, func(patterns []string) bool { return matches(patterns, name) })
 }
 

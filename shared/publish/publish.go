@@ -1,5 +1,5 @@
-// Package publish is the outlet: it reads what the table's stream tells, and puts every committed event on the bus. The
-// stream is the outbox: nothing is published that was not committed, and nothing committed is forgotten.
+// Package publish is the consumer of the table's stream. It puts every committed event on the bus, at least once. The stream
+// is a transactional outbox: an event is published if and only if it was committed.
 package publish
 
 import (
@@ -14,29 +14,29 @@ import (
 
 	"esignhooks/shared/plumbing/metric"
 	"esignhooks/shared/store/bus"
-	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/ledger/item"
 	"esignhooks/shared/store/payload"
 )
 
-// Publisher is the stream's consumer. Its fields are set once, before the first batch.
+// Publisher is the stream's consumer. Its fields must be set before the first batch.
 type Publisher struct {
 	Bus      bus.Bus
-	SetAside payload.Store // of the records that can never be published
+	SetAside payload.Store // keeps the records that can never be published
 	Metrics  *metric.Log
 	Log      *slog.Logger
 }
 
-// patience is how long a batch takes at most: less than the function's 30 s, so that what fails is reported.
-const patience = 25 * time.Second
+// batchTimeout limits a batch. It is shorter than the function's timeout of 30 s, so that failures are still reported.
+const batchTimeout = 25 * time.Second
 
-// Handle publishes a batch, and reports the records that must come again. From the first of them on all come again, also
-// those that were published: consumers deduplicate. What can never be published is set aside, so that the agreements of
-// its shard do not wait behind it.
+// Handle publishes a batch, and reports the records that failed. Lambda retries the batch from the first reported record,
+// including records already published: consumers deduplicate. A record that can never be published is set aside, so that it
+// does not block its shard. A record that a newer release wrote blocks it until that release is deployed.
 //
 // SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html: the identifier is the
 // sequence number.
 func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	response := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}}
 	errs := p.publish(ctx, batch.Records)
@@ -47,7 +47,8 @@ func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (eve
 		}
 		if err != nil {
 			p.log(record).ErrorContext(ctx, "not published", "error", err)
-			response.BatchItemFailures = append(response.BatchItemFailures, events.DynamoDBBatchItemFailure{ItemIdentifier: record.Change.SequenceNumber})
+			failure := events.DynamoDBBatchItemFailure{ItemIdentifier: record.Change.SequenceNumber}
+			response.BatchItemFailures = append(response.BatchItemFailures, failure)
 		}
 	}
 	return response, nil
@@ -57,39 +58,43 @@ func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (eve
 func (p *Publisher) publish(ctx context.Context, records []events.DynamoDBEventRecord) []error {
 	errs := make([]error, len(records))
 	var all []bus.Event
-	var origin []int // of each event: the record's index
+	var recordOf []int // the index of each event's record
 	for i, record := range records {
 		entry, committed, err := Committed(record)
 		if errs[i] = err; err != nil || !committed {
 			continue
 		}
-		all, origin = append(all, bus.EventOf(entry)), append(origin, i)
+		all, recordOf = append(all, bus.EventOf(entry)), append(recordOf, i)
 	}
 	if len(all) == 0 {
 		return errs
 	}
 	for i, err := range p.Bus.Publish(ctx, all) {
-		record := origin[i]
-		if errs[record] = err; err == nil {
-			p.log(records[record]).InfoContext(ctx, "published", "provider", all[i].Detail.Event.Provider, "type", all[i].DetailType,
-				"statusChanged", all[i].Detail.StatusChanged)
+		errs[recordOf[i]] = err
+		if err == nil {
+			p.log(records[recordOf[i]]).InfoContext(ctx, "published", "provider", all[i].Detail.Event.Provider,
+				"type", all[i].DetailType, "statusChanged", all[i].Detail.StatusChanged)
 		}
 	}
 	return errs
 }
 
 func (p *Publisher) log(record events.DynamoDBEventRecord) *slog.Logger {
-	return p.Log.With("event", text(record.Change.Keys, "sk"), "sequence", record.Change.SequenceNumber)
+	return p.Log.With("event", eventID(record), "sequence", record.Change.SequenceNumber)
 }
 
-// kept is how failed records are kept: as Lambda keeps those that it gives up.
+func eventID(record events.DynamoDBEventRecord) string {
+	return item.KeyOf(itemOf(record.Change.Keys)).ID
+}
+
+// kept is the format of records that failed: that in which Lambda stores the records it has given up.
 //
 // SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html: payload is the whole event.
 type kept struct {
 	Payload string `json:"payload"`
 }
 
-// Records reads the records that were kept.
+// Records reads the records in an object of [Folder] or [LambdaFolder].
 func Records(object []byte) (events.DynamoDBEvent, error) {
 	var batch events.DynamoDBEvent
 	var k kept
@@ -100,13 +105,13 @@ func Records(object []byte) (events.DynamoDBEvent, error) {
 		return batch, fmt.Errorf("publish: kept records: payload: %w", err)
 	}
 	if len(batch.Records) == 0 {
-		return batch, errors.New("publish: kept records: there are none")
+		return batch, errors.New("publish: kept records: empty")
 	}
 	return batch, nil
 }
 
-// Folder is where in the bucket the publisher keeps what can never be published, and LambdaFolder where Lambda keeps what
-// could not be published for hours.
+// Folder is where in the bucket the publisher stores records that can never be published. LambdaFolder is where Lambda stores
+// records that could not be published for hours.
 const (
 	Folder       = "unpublished/"
 	LambdaFolder = "aws/lambda/"
@@ -121,30 +126,11 @@ func (p *Publisher) setAside(ctx context.Context, record events.DynamoDBEventRec
 	if err != nil {
 		return err
 	}
-	key := Folder + text(record.Change.Keys, "sk") + "-" + record.Change.SequenceNumber + ".json" // the number alone is a shard's
+	key := Folder + eventID(record) + "-" + record.Change.SequenceNumber + ".json" // a number is unique in its shard only
 	if err := p.SetAside.Put(ctx, key, object); err != nil {
-		return fmt.Errorf("publish: not set aside: %w", err)
+		return fmt.Errorf("publish: set aside: %w", err)
 	}
 	p.log(record).ErrorContext(ctx, "set aside", "error", reason)
 	p.Metrics.Put("", metric.Count("Unpublished", 1))
 	return nil
-}
-
-var errUnreadable = errors.New("publish: unreadable record")
-
-// Committed reads a record of the table's stream. It says whether the record tells that an event was committed: its state
-// is processed, and was not before, or by another commit. (A duplicate that is counted changes a processed item. An
-// expired item that is still there may be committed anew.) The entry holds what [bus.EventOf] reads.
-func Committed(record events.DynamoDBEventRecord) (e ledger.Entry, committed bool, err error) {
-	now, before := record.Change.NewImage, record.Change.OldImage
-	if text(now, "state") != string(ledger.Processed) {
-		return e, false, nil
-	}
-	if text(before, "state") == string(ledger.Processed) && text(before, "processedAt") == text(now, "processedAt") {
-		return e, false, nil
-	}
-	if e, err = readImage(now); err != nil {
-		return e, true, fmt.Errorf("%w: %w", errUnreadable, err)
-	}
-	return e, true, nil
 }

@@ -236,7 +236,8 @@ func TestALocalRecordLooksLikeTheStreams(t *testing.T) {
 		`\"occurredAt\":\"2026-11-02T09:30:00.123456789Z\",\"receivedAt\":\"2026-11-02T09:30:00.123456789Z\",\"proof\":\"\"}`
 	want := `{"awsRegion":"","dynamodb":{"ApproximateCreationDateTime":1793611800,"Keys":{"pk":{"S":"docusign#test:"},"sk":{"S":"e"}},` +
 		`"NewImage":{"event":{"S":"` + event + `"},"pk":{"S":"docusign#test:"},"processedAt":{"S":"2026-11-02T09:30:00.123456789Z"},` +
-		`"sk":{"S":"e"},"state":{"S":"processed"}},"OldImage":{"pk":{"S":"docusign#test:"},"sk":{"S":"e"},"state":{"S":"received"}},` +
+		`"sk":{"S":"e"},"state":{"S":"processed"},"v":{"N":"1"}},` +
+		`"OldImage":{"pk":{"S":"docusign#test:"},"sk":{"S":"e"},"state":{"S":"received"}},` +
 		`"SequenceNumber":"7","SizeBytes":0,"StreamViewType":"NEW_AND_OLD_IMAGES"},"eventID":"","eventName":"MODIFY",` +
 		`"eventSource":"aws:dynamodb","eventVersion":"","eventSourceARN":""}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {

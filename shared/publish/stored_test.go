@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"esignhooks/shared/lab/stored"
 	"esignhooks/shared/publish"
 	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/ledger/item"
 )
 
 func TestTheStreamOfVersion1IsPublished(t *testing.T) {
@@ -47,5 +49,19 @@ func TestARecordThatVersion1SetAsideIsPublished(t *testing.T) {
 	}
 	if len(w.published) != 1 {
 		t.Errorf("published %d events", len(w.published))
+	}
+}
+
+// A newer release published it in its own way, and an older one must not set it aside: it waits in the stream, in order.
+func TestARecordOfANewerReleaseIsRetried(t *testing.T) {
+	newer := committed(t, 2, "e2")
+	newer.Change.NewImage[item.V] = events.NewNumberAttribute("2")
+	w := newWorld()
+	failed := w.handle(t, committed(t, 1, "e1"), newer)
+	if len(failed) != 1 || failed[0] != newer.Change.SequenceNumber || len(w.kept) > 0 || len(w.published) != 1 {
+		t.Errorf("failed %v, set aside %v, published %v", failed, w.kept, w.published)
+	}
+	if !strings.Contains(w.log.String(), "deploy that release") {
+		t.Errorf("the log does not say what to do: %s", &w.log)
 	}
 }

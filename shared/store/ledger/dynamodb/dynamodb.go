@@ -1,6 +1,5 @@
-// Package dynamodb is the ledger in a DynamoDB table: one partition per subject, one item per event, and one for the
-// agreement under the sort key "@". It makes claims with one conditional PutItem, and effects with one transaction. Each
-// note has a partition of its own, "@" and its name.
+// Package dynamodb is the ledger in a DynamoDB table. It claims an event with one conditional PutItem, and commits effects
+// in one transaction. Package item has the format of the items.
 package dynamodb
 
 import (
@@ -8,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,6 +15,7 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/ledger/item"
 )
 
 // Ledger implements [ledger.Ledger].
@@ -33,36 +32,29 @@ var (
 	_ ledger.Patroller = (*Ledger)(nil)
 )
 
-// New makes a ledger in a table with the string keys pk and sk. Items expire so long after their last effect, by the TTL
-// attribute "expires"; never if expiry is 0.
+// New returns the ledger in a table. Items expire after the given time without a further effect; never if expiry is 0.
 func New(client *dynamodb.Client, table string, expiry time.Duration) *Ledger {
 	return &Ledger{client, table, expiry}
 }
 
-// TTL deletes late, by days: what has expired may still be there, and counts as absent. An agreement that is deleted between
-// being read and being committed, while another worker commits as many events anew, is not noticed: its versions begin
-// again.
-//
-// SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
-const (
-	absent  = "attribute_not_exists(pk) OR expires < :now"
-	undone  = absent + " OR #state <> :processed"
-	version = "attribute_not_exists(pk) OR expires < :now OR version = :version"
-)
-
 // Claim implements [ledger.Claimer].
 func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.State, error) {
-	item := claimItem(c)
-	item["state"] = text(string(ledger.Received))
-	l.expire(item, c.ReceivedAt)
+	claimed := item.OfClaim(c)
+	claimed[item.State] = item.S(string(ledger.Received))
+	l.expire(claimed, c.ReceivedAt)
+	p := newPlaceholders()
 	_, err := l.client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: &l.table, Item: item, ConditionExpression: aws.String(absent),
-		ExpressionAttributeValues:           map[string]types.AttributeValue{":now": unix(c.ReceivedAt)},
+		TableName: &l.table, Item: attributesOf(claimed), ConditionExpression: aws.String(p.absent(c.ReceivedAt)),
+		ExpressionAttributeNames: p.names, ExpressionAttributeValues: p.values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	var exists *types.ConditionalCheckFailedException
 	if errors.As(err, &exists) {
-		return ledger.State(get(exists.Item, "state")), nil
+		found := itemOf(exists.Item)
+		if err := found.CheckVersion(); err != nil {
+			return ledger.New, wrap("claim", err)
+		}
+		return item.StateOf(found), nil
 	}
 	return ledger.New, wrap("claim", err)
 }
@@ -71,48 +63,47 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.State, error
 func (l *Ledger) Repeated(ctx context.Context, key ledger.Key, via string) error {
 	err := l.repeated(ctx, key, via)
 	var refused *types.ConditionalCheckFailedException
-	if errors.As(err, &refused) && via != "" { // more subscriptions than are kept
+	if errors.As(err, &refused) && via != "" { // the event has MaxVia subscriptions
 		err = l.repeated(ctx, key, "")
 	}
 	if errors.As(err, &refused) {
-		return nil // not known
+		return nil // the event is not known
 	}
 	return wrap("count", err)
 }
 
 func (l *Ledger) repeated(ctx context.Context, key ledger.Key, via string) error {
-	input := dynamodb.UpdateItemInput{
-		TableName: &l.table, Key: itemKey(key), UpdateExpression: aws.String("ADD duplicates :one"),
-		ConditionExpression:       aws.String("attribute_exists(pk)"),
-		ExpressionAttributeValues: item{":one": number(1)},
-	}
+	p := newPlaceholders()
+	update := "ADD " + p.name(item.Duplicates) + " " + p.value("one", item.N(1))
+	condition := "attribute_exists(" + p.name(item.PK) + ") AND " + p.readable()
 	if via != "" {
-		*input.UpdateExpression += ", via :via"
-		*input.ConditionExpression += " AND (attribute_not_exists(via) OR size(via) < :most)"
-		input.ExpressionAttributeValues[":via"] = &types.AttributeValueMemberSS{Value: []string{via}}
-		input.ExpressionAttributeValues[":most"] = number(ledger.MaxVia)
+		subscriptions := p.name(item.Via)
+		update += ", " + subscriptions + " " + p.value("via", item.Value{Kind: item.StringSet, Set: []string{via}})
+		condition += " AND (attribute_not_exists(" + subscriptions + ") OR size(" + subscriptions + ") < " +
+			p.value("most", item.N(ledger.MaxVia)) + ")"
 	}
-	_, err := l.client.UpdateItem(ctx, &input)
+	_, err := l.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &l.table, Key: attributesOf(item.Key(key)), UpdateExpression: &update, ConditionExpression: &condition,
+		ExpressionAttributeNames: p.names, ExpressionAttributeValues: p.values,
+	})
 	return err
 }
 
-// Agreement implements [ledger.Ledger]. One that has expired and is still there is folded on: that is nobody's loss.
+// Agreement implements [ledger.Ledger]. An expired agreement that is still in the table is folded further, which does no harm.
 func (l *Ledger) Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error) {
 	out, err := l.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &l.table, Key: itemKey(ledger.Key{Subject: subject, ID: agreementSK}), ConsistentRead: aws.Bool(true),
+		TableName: &l.table, Key: attributesOf(item.AgreementKey(subject)), ConsistentRead: aws.Bool(true),
 	})
 	if err != nil || out.Item == nil {
 		return agreement, 0, wrap("agreement", err)
 	}
-	if err := fromJSON(out.Item, "agreement", &agreement); err != nil {
-		return agreement, 0, wrap("agreement", err)
-	}
-	version, err = strconv.ParseInt(get(out.Item, "version"), 10, 64)
+	agreement, version, err = item.ReadAgreement(itemOf(out.Item))
 	return agreement, version, wrap("agreement", err)
 }
 
-// maxTogether is how many bytes of events and agreements are committed together, else each event by itself. A partition
-// takes 1,000 write units in a second, and a transaction costs two for each KB: all at once must leave some for others.
+// maxTogether is how many bytes of events and agreements are committed in one transaction. A larger batch is refused, so that
+// each event is committed by itself. A partition takes 1,000 write units in a second, and a transaction costs two for each
+// KB: one transaction must leave some for others.
 //
 // SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html and
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
@@ -120,7 +111,7 @@ const maxTogether = 256 << 10
 
 var errTooLarge = errors.New("too large together")
 
-// Commit implements [ledger.Ledger]. The SDK makes the ClientRequestToken, which guards its own repetitions only.
+// Commit implements [ledger.Ledger]. The SDK adds a ClientRequestToken, which makes its own retries idempotent.
 func (l *Ledger) Commit(ctx context.Context, effects ...ledger.Commit) error {
 	writes, err := l.writes(effects)
 	if err != nil {
@@ -134,7 +125,7 @@ func (l *Ledger) Commit(ctx context.Context, effects ...ledger.Commit) error {
 	return wrap("commit", err)
 }
 
-// writes are one for each event, and the agreement's last.
+// writes returns one write for each event, then that of the agreement.
 func (l *Ledger) writes(effects []ledger.Commit) ([]types.TransactWriteItem, error) {
 	writes := make([]types.TransactWriteItem, 0, len(effects)+1)
 	size, agreement := 0, ""
@@ -162,8 +153,8 @@ func (l *Ledger) writes(effects []ledger.Commit) ([]types.TransactWriteItem, err
 	return writes, nil
 }
 
-// reason reads why a transaction was cancelled: one code per write, in their order, the events' first. If the effect of one
-// is there, nothing else matters.
+// reason returns why a transaction was cancelled. It has one code for each write, in their order, the events' first. The first
+// event that is processed, or that a newer release wrote, outweighs every other reason.
 //
 // SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 func reason(cancelled *types.TransactionCanceledException, events int) error {
@@ -172,109 +163,97 @@ func reason(cancelled *types.TransactionCanceledException, events int) error {
 		switch code := aws.ToString(r.Code); code {
 		case "ConditionalCheckFailed":
 			if i < events {
-				return ledger.ErrProcessed
+				return refusal(r.Item, ledger.ErrProcessed)
 			}
 			err = ledger.ErrConflict
-		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded": // the SDK does not repeat these
+		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded": // the SDK does not retry these
 			err = ledger.ErrConflict
 		}
 	}
 	return err
 }
 
-// eventUpdate is an Update, not a Put: the counts of a claim survive, and so does when the first copy came. What is vouched
-// for is the copy that was processed.
+// refusal returns why an event's condition failed: a newer release wrote it, or else processed.
+func refusal(found attributes, processed error) error {
+	if err := itemOf(found).CheckVersion(); err != nil {
+		return wrap("write", err)
+	}
+	return processed
+}
+
+// eventUpdate is an Update, not a Put, so that the counts and the arrival time of the claim survive. Proof and hash become
+// those of the copy that was processed.
 func (l *Ledger) eventUpdate(c ledger.Commit, event, agreement string) *types.Update {
-	values := item{
-		":processed": text(string(ledger.Processed)), ":type": text(string(c.Event.Type)), ":vendorType": text(c.Event.VendorType),
-		":agreementId": text(c.Event.AgreementID), ":occurredAt": instant(c.Event.OccurredAt), ":processedAt": instant(c.At),
-		":proof": text(string(c.Proof)), ":sha256": text(c.SHA256), ":size": number(int64(c.Size)), ":event": text(event),
-		":provider": text(c.Provider), ":receivedAt": instant(c.ReceivedAt), ":now": unix(c.At),
-	}
-	agreed, via, expires := "", "", ""
-	if c.Agreement != nil {
-		values[":agreement"], values[":statusBefore"], values[":statusAfter"] = text(agreement), text(string(c.StatusBefore)), text(string(c.StatusAfter()))
-		agreed = ", agreement = :agreement, statusBefore = :statusBefore, statusAfter = :statusAfter"
-	}
-	if c.Via != "" {
-		values[":via"] = &types.AttributeValueMemberSS{Value: []string{c.Via}}
-		via = ", via = if_not_exists(via, :via)"
-	}
-	if l.expiry > 0 {
-		values[":expires"] = unix(c.At.Add(l.expiry))
-		expires = ", expires = :expires"
-	}
-	expression := "SET #state = :processed, #type = :type, vendorType = :vendorType, agreementId = :agreementId, " +
-		"occurredAt = :occurredAt, processedAt = :processedAt, proof = :proof, sha256 = :sha256, #size = :size, event = :event, " +
-		"provider = if_not_exists(provider, :provider), receivedAt = if_not_exists(receivedAt, :receivedAt)" + agreed + via + expires
+	changed, kept := item.OfEffect(c, event, agreement)
+	l.expire(changed, c.At)
+	u := update{placeholders: newPlaceholders()}
+	u.set(changed)
+	u.setIfAbsent(kept)
 	return &types.Update{
-		TableName: &l.table, Key: itemKey(c.Key), UpdateExpression: &expression, ConditionExpression: aws.String(undone),
-		ExpressionAttributeNames: reserved, ExpressionAttributeValues: values,
+		TableName: &l.table, Key: attributesOf(item.Key(c.Key)), UpdateExpression: u.expression(),
+		ConditionExpression:      aws.String(u.unprocessed(c.At)),
+		ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
 }
 
-// reserved are the names that stand for words which mean something else in expressions.
-//
-// SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
-var reserved = map[string]string{"#state": "state", "#type": "type", "#size": "size"}
-
-// agreementPut writes the agreement after its last event, if it still is what the first was folded into.
+// agreementPut writes the agreement after its last event, if it still has the version that the first event was folded into.
 func (l *Ledger) agreementPut(last ledger.Commit, agreement string, expected int64) *types.Put {
-	item := itemKey(ledger.Key{Subject: last.Subject, ID: agreementSK})
-	item["agreement"], item["version"] = text(agreement), number(last.Version+1)
-	item["provider"], item["agreementId"] = text(last.Agreement.Provider), text(last.Agreement.ID)
-	item["status"], item["updatedAt"] = text(string(last.Agreement.Status)), instant(last.Agreement.UpdatedAt)
-	l.expire(item, last.At)
+	after := item.OfAgreement(last, agreement)
+	l.expire(after, last.At)
+	p := newPlaceholders()
+	unchanged := p.absent(last.At) + " OR " + p.name(item.RecordVersion) + " = " + p.value("expected", item.N(expected))
 	return &types.Put{
-		TableName: &l.table, Item: item, ConditionExpression: aws.String(version),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":version": number(expected), ":now": unix(last.At)},
+		TableName: &l.table, Item: attributesOf(after), ConditionExpression: &unchanged,
+		ExpressionAttributeNames: p.names, ExpressionAttributeValues: p.values,
 	}
 }
 
 // MarkUnreadable implements [ledger.Ledger].
 func (l *Ledger) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
-	names := map[string]string{"#state": "state"}
-	values := item{":unreadable": text(string(ledger.Unreadable)), ":processed": text(string(ledger.Processed)), ":now": unix(c.ReceivedAt)}
-	expression := "SET #state = :unreadable"
-	for name, v := range claimItem(c) { // what an earlier claim has recorded stays
-		if name == "pk" || name == "sk" {
-			continue
-		}
-		expression += fmt.Sprintf(", #%[1]s = if_not_exists(#%[1]s, :%[1]s)", name)
-		names["#"+name], values[":"+name] = name, v
+	key, claimed := item.Key(c.Key), item.OfClaim(c)
+	for name := range key { // a key cannot be updated
+		delete(claimed, name)
 	}
-	if l.expiry > 0 {
-		values[":expires"] = unix(c.ReceivedAt.Add(l.expiry))
-		expression += ", expires = :expires"
-	}
+	delete(claimed, item.V)
+	changed := item.Item{item.State: item.S(string(ledger.Unreadable)), item.V: item.N(item.Version)}
+	l.expire(changed, c.ReceivedAt)
+	u := update{placeholders: newPlaceholders()}
+	u.set(changed)
+	u.setIfAbsent(claimed)
 	_, err := l.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &l.table, Key: itemKey(c.Key), UpdateExpression: &expression, ConditionExpression: aws.String(undone),
-		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
+		TableName: &l.table, Key: attributesOf(key), UpdateExpression: u.expression(),
+		ConditionExpression:      aws.String(u.unprocessed(c.ReceivedAt)),
+		ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	var processed *types.ConditionalCheckFailedException
-	if errors.As(err, &processed) {
-		return nil
+	var refused *types.ConditionalCheckFailedException
+	if errors.As(err, &refused) {
+		return refusal(refused.Item, nil)
 	}
 	return wrap("mark unreadable", err)
 }
 
-// History implements [ledger.Ledger].
+// History implements [ledger.Reader].
 func (l *Ledger) History(ctx context.Context, subject string) ([]ledger.Entry, error) {
 	var history []ledger.Entry
+	p := newPlaceholders()
+	ofSubject := p.name(item.PK) + " = " + p.value("subject", item.S(subject))
 	pages := dynamodb.NewQueryPaginator(l.client, &dynamodb.QueryInput{
-		TableName: &l.table, ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :subject"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":subject": text(subject)},
+		TableName: &l.table, ConsistentRead: aws.Bool(true), KeyConditionExpression: &ofSubject,
+		ExpressionAttributeNames: p.names, ExpressionAttributeValues: p.values,
 	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, wrap("history", err)
 		}
-		for _, item := range page.Items {
-			if get(item, "sk") == agreementSK {
+		for _, found := range page.Items {
+			i := itemOf(found)
+			if i.IsAgreement() {
 				continue
 			}
-			e, err := entry(item)
+			e, err := item.ReadEvent(i)
 			if err != nil {
 				return nil, wrap("history", err)
 			}
@@ -290,11 +269,13 @@ func (l *Ledger) History(ctx context.Context, subject string) ([]ledger.Entry, e
 // SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.Partitions.html: items with the same
 // partition key are stored together, in the order of their sort keys.
 func (l *Ledger) Committed(ctx context.Context, from, to time.Time, visit func([]ledger.Entry) error) error {
+	p := newPlaceholders()
+	at := p.name(item.ProcessedAt)
+	committed := p.name(item.State) + " = " + p.value("processed", item.S(string(ledger.Processed))) +
+		" AND " + at + " >= " + p.value("from", item.Instant(from)) + " AND " + at + " < " + p.value("to", item.Instant(to))
 	pages := dynamodb.NewScanPaginator(l.client, &dynamodb.ScanInput{
-		TableName: &l.table, ConsistentRead: aws.Bool(true),
-		FilterExpression:          aws.String("#state = :processed AND processedAt >= :from AND processedAt < :to"),
-		ExpressionAttributeNames:  map[string]string{"#state": "state"},
-		ExpressionAttributeValues: item{":processed": text(string(ledger.Processed)), ":from": instant(from), ":to": instant(to)},
+		TableName: &l.table, ConsistentRead: aws.Bool(true), FilterExpression: &committed,
+		ExpressionAttributeNames: p.names, ExpressionAttributeValues: p.values,
 	})
 	var subject []ledger.Entry
 	for pages.HasMorePages() {
@@ -302,8 +283,8 @@ func (l *Ledger) Committed(ctx context.Context, from, to time.Time, visit func([
 		if err != nil {
 			return wrap("committed", err)
 		}
-		for _, item := range page.Items {
-			e, err := entry(item)
+		for _, found := range page.Items {
+			e, err := item.ReadEvent(itemOf(found))
 			if err != nil {
 				return wrap("committed", err)
 			}

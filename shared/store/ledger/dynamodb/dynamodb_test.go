@@ -118,7 +118,7 @@ func testAttributes(t *testing.T, c *sdk.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := " pk sk state type vendorType provider agreementId occurredAt receivedAt processedAt proof sha256 size via event agreement statusBefore statusAfter status updatedAt version "
+	known := " pk sk v state type vendorType provider agreementId occurredAt receivedAt processedAt proof sha256 size via event agreement statusBefore statusAfter status updatedAt version "
 	for _, item := range out.Items {
 		for name := range item {
 			if !strings.Contains(known, fmt.Sprintf(" %s ", name)) {
@@ -144,7 +144,7 @@ func testNote(t *testing.T, c *sdk.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := slices.Sorted(maps.Keys(out.Item)), []string{"pk", "sk", "text", "version"}; !slices.Equal(got, want) {
+	if got, want := slices.Sorted(maps.Keys(out.Item)), []string{"pk", "sk", "text", "v", "version"}; !slices.Equal(got, want) {
 		t.Errorf("the item has %v, want %v", got, want)
 	}
 }

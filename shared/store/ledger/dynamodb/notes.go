@@ -3,48 +3,58 @@ package dynamodb
 import (
 	"context"
 	"errors"
-	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/ledger/item"
 )
-
-// noteKey is outside of every subject, since those begin with a provider's name.
-func noteKey(name string) item { return itemKey(ledger.Key{Subject: "@" + name, ID: agreementSK}) }
 
 // Note implements [ledger.Notes].
 func (l *Ledger) Note(ctx context.Context, name string) (text string, version int64, err error) {
-	out, err := l.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &l.table, Key: noteKey(name), ConsistentRead: aws.Bool(true)})
+	out, err := l.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &l.table, Key: attributesOf(item.NoteKey(name)), ConsistentRead: aws.Bool(true),
+	})
 	if err != nil || out.Item == nil {
 		return "", 0, wrap("note", err)
 	}
-	version, err = strconv.ParseInt(get(out.Item, "version"), 10, 64)
-	return get(out.Item, "text"), version, wrap("note", err)
+	text, version, err = item.ReadNote(itemOf(out.Item))
+	return text, version, wrap("note", err)
 }
 
-// PutNote implements [ledger.Notes]. The SDK repeats a call whose answer was lost, and so finds what it has written itself.
-func (l *Ledger) PutNote(ctx context.Context, name, content string, version int64) error {
-	item := noteKey(name)
-	item["text"], item["version"] = text(content), number(version+1)
+// PutNote implements [ledger.Notes]. If the answer to a call is lost, the SDK retries it, and finds what it has written
+// itself.
+func (l *Ledger) PutNote(ctx context.Context, name, text string, version int64) error {
+	p := newPlaceholders()
+	unchanged := "attribute_not_exists(" + p.name(item.PK) + ")"
+	if version > 0 {
+		p = newPlaceholders()
+		unchanged = p.name(item.RecordVersion) + " = " + p.value("expected", item.N(version))
+	}
 	put := dynamodb.PutItemInput{
-		TableName: &l.table, Item: item, ConditionExpression: aws.String("attribute_not_exists(pk)"),
+		TableName: &l.table, Item: attributesOf(item.OfNote(name, text, version+1)), ConditionExpression: &unchanged,
+		ExpressionAttributeNames:            p.names,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
-	if version > 0 {
-		put.ConditionExpression = aws.String("#version = :version")
-		put.ExpressionAttributeNames = map[string]string{"#version": "version"}
-		put.ExpressionAttributeValues = map[string]types.AttributeValue{":version": number(version)}
+	if len(p.values) > 0 { // DynamoDB refuses an empty map
+		put.ExpressionAttributeValues = p.values
 	}
 	_, err := l.client.PutItem(ctx, &put)
 	var refused *types.ConditionalCheckFailedException
-	if errors.As(err, &refused) {
-		if get(refused.Item, "version") == get(item, "version") && get(refused.Item, "text") == content {
-			return nil
-		}
+	if !errors.As(err, &refused) {
+		return wrap("put note", err)
+	}
+	if len(refused.Item) == 0 { // there is no note
 		return ledger.ErrConflict
 	}
-	return wrap("put note", err)
+	found, foundVersion, err := item.ReadNote(itemOf(refused.Item))
+	if err != nil {
+		return wrap("put note", err)
+	}
+	if foundVersion == version+1 && found == text {
+		return nil
+	}
+	return ledger.ErrConflict
 }

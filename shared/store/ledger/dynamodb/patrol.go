@@ -4,35 +4,44 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"time"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"esignhooks/shared/esign"
 	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/ledger/item"
 )
 
-// Patrol implements [ledger.Patroller]: a part is one page of a scan, and its place the key of the page's last item.
+// patrolled are the attributes that [item.ReadStanding] reads.
+var patrolled = []string{
+	item.PK, item.SK, item.Provider, item.AgreementID, item.Status, item.State, item.UpdatedAt, item.ReceivedAt,
+}
+
+// Patrol implements [ledger.Patroller]. A part is one page of a scan. Its cursor is the key of the page's last item.
 func (l *Ledger) Patrol(ctx context.Context, from string, visit func(ledger.Standing) error) (next string, err error) {
-	start, err := placeKey(from)
+	start, err := keyAt(from)
 	if err != nil {
 		return "", wrap("patrol", err)
 	}
+	p := newPlaceholders()
+	stopped := p.name(item.SK) + " = " + p.value("agreement", item.S(item.AgreementSK)) +
+		" AND attribute_exists(" + p.name(item.Status) + ") OR " +
+		p.name(item.State) + " = " + p.value("received", item.S(string(ledger.Received)))
+	var projection []string
+	for _, name := range patrolled {
+		projection = append(projection, p.name(name))
+	}
 	page, err := l.client.Scan(ctx, &dynamodb.ScanInput{
-		TableName: &l.table, ExclusiveStartKey: start,
-		FilterExpression:     aws.String("sk = :agreement AND attribute_exists(#status) OR #state = :received"),
-		ProjectionExpression: aws.String("pk, sk, #provider, agreementId, #status, updatedAt, receivedAt"),
-		ExpressionAttributeNames: map[string]string{
-			"#status": "status", "#state": "state", "#provider": "provider",
-		},
-		ExpressionAttributeValues: item{":agreement": text(agreementSK), ":received": text(string(ledger.Received))},
+		TableName: &l.table, ExclusiveStartKey: start, FilterExpression: &stopped,
+		ProjectionExpression:     aws.String(strings.Join(projection, ", ")),
+		ExpressionAttributeNames: p.names, ExpressionAttributeValues: p.values,
 	})
 	if err != nil {
 		return "", wrap("patrol", err)
 	}
-	for _, item := range page.Items {
-		s := standing(item)
+	for _, found := range page.Items {
+		s := item.ReadStanding(itemOf(found))
 		if s.Status.Terminal() {
 			continue
 		}
@@ -40,38 +49,26 @@ func (l *Ledger) Patrol(ctx context.Context, from string, visit func(ledger.Stan
 			return "", err
 		}
 	}
-	return place(page.LastEvaluatedKey), nil
+	return cursorAt(page.LastEvaluatedKey), nil
 }
 
-func standing(i item) ledger.Standing {
-	s := ledger.Standing{
-		Provider: get(i, "provider"), Subject: get(i, "pk"), AgreementID: get(i, "agreementId"),
-		Status: esign.Status(get(i, "status")), EventID: get(i, "sk"),
-	}
-	since := "receivedAt"
-	if s.EventID == agreementSK {
-		s.EventID, since = "", "updatedAt"
-	}
-	s.Since, _ = time.Parse(time.RFC3339Nano, get(i, since)) // what cannot be read is long ago
-	return s
-}
-
-// place writes a key as text: the JSON array of its parts. No key is the empty text.
-func place(key item) string {
+// cursorAt returns a key as text, the JSON array of its parts; empty if there is none.
+func cursorAt(key attributes) string {
 	if key == nil {
 		return ""
 	}
-	b, _ := json.Marshal([]string{get(key, "pk"), get(key, "sk")}) // texts always marshal
+	k := item.KeyOf(itemOf(key))
+	b, _ := json.Marshal([]string{k.Subject, k.ID}) // texts always marshal
 	return string(b)
 }
 
-func placeKey(place string) (item, error) {
-	if place == "" {
+func keyAt(cursor string) (attributes, error) {
+	if cursor == "" {
 		return nil, nil
 	}
 	var key []string
-	if err := json.Unmarshal([]byte(place), &key); err != nil || len(key) != 2 {
-		return nil, errors.New("no such place")
+	if err := json.Unmarshal([]byte(cursor), &key); err != nil || len(key) != 2 {
+		return nil, errors.New("malformed cursor")
 	}
-	return itemKey(ledger.Key{Subject: key[0], ID: key[1]}), nil
+	return attributesOf(item.Key(ledger.Key{Subject: key[0], ID: key[1]})), nil
 }

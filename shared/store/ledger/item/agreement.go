@@ -1,0 +1,81 @@
+package item
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/store/ledger"
+)
+
+// OfAgreement returns the agreement after a commit. agreement is its JSON.
+func OfAgreement(last ledger.Commit, agreement string) Item {
+	i := AgreementKey(last.Subject)
+	i[V] = N(Version)
+	i[Agreement] = S(agreement)
+	i[RecordVersion] = N(last.Version + 1)
+	i[Provider] = S(last.Agreement.Provider)
+	i[AgreementID] = S(last.Agreement.ID)
+	i[Status] = S(string(last.Agreement.Status))
+	i[UpdatedAt] = Instant(last.Agreement.UpdatedAt)
+	return i
+}
+
+// ReadAgreement reads an agreement and its version.
+func ReadAgreement(i Item) (a esign.Agreement, version int64, err error) {
+	if err := i.CheckVersion(); err != nil {
+		return a, 0, err
+	}
+	if s := i.string(Agreement); s != "" {
+		if err := json.Unmarshal([]byte(s), &a); err != nil {
+			return a, 0, fmt.Errorf("%s: %w", Agreement, err)
+		}
+	}
+	version, err = readRecordVersion(i)
+	return a, version, err
+}
+
+func readRecordVersion(i Item) (int64, error) {
+	version, err := i.number(RecordVersion)
+	if err == nil && version == 0 {
+		err = fmt.Errorf("no %s", RecordVersion)
+	}
+	return version, err
+}
+
+// OfNote returns a note.
+func OfNote(name, text string, version int64) Item {
+	i := NoteKey(name)
+	i[V] = N(Version)
+	i[Text] = S(text)
+	i[RecordVersion] = N(version)
+	return i
+}
+
+// ReadNote reads a note and its version.
+func ReadNote(i Item) (text string, version int64, err error) {
+	if err := i.CheckVersion(); err != nil {
+		return "", 0, err
+	}
+	version, err = readRecordVersion(i)
+	return i.string(Text), version, err
+}
+
+// ReadStanding reads what a patrol finds, an agreement or an event. A time that cannot be read is the zero time, so that the
+// patrol is not held up by one item, and its age is not overlooked.
+func ReadStanding(i Item) ledger.Standing {
+	s := ledger.Standing{
+		Provider:    i.string(Provider),
+		Subject:     i.string(PK),
+		AgreementID: i.string(AgreementID),
+		Status:      esign.Status(i.string(Status)),
+		EventID:     i.string(SK),
+	}
+	since := ReceivedAt
+	if i.IsAgreement() {
+		s.EventID, since = "", UpdatedAt
+	}
+	s.Since, _ = time.Parse(time.RFC3339Nano, i.string(since))
+	return s
+}

@@ -1,0 +1,142 @@
+// Package item is the format of the ledger's table. It alone knows the names of the attributes, and which of them an event,
+// an agreement and a note have. The DynamoDB driver writes and reads the table with it. The publisher reads the table's
+// stream with it.
+//
+// Each subject has one partition. It holds one item for each event, under the event's ID, and one for the agreement, under
+// the sort key [AgreementSK]. Each note has a partition of its own, "@" and its name.
+//
+// The package depends neither on the AWS SDK nor on the Lambda events, which represent attributes differently. Its users
+// convert.
+package item
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"esignhooks/shared/plumbing/format"
+	"esignhooks/shared/store/ledger"
+)
+
+// Version is the format version of the items that this release writes.
+const Version = 1
+
+// AgreementSK is the sort key of agreements and notes. Event IDs are hexadecimal, so it is no event's.
+const AgreementSK = "@"
+
+// The names of the attributes. template.yaml names PK, SK, Expires and State too.
+const (
+	PK      = "pk"      // the subject; of a note "@" and its name
+	SK      = "sk"      // the event's ID, or AgreementSK
+	V       = "v"       // the format version; absent means 1
+	Expires = "expires" // TTL, in seconds since 1970; absent means never
+
+	Provider    = "provider"
+	AgreementID = "agreementId"
+	Agreement   = "agreement" // JSON; of an event: as it is after the event
+
+	// Of events.
+	State        = "state"
+	Type         = "type"
+	VendorType   = "vendorType"
+	OccurredAt   = "occurredAt"
+	ReceivedAt   = "receivedAt"
+	ProcessedAt  = "processedAt"
+	Proof        = "proof"
+	SHA256       = "sha256"
+	Size         = "size"
+	Via          = "via"
+	Duplicates   = "duplicates"
+	Event        = "event" // JSON
+	StatusBefore = "statusBefore"
+	StatusAfter  = "statusAfter"
+
+	// Of agreements. Notes have RecordVersion and Text.
+	Status        = "status"
+	UpdatedAt     = "updatedAt"
+	RecordVersion = "version" // of the agreement or note; the condition of the next write
+	Text          = "text"
+)
+
+// Names are the names of all attributes.
+var Names = []string{
+	PK, SK, V, Expires, Provider, AgreementID, Agreement, State, Type, VendorType, OccurredAt, ReceivedAt, ProcessedAt, Proof,
+	SHA256, Size, Via, Duplicates, Event, StatusBefore, StatusAfter, Status, UpdatedAt, RecordVersion, Text,
+}
+
+// Kind is the type of an attribute's value.
+type Kind byte
+
+// The kinds of values. None is that of an absent attribute.
+const (
+	None Kind = iota
+	String
+	Number
+	StringSet
+)
+
+// Value is the value of an attribute.
+type Value struct {
+	Kind Kind
+	Text string   // of a String, or the digits of a Number
+	Set  []string // of a StringSet
+}
+
+// Item is an item of the table, or a part of one.
+type Item map[string]Value
+
+// S returns a String.
+func S(s string) Value { return Value{Kind: String, Text: s} }
+
+// N returns a Number.
+func N(n int64) Value { return Value{Kind: Number, Text: strconv.FormatInt(n, 10)} }
+
+// Unix returns a time in seconds since 1970, as DynamoDB's TTL needs it.
+func Unix(t time.Time) Value { return N(t.Unix()) }
+
+// Instant returns a time as text that sorts by time.
+func Instant(t time.Time) Value { return S(t.UTC().Format("2006-01-02T15:04:05.000000000Z07:00")) }
+
+// Key returns the key of an event.
+func Key(k ledger.Key) Item { return Item{PK: S(k.Subject), SK: S(k.ID)} }
+
+// AgreementKey returns the key of a subject's agreement.
+func AgreementKey(subject string) Item { return Key(ledger.Key{Subject: subject, ID: AgreementSK}) }
+
+// NoteKey returns the key of a note. It is outside of every subject, since those begin with a provider's name.
+func NoteKey(name string) Item { return AgreementKey("@" + name) }
+
+// string returns a text; empty if the attribute is absent or no text.
+func (i Item) string(name string) string {
+	if v := i[name]; v.Kind == String {
+		return v.Text
+	}
+	return ""
+}
+
+// number returns a whole number; 0 if the attribute is absent.
+func (i Item) number(name string) (int64, error) {
+	v := i[name]
+	if v.Kind == None {
+		return 0, nil
+	}
+	return strconv.ParseInt(v.Text, 10, 64)
+}
+
+// set returns a set of texts, sorted; nil if the attribute is absent.
+func (i Item) set(name string) []string { return slices.Sorted(slices.Values(i[name].Set)) }
+
+// CheckVersion returns [format.ErrNewer] for an item that a newer release wrote.
+func (i Item) CheckVersion() error {
+	v, err := i.number(V)
+	if err != nil {
+		return err
+	}
+	return format.Check(int(v), Version)
+}
+
+// IsAgreement reports whether the item is an agreement or a note.
+func (i Item) IsAgreement() bool { return i.string(SK) == AgreementSK }
+
+// KeyOf returns the key of an event's item.
+func KeyOf(i Item) ledger.Key { return ledger.Key{Subject: i.string(PK), ID: i.string(SK)} }
