@@ -14,6 +14,7 @@ import (
 	"esignhooks/shared/operate"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
 )
 
@@ -268,6 +269,7 @@ func TestRegisteredFailsWhereNoneLeadsHereInGoodHealth(t *testing.T) {
 func TestRegisteredGoesOnBehindAFailure(t *testing.T) {
 	v := &vendor{}
 	target := v.target()
+	target.Providers = all.Providers()
 	target.Clients = func(_ context.Context, provider string) (vendorapi.Client, error) {
 		switch provider {
 		case "adobesign":

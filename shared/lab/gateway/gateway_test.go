@@ -20,10 +20,23 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"esignhooks/shared/provider"
 )
 
 // allKeys configures every provider with keys of these tests.
-var allKeys = []string{adobeKeys, docusignKeys, dropboxKeys, esignKeys}
+var allKeys = withOthers(adobeKeys, docusignKeys, dropboxKeys, esignKeys)
+
+// withOthers adds keys of all other providers to the environment.
+func withOthers(env ...string) []string {
+	for _, p := range provider.All() {
+		variable := p.Info().KeysVariable + "="
+		if !slices.ContainsFunc(env, func(s string) bool { return strings.HasPrefix(s, variable) }) {
+			env = append(env, variable+"gateway-key-of-"+p.Info().Name)
+		}
+	}
+	return env
+}
 
 // genuine returns a new, genuine request of each provider.
 func genuine() map[string]request {
