@@ -1,5 +1,5 @@
-// Package archive is the archiver: when an agreement is completed it asks the vendor's API whether that is true, fetches
-// the signed documents and the audit trail, and stores them. What it found out it tells as findings, which take the way of
+// Package archive is the archiver. When an agreement is completed, it confirms that with the vendor's API, downloads the
+// signed documents and the audit trail, and stores them. It sends what it has done as findings, which are processed like
 // every delivery.
 package archive
 
@@ -22,71 +22,67 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Jobs is the queue of jobs, a standard one, as far as the archiver uses it beside what Lambda does.
+// Jobs is the queue of jobs, a standard queue. Lambda receives and deletes the jobs; the archiver does the rest.
 type Jobs interface {
-	// Later makes a received job come again after d, at most 12 hours.
+	// Later redelivers a received job after d, at most 12 hours.
 	Later(ctx context.Context, receipt string, d time.Duration) error
-	// Park puts a job among the dead letters. The one that was received is to be deleted then.
+	// Park copies a job to the dead-letter queue. The caller must then have the received job deleted.
 	Park(ctx context.Context, body string) error
 }
 
-// Archiver is the consumer of jobs. Its fields are set once, before the first batch.
+// Archiver is the consumer of jobs. Set its fields before the first batch.
 type Archiver struct {
-	// Clients returns the client of a provider's API, or [vendorapi.ErrOff], of which it has told the operator itself.
+	// Clients returns the client of a provider's API. It returns [vendorapi.ErrOff] if there is none, and logs that itself.
 	Clients   func(ctx context.Context, provider string) (vendorapi.Client, error)
 	Documents document.Store
-	Queue     queue.Sender // of the findings
+	Queue     queue.Sender // for the findings
 	Jobs      Jobs
 	Now       func() time.Time
 	Log       *slog.Logger
 	Metrics   *metric.Log // nil: none
 
 	mu    sync.Mutex
-	until map[string]time.Time // by provider: before then its limits are used up
+	until map[string]time.Time // by provider: when its rate limit is reset
 }
 
-// reserve is what is kept of an invocation's time, to put off what is not done.
+// reserve is the part of an invocation's time that is kept for delaying unfinished jobs.
 const reserve = 20 * time.Second
 
-// How a job is put off: a minute, two, four and so on to two hours. With the queue's 30 receives that is about two days.
+// The delays of a job: one minute, two, four and so on up to two hours. With the queue's 30 receives, that is about two
+// days.
 const (
 	firstDelay = time.Minute
 	maxDelay   = 2 * time.Hour
-	maxLater   = 11 * time.Hour // if the vendor wants longer; below SQS's 12 h
+	maxLater   = 11 * time.Hour // if the vendor asks for longer; SQS allows 12 hours
 )
 
-// What may be the vendor's delay is given up after so many attempts, and at such an age of the event. The seventh attempt
-// is more than an hour after the first, unless the queue counts faster.
+// A problem that may only be the vendor's delay is final after this many attempts and this age of the event. The seventh
+// attempt is more than an hour after the first. The age matters because the queue also counts receives that failed early.
 const (
-	doubtAttempts = 7
-	doubtAge      = time.Hour
+	finalAttempts = 7
+	finalAge      = time.Hour
 )
 
-// What is wrong with an agreement, beside the errors of [vendorapi.Client].
+// What can be wrong with an agreement, in addition to the errors of [vendorapi.Client].
 var (
-	errContradicted = errors.New("archive: the vendor says that the agreement has ended otherwise")
-	errUnconfirmed  = errors.New("archive: the vendor does not say that the agreement is completed")
-	errNotWhole     = errors.New("archive: not a whole document")
-	errNever        = errors.New("archive: can never be archived")
+	errContradicted = errors.New("archive: the vendor reports another final status")
+	errUnconfirmed  = errors.New("archive: the vendor does not report the agreement as completed")
+	errIncomplete   = errors.New("archive: incomplete document")
+	errPermanent    = errors.New("archive: can never be archived")
 )
 
-// Handle works on a batch, and reports the jobs that are put off: those must not be deleted.
+// Handle processes a batch, and reports the jobs that are delayed, which Lambda must not delete.
 func (a *Archiver) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
-	work := ctx
-	if end, limited := ctx.Deadline(); limited { // on localhost there is none
-		var cancel context.CancelFunc
-		work, cancel = context.WithDeadline(ctx, end.Add(-reserve))
-		defer cancel()
-	}
 	for _, record := range batch.Records {
 		j, err := readJob(record)
 		var pause time.Duration
 		if err == nil {
-			pause, err = a.work(work, j)
+			pause, err = a.work(ctx, j)
 		}
-		if !a.settle(ctx, j, pause, err) {
-			response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId})
+		if !a.finish(ctx, j, pause, err) {
+			failure := events.SQSBatchItemFailure{ItemIdentifier: record.MessageId}
+			response.BatchItemFailures = append(response.BatchItemFailures, failure)
 		}
 	}
 	return response, nil
@@ -96,17 +92,17 @@ func (a *Archiver) log(j job) *slog.Logger {
 	return a.Log.With("provider", j.provider, "event", j.event, "agreement", webhook.Label(j.agreement))
 }
 
-// settle decides what becomes of a job, and says whether it may be deleted.
-func (a *Archiver) settle(ctx context.Context, j job, pause time.Duration, err error) (done bool) {
+// finish acts on the outcome of a job: it parks or delays the job, and reports whether Lambda may delete it.
+func (a *Archiver) finish(ctx context.Context, j job, pause time.Duration, err error) (done bool) {
 	log := a.log(j)
-	doubted := j.attempt >= doubtAttempts && a.Now().Sub(j.at) >= doubtAge
+	final := j.attempt >= finalAttempts && a.Now().Sub(j.at) >= finalAge
 	switch {
 	case err == nil, errors.Is(err, vendorapi.ErrOff):
 		return true
-	case errors.Is(err, errContradicted), errors.Is(err, errUnconfirmed) && doubted:
+	case errors.Is(err, errContradicted), errors.Is(err, errUnconfirmed) && final:
 		return a.park(ctx, log, j, err, "forged", metric.Count("Forged", 1), metric.Count("Parked", 1))
-	case errors.Is(err, errNever), errors.Is(err, vendorapi.ErrInvalid), errors.Is(err, errors.ErrUnsupported),
-		errors.Is(err, vendorapi.ErrUnknown) && doubted, errors.Is(err, errNotWhole) && doubted:
+	case errors.Is(err, errPermanent), errors.Is(err, vendorapi.ErrInvalid), errors.Is(err, errors.ErrUnsupported),
+		errors.Is(err, vendorapi.ErrUnknown) && final, errors.Is(err, errIncomplete) && final:
 		return a.park(ctx, log, j, err, "parked", metric.Count("Parked", 1))
 	}
 	level, delay := slog.LevelError, max(pause, min(firstDelay<<min(j.attempt-1, 10), maxDelay))
@@ -114,29 +110,36 @@ func (a *Archiver) settle(ctx context.Context, j job, pause time.Duration, err e
 	if errors.As(err, &later) {
 		delay = min(max(delay, later.After), maxLater)
 	}
-	if later != nil || errors.Is(err, vendorapi.ErrNotReady) || errors.Is(err, vendorapi.ErrUnknown) || errors.Is(err, errUnconfirmed) {
+	if later != nil || errors.Is(err, vendorapi.ErrNotReady) || errors.Is(err, vendorapi.ErrUnknown) ||
+		errors.Is(err, errUnconfirmed) {
 		level = slog.LevelInfo
 	}
-	log.Log(ctx, level, "not archived yet", "attempt", j.attempt, "again", delay.String(), "error", err)
-	if err := a.Jobs.Later(ctx, j.receipt, delay); err != nil { // then it comes again after the visibility timeout
-		log.ErrorContext(ctx, "not put off", "error", err)
+	log.Log(ctx, level, "not archived yet", "attempt", j.attempt, "retryIn", delay.String(), "error", err)
+	if err := a.Jobs.Later(ctx, j.receipt, delay); err != nil { // the visibility timeout redelivers it
+		log.ErrorContext(ctx, "retry not delayed", "error", err)
 	}
 	return false
 }
 
-// park gives a job up, and tells of it.
-func (a *Archiver) park(ctx context.Context, log *slog.Logger, j job, reason error, as string, values ...metric.Value) (done bool) {
+// park moves a job to the dead-letter queue, and logs and counts that.
+func (a *Archiver) park(ctx context.Context, log *slog.Logger, j job, reason error, message string, values ...metric.Value) (done bool) {
 	if err := a.Jobs.Park(ctx, j.body); err != nil {
-		log.ErrorContext(ctx, "not parked", "error", err)
+		log.ErrorContext(ctx, "not moved to the dead-letter queue", "error", err)
 		return false
 	}
-	log.ErrorContext(ctx, as, "attempt", j.attempt, "error", reason)
+	log.ErrorContext(ctx, message, "attempt", j.attempt, "error", reason)
 	a.Metrics.Put(j.provider, values...)
 	return true
 }
 
-// work archives the agreement of a job, unless the vendor's limits are used up. pause is the client's.
+// work archives the agreement of a job, unless the vendor's rate limit is exhausted. It ends early enough to delay the job.
+// pause is the least time to wait before the next attempt.
 func (a *Archiver) work(ctx context.Context, j job) (pause time.Duration, err error) {
+	if end, limited := ctx.Deadline(); limited { // on localhost there is none
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-reserve))
+		defer cancel()
+	}
 	if wait := a.blocked(j.provider); wait > 0 {
 		return 0, &vendorapi.LaterError{After: wait}
 	}
@@ -167,8 +170,8 @@ func (a *Archiver) block(provider string, d time.Duration) {
 	a.until[provider] = a.Now().Add(d)
 }
 
-// archive does what is not done yet. The manifest is written last: where there is one, the vendor has confirmed and all is
-// stored, and nothing is left but to tell of it, perhaps once more.
+// archive does what is not done yet. The manifest is written last. If it exists, the vendor has confirmed the completion and
+// all documents are stored, so only the finding is left to send, perhaps again.
 func (a *Archiver) archive(ctx context.Context, client vendorapi.Client, j job) error {
 	m, err := a.manifest(ctx, j)
 	made := errors.Is(err, document.ErrNotFound)
@@ -188,26 +191,27 @@ func (a *Archiver) archive(ctx context.Context, client vendorapi.Client, j job) 
 	return nil
 }
 
-// store stores the documents of an agreement and its manifest, after the vendor has confirmed that it is completed.
+// store stores the documents and the manifest of an agreement, after the vendor has confirmed the completion.
 func (a *Archiver) store(ctx context.Context, client vendorapi.Client, j job) (manifest, error) {
 	confirmed, err := a.confirm(ctx, client, j)
 	if err != nil {
 		return manifest{}, err
 	}
 	m := manifest{
-		Provider: j.provider, AgreementID: j.agreement, VendorStatus: webhook.Label(confirmed.VendorStatus), CompletedAt: confirmed.ChangedAt,
+		Provider: j.provider, AgreementID: j.agreement,
+		VendorStatus: webhook.Label(confirmed.VendorStatus), CompletedAt: confirmed.ChangedAt,
 	}
 	all, err := client.Documents(ctx, j.agreement)
 	if err != nil {
 		return manifest{}, fmt.Errorf("archive: documents: %w", err)
 	}
 	if len(all) == 0 {
-		return manifest{}, fmt.Errorf("%w: the vendor lists none", errNotWhole)
+		return manifest{}, fmt.Errorf("%w: the vendor lists no documents", errIncomplete)
 	}
 	names := map[string]bool{manifestName: true}
 	for _, d := range all {
 		if names[d.Name] {
-			return manifest{}, fmt.Errorf("%w: two documents of one name", errNever)
+			return manifest{}, fmt.Errorf("%w: two documents have the same name", errPermanent)
 		}
 		names[d.Name] = true
 		stored, err := a.fetch(ctx, d, document.Key(j.provider, j.agreement, d.Name), m.metadata())
@@ -215,32 +219,33 @@ func (a *Archiver) store(ctx context.Context, client vendorapi.Client, j job) (m
 			return manifest{}, fmt.Errorf("archive: %s: %w", d.Name, err)
 		}
 		m.Documents = append(m.Documents, esign.Document{
-			Name: d.Name, Location: stored.Location, ContentType: stored.ContentType, SHA256: stored.SHA256, Size: stored.Size,
+			Name: d.Name, Location: stored.Location, ContentType: stored.ContentType,
+			SHA256: stored.SHA256, Size: stored.Size,
 		})
 	}
 	m.ArchivedAt = a.Now().UTC()
 	return a.putManifest(ctx, j, m)
 }
 
-// confirm asks the vendor whether the agreement is completed, whoever said so, and tells of it if it is.
+// confirm asks the vendor whether the agreement is completed, whatever the event's proof, and sends the finding if it is.
 func (a *Archiver) confirm(ctx context.Context, client vendorapi.Client, j job) (vendorapi.Agreement, error) {
-	said, err := client.Agreement(ctx, j.agreement)
+	reported, err := client.Agreement(ctx, j.agreement)
 	switch {
 	case errors.Is(err, vendorapi.ErrUnknown):
-		return said, fmt.Errorf("%w: %w", errUnconfirmed, err)
+		return reported, fmt.Errorf("%w: %w", errUnconfirmed, err)
 	case err != nil:
-		return said, fmt.Errorf("archive: status: %w", err)
-	case said.Status != esign.Completed && said.Status.Terminal():
-		return said, fmt.Errorf("%w: %s", errContradicted, said.Status)
-	case said.Status != esign.Completed:
-		return said, fmt.Errorf("%w: %q", errUnconfirmed, webhook.Label(said.VendorStatus))
+		return reported, fmt.Errorf("archive: status: %w", err)
+	case reported.Status != esign.Completed && reported.Status.Terminal():
+		return reported, fmt.Errorf("%w: %s", errContradicted, reported.Status)
+	case reported.Status != esign.Completed:
+		return reported, fmt.Errorf("%w: %q", errUnconfirmed, webhook.Label(reported.VendorStatus))
 	}
-	if err := a.send(ctx, finding.Confirmed(j.provider, j.agreement, said.VendorStatus, a.Now().UTC())); err != nil {
-		return said, err
+	if err := a.send(ctx, finding.Confirmed(j.provider, j.agreement, reported.VendorStatus, a.Now().UTC())); err != nil {
+		return reported, err
 	}
 	a.log(j).InfoContext(ctx, "confirmed")
 	a.Metrics.Put(j.provider, metric.Count("Confirmed", 1))
-	return said, nil
+	return reported, nil
 }
 
 func (a *Archiver) send(ctx context.Context, d webhook.Delivery) error {

@@ -43,7 +43,7 @@ func (w *world) check() {
 		content, err := os.ReadFile(d.Location)
 		sum := sha256.Sum256(content)
 		want := esign.Document{
-			Name: d.Name, Location: filepath.Join(w.dir, "docusign", agreementID, d.Name), ContentType: "application/pdf",
+			Name: d.Name, Location: filepath.Join(w.dir, "acmesign", agreementID, d.Name), ContentType: "application/pdf",
 			SHA256: hex.EncodeToString(sum[:]), Size: int64(len(content)),
 		}
 		if diff := cmp.Diff(want, d); err != nil || diff != "" {
@@ -69,11 +69,11 @@ func index(sent []webhook.Delivery, kind string) int {
 
 func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 	w := newWorld(t)
-	w.add(archive.Job(completed("docusign", agreementID)))
+	w.add(archive.Job(completed("acmesign", agreementID)))
 	w.run(w.archiver())
 	w.check()
 	var manifest map[string]any
-	text, err := os.ReadFile(filepath.Join(w.dir, "docusign", agreementID, "manifest.json"))
+	text, err := os.ReadFile(filepath.Join(w.dir, "acmesign", agreementID, "manifest.json"))
 	if err != nil || json.Unmarshal(text, &manifest) != nil {
 		t.Fatal(err)
 	}
@@ -82,21 +82,21 @@ func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 	}
 	delete(manifest, "documents")
 	want := map[string]any{
-		"provider": "docusign", "agreementId": agreementID, "vendorStatus": "completed", "completedAt": "2026-11-02T09:29:00Z",
+		"provider": "acmesign", "agreementId": agreementID, "vendorStatus": "completed", "completedAt": "2026-11-02T09:29:00Z",
 		"archivedAt": "2026-11-02T09:30:00Z",
 	}
 	if diff := cmp.Diff(want, manifest); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(map[string]float64{"Confirmed docusign": 1, "Archived docusign": 1}, w.counted()); diff != "" {
+	if diff := cmp.Diff(map[string]float64{"Confirmed acmesign": 1, "Archived acmesign": 1}, w.counted()); diff != "" {
 		t.Error(diff)
 	}
-	described, err := filepath.Glob(filepath.Join(w.dir, "docusign", agreementID, ".documents.pdf.*.json"))
+	described, err := filepath.Glob(filepath.Join(w.dir, "acmesign", agreementID, ".documents.pdf.*.json"))
 	if err != nil || len(described) != 1 {
 		t.Fatalf("%q, %v", described, err)
 	}
 	beside, err := os.ReadFile(described[0])
-	const metadata = `{"contentType":"application/pdf","metadata":{"completed-at":"2026-11-02T09:29:00Z","provider":"docusign","vendor-status":"completed"}}`
+	const metadata = `{"contentType":"application/pdf","metadata":{"completed-at":"2026-11-02T09:29:00Z","provider":"acmesign","vendor-status":"completed"}}`
 	if err != nil || string(beside) != metadata {
 		t.Errorf("%s, %v", beside, err)
 	}
@@ -106,14 +106,14 @@ func TestASecondEventStoresNothingAndAsksNobody(t *testing.T) {
 	w := newWorld(t)
 	for i := range 3 {
 		w.now = start.Add(time.Duration(i) * time.Hour)
-		w.add(archive.Job(completed("docusign", agreementID)))
+		w.add(archive.Job(completed("acmesign", agreementID)))
 		w.run(w.archiver())
 	}
 	w.check()
 	if w.vendor.downloads != 1 || len(w.vendor.asked) != 1 || len(w.sent) != 4 {
 		t.Errorf("%d downloads, asked at %v, %d findings", w.vendor.downloads, w.vendor.asked, len(w.sent))
 	}
-	if diff := cmp.Diff(map[string]float64{"Confirmed docusign": 1, "Archived docusign": 1}, w.counted()); diff != "" {
+	if diff := cmp.Diff(map[string]float64{"Confirmed acmesign": 1, "Archived acmesign": 1}, w.counted()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -138,7 +138,7 @@ func TestAFailureAtAnyStepEndsArchivedOnce(t *testing.T) {
 						}
 						return do()
 					}
-					w.add(archive.Job(completed("docusign", agreementID)))
+					w.add(archive.Job(completed("acmesign", agreementID)))
 					w.run(w.archiver())
 					w.check()
 					if t.Failed() {
@@ -171,9 +171,9 @@ func TestAFailureAtAnyStepEndsForged(t *testing.T) {
 				}
 				return do()
 			}
-			w.add(archive.Job(completed("docusign", agreementID)))
+			w.add(archive.Job(completed("acmesign", agreementID)))
 			w.run(w.archiver())
-			if len(w.parked) == 0 || len(w.dead)+len(w.sent) > 0 || w.counted()["Forged docusign"] != 1 {
+			if len(w.parked) == 0 || len(w.dead)+len(w.sent) > 0 || w.counted()["Forged acmesign"] != 1 {
 				t.Errorf("%s at step %d: parked %d, dead %d, %v", name, n, len(w.parked), len(w.dead), w.counted())
 			}
 		}
@@ -194,7 +194,7 @@ func TestWhatIsStoredIsNotDownloadedAgain(t *testing.T) {
 		}})
 	}
 	w.vendor.files = func() ([]vendorapi.Document, error) { return all, nil }
-	w.add(archive.Job(completed("docusign", agreementID)))
+	w.add(archive.Job(completed("acmesign", agreementID)))
 	w.run(w.archiver())
 	w.check()
 	if diff := cmp.Diff(map[string]int{"documents.pdf": 1, "audit-trail.pdf": 2}, opened); diff != "" {
@@ -213,7 +213,7 @@ func TestTwoArchiversAtOnceAgree(t *testing.T) {
 			both.Wait()
 			return open(ctx, provider)
 		}
-		m := &message{body: archive.Job(completed("docusign", agreementID)), receives: 1}
+		m := &message{body: archive.Job(completed("acmesign", agreementID)), receives: 1}
 		for i := range 2 {
 			a := w.archiver()
 			a.Now = func() time.Time { return start.Add(time.Duration(i) * time.Second) }
@@ -255,7 +255,7 @@ func TestWhatIsNotReadyIsAskedForMoreAndMoreSeldom(t *testing.T) {
 				w.vendor.files = nil
 				return w.vendor.Documents(t.Context(), "")
 			}
-			w.add(archive.Job(completed("docusign", agreementID)))
+			w.add(archive.Job(completed("acmesign", agreementID)))
 			w.run(w.archiver())
 			w.check()
 			if diff := cmp.Diff(tt.want, minutes(w.delays)); diff != "" {
@@ -268,7 +268,7 @@ func TestWhatIsNotReadyIsAskedForMoreAndMoreSeldom(t *testing.T) {
 func TestWhatIsNeverReadyIsGivenUpByTheQueue(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.files = func() ([]vendorapi.Document, error) { return nil, vendorapi.ErrNotReady }
-	w.add(archive.Job(completed("docusign", agreementID)))
+	w.add(archive.Job(completed("acmesign", agreementID)))
 	w.run(w.archiver())
 	if len(w.dead) != 1 || len(w.parked) > 0 || len(w.found()) != 1 || w.now.Sub(start) < 40*time.Hour {
 		t.Errorf("dead %d, parked %d after %s", len(w.dead), len(w.parked), w.now.Sub(start))
@@ -295,13 +295,13 @@ func TestAForgedCompletionIsFound(t *testing.T) {
 			w := newWorld(t)
 			w.vendor.status = vendorapi.Agreement{Status: tt.status, VendorStatus: "whatever"}
 			w.vendor.statusErr = func() error { return tt.err }
-			body := archive.Job(completed("docusign", agreementID))
+			body := archive.Job(completed("acmesign", agreementID))
 			w.add(body)
 			w.run(w.archiver())
 			if diff := cmp.Diff([]string{body}, w.parked); diff != "" || len(w.sent) > 0 || len(w.dead) > 0 {
 				t.Errorf("sent %v, dead %v, parked %s", w.sent, w.dead, diff)
 			}
-			if diff := cmp.Diff(map[string]float64{"Forged docusign": 1, "Parked docusign": 1}, w.counted()); diff != "" {
+			if diff := cmp.Diff(map[string]float64{"Forged acmesign": 1, "Parked acmesign": 1}, w.counted()); diff != "" {
 				t.Error(diff)
 			}
 			if took := w.now.Sub(start); took != tt.after || len(w.vendor.asked) != tt.asked {
@@ -321,7 +321,7 @@ func TestAForgedCompletionIsFound(t *testing.T) {
 func TestACompletionIsNotForgedBeforeTheVendorHadAnHour(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.status.Status = esign.Sent
-	w.add(archive.Job(completed("docusign", agreementID)))
+	w.add(archive.Job(completed("acmesign", agreementID)))
 	w.jobs[0].receives = 20
 	w.vendor.statusErr = func() error {
 		if w.now.Sub(start) > 50*time.Minute {
@@ -344,7 +344,7 @@ func TestACompletionThatTheVendorTellsLateIsArchived(t *testing.T) {
 		}
 		return nil
 	}
-	w.add(archive.Job(completed("docusign", agreementID)))
+	w.add(archive.Job(completed("acmesign", agreementID)))
 	w.run(w.archiver())
 	w.check()
 }
@@ -357,7 +357,7 @@ func TestErrors(t *testing.T) {
 		Level        string // of the log of the last attempt
 	}
 	const doubted = 7
-	late := func(err error) error { return fmt.Errorf("docusign: %w", err) }
+	late := func(err error) error { return fmt.Errorf("acmesign: %w", err) }
 	for name, tt := range map[string]struct {
 		err             error
 		status, opening outcome // if the status is refused, or the download
@@ -382,7 +382,7 @@ func TestErrors(t *testing.T) {
 						return vendorapi.Content{}, refuse()
 					}})
 				}
-				w.add(archive.Job(completed("docusign", agreementID)))
+				w.add(archive.Job(completed("acmesign", agreementID)))
 				w.run(w.archiver())
 				lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")
 				var last struct{ Level string }
@@ -393,7 +393,7 @@ func TestErrors(t *testing.T) {
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Error(diff)
 				}
-				if forged := w.counted()["Forged docusign"] > 0; forged != (name == "unknown" && where == "status") {
+				if forged := w.counted()["Forged acmesign"] > 0; forged != (name == "unknown" && where == "status") {
 					t.Errorf("forged: %v", forged)
 				}
 			})
@@ -408,7 +408,7 @@ func TestEveryPassingErrorPasses(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.vendor.statusErr = func() error { w.vendor.statusErr = nil; return err }
-		w.add(archive.Job(completed("docusign", agreementID)))
+		w.add(archive.Job(completed("acmesign", agreementID)))
 		w.run(w.archiver())
 		w.check()
 		if len(w.delays) == 0 || slices.Max(w.delays) > 12*time.Hour { // SQS refuses more
@@ -423,9 +423,9 @@ func TestNobodyIsAskedWhileItsLimitsAreUsedUp(t *testing.T) {
 	w.vendor.statusErr = func() error { w.vendor.statusErr = nil; return &vendorapi.LaterError{After: 90 * time.Minute} }
 	a := w.archiver()
 	for i := range 5 {
-		w.add(archive.Job(completed("docusign", fmt.Sprint("e", i))))
+		w.add(archive.Job(completed("acmesign", fmt.Sprint("e", i))))
 	}
-	w.add(archive.Job(completed("adobesign", "a1")))
+	w.add(archive.Job(completed("other", "a1")))
 	w.run(a)
 	if len(w.parked)+len(w.dead) > 0 || len(w.vendor.asked) != 7 {
 		t.Fatalf("parked %d, dead %d, asked %d times", len(w.parked), len(w.dead), len(w.vendor.asked))
@@ -473,12 +473,12 @@ func TestDocumentsThatAreNotWholeAreFetchedAgain(t *testing.T) {
 				}
 				return content(pdf("contract"), contentType), nil
 			}})
-			w.add(archive.Job(completed("docusign", agreementID)))
+			w.add(archive.Job(completed("acmesign", agreementID)))
 			w.run(w.archiver())
 			if (len(w.parked) == 1) != tt.parked || (len(w.dead) == 1) == tt.parked {
 				t.Errorf("parked %d, dead %d", len(w.parked), len(w.dead))
 			}
-			key := document.Key("docusign", agreementID, "documents.pdf")
+			key := document.Key("acmesign", agreementID, "documents.pdf")
 			if stored, err := w.store.Stat(t.Context(), key); !errors.Is(err, document.ErrNotFound) {
 				t.Errorf("stored %+v, %v", stored, err)
 			}
@@ -510,9 +510,9 @@ func TestWhatMayStandAroundAPDF(t *testing.T) {
 				c.Size = -1
 				return c, nil
 			}})
-			w.add(archive.Job(completed("docusign", agreementID)))
+			w.add(archive.Job(completed("acmesign", agreementID)))
 			w.run(w.archiver())
-			if got, err := w.store.Get(t.Context(), document.Key("docusign", agreementID, "documents.pdf")); err != nil || string(got) != body {
+			if got, err := w.store.Get(t.Context(), document.Key("acmesign", agreementID, "documents.pdf")); err != nil || string(got) != body {
 				t.Errorf("%d bytes, %v", len(got), err)
 			}
 		})
@@ -536,7 +536,7 @@ func TestContentTypes(t *testing.T) {
 			w.vendor.files = of(vendorapi.Document{Name: "file", PDF: tt.pdf, Open: func(context.Context) (vendorapi.Content, error) {
 				return content(pdf(""), tt.said), nil
 			}})
-			w.add(archive.Job(completed("docusign", agreementID)))
+			w.add(archive.Job(completed("acmesign", agreementID)))
 			w.run(w.archiver())
 			documents := w.detail(w.found()["archived"]).Documents
 			if len(documents) != 1 || documents[0].ContentType != tt.want {
@@ -562,7 +562,7 @@ func TestWhatDoesNotFitIsParkedAtOnce(t *testing.T) {
 			w.vendor.files = of(vendorapi.Document{Name: "documents.pdf", PDF: true, Open: func(context.Context) (vendorapi.Content, error) {
 				return vendorapi.Content{ReadCloser: io.NopCloser(file), Size: size}, nil
 			}})
-			w.add(archive.Job(completed("docusign", agreementID)))
+			w.add(archive.Job(completed("acmesign", agreementID)))
 			w.run(w.archiver())
 			if len(w.parked) != 1 || len(w.vendor.asked) != 1 || file.read > limit+1<<20 || (size > limit) != (file.read == 0) {
 				t.Errorf("parked %d, asked %d times, read %d", len(w.parked), len(w.vendor.asked), file.read)
@@ -583,25 +583,25 @@ func TestWhatIsWrongForEverIsParkedAtOnce(t *testing.T) {
 	}{
 		"no JSON":                         {"canary", nil, "", "Parked "},
 		"no detail":                       {"{}", nil, "", "Parked "},
-		"an event of no agreement":        {archive.Job(completed("docusign", "")), nil, "", "Parked "},
+		"an event of no agreement":        {archive.Job(completed("acmesign", "")), nil, "", "Parked "},
 		"an event of no provider":         {archive.Job(completed("", "e1")), nil, "", "Parked "},
-		"two documents of one name":       {"", []vendorapi.Document{document("a"), document("a")}, "", "Parked docusign"},
-		"a document named as we name one": {"", []vendorapi.Document{document("manifest.json")}, "", "Parked docusign"},
-		"a manifest that is none":         {"", nil, "{", "Parked docusign"},
-		"an empty manifest":               {"", nil, "{}", "Parked docusign"},
-		"another agreement's manifest":    {"", nil, `{"provider":"docusign","agreementId":"other","documents":[{"name":"a"}]}`, "Parked docusign"},
+		"two documents of one name":       {"", []vendorapi.Document{document("a"), document("a")}, "", "Parked acmesign"},
+		"a document named as we name one": {"", []vendorapi.Document{document("manifest.json")}, "", "Parked acmesign"},
+		"a manifest that is none":         {"", nil, "{", "Parked acmesign"},
+		"an empty manifest":               {"", nil, "{}", "Parked acmesign"},
+		"another agreement's manifest":    {"", nil, `{"provider":"acmesign","agreementId":"other","documents":[{"name":"a"}]}`, "Parked acmesign"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			if tt.body == "" {
-				tt.body = archive.Job(completed("docusign", agreementID))
+				tt.body = archive.Job(completed("acmesign", agreementID))
 			}
 			w.vendor.files = func() ([]vendorapi.Document, error) { return tt.files, nil }
 			if tt.manifest != "" {
-				if err := os.MkdirAll(filepath.Join(w.dir, "docusign", agreementID), 0o700); err != nil {
+				if err := os.MkdirAll(filepath.Join(w.dir, "acmesign", agreementID), 0o700); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(filepath.Join(w.dir, "docusign", agreementID, "manifest.json"), []byte(tt.manifest), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(w.dir, "acmesign", agreementID, "manifest.json"), []byte(tt.manifest), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -620,7 +620,7 @@ func TestWhatIsWrongForEverIsParkedAtOnce(t *testing.T) {
 func TestAnAgreementWithoutDocumentsIsNotArchived(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.files = func() ([]vendorapi.Document, error) { return nil, nil }
-	w.add(archive.Job(completed("docusign", agreementID)))
+	w.add(archive.Job(completed("acmesign", agreementID)))
 	w.run(w.archiver())
 	if len(w.parked) != 1 || index(w.sent, "archived") >= 0 || len(w.vendor.asked) != 7 {
 		t.Errorf("parked %d, sent %v, asked %d times", len(w.parked), w.sent, len(w.vendor.asked))
@@ -630,9 +630,9 @@ func TestAnAgreementWithoutDocumentsIsNotArchived(t *testing.T) {
 func TestWithoutCredentialsNothingHappens(t *testing.T) {
 	w := newWorld(t)
 	w.open = func(context.Context, string) (vendorapi.Client, error) {
-		return nil, fmt.Errorf("docusign: %w", vendorapi.ErrOff)
+		return nil, fmt.Errorf("acmesign: %w", vendorapi.ErrOff)
 	}
-	w.add(archive.Job(completed("docusign", agreementID)))
+	w.add(archive.Job(completed("acmesign", agreementID)))
 	w.run(w.archiver())
 	if len(w.steps)+len(w.log.String()+w.out.String()) > 0 {
 		t.Errorf("steps %v, logged %s, counted %s", w.steps, &w.log, &w.out)
@@ -648,7 +648,7 @@ func TestWrongCredentialsKeepTheJobs(t *testing.T) {
 		}
 		return open(ctx, provider)
 	}
-	w.add(archive.Job(completed("docusign", agreementID)))
+	w.add(archive.Job(completed("acmesign", agreementID)))
 	w.run(w.archiver())
 	w.check()
 	if !strings.Contains(w.log.String(), `"level":"ERROR"`) {
@@ -662,7 +662,7 @@ func TestABatchReportsWhatIsPutOff(t *testing.T) {
 	w.vendor.statusErr = func() error { w.vendor.statusErr = nil; return vendorapi.ErrNotReady }
 	var batch events.SQSEvent
 	for i := range 3 {
-		r := record(&message{body: archive.Job(completed("docusign", fmt.Sprint("e", i))), receives: 1}, "")
+		r := record(&message{body: archive.Job(completed("acmesign", fmt.Sprint("e", i))), receives: 1}, "")
 		r.MessageId = fmt.Sprint("id", i)
 		batch.Records = append(batch.Records, r)
 	}
@@ -684,7 +684,7 @@ func TestAnInvocationEndsBeforeItIsEnded(t *testing.T) {
 		<-ctx.Done()
 		return vendorapi.Content{}, ctx.Err()
 	}})
-	w.add(archive.Job(completed("docusign", agreementID)))
+	w.add(archive.Job(completed("acmesign", agreementID)))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second+100*time.Millisecond)
 	defer cancel()
 	m := w.jobs[0]
@@ -710,7 +710,7 @@ func TestNoTemporaryFileStays(t *testing.T) {
 		}
 		return do()
 	}
-	w.add(archive.Job(completed("docusign", agreementID)))
+	w.add(archive.Job(completed("acmesign", agreementID)))
 	w.run(w.archiver())
 	w.check()
 	if seen == 0 {
@@ -718,7 +718,7 @@ func TestNoTemporaryFileStays(t *testing.T) {
 	}
 	t.Setenv("TMPDIR", filepath.Join(dir, "none")) // where the files would have to be
 	w = newWorld(t)
-	w.add(archive.Job(completed("docusign", agreementID)))
+	w.add(archive.Job(completed("acmesign", agreementID)))
 	w.run(w.archiver())
 	if len(w.dead) != 1 || index(w.sent, "archived") >= 0 {
 		t.Errorf("dead %d, sent %v", len(w.dead), w.sent)
@@ -729,14 +729,14 @@ func TestNoTemporaryFileStays(t *testing.T) {
 func TestIDsOfAllKinds(t *testing.T) {
 	for _, id := range []string{"..", "../../x", "ä", "a b", strings.Repeat("x", 300)} {
 		w := newWorld(t)
-		w.add(archive.Job(completed("docusign", id)))
+		w.add(archive.Job(completed("acmesign", id)))
 		w.run(w.archiver())
 		for _, d := range w.detail(w.found()["archived"]).Documents {
-			if inside, err := filepath.Rel(filepath.Join(w.dir, "docusign"), d.Location); err != nil || !filepath.IsLocal(inside) {
+			if inside, err := filepath.Rel(filepath.Join(w.dir, "acmesign"), d.Location); err != nil || !filepath.IsLocal(inside) {
 				t.Errorf("%q: %s", id, d.Location)
 			}
 		}
-		if d := w.found()["archived"]; d.Subject != webhook.AgreementSubject("docusign", id) {
+		if d := w.found()["archived"]; d.Subject != webhook.AgreementSubject("acmesign", id) {
 			t.Errorf("%q: %+v", id, d)
 		}
 	}
@@ -750,7 +750,7 @@ func TestLogsHoldNothingPersonal(t *testing.T) {
 		w.vendor.files = of(vendorapi.Document{Name: "documents.pdf", Open: func(context.Context) (vendorapi.Content, error) {
 			return content(canary, `text/plain; name="`+canary+`"`), err
 		}})
-		event := completed("docusign", agreementID)
+		event := completed("acmesign", agreementID)
 		event.Detail.Event.Attributes = map[string]string{"note": canary}
 		w.add(archive.Job(event))
 		w.run(w.archiver())
@@ -768,7 +768,7 @@ func TestLogsHoldNothingPersonal(t *testing.T) {
 }
 
 func TestAJobIsWhatEventBridgeDelivers(t *testing.T) {
-	e := completed("docusign", agreementID)
+	e := completed("acmesign", agreementID)
 	var got events.EventBridgeEvent
 	if err := json.Unmarshal([]byte(archive.Job(e)), &got); err != nil {
 		t.Fatal(err)
@@ -778,7 +778,7 @@ func TestAJobIsWhatEventBridgeDelivers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := events.EventBridgeEvent{
-		Version: "0", DetailType: "agreement.completed", Source: "esign.docusign", Time: start, Resources: []string{}, Detail: detail,
+		Version: "0", DetailType: "agreement.completed", Source: "esign.acmesign", Time: start, Resources: []string{}, Detail: detail,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -15,15 +15,17 @@ import (
 	"esignhooks/shared/vendorapi"
 )
 
-// maxDocument is the size of a document, in bytes, above which it is not archived: a function has 512 MB of files.
+// maxDocument is the size, in bytes, of the largest document that is archived.
 //
 // SPEC: https://docs.aws.amazon.com/lambda/latest/dg/API_EphemeralStorage.html, read 2026-11-23: /tmp has 512 MB unless
 // configured otherwise.
 const maxDocument = 400 << 20
 
-// fetch downloads a document and stores it, unless it is stored, and returns what is stored. A vendor may make an audit
-// trail anew for each download: what is stored first stands.
-func (a *Archiver) fetch(ctx context.Context, d vendorapi.Document, key string, metadata map[string]string) (document.Stored, error) {
+// fetch downloads and stores a document unless it is already stored, and returns the stored copy. The first stored copy is
+// never overwritten, since some vendors generate another audit trail for each download.
+func (a *Archiver) fetch(
+	ctx context.Context, d vendorapi.Document, key string, metadata map[string]string,
+) (document.Stored, error) {
 	stored, err := a.Documents.Stat(ctx, key)
 	if !errors.Is(err, document.ErrNotFound) {
 		return stored, err
@@ -46,8 +48,8 @@ func (a *Archiver) fetch(ctx context.Context, d vendorapi.Document, key string, 
 	return a.Documents.Put(ctx, key, f)
 }
 
-// temporary makes a file without a name, which is gone when it is closed or the process ends, however that comes about: a
-// function's next process finds the files of the last one.
+// temporary returns a file without a name, which disappears when it is closed or the process ends. A named file would
+// survive a crash, since Lambda's next process sees the files of the last one.
 func temporary() (*os.File, error) {
 	file, err := os.CreateTemp("", "esignhooks-")
 	if err != nil {
@@ -59,10 +61,10 @@ func temporary() (*os.File, error) {
 	return file, nil
 }
 
-// download copies content to a file and checks it: errNotWhole may pass, errNever does not.
+// download copies content to a file and checks it. errIncomplete may pass on a retry, errPermanent does not.
 func download(file *os.File, content vendorapi.Content, pdf bool) (document.File, error) {
 	if content.Size > maxDocument {
-		return document.File{}, fmt.Errorf("%w: %d bytes", errNever, content.Size)
+		return document.File{}, fmt.Errorf("%w: %d bytes", errPermanent, content.Size)
 	}
 	hash := sha256.New()
 	n, err := io.Copy(io.MultiWriter(file, hash), io.LimitReader(content, maxDocument+1))
@@ -70,9 +72,9 @@ func download(file *os.File, content vendorapi.Content, pdf bool) (document.File
 	case err != nil:
 		return document.File{}, err
 	case n > maxDocument:
-		return document.File{}, fmt.Errorf("%w: more than %d bytes", errNever, maxDocument)
+		return document.File{}, fmt.Errorf("%w: more than %d bytes", errPermanent, maxDocument)
 	case n == 0 || content.Size >= 0 && n != content.Size:
-		return document.File{}, fmt.Errorf("%w: %d bytes of %d", errNotWhole, n, content.Size)
+		return document.File{}, fmt.Errorf("%w: %d bytes of %d", errIncomplete, n, content.Size)
 	}
 	f := document.File{Body: file, Size: n, SHA256: hex.EncodeToString(hash.Sum(nil)), ContentType: "application/pdf"}
 	if pdf {
@@ -84,10 +86,10 @@ func download(file *os.File, content vendorapi.Content, pdf bool) (document.File
 	return f, nil
 }
 
-// checkPDF says whether a file begins and ends as a PDF does.
+// checkPDF returns an error unless a file begins and ends like a PDF.
 //
 // SPEC: https://www.verypdf.com/document/pdf-format-reference/pg_1102.htm, read 2026-11-23, which is Adobe's PDF Reference,
-// appendix H.3, notes 13 and 18: the header stands in the first 1,024 bytes, %%EOF in the last.
+// appendix H.3, notes 13 and 18: the header is in the first 1,024 bytes, %%EOF in the last.
 func checkPDF(file io.ReaderAt, size int64) error {
 	part := make([]byte, min(size, 1024))
 	for marker, offset := range map[string]int64{"%PDF-": 0, "%%EOF": size - int64(len(part))} {
@@ -95,7 +97,7 @@ func checkPDF(file io.ReaderAt, size int64) error {
 			return err
 		}
 		if !bytes.Contains(part, []byte(marker)) {
-			return fmt.Errorf("%w: a PDF without %s", errNotWhole, marker)
+			return fmt.Errorf("%w: a PDF without %s", errIncomplete, marker)
 		}
 	}
 	return nil

@@ -14,23 +14,23 @@ import (
 // job is one agreement to be archived.
 type job struct {
 	provider, agreement string
-	event               string    // the ID of the one that says that it is completed
-	at                  time.Time // when that was committed
+	event               string    // the ID of the event that completed it
+	at                  time.Time // when that event was committed
 	body                string
 	receipt             string
 	attempt             int // 1 the first time
 }
 
-// Job is the body of a job: the event that says that an agreement is completed, as EventBridge delivers it.
+// Job returns the body of a job: the event that completed an agreement, as EventBridge delivers it.
 func Job(e bus.Event) string {
-	detail, _ := json.Marshal(e.Detail) // texts, numbers and times always marshal
+	detail, _ := json.Marshal(e.Detail) // strings, numbers and times always marshal
 	body, _ := json.Marshal(events.EventBridgeEvent{
 		Version: "0", Source: e.Source, DetailType: e.DetailType, Time: e.Time, Resources: []string{}, Detail: detail,
 	})
 	return string(body)
 }
 
-// readJob reads a message. Whatever is wrong with one, its body and its receipt are there.
+// readJob reads a message. Even with an error, the job has the message's body and receipt.
 //
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html, read 2026-11-23:
 // ApproximateReceiveCount is how often the message was received and not deleted.
@@ -41,7 +41,7 @@ func readJob(record events.SQSMessage) (job, error) {
 	var detail bus.Detail
 	if json.Unmarshal([]byte(record.Body), &envelope) != nil || json.Unmarshal(envelope.Detail, &detail) != nil ||
 		detail.Event.Provider == "" || detail.Event.AgreementID == "" {
-		return j, fmt.Errorf("%w: a job that is no event of an agreement", errNever)
+		return j, fmt.Errorf("%w: the job is not the event of an agreement", errPermanent)
 	}
 	j.provider, j.agreement, j.event, j.at = detail.Event.Provider, detail.Event.AgreementID, detail.EventID, envelope.Time
 	return j, nil

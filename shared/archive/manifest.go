@@ -15,17 +15,17 @@ import (
 
 const manifestName = "manifest.json"
 
-// manifest says what is stored of an agreement.
+// manifest lists the stored documents of an agreement.
 type manifest struct {
 	Provider     string           `json:"provider"`
 	AgreementID  string           `json:"agreementId"`
 	VendorStatus string           `json:"vendorStatus,omitempty"`
-	CompletedAt  time.Time        `json:"completedAt,omitzero"` // if the vendor tells
+	CompletedAt  time.Time        `json:"completedAt,omitzero"` // zero if unknown
 	ArchivedAt   time.Time        `json:"archivedAt"`
 	Documents    []esign.Document `json:"documents"`
 }
 
-// metadata is what stands beside each document.
+// metadata returns the metadata of each document.
 func (m manifest) metadata() map[string]string {
 	metadata := map[string]string{"provider": m.Provider}
 	if m.VendorStatus != "" {
@@ -37,22 +37,22 @@ func (m manifest) metadata() map[string]string {
 	return metadata
 }
 
-// manifest reads that of an agreement, or returns document.ErrNotFound.
+// manifest reads the manifest of an agreement. It returns document.ErrNotFound if there is none.
 func (a *Archiver) manifest(ctx context.Context, j job) (m manifest, err error) {
 	text, err := a.Documents.Get(ctx, document.Key(j.provider, j.agreement, manifestName))
 	if err != nil {
 		return m, fmt.Errorf("archive: manifest: %w", err)
 	}
 	if json.Unmarshal(text, &m) != nil || len(m.Documents) == 0 {
-		return m, fmt.Errorf("%w: the manifest cannot be read", errNever)
+		return m, fmt.Errorf("%w: the manifest cannot be read", errPermanent)
 	}
-	if m.Provider != j.provider || m.AgreementID != j.agreement { // in a folder that takes capitals for small letters
-		return m, fmt.Errorf("%w: the manifest is another agreement's", errNever)
+	if m.Provider != j.provider || m.AgreementID != j.agreement { // on a file system that ignores case
+		return m, fmt.Errorf("%w: the manifest belongs to another agreement", errPermanent)
 	}
 	return m, nil
 }
 
-// putManifest stores a manifest, and returns the one that stands: perhaps another archiver was faster.
+// putManifest stores a manifest, and returns the stored one: another archiver may have been faster.
 func (a *Archiver) putManifest(ctx context.Context, j job, m manifest) (manifest, error) {
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {

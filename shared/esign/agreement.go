@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// Agreement is the state of one agreement: all its events, folded.
+// Agreement is the state of one agreement: the fold of all its events.
 type Agreement struct {
 	Provider     string               `json:"provider"`
 	ID           string               `json:"id"`
-	Status       Status               `json:"status" jsonschema:"the highest that an event has claimed; empty if none has"`
-	UpdatedAt    time.Time            `json:"updatedAt" jsonschema:"the highest occurredAt of the events"`
-	Reached      map[Status]time.Time `json:"reached,omitempty" jsonschema:"for every status that an event has claimed, the earliest time claimed for it"`
+	Status       Status               `json:"status" jsonschema:"the highest status that an event has reported; empty if none has"`
+	UpdatedAt    time.Time            `json:"updatedAt" jsonschema:"the latest occurredAt of the events"`
+	Reached      map[Status]time.Time `json:"reached,omitempty" jsonschema:"for each status that an event has reported, the earliest time reported for it"`
 	Participants map[string]Progress  `json:"participants,omitempty" jsonschema:"the progress of each participant, by the vendor's ID or a hash"`
-	Conflict     bool                 `json:"conflict,omitempty" jsonschema:"true if events have claimed two different terminal statuses; the higher one stands"`
+	Conflict     bool                 `json:"conflict,omitempty" jsonschema:"true if events have reported different terminal statuses; status is the highest of them"`
 }
 
-// Progress is how far a participant has come.
+// Progress is the progress of one participant.
 type Progress struct {
 	Status Status    `json:"status"`
 	At     time.Time `json:"at"`
 }
 
-// MaxParticipants bounds how many participants an agreement remembers, so that its item stays far below DynamoDB's
-// 400 KB. Beyond it those with the lowest IDs are kept, which does not depend on the order of arrival.
+// MaxParticipants is the largest number of participants that an agreement keeps, so that its item stays far below
+// DynamoDB's 400 KB. Beyond it, those with the lowest IDs are kept, which does not depend on the order of arrival.
 const MaxParticipants = 500
 
-// Fold returns a after e. It changes neither argument. The result depends only on the set of events folded, not on
-// their order or repetition: every part of the state is a minimum, a maximum or a union.
+// Fold returns the state after e. It changes neither argument. The result depends only on the set of folded events, not on
+// their order or repetition, because every part of the state is a minimum, a maximum or a union.
 func Fold(a Agreement, e Event) Agreement {
 	a.Provider, a.ID = e.Provider, e.AgreementID
 	if e.OccurredAt.After(a.UpdatedAt) {
@@ -61,30 +61,30 @@ func conflict(reached map[Status]time.Time) bool {
 	return terminal > 1
 }
 
-func foldParticipants(known map[string]Progress, e Event) map[string]Progress {
-	said := e.Participants
+func foldParticipants(before map[string]Progress, e Event) map[string]Progress {
+	stated := e.Participants
 	switch status := e.Type.Status(); status {
-	case Sent, Viewed, Signed, Declined: // what one person does; the other types are the agreement's
+	case Sent, Viewed, Signed, Declined: // one person's action; the other types concern the whole agreement
 		if e.Participant != "" {
-			said = append(slices.Clip(said), Participant{ID: e.Participant, Status: status})
+			stated = append(slices.Clip(stated), Participant{ID: e.Participant, Status: status})
 		}
 	}
-	if len(said) == 0 {
-		return known
+	if len(stated) == 0 {
+		return before
 	}
-	folded := maps.Clone(known)
+	folded := maps.Clone(before)
 	if folded == nil {
 		folded = map[string]Progress{}
 	}
-	for _, p := range said {
+	for _, p := range stated {
 		if p.ID == "" || rank[p.Status] == 0 {
 			continue
 		}
 		if p.At.IsZero() {
 			p.At = e.OccurredAt
 		}
-		now := folded[p.ID]
-		if now.Status.Before(p.Status) || now.Status == p.Status && p.At.Before(now.At) {
+		known := folded[p.ID]
+		if known.Status.Before(p.Status) || known.Status == p.Status && p.At.Before(known.At) {
 			folded[p.ID] = Progress{p.Status, p.At}
 		}
 	}

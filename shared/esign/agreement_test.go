@@ -31,7 +31,7 @@ func fold(events ...esign.Event) esign.Agreement {
 
 func event(t esign.Type, second int, participant string) esign.Event {
 	return esign.Event{
-		Provider: "docusign", AgreementID: "e1", Type: t, OccurredAt: at(second), Participant: participant,
+		Provider: "acmesign", AgreementID: "e1", Type: t, OccurredAt: at(second), Participant: participant,
 	}
 }
 
@@ -42,12 +42,12 @@ func TestFold(t *testing.T) {
 	}{
 		"nothing said yet": {
 			[]esign.Event{event(esign.AgreementUpdated, 5, "")},
-			esign.Agreement{Provider: "docusign", ID: "e1", UpdatedAt: at(5)},
+			esign.Agreement{Provider: "acmesign", ID: "e1", UpdatedAt: at(5)},
 		},
 		"a late view does not reopen a completed agreement": {
 			[]esign.Event{event(esign.AgreementCompleted, 9, ""), event(esign.AgreementViewed, 3, "p1")},
 			esign.Agreement{
-				Provider: "docusign", ID: "e1", Status: esign.Completed, UpdatedAt: at(9),
+				Provider: "acmesign", ID: "e1", Status: esign.Completed, UpdatedAt: at(9),
 				Reached:      map[esign.Status]time.Time{esign.Completed: at(9), esign.Viewed: at(3)},
 				Participants: map[string]esign.Progress{"p1": {Status: esign.Viewed, At: at(3)}},
 			},
@@ -59,7 +59,7 @@ func TestFold(t *testing.T) {
 				event(esign.AgreementViewed, 6, "p2"),
 			},
 			esign.Agreement{
-				Provider: "docusign", ID: "e1", Status: esign.Signed, UpdatedAt: at(6),
+				Provider: "acmesign", ID: "e1", Status: esign.Signed, UpdatedAt: at(6),
 				Reached: map[esign.Status]time.Time{esign.Signed: at(4), esign.Viewed: at(5)},
 				Participants: map[string]esign.Progress{
 					"p1": {Status: esign.Signed, At: at(4)}, "p2": {Status: esign.Viewed, At: at(6)},
@@ -69,20 +69,20 @@ func TestFold(t *testing.T) {
 		"two different ends are a conflict, and the higher one stands": {
 			[]esign.Event{event(esign.AgreementDeclined, 4, ""), event(esign.AgreementExpired, 8, "")},
 			esign.Agreement{
-				Provider: "docusign", ID: "e1", Status: esign.Declined, UpdatedAt: at(8), Conflict: true,
+				Provider: "acmesign", ID: "e1", Status: esign.Declined, UpdatedAt: at(8), Conflict: true,
 				Reached: map[esign.Status]time.Time{esign.Declined: at(4), esign.Expired: at(8)},
 			},
 		},
 		"a summary tells the progress of everybody": {
 			[]esign.Event{{
-				Provider: "docusign", AgreementID: "e1", Type: esign.AgreementSent, OccurredAt: at(1),
+				Provider: "acmesign", AgreementID: "e1", Type: esign.AgreementSent, OccurredAt: at(1),
 				Participants: []esign.Participant{
 					{ID: "p1", Status: esign.Signed, At: at(7)}, {ID: "p2", Status: esign.Sent},
 					{ID: "", Status: esign.Sent}, {ID: "p3", Status: "no such status"},
 				},
 			}},
 			esign.Agreement{
-				Provider: "docusign", ID: "e1", Status: esign.Sent, UpdatedAt: at(1),
+				Provider: "acmesign", ID: "e1", Status: esign.Sent, UpdatedAt: at(1),
 				Reached: map[esign.Status]time.Time{esign.Sent: at(1)},
 				Participants: map[string]esign.Progress{
 					"p1": {Status: esign.Signed, At: at(7)}, "p2": {Status: esign.Sent, At: at(1)},
@@ -201,11 +201,11 @@ func TestStatusOrder(t *testing.T) {
 func BenchmarkFold(b *testing.B) {
 	for _, participants := range []int{2, 100} {
 		b.Run(fmt.Sprint(participants, " participants"), func(b *testing.B) {
-			e := esign.Event{Provider: "docusign", AgreementID: "1", Type: esign.AgreementViewed, OccurredAt: at(2)}
+			e := esign.Event{Provider: "acmesign", AgreementID: "1", Type: esign.AgreementViewed, OccurredAt: at(2)}
 			for i := range participants {
 				e.Participants = append(e.Participants, esign.Participant{ID: fmt.Sprint(i), Status: esign.Viewed})
 			}
-			before := fold(esign.Event{Provider: "docusign", AgreementID: "1", Type: esign.AgreementSent, OccurredAt: at(1)}, e)
+			before := fold(esign.Event{Provider: "acmesign", AgreementID: "1", Type: esign.AgreementSent, OccurredAt: at(1)}, e)
 			b.ReportAllocs()
 			for b.Loop() {
 				esign.Fold(before, e)

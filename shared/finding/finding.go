@@ -1,6 +1,6 @@
-// Package finding is what we found out ourselves, by asking a vendor's API: that an agreement has a status, that a
-// completion is true, where its documents are stored. A finding takes the way of every delivery, through the queue and the
-// worker into the table and onto the bus, so that it too is kept, folded, published and repeated without a second effect.
+// Package finding makes events from what we learned by asking a vendor's API: that an agreement has a status, that a
+// completion is genuine, where its documents are stored. A finding is processed like every delivery: queued, folded, stored
+// and published, once in effect.
 package finding
 
 import (
@@ -12,7 +12,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// body is the payload of a delivery that is a finding.
+// body is the payload of a finding.
 type body struct {
 	Type        esign.Type        `json:"type"`
 	Kind        string            `json:"kind"`
@@ -22,27 +22,32 @@ type body struct {
 	Documents   []esign.Document  `json:"documents,omitempty"`
 }
 
-// The kinds of findings. They stand where a vendor's name of the event would.
+// The kinds of findings. A finding's kind takes the place of the vendor's event name.
 const (
 	reconciled = "reconciled"
 	confirmed  = "confirmed"
 	archived   = "archived"
 )
 
-// Reconciled is that an agreement has a status that no webhook has told of yet. A webhook that comes late is recorded, and
-// changes no status. occurredAt is zero if the vendor does not tell.
-func Reconciled(provider, agreementID string, status esign.Status, vendorStatus string, occurredAt, now time.Time) webhook.Delivery {
-	b := body{Type: esign.Type("agreement." + status), Kind: reconciled, OccurredAt: occurredAt, Attributes: attributes(vendorStatus)}
+// Reconciled reports that an agreement has a status that no webhook has reported yet. If that webhook arrives later, it is
+// recorded but changes no status. occurredAt is zero if the vendor does not report it.
+func Reconciled(
+	provider, agreementID string, status esign.Status, vendorStatus string, occurredAt, now time.Time,
+) webhook.Delivery {
+	b := body{
+		Type: esign.Type("agreement." + status), Kind: reconciled,
+		OccurredAt: occurredAt, Attributes: attributes(vendorStatus),
+	}
 	return b.delivery(provider, agreementID, now, string(status))
 }
 
-// Confirmed is that the vendor's API says of an agreement that it is completed.
+// Confirmed reports that the vendor's API confirms the completion of an agreement.
 func Confirmed(provider, agreementID, vendorStatus string, now time.Time) webhook.Delivery {
 	b := body{Type: esign.AgreementConfirmed, Kind: confirmed, OccurredAt: now, Attributes: attributes(vendorStatus)}
 	return b.delivery(provider, agreementID, now, string(esign.Completed))
 }
 
-// Archived is that the documents of an agreement are stored, at the given time.
+// Archived reports that the documents of an agreement were stored at the given time.
 func Archived(provider, agreementID string, documents []esign.Document, at, now time.Time) webhook.Delivery {
 	b := body{Type: esign.AgreementArchived, Kind: archived, OccurredAt: at, Documents: documents}
 	return b.delivery(provider, agreementID, now)
@@ -55,21 +60,22 @@ func attributes(vendorStatus string) map[string]string {
 	return nil
 }
 
-// delivery makes the finding one. However often it is found, its event ID is the same.
+// delivery returns the finding as a delivery. The same finding always has the same event ID.
 func (b body) delivery(provider, agreementID string, now time.Time, identity ...string) webhook.Delivery {
 	subject := webhook.AgreementSubject(provider, agreementID)
 	b.AgreementID = webhook.AgreementID(agreementID)
-	payload, _ := json.Marshal(b) // texts and times always marshal
+	payload, _ := json.Marshal(b) // strings and times always marshal
 	return webhook.Delivery{
-		Provider: provider, EventID: webhook.EventID(provider, append([]string{b.Kind, subject}, identity...)...), Subject: subject,
-		Via: b.Kind, ReceivedAt: now.UTC(), Proof: esign.ProofConfirmed, ContentType: "application/json", Payload: payload,
+		Provider: provider, EventID: webhook.EventID(provider, append([]string{b.Kind, subject}, identity...)...),
+		Subject: subject, Via: b.Kind, ReceivedAt: now.UTC(), Proof: esign.ProofConfirmed,
+		ContentType: "application/json", Payload: payload,
 	}
 }
 
-// Is says whether a delivery is a finding. No receiver can make one of a request: Verify never says so much.
+// Is reports whether a delivery is a finding. A receiver cannot make one, since Verify never returns this proof.
 func Is(d *webhook.Delivery) bool { return d.Proof == esign.ProofConfirmed }
 
-// Event says what a finding means, as [webhook.Provider]'s Normalize does of a vendor's delivery.
+// Event returns the event of a finding, as [webhook.Provider]'s Normalize does for a vendor's delivery.
 func Event(d *webhook.Delivery) (esign.Event, error) {
 	var b body
 	if err := json.Unmarshal(d.Payload, &b); err != nil || b.Type == "" || b.AgreementID == "" {

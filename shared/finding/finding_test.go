@@ -21,7 +21,7 @@ var (
 	at        = time.Date(2026, 11, 2, 9, 30, 0, 123456789, time.UTC)
 	now       = at.Add(time.Hour)
 	documents = []esign.Document{{
-		Name: "document.pdf", Location: "s3://documents/docusign/a/document.pdf", ContentType: "application/pdf", SHA256: strings.Repeat("0a", 32), Size: 17,
+		Name: "document.pdf", Location: "s3://documents/acmesign/a/document.pdf", ContentType: "application/pdf", SHA256: strings.Repeat("0a", 32), Size: 17,
 	}}
 )
 
@@ -32,26 +32,26 @@ func TestAFindingTravelsAndMeansTheSame(t *testing.T) {
 		want     esign.Event
 	}{
 		"a status that no webhook told of": {
-			finding.Reconciled("docusign", "a", esign.Declined, "Declined", at, now), "reconciled",
+			finding.Reconciled("acmesign", "a", esign.Declined, "Declined", at, now), "reconciled",
 			esign.Event{Type: esign.AgreementDeclined, VendorType: "reconciled", AgreementID: "a", OccurredAt: at, Attributes: map[string]string{"vendorStatus": "Declined"}},
 		},
 		"at a time that the vendor does not tell": {
-			finding.Reconciled("docusign", "a", esign.Sent, "", time.Time{}, now), "reconciled",
+			finding.Reconciled("acmesign", "a", esign.Sent, "", time.Time{}, now), "reconciled",
 			esign.Event{Type: esign.AgreementSent, VendorType: "reconciled", AgreementID: "a"},
 		},
 		"a completion that is true": {
-			finding.Confirmed("docusign", "a", "completed\n", now), "confirmed",
+			finding.Confirmed("acmesign", "a", "completed\n", now), "confirmed",
 			esign.Event{Type: esign.AgreementConfirmed, VendorType: "confirmed", AgreementID: "a", OccurredAt: now, Attributes: map[string]string{"vendorStatus": "completed?"}},
 		},
 		"stored documents": {
-			finding.Archived("docusign", "a", documents, at, now), "archived",
+			finding.Archived("acmesign", "a", documents, at, now), "archived",
 			esign.Event{Type: esign.AgreementArchived, VendorType: "archived", AgreementID: "a", OccurredAt: at, Documents: documents},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := tt.delivery
 			want := webhook.Delivery{
-				Provider: "docusign", EventID: d.EventID, Subject: "docusign#a", Via: tt.via, ReceivedAt: now, Proof: esign.ProofConfirmed,
+				Provider: "acmesign", EventID: d.EventID, Subject: "acmesign#a", Via: tt.via, ReceivedAt: now, Proof: esign.ProofConfirmed,
 				ContentType: "application/json", Payload: d.Payload,
 			}
 			if diff := cmp.Diff(want, d); diff != "" || len(d.EventID) != 64 {
@@ -78,16 +78,16 @@ func TestAFindingIsTheSameHoweverOften(t *testing.T) {
 	seen := map[string]string{}
 	for name, again := range map[string][]webhook.Delivery{
 		"completed": {
-			finding.Reconciled("docusign", "a", esign.Completed, "completed", at, now),
-			finding.Reconciled("docusign", "a", esign.Completed, "", time.Time{}, later),
+			finding.Reconciled("acmesign", "a", esign.Completed, "completed", at, now),
+			finding.Reconciled("acmesign", "a", esign.Completed, "", time.Time{}, later),
 		},
-		"declined":             {finding.Reconciled("docusign", "a", esign.Declined, "", at, now)},
-		"another's":            {finding.Reconciled("docusign", "b", esign.Completed, "completed", at, now)},
-		"at another vendor":    {finding.Reconciled("adobesign", "a", esign.Completed, "completed", at, now)},
-		"confirmed":            {finding.Confirmed("docusign", "a", "completed", now), finding.Confirmed("docusign", "a", "", later)},
-		"another's, confirmed": {finding.Confirmed("docusign", "b", "completed", now)},
-		"archived":             {finding.Archived("docusign", "a", documents, at, now), finding.Archived("docusign", "a", nil, later, later)},
-		"another's, archived":  {finding.Archived("docusign", "b", documents, at, now)},
+		"declined":             {finding.Reconciled("acmesign", "a", esign.Declined, "", at, now)},
+		"another's":            {finding.Reconciled("acmesign", "b", esign.Completed, "completed", at, now)},
+		"at another vendor":    {finding.Reconciled("other", "a", esign.Completed, "completed", at, now)},
+		"confirmed":            {finding.Confirmed("acmesign", "a", "completed", now), finding.Confirmed("acmesign", "a", "", later)},
+		"another's, confirmed": {finding.Confirmed("acmesign", "b", "completed", now)},
+		"archived":             {finding.Archived("acmesign", "a", documents, at, now), finding.Archived("acmesign", "a", nil, later, later)},
+		"another's, archived":  {finding.Archived("acmesign", "b", documents, at, now)},
 	} {
 		for _, d := range again {
 			if other, ok := seen[d.EventID]; ok && other != name {
@@ -106,9 +106,9 @@ func TestAFindingIsTheSameHoweverOften(t *testing.T) {
 // TestAFindingIsAboutTheAgreementThatTheVendorTellsOf: under the same subject, whatever the vendor's IDs are like.
 func TestAFindingIsAboutTheAgreementThatTheVendorTellsOf(t *testing.T) {
 	for _, id := range []string{"CBJCHBCAABAA*-_", "an ID with spaces", "unreadable", "kind:id", "naïve", strings.Repeat("x", 600)} {
-		d := finding.Confirmed("adobesign", id, "", now)
+		d := finding.Confirmed("other", id, "", now)
 		e, err := finding.Event(&d)
-		if err != nil || d.Subject != webhook.AgreementSubject("adobesign", id) || e.AgreementID != webhook.AgreementID(id) {
+		if err != nil || d.Subject != webhook.AgreementSubject("other", id) || e.AgreementID != webhook.AgreementID(id) {
 			t.Errorf("%.20s: subject %s, agreement %s, %v", id, d.Subject, e.AgreementID, err)
 		}
 	}
@@ -148,7 +148,7 @@ func TestMalformedFindingsAreUnreadable(t *testing.T) {
 		"no agreement":        `{"type":"agreement.completed"}`,
 		"a time that is none": `{"type":"agreement.completed","agreementId":"a","occurredAt":"yesterday"}`,
 	} {
-		e, err := finding.Event(&webhook.Delivery{Provider: "docusign", Proof: esign.ProofConfirmed, Payload: []byte(payload)})
+		e, err := finding.Event(&webhook.Delivery{Provider: "acmesign", Proof: esign.ProofConfirmed, Payload: []byte(payload)})
 		if !errors.Is(err, webhook.ErrUnreadable) || cmp.Diff(esign.Event{}, e) != "" {
 			t.Errorf("%s: %+v, %v", name, e, err)
 		}

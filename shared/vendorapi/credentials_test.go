@@ -60,10 +60,10 @@ func TestMissing(t *testing.T) {
 
 func TestBaseURL(t *testing.T) {
 	for host, want := range map[string]string{
-		"api.hellosign.com":         "https://api.hellosign.com",
-		"api.eu1.adobesign.com:443": "https://api.eu1.adobesign.com:443",
-		"http://127.0.0.1:4010":     "http://127.0.0.1:4010",
-		"http://localhost:4010":     "http://localhost:4010",
+		"api.acme.example":         "https://api.acme.example",
+		"api.eu1.acme.example:443": "https://api.eu1.acme.example:443",
+		"http://127.0.0.1:4010":    "http://127.0.0.1:4010",
+		"http://localhost:4010":    "http://localhost:4010",
 
 		"":                              "",
 		"http://":                       "",
@@ -72,15 +72,15 @@ func TestBaseURL(t *testing.T) {
 		"http://127.0.0.1:4010/v3":      "",
 		"http://me:TOPSECRET@localhost": "",
 		"http://localhost?TOPSECRET":    "",
-		"https://api.hellosign.com":     "",
-		"api.hellosign.com/":            "",
-		"api.hellosign.com/v3":          "",
-		"api.hellosign.com?TOPSECRET":   "",
-		"api.hellosign.com#TOPSECRET":   "",
+		"https://api.acme.example":      "",
+		"api.acme.example/":             "",
+		"api.acme.example/v3":           "",
+		"api.acme.example?TOPSECRET":    "",
+		"api.acme.example#TOPSECRET":    "",
 		"me:TOPSECRET@vendor.example":   "",
 		"@vendor.example":               "",
-		"api.hellosign com":             "",
-		"api.hellosign.com\n":           "",
+		"api.acme example":              "",
+		"api.acme.example\n":            "",
 		":443":                          "",
 		"%54OPSECRET":                   "",
 	} {

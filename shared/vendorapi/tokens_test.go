@@ -39,7 +39,7 @@ func (n *notes) Note(_ context.Context, name string) (string, int64, error) {
 	defer time.Sleep(n.slow)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if name != "esignglobal/token" {
+	if name != "acmesign/token" {
 		panic(name)
 	}
 	return n.text, n.version, n.readErr
@@ -70,7 +70,7 @@ func (n *notes) PutNote(ctx context.Context, name, text string, version int64) e
 	return nil
 }
 
-// issuer is a vendor that gives tokens for a day, and cuts the one before short when it gives another, as eSignGlobal does.
+// issuer is a vendor that gives tokens for a day, and cuts the one before short when it gives another.
 type issuer struct {
 	mu     sync.Mutex
 	given  []time.Time // when token n was given; they count from 1
@@ -116,7 +116,7 @@ func newIssuer() *issuer { return &issuer{takes: time.Second, lasts: 24 * time.H
 // process is one of those that share tokens; its clock may be wrong.
 func process(n *notes, v *issuer, wrong time.Duration) *vendorapi.Tokens {
 	return &vendorapi.Tokens{
-		Provider: "esignglobal", Secret: webhook.NewSecret("app-secret"), Fetch: v.fetch, Notes: n,
+		Provider: "acmesign", Secret: webhook.NewSecret("app-secret"), Fetch: v.fetch, Notes: n,
 		Now: func() time.Time { return time.Now().Add(wrong) },
 	}
 }

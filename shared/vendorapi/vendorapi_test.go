@@ -10,23 +10,23 @@ import (
 )
 
 func TestSamePlace(t *testing.T) {
-	const ours = "https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign/token"
+	const ours = "https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/acmesign/token"
 	for other, want := range map[string]bool{
 		ours: true,
-		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign/other": true,
-		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign/":      true,
-		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign":       true,
-		"https://ABC.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign":       true,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/acmesign/other": true,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/acmesign/":      true,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/acmesign":       true,
+		"https://ABC.execute-api.us-east-1.amazonaws.com/v1/webhooks/acmesign":       true,
 
-		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/docusign/token":        false,
-		"https://abc.execute-api.us-east-1.amazonaws.com/v2/webhooks/adobesign/token":       false,
-		"https://abc.execute-api.us-east-1.amazonaws.com/webhooks/adobesign/token":          false,
-		"https://abd.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign/token":       false,
-		"http://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign/token":        false,
-		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign/token/more":  false,
-		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign/token?a=b":   false,
-		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhook/adobesign/token":        false,
-		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/adobesign%2Ftoken/x/y": false,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/other/token":          false,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v2/webhooks/acmesign/token":       false,
+		"https://abc.execute-api.us-east-1.amazonaws.com/webhooks/acmesign/token":          false,
+		"https://abd.execute-api.us-east-1.amazonaws.com/v1/webhooks/acmesign/token":       false,
+		"http://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/acmesign/token":        false,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/acmesign/token/more":  false,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/acmesign/token?a=b":   false,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhook/acmesign/token":        false,
+		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/acmesign%2Ftoken/x/y": false,
 		"": false, "%": false,
 	} {
 		if got := vendorapi.SamePlace(ours, other); got != want {
@@ -46,18 +46,18 @@ func TestSamePlace(t *testing.T) {
 
 func TestMasked(t *testing.T) {
 	for s, want := range map[string]string{
-		"https://h.example/v1/webhooks/adobesign/TOPSECRET":             "https://h.example/v1/webhooks/adobesign/…",
-		"https://h.example/v1/webhooks/adobesign/TOPSECRET/more":        "https://h.example/v1/webhooks/adobesign/…",
-		"https://h.example/v1/webhooks/adobesign/TOP%2FSECRET":          "https://h.example/v1/webhooks/adobesign/…",
-		"https://h.example/v1%2Fwebhooks%2Fadobesign%2FTOPSECRET":       "https://h.example/v1/webhooks/adobesign/…",
-		"https://h.example/v1/webhooks/adobesign":                       "https://h.example/v1/webhooks/adobesign",
-		"https://h.example/v1/webhooks/adobesign/":                      "https://h.example/v1/webhooks/adobesign",
+		"https://h.example/v1/webhooks/acmesign/TOPSECRET":              "https://h.example/v1/webhooks/acmesign/…",
+		"https://h.example/v1/webhooks/acmesign/TOPSECRET/more":         "https://h.example/v1/webhooks/acmesign/…",
+		"https://h.example/v1/webhooks/acmesign/TOP%2FSECRET":           "https://h.example/v1/webhooks/acmesign/…",
+		"https://h.example/v1%2Fwebhooks%2Facmesign%2FTOPSECRET":        "https://h.example/v1/webhooks/acmesign/…",
+		"https://h.example/v1/webhooks/acmesign":                        "https://h.example/v1/webhooks/acmesign",
+		"https://h.example/v1/webhooks/acmesign/":                       "https://h.example/v1/webhooks/acmesign",
 		"https://h.example:444/v1/webhooks/a b/TOPSECRET":               "https://h.example:444/v1/webhooks/a%20b/…",
 		"https://me:TOPSECRET@h.example/else?TOPSECRET=TOPSECRET#TOPSE": "https://h.example/else",
-		"mailto:TOPSECRET":              "(not a URL)",
-		"%TOPSECRET":                    "(not a URL)",
-		"":                              "(none)",
-		"/webhooks/adobesign/TOPSECRET": "(not a URL)",
+		"mailto:TOPSECRET":             "(not a URL)",
+		"%TOPSECRET":                   "(not a URL)",
+		"":                             "(none)",
+		"/webhooks/acmesign/TOPSECRET": "(not a URL)",
 	} {
 		if got := vendorapi.Masked(s); got != want {
 			t.Errorf("%s: %s, want %s", s, got, want)
@@ -67,9 +67,9 @@ func TestMasked(t *testing.T) {
 
 // FuzzMasked: whatever stands around it, the token of a webhook's URL is not shown, and no query is.
 func FuzzMasked(f *testing.F) {
-	f.Add("https://h.example/v1", "docusign", "?a=b")
+	f.Add("https://h.example/v1", "other", "?a=b")
 	f.Add("https://h.example", "", "/x#")
-	f.Add("mailto:a", "docusign", "")
+	f.Add("mailto:a", "other", "")
 	f.Add("//h/webhooks/a/webhooks/b", "%2F", "%")
 	f.Add("a?b", "c#d", "e")
 	f.Fuzz(func(t *testing.T, before, provider, after string) {

@@ -118,7 +118,7 @@ var breaks = []struct {
 	{"believe any client", "shared/webhook/secret.go",
 		`found = made.Equal(value) && usable || found`, `found = made.Equal(value) || usable || found`, 200},
 	{"confirm whatever the vendor says", "shared/archive/archive.go",
-		`case said.Status != esign.Completed:`, `case said.Status == esign.Failed:`, 500},
+		`case reported.Status != esign.Completed:`, `case reported.Status == esign.Failed:`, 500},
 	{"tell of an archive once, and never again", "shared/archive/archive.go",
 		`	if err := a.send(ctx, finding.Archived(j.provider,`, `	if !made {
 		return nil
