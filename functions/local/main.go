@@ -1,5 +1,5 @@
-// Command local runs all functions on localhost with an embedded store, sends an example to a gateway, or asks the running
-// one what an operator asks of a deployed stack.
+// Command local runs all functions on localhost with an embedded store, sends an example to a gateway, or asks the
+// running one what an operator asks of a deployed stack.
 //
 //	local
 //	local send -provider docusign -event envelope-completed [-agreement ID] [-url URL]

@@ -1,4 +1,5 @@
-// Command operator acts on a deployed stack, with the AWS credentials of whoever runs it. Without a command it lists them.
+// Command operator acts on a deployed stack, with the AWS credentials of whoever runs it. Without a command it lists
+// them.
 package main
 
 import (

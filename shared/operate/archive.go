@@ -14,15 +14,15 @@ import (
 	"esignhooks/shared/vendorapi"
 )
 
-// archive hands an agreement to the archiver, as if it were completed now. Where we know of no completion, the vendor is
-// asked first: the archiver would take one that is none for forged.
+// archive queues an agreement for the archiver, as if it had completed now. If no event has completed it, the vendor is
+// asked first: the archiver would take an agreement that is not completed for forged.
 func archive(ctx context.Context, w io.Writer, t Target, provider, id string) error {
 	if _, err := t.find(provider); err != nil {
 		return err
 	}
-	client, err := t.Clients(ctx, provider)
+	client, err := t.client(ctx, provider)
 	if err != nil {
-		return withNeeds(err, provider)
+		return err
 	}
 	completion, err := completed(ctx, t.Ledger, provider, id)
 	if errors.Is(err, ErrUnknown) {
@@ -36,11 +36,12 @@ func archive(ctx context.Context, w io.Writer, t Target, provider, id string) er
 	if err := t.Archive(ctx, event); err != nil {
 		return fmt.Errorf("operate: the archiver's queue: %w", err)
 	}
-	fmt.Fprintf(w, "%s %s is handed to the archiver: make inspect shows agreement.archived when it is done, the log why it is not\n", provider, printable(completion.Event.AgreementID))
+	fmt.Fprintf(w, "%s %s is queued for the archiver; when it is done, make inspect shows agreement.archived\n",
+		provider, printable(completion.Event.AgreementID))
 	return nil
 }
 
-// completed is the last event of an agreement that completed it, or said so again; ErrUnknown if there is none.
+// completed returns the last event that completed an agreement, or ErrUnknown.
 func completed(ctx context.Context, reader ledger.Reader, provider, id string) (ledger.Entry, error) {
 	r, err := Find(ctx, reader, provider, id)
 	if err != nil {
@@ -54,14 +55,16 @@ func completed(ctx context.Context, reader ledger.Reader, provider, id string) (
 	return ledger.Entry{}, ErrUnknown
 }
 
-// ask makes of what the vendor says the event that we should have.
+// ask asks the vendor, and returns the completion event that we lack.
 func (t Target) ask(ctx context.Context, client vendorapi.Client, provider, id string) (ledger.Entry, error) {
 	a, err := client.Agreement(ctx, id)
 	if err != nil {
-		return ledger.Entry{}, fmt.Errorf("operate: no event has told of the agreement's completion; asking the vendor: %w", err)
+		return ledger.Entry{}, fmt.Errorf("operate: no event has completed the agreement, and the vendor cannot be asked: %w",
+			err)
 	}
 	if a.Status != esign.Completed {
-		return ledger.Entry{}, fmt.Errorf("operate: the vendor says that the agreement is %s, not completed", printable(a.VendorStatus))
+		return ledger.Entry{}, fmt.Errorf("operate: the vendor says that the agreement is %s, not completed",
+			printable(a.VendorStatus))
 	}
 	now := t.Now()
 	d := finding.Reconciled(provider, a.ID, a.Status, a.VendorStatus, a.ChangedAt, now)

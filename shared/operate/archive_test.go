@@ -28,15 +28,17 @@ func (j *jobs) add(_ context.Context, e bus.Event) error {
 
 func TestArchiveTakesTheLastCompletionThatIsKnown(t *testing.T) {
 	l, j, v := open(t), &jobs{}, &vendor{err: errors.New("asked in vain")}
-	takeAll(t, l, append(story, happening{"e-1", "d", esign.AgreementCompleted, 4}, happening{"e-1", "e", esign.AgreementUpdated, 5})...)
+	takeAll(t, l, append(story, happening{"e-1", "d", esign.AgreementCompleted, 4},
+		happening{"e-1", "e", esign.AgreementUpdated, 5})...)
 	target := v.target()
 	target.Ledger, target.Archive = l, j.add
-	out, err := act(t, target, "archive -provider docusign -id E-1")
-	if err != nil || !strings.Contains(out, "docusign e-1 is handed to the archiver") || len(j.events) != 1 {
+	out, err := act(t, target, "archive -provider acmesign -id E-1")
+	if err != nil || !strings.Contains(out, "acmesign e-1 is queued for the archiver") || len(j.events) != 1 {
 		t.Fatalf("%v: %s", err, out)
 	}
 	e := j.events[0]
-	if e.DetailType != "agreement.completed" || e.Source != "esign.docusign" || e.Detail.EventID != "d" || !e.Detail.Replay || e.Detail.Proof != esign.ProofSigned || e.Detail.Agreement == nil {
+	if e.DetailType != "agreement.completed" || e.Source != "esign.acmesign" || e.Detail.EventID != "d" ||
+		!e.Detail.Replay || e.Detail.Proof != esign.ProofSigned || e.Detail.Agreement == nil {
 		t.Errorf("%+v", e)
 	}
 }
@@ -52,20 +54,24 @@ func TestArchiveAsksTheVendorWhereNoCompletionIsKnown(t *testing.T) {
 			takeAll(t, l, known...)
 			_, err := l.Claim(t.Context(), happening{"e-1", "claimed", esign.AgreementCompleted, 6}.commit().Claim)
 			must(t, err)
-			v := &vendor{agreement: vendorapi.Agreement{ID: "e-1", Status: esign.Completed, VendorStatus: "Done", ChangedAt: start.Add(-time.Hour)}}
+			v := &vendor{agreement: vendorapi.Agreement{ID: "e-1", Status: esign.Completed, VendorStatus: "Done",
+				ChangedAt: start.Add(-time.Hour)}}
 			target := v.target()
 			target.Ledger, target.Archive = l, j.add
-			out, err := act(t, target, "archive -provider docusign -id E-1")
-			if err != nil || !strings.Contains(out, "docusign e-1 is handed to the archiver") || len(j.events) != 1 {
+			out, err := act(t, target, "archive -provider acmesign -id E-1")
+			if err != nil || !strings.Contains(out, "acmesign e-1 is queued for the archiver") || len(j.events) != 1 {
 				t.Fatalf("%v: %s", err, out)
 			}
 			e := j.events[0]
-			if e.DetailType != "agreement.completed" || e.Source != "esign.docusign" || len(e.Detail.EventID) != 64 || !e.Detail.Replay || !e.Time.Equal(start) ||
+			if e.DetailType != "agreement.completed" || e.Source != "esign.acmesign" || len(e.Detail.EventID) != 64 ||
+				!e.Detail.Replay || !e.Time.Equal(start) ||
 				e.Detail.Proof != esign.ProofConfirmed || e.Detail.StatusAfter != esign.Completed {
 				t.Errorf("%+v", e)
 			}
-			if d := e.Detail.Event; d.Provider != "docusign" || d.AgreementID != "e-1" || d.Subject != webhook.AgreementSubject("docusign", "e-1") ||
-				d.ID != e.Detail.EventID || !d.OccurredAt.Equal(start.Add(-time.Hour)) || !d.ReceivedAt.Equal(start) || d.Proof != esign.ProofConfirmed {
+			if d := e.Detail.Event; d.Provider != "acmesign" || d.AgreementID != "e-1" ||
+				d.Subject != webhook.AgreementSubject("acmesign", "e-1") ||
+				d.ID != e.Detail.EventID || !d.OccurredAt.Equal(start.Add(-time.Hour)) || !d.ReceivedAt.Equal(start) ||
+				d.Proof != esign.ProofConfirmed {
 				t.Errorf("%+v", d)
 			}
 		})
@@ -93,12 +99,15 @@ func TestArchiveTellsWhatWentWrong(t *testing.T) {
 		said   string
 		jobs   int // that were tried
 	}{
-		"the vendor does not know it":     {vendor{err: vendorapi.ErrUnknown}, nil, vendorapi.ErrUnknown, "no event has told", 0},
-		"it is not completed":             {vendor{agreement: sent}, nil, nil, "is Out?, not completed", 0},
-		"the queue cannot be reached":     {vendor{agreement: completed}, nil, broken, "queue", 1},
-		"there are no credentials":        {vendor{}, off, vendorapi.ErrOff, "put them there", 0},
-		"the table cannot be read":        {vendor{}, func(t *operate.Target) { t.Ledger = unreadableLedger{err: broken} }, broken, "", 0},
-		"there is no such provider":       {vendor{}, func(t *operate.Target) { t.Providers = t.Providers[:1] }, nil, "there are: adobesign", 0},
+		"the vendor does not know it": {vendor{err: vendorapi.ErrUnknown}, nil, vendorapi.ErrUnknown,
+			"no event has completed", 0},
+		"it is not completed":         {vendor{agreement: sent}, nil, nil, "is Out?, not completed", 0},
+		"the queue cannot be reached": {vendor{agreement: completed}, nil, broken, "queue", 1},
+		"there are no credentials":    {vendor{}, off, vendorapi.ErrOff, "put them there", 0},
+		"the table cannot be read": {vendor{}, func(t *operate.Target) { t.Ledger = unreadableLedger{err: broken} },
+			broken, "", 0},
+		"there is no such provider": {vendor{}, func(t *operate.Target) { t.Providers = t.Providers[:1] }, nil,
+			"the providers are: other", 0},
 		"the vendor is to be asked later": {vendor{err: &vendorapi.LaterError{After: time.Hour}}, nil, nil, "1h0m0s", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,8 +117,9 @@ func TestArchiveTellsWhatWentWrong(t *testing.T) {
 			if tt.change != nil {
 				tt.change(&target)
 			}
-			out, err := act(t, target, "archive -provider docusign -id e-1")
-			if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.said) || len(j.events) != tt.jobs || out != "" {
+			out, err := act(t, target, "archive -provider acmesign -id e-1")
+			if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.said) ||
+				len(j.events) != tt.jobs || out != "" {
 				t.Errorf("%v, %d jobs: %s", err, len(j.events), out)
 			}
 		})

@@ -9,15 +9,15 @@ import (
 
 func TestWrongCommandsAreRefused(t *testing.T) {
 	for arguments, said := range map[string]string{
-		"":                                       "which command",
+		"":                                       "no command",
 		"delete":                                 `unknown command "delete"`,
 		"inspect":                                "provider and id",
-		"inspect -provider docusign":             "provider and id",
+		"inspect -provider acmesign":             "provider and id",
 		"inspect -id e-1":                        "provider and id",
-		"inspect -provider docusign -id e-1 e-2": `"e-2"`,
+		"inspect -provider acmesign -id e-1 e-2": `"e-2"`,
 		"inspect -from 2026-11-01 -to 2026-11-02": "from",
 		"replay":                                                            "provider and id, or",
-		"replay -provider docusign":                                         "provider and id, or",
+		"replay -provider acmesign":                                         "provider and id, or",
 		"replay -from 2026-11-01":                                           "later to",
 		"replay -to 2026-11-01":                                             "later to",
 		"replay -from 2026-11-01 -to 2026-11-01":                            "later to",
@@ -25,17 +25,17 @@ func TestWrongCommandsAreRefused(t *testing.T) {
 		"replay -from 2026-11-01T09:30 -to today":                           "like 2026-11-02T09:30:00Z",
 		"replay -rebuild":                                                   "provider and id",
 		"replay -rebuild -from 2026-11-01 -to 2027-01-01":                   "provider and id",
-		"replay -provider docusign -id e-1 -from 2026-11-01":                "provider and id, or",
-		"replay -provider docusign -id e-1 -from 2026-11-01 -to 2026-11-02": "provider and id, or",
-		"replay -provider docusign -from 2026-11-01 -to 2026-11-02":         "provider and id, or",
-		"archive -provider docusign":                                        "provider and id",
+		"replay -provider acmesign -id e-1 -from 2026-11-01":                "provider and id, or",
+		"replay -provider acmesign -id e-1 -from 2026-11-01 -to 2026-11-02": "provider and id, or",
+		"replay -provider acmesign -from 2026-11-01 -to 2026-11-02":         "provider and id, or",
+		"archive -provider acmesign":                                        "provider and id",
 		"archive -id e-1":                                                   "provider and id",
-		"archive -provider docusign -id e-1 -rebuild":                       "rebuild",
+		"archive -provider acmesign -id e-1 -rebuild":                       "rebuild",
 		"register": "name a provider, as in PROVIDER=docusign",
-		"register -url https://tunnel.example/webhooks/docusign":   "name a provider",
-		"register -provider docusign -id e-1":                      "id",
-		"register -provider docusign docusign":                     `what is "docusign"`,
-		"registered -url https://tunnel.example/webhooks/docusign": "name the provider",
+		"register -url https://tunnel.example/webhooks/acmesign":   "name a provider",
+		"register -provider acmesign -id e-1":                      "id",
+		"register -provider acmesign acmesign":                     `unexpected argument "acmesign"`,
+		"registered -url https://tunnel.example/webhooks/acmesign": "name the provider of the URL",
 		"registered -apply":                                        "apply",
 	} {
 		if _, err := operate.Parse(strings.Fields(arguments)); err == nil || !strings.Contains(err.Error(), said) {
@@ -46,12 +46,12 @@ func TestWrongCommandsAreRefused(t *testing.T) {
 
 func TestAFlagThatIsEmptyIsNotGiven(t *testing.T) { // as make passes them on
 	for _, arguments := range [][]string{
-		{"inspect", "-provider", "docusign", "-id", "e-1"},
-		{"replay", "-provider", "docusign", "-id", "e-1", "-from", "", "-to", ""},
+		{"inspect", "-provider", "acmesign", "-id", "e-1"},
+		{"replay", "-provider", "acmesign", "-id", "e-1", "-from", "", "-to", ""},
 		{"replay", "-provider", "", "-id", "", "-from", "2026-11-01", "-to", "2026-11-02"},
-		{"replay", "-provider", "docusign", "-id", "e-1", "-from", "", "-to", "", "-rebuild"},
-		{"archive", "-provider", "docusign", "-id", "e-1"},
-		{"register", "-provider", "docusign", "-url", ""},
+		{"replay", "-provider", "acmesign", "-id", "e-1", "-from", "", "-to", "", "-rebuild"},
+		{"archive", "-provider", "acmesign", "-id", "e-1"},
+		{"register", "-provider", "acmesign", "-url", ""},
 		{"registered", "-provider", "", "-url", ""},
 	} {
 		if _, err := operate.Parse(arguments); err != nil {

@@ -15,7 +15,7 @@ import (
 	"esignhooks/shared/store/ledger"
 )
 
-// inspect writes an agreement and its history, for people to read.
+// inspect writes an agreement and its history as tables.
 func inspect(ctx context.Context, w io.Writer, reader ledger.Reader, provider, id string) error {
 	r, err := Find(ctx, reader, provider, id)
 	if err != nil {
@@ -29,10 +29,12 @@ func inspect(ctx context.Context, w io.Writer, reader ledger.Reader, provider, i
 		}
 	}
 	fmt.Fprintln(table)
-	row(table, "OCCURRED (UTC)", "RECEIVED (UTC)", "TYPE", "VENDOR'S NAME", "STATE", "STATUS", "PROOF", "DUPLICATES", "VIA", "EVENT", "SHA256")
+	row(table, "OCCURRED (UTC)", "RECEIVED (UTC)", "TYPE", "VENDOR'S NAME", "STATE", "STATUS", "PROOF", "DUPLICATES",
+		"VIA",
+		"EVENT", "SHA256")
 	for _, e := range r.History {
-		row(table, occurred(e), moment(e.ReceivedAt), string(e.Type), e.VendorType, string(e.State), change(e), string(e.Proof),
-			fmt.Sprint(e.Duplicates), strings.Join(e.Via, ","), e.ID, e.SHA256)
+		row(table, occurred(e), moment(e.ReceivedAt), string(e.Type), e.VendorType, string(e.State), change(e),
+			string(e.Proof), fmt.Sprint(e.Duplicates), strings.Join(e.Via, ","), e.ID, e.SHA256)
 	}
 	return table.Flush()
 }
@@ -48,11 +50,11 @@ func inspectAgreement(w io.Writer, a esign.Agreement) {
 		row(w, "participant "+id, moment(a.Participants[id].At)+" "+string(a.Participants[id].Status))
 	}
 	if a.Conflict {
-		row(w, "conflict", "events claim different ends of it; the highest status stands")
+		row(w, "conflict", "events claim different final statuses; the highest one is kept")
 	}
 }
 
-// row writes one line of a table. What is empty shows as a dash.
+// row writes one line of a table, with a dash for an empty cell.
 func row(w io.Writer, cells ...string) {
 	for i, cell := range cells {
 		cells[i] = cmp.Or(printable(cell), "–")
@@ -67,7 +69,7 @@ func moment(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05")
 }
 
-// occurred marks a time that the vendor did not state exactly.
+// occurred marks an approximate time with a tilde.
 func occurred(e ledger.Entry) string {
 	if e.Event != nil && e.Event.Approximate {
 		return "~" + moment(e.OccurredAt)
@@ -75,7 +77,7 @@ func occurred(e ledger.Entry) string {
 	return moment(e.OccurredAt)
 }
 
-// change says what an event did to the agreement's status.
+// change describes what an event did to the agreement's status.
 func change(e ledger.Entry) string {
 	switch {
 	case e.State != ledger.Processed:

@@ -1,6 +1,6 @@
-// Package operate is what an operator asks of a deployed stack or of localhost: to see an agreement, to publish events
-// again, to check that the stored agreement is what its events make of it, to archive its documents, and to register at the
-// vendors. It writes no event to the ledger.
+// Package operate holds the commands of an operator, for a deployed stack and for localhost: show an agreement, publish
+// events again, compare a stored agreement with its events, archive its documents, and register webhooks at the
+// vendors. No command writes to the ledger.
 package operate
 
 import (
@@ -16,18 +16,18 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// ErrUnknown: nothing has come for such an agreement.
+// ErrUnknown reports an agreement without any event.
 var ErrUnknown = errors.New("operate: unknown agreement")
 
-// Record is what the ledger holds of an agreement.
+// Record is an agreement with its history, read consistently.
 type Record struct {
-	Agreement esign.Agreement // only its provider and ID, if none of its events is processed yet
-	Version   int64           // how many events were folded into it
+	Agreement esign.Agreement // only provider and ID, if no event is processed yet
+	Version   int64           // the number of events folded into Agreement
 	History   []ledger.Entry  // as [ledger.Reader] returns it
 }
 
-// Find reads an agreement and its history, as they belong together. Some vendors' IDs are kept in lower case: they are
-// found in any. It returns ErrUnknown if there is neither.
+// Find reads an agreement and its history. It also tries the ID in lower case, in which some vendors' IDs are stored.
+// It returns ErrUnknown if it finds nothing.
 func Find(ctx context.Context, reader ledger.Reader, provider, id string) (Record, error) {
 	for _, id := range slices.Compact([]string{id, strings.ToLower(id)}) {
 		r, err := read(ctx, reader, provider, id)
@@ -35,10 +35,10 @@ func Find(ctx context.Context, reader ledger.Reader, provider, id string) (Recor
 			return r, err
 		}
 	}
-	return Record{}, fmt.Errorf("%w: provider %q, ID %q, also looked for in lower case", ErrUnknown, provider, id)
+	return Record{}, fmt.Errorf("%w: provider %q, ID %q, also tried in lower case", ErrUnknown, provider, id)
 }
 
-// read reads again if the agreement has changed meanwhile.
+// read repeats its reads until the agreement has not changed in between.
 func read(ctx context.Context, reader ledger.Reader, provider, id string) (Record, error) {
 	subject := webhook.AgreementSubject(provider, id)
 	for {
@@ -63,7 +63,7 @@ func read(ctx context.Context, reader ledger.Reader, provider, id string) (Recor
 	}
 }
 
-// committed are the events whose effects are committed, in the order of their commits.
+// committed returns the processed events, in the order of their commits.
 func (r Record) committed() []ledger.Entry {
 	var committed []ledger.Entry
 	for _, e := range r.History {
@@ -74,7 +74,7 @@ func (r Record) committed() []ledger.Entry {
 	return ledger.InOrderOfCommits(committed)
 }
 
-// printable makes a vendor's or a user's word fit for a terminal.
+// printable replaces what is unsafe on a terminal, such as escape sequences, by question marks.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -38,7 +38,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// happening is an event of docusign: what it says, and when.
+// happening is an event of acmesign: what it says, and when.
 type happening struct {
 	agreement string
 	id        string
@@ -49,13 +49,16 @@ type happening struct {
 func (h happening) commit() ledger.Commit {
 	at := start.Add(h.minute * time.Minute)
 	claim := ledger.Claim{
-		Key: ledger.Key{Subject: webhook.AgreementSubject("docusign", h.agreement), ID: h.id}, Provider: "docusign", VendorType: "vendor-" + h.id,
-		AgreementID: h.agreement, OccurredAt: at.Add(-time.Hour), ReceivedAt: at.Add(-time.Minute), Proof: esign.ProofSigned, Via: "configuration/7",
+		Key: ledger.Key{Subject: webhook.AgreementSubject("acmesign", h.agreement), ID: h.id}, Provider: "acmesign",
+		VendorType:  "vendor-" + h.id,
+		AgreementID: h.agreement, OccurredAt: at.Add(-time.Hour), ReceivedAt: at.Add(-time.Minute), Proof: esign.ProofSigned,
+		Via:    "configuration/7",
 		SHA256: "00ff" + h.id, Size: 17,
 	}
 	return ledger.Commit{At: at, Claim: claim, Event: esign.Event{
-		ID: h.id, Provider: "docusign", Type: h.typ, VendorType: claim.VendorType, Subject: claim.Subject, AgreementID: h.agreement,
-		OccurredAt: claim.OccurredAt, ReceivedAt: claim.ReceivedAt, Proof: claim.Proof, Participant: "signer-1",
+		ID: h.id, Provider: "acmesign", Type: h.typ, VendorType: claim.VendorType, Subject: claim.Subject,
+		AgreementID: h.agreement,
+		OccurredAt:  claim.OccurredAt, ReceivedAt: claim.ReceivedAt, Proof: claim.Proof, Participant: "signer-1",
 	}}
 }
 
@@ -81,7 +84,8 @@ func takeAll(t *testing.T, l *embedded.Ledger, all ...happening) {
 }
 
 var story = []happening{
-	{"e-1", "a", esign.AgreementSent, 1}, {"e-1", "b", esign.AgreementCompleted, 2}, {"e-1", "c", esign.AgreementViewed, 3},
+	{"e-1", "a", esign.AgreementSent, 1}, {"e-1", "b", esign.AgreementCompleted, 2},
+	{"e-1", "c", esign.AgreementViewed, 3},
 }
 
 // recorder is a bus that takes everything but what it refuses.
@@ -129,14 +133,15 @@ func TestAnAgreementIsFoundInAnyCase(t *testing.T) {
 	l := open(t)
 	takeAll(t, l, happening{"lower", "a", esign.AgreementSent, 1}, happening{"Mixed", "b", esign.AgreementSent, 1})
 	for id, want := range map[string]string{"lower": "lower", "LOWER": "lower", "Mixed": "Mixed"} {
-		r, err := operate.Find(t.Context(), l, "docusign", id)
+		r, err := operate.Find(t.Context(), l, "acmesign", id)
 		if err != nil || r.Agreement.ID != want || len(r.History) != 1 {
 			t.Errorf("%s: %+v, %v", id, r, err)
 		}
 	}
-	for _, unknown := range [][2]string{{"docusign", "mixed"}, {"adobesign", "lower"}} {
+	for _, unknown := range [][2]string{{"acmesign", "mixed"}, {"other", "lower"}} {
 		_, err := operate.Find(t.Context(), l, unknown[0], unknown[1])
-		if !errors.Is(err, operate.ErrUnknown) || !strings.Contains(err.Error(), unknown[0]) || !strings.Contains(err.Error(), unknown[1]) || !strings.Contains(err.Error(), "lower case") {
+		if !errors.Is(err, operate.ErrUnknown) || !strings.Contains(err.Error(), unknown[0]) ||
+			!strings.Contains(err.Error(), unknown[1]) || !strings.Contains(err.Error(), "lower case") {
 			t.Errorf("%v: %v", unknown, err)
 		}
 	}
@@ -146,8 +151,8 @@ func TestAnAgreementIsFoundBeforeAnythingIsProcessed(t *testing.T) {
 	l := open(t)
 	_, err := l.Claim(t.Context(), happening{"e-1", "a", esign.AgreementSent, 1}.commit().Claim)
 	must(t, err)
-	r, err := operate.Find(t.Context(), l, "docusign", "e-1")
-	if err != nil || r.Agreement.ID != "e-1" || r.Agreement.Provider != "docusign" || len(r.History) != 1 {
+	r, err := operate.Find(t.Context(), l, "acmesign", "e-1")
+	if err != nil || r.Agreement.ID != "e-1" || r.Agreement.Provider != "acmesign" || len(r.History) != 1 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -170,7 +175,7 @@ func TestAnAgreementThatChangesMeanwhileIsReadAgain(t *testing.T) {
 	l := open(t)
 	takeAll(t, l, story[0])
 	c := &changing{l, func() { takeAll(t, l, story[1]) }}
-	r, err := operate.Find(t.Context(), c, "docusign", "e-1")
+	r, err := operate.Find(t.Context(), c, "acmesign", "e-1")
 	if err != nil || r.Version != 2 || len(r.History) != 2 || r.Agreement.Status != esign.Completed {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -179,16 +184,16 @@ func TestAnAgreementThatChangesMeanwhileIsReadAgain(t *testing.T) {
 func TestInspect(t *testing.T) {
 	l := open(t)
 	takeAll(t, l, story...)
-	must(t, l.Repeated(t.Context(), ledger.Key{Subject: "docusign#e-1", ID: "b"}, "configuration/8"))
+	must(t, l.Repeated(t.Context(), ledger.Key{Subject: "acmesign#e-1", ID: "b"}, "configuration/8"))
 	_, err := l.Claim(t.Context(), happening{"e-1", "d", esign.AgreementSigned, 4}.commit().Claim)
 	must(t, err)
 	take(t, l, happening{"e-1", "e", esign.AgreementDeclined, 5}, func(c *ledger.Commit) {
 		c.Event.Approximate = true
 		c.Event.VendorType = "vendor\x1b[2J\te\u202e"
 	})
-	got, err := do(t, l, nil, "inspect -provider docusign -id E-1")
+	got, err := do(t, l, nil, "inspect -provider acmesign -id E-1")
 	must(t, err)
-	const want = `agreement             docusign e-1
+	const want = `agreement             acmesign e-1
 status                completed
 updated               2026-11-02 08:35:00
 sent                  2026-11-02 08:31:00
@@ -196,7 +201,7 @@ viewed                2026-11-02 08:33:00
 declined              2026-11-02 08:35:00
 completed             2026-11-02 08:32:00
 participant signer-1  2026-11-02 08:35:00 declined
-conflict              events claim different ends of it; the highest status stands
+conflict              events claim different final statuses; the highest one is kept
 
 OCCURRED (UTC)        RECEIVED (UTC)       TYPE                 VENDOR'S NAME  STATE      STATUS            PROOF   DUPLICATES  VIA                              EVENT  SHA256
 2026-11-02 08:31:00   2026-11-02 09:30:00  agreement.sent       vendor-a       processed  – → sent          signed  0           configuration/7                  a      00ffa
@@ -214,10 +219,12 @@ func TestInspectShowsWhereTheDocumentsAre(t *testing.T) {
 	l := open(t)
 	takeAll(t, l, story...)
 	take(t, l, happening{"e-1", "d", esign.AgreementArchived, 4}, func(c *ledger.Commit) {
-		c.Event.Documents = []esign.Document{{Name: "document.pdf", Location: "s3://bucket/docusign/e-1/document.pdf", SHA256: "00ff"}}
+		c.Event.Documents = []esign.Document{{Name: "document.pdf", Location: "s3://bucket/acmesign/e-1/document.pdf",
+			SHA256: "00ff"}}
 	})
-	got, err := do(t, l, nil, "inspect -provider docusign -id e-1")
-	if want := "document document.pdf  s3://bucket/docusign/e-1/document.pdf sha256 00ff\n"; err != nil || !strings.Contains(got, want) {
+	got, err := do(t, l, nil, "inspect -provider acmesign -id e-1")
+	if want := "document document.pdf  s3://bucket/acmesign/e-1/document.pdf sha256 00ff\n"; err != nil ||
+		!strings.Contains(got, want) {
 		t.Errorf("%v: no %q in\n%s", err, want, got)
 	}
 }

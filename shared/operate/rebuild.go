@@ -14,8 +14,8 @@ import (
 	"esignhooks/shared/store/ledger"
 )
 
-// rebuild folds an agreement's events anew, and compares the result with the stored agreement. It also checks that the
-// status has changed step by step and entered each status once. A difference is an error.
+// rebuild folds an agreement's events again, and compares the result with the stored agreement. It also checks that
+// each change of the status follows the one before, and that each status was entered once. A difference is an error.
 func rebuild(ctx context.Context, w io.Writer, reader ledger.Reader, provider, id string) error {
 	r, err := Find(ctx, reader, provider, id)
 	if err != nil {
@@ -27,15 +27,16 @@ func rebuild(ctx context.Context, w io.Writer, reader ledger.Reader, provider, i
 	gone := r.Version - int64(len(committed))
 	if gone > 0 {
 		if len(committed) == 0 {
-			return errors.New("operate: none of its events is left to rebuild it from: they have expired")
+			return errors.New("operate: all events have expired: there is nothing to rebuild the agreement from")
 		}
-		fmt.Fprintf(w, "%d of %d events are gone, as they are when they have expired. Begun with what the oldest event left.\n", gone, r.Version)
+		fmt.Fprintf(w, "%d of %d events are gone, probably expired; starting from the agreement after the oldest event left\n",
+			gone, r.Version)
 		rebuilt, statusBefore, folded = *committed[0].Agreement, committed[0].StatusBefore, committed[1:]
 	}
 	for _, e := range folded {
 		rebuilt = esign.Fold(rebuilt, *e.Event)
 	}
-	found := append(differences(r.Agreement, rebuilt), breaks(statusBefore, committed, r.Agreement.Status)...)
+	found := append(differences(r.Agreement, rebuilt), gaps(statusBefore, committed, r.Agreement.Status)...)
 	if gone < 0 {
 		found = append(found, fmt.Sprintf("version: stored %d, but there are %d events", r.Version, len(committed)))
 	}
@@ -49,7 +50,7 @@ func rebuild(ctx context.Context, w io.Writer, reader ledger.Reader, provider, i
 	return fmt.Errorf("operate: differences: %d", len(found))
 }
 
-// differences compares what the fold makes.
+// differences lists the fields in which the stored and the rebuilt agreement differ.
 func differences(stored, rebuilt esign.Agreement) []string {
 	was, is := fields(stored), fields(rebuilt)
 	all := maps.Clone(was)
@@ -57,7 +58,8 @@ func differences(stored, rebuilt esign.Agreement) []string {
 	var found []string
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if was[name] != is[name] {
-			found = append(found, fmt.Sprintf("%s: stored %s, rebuilt %s", name, cmp.Or(was[name], "nothing"), cmp.Or(is[name], "nothing")))
+			found = append(found, fmt.Sprintf("%s: stored %s, rebuilt %s",
+				name, cmp.Or(was[name], "nothing"), cmp.Or(is[name], "nothing")))
 		}
 	}
 	return found
@@ -66,7 +68,8 @@ func differences(stored, rebuilt esign.Agreement) []string {
 func fields(a esign.Agreement) map[string]string {
 	exact := func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 	f := map[string]string{
-		"provider": a.Provider, "id": a.ID, "status": string(a.Status), "updated": exact(a.UpdatedAt), "conflict": fmt.Sprint(a.Conflict),
+		"provider": a.Provider, "id": a.ID, "status": string(a.Status), "updated": exact(a.UpdatedAt),
+		"conflict": fmt.Sprint(a.Conflict),
 	}
 	for status, at := range a.Reached {
 		f["reached "+string(status)] = exact(at)
@@ -77,15 +80,18 @@ func fields(a esign.Agreement) map[string]string {
 	return f
 }
 
-// breaks tells where the changes of status do not follow one another. They are ordered by what they began with, since it
-// only rises, and workers' clocks may differ.
-func breaks(status esign.Status, committed []ledger.Entry, stored esign.Status) []string {
-	changes := slices.DeleteFunc(slices.Clone(committed), func(e ledger.Entry) bool { return e.StatusBefore == e.StatusAfter })
+// gaps lists the changes of status that do not follow the one before. It orders them by their first status, which only
+// rises: workers' clocks may differ.
+func gaps(status esign.Status, committed []ledger.Entry, stored esign.Status) []string {
+	changes := slices.DeleteFunc(slices.Clone(committed), func(e ledger.Entry) bool {
+		return e.StatusBefore == e.StatusAfter
+	})
 	slices.SortStableFunc(changes, func(a, b ledger.Entry) int { return a.StatusBefore.Compare(b.StatusBefore) })
 	var found []string
 	for _, e := range changes {
 		if e.StatusBefore != status || !status.Before(e.StatusAfter) {
-			found = append(found, fmt.Sprintf("event %s: changed the status from %q to %q, when it was %q", e.ID, e.StatusBefore, e.StatusAfter, status))
+			found = append(found, fmt.Sprintf("event %s: changed the status from %q to %q, when it was %q",
+				e.ID, e.StatusBefore, e.StatusAfter, status))
 		}
 		status = e.StatusAfter
 	}

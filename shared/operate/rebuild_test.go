@@ -12,7 +12,7 @@ import (
 	"esignhooks/shared/store/ledger/embedded"
 )
 
-const rebuild = "replay -rebuild -provider docusign -id e-1"
+const rebuild = "replay -rebuild -provider acmesign -id e-1"
 
 func TestRebuildOfWhatTheWorkerMadeFindsNoDifference(t *testing.T) {
 	l := open(t)
@@ -33,8 +33,10 @@ func TestRebuildFindsDifferences(t *testing.T) {
 		change func(*ledger.Commit) // of the second of three events, which completes the agreement
 		want   string
 	}{
-		"the status was not raised": {func(c *ledger.Commit) { c.Agreement.Status = esign.Sent }, "status: stored viewed, rebuilt completed"},
-		"a time was not kept":       {func(c *ledger.Commit) { delete(c.Agreement.Reached, esign.Completed) }, "reached completed: stored nothing, rebuilt 2026-11-02T08:32:00Z"},
+		"the status was not raised": {func(c *ledger.Commit) { c.Agreement.Status = esign.Sent },
+			"status: stored viewed, rebuilt completed"},
+		"a time was not kept": {func(c *ledger.Commit) { delete(c.Agreement.Reached, esign.Completed) },
+			"reached completed: stored nothing, rebuilt 2026-11-02T08:32:00Z"},
 		"a time that nobody told": {func(c *ledger.Commit) {
 			c.Agreement.Reached[esign.Signed] = start.Add(time.Nanosecond)
 		}, "reached signed: stored 2026-11-02T09:30:00.000000001Z, rebuilt nothing"},
@@ -47,9 +49,12 @@ func TestRebuildFindsDifferences(t *testing.T) {
 		"a conflict that there is not": {func(c *ledger.Commit) {
 			c.Agreement.Reached[esign.Declined] = start
 		}, "conflict: stored true, rebuilt false"},
-		"a status entered twice":         {func(c *ledger.Commit) { c.StatusBefore = "" }, `changed the status from "" to "completed", when it was "sent"`},
-		"a status that no event entered": {func(c *ledger.Commit) { c.StatusBefore = esign.Completed }, `status: stored "completed", last entered "sent"`},
-		"a step left out":                {func(c *ledger.Commit) { c.StatusBefore = esign.Viewed }, `changed the status from "viewed" to "completed", when it was "sent"`},
+		"a status entered twice": {func(c *ledger.Commit) { c.StatusBefore = "" },
+			`changed the status from "" to "completed", when it was "sent"`},
+		"a status that no event entered": {func(c *ledger.Commit) { c.StatusBefore = esign.Completed },
+			`status: stored "completed", last entered "sent"`},
+		"a step left out": {func(c *ledger.Commit) { c.StatusBefore = esign.Viewed },
+			`changed the status from "viewed" to "completed", when it was "sent"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := open(t)
@@ -79,14 +84,16 @@ func TestRebuildAfterAnExpiry(t *testing.T) {
 	l := open(t)
 	takeAll(t, l, story...)
 	out, err := do(t, forgetful{l, []string{"a"}}, nil, rebuild)
-	if err != nil || !strings.Contains(out, "1 of 3 events are gone") || !strings.Contains(out, "no difference, from 2 events") {
+	if err != nil || !strings.Contains(out, "1 of 3 events are gone") ||
+		!strings.Contains(out, "no difference, from 2 events") {
 		t.Errorf("the oldest has expired: %q, %v", out, err)
 	}
 	out, err = do(t, forgetful{l, []string{"b"}}, nil, rebuild)
 	if err == nil || !strings.Contains(out, "1 of 3 events are gone") || !strings.Contains(out, "reached completed") {
 		t.Errorf("one in the middle has expired: %q, %v", out, err)
 	}
-	if out, err = do(t, forgetful{l, []string{"a", "b", "c"}}, nil, rebuild); err == nil || strings.Contains(out, "no difference") {
+	if out, err = do(t, forgetful{l, []string{"a", "b", "c"}}, nil, rebuild); err == nil ||
+		strings.Contains(out, "no difference") {
 		t.Errorf("all have expired: %q, %v", out, err)
 	}
 }
@@ -102,7 +109,8 @@ func TestRebuildFindsThatTheAgreementIsLost(t *testing.T) {
 	l := open(t)
 	takeAll(t, l, story...)
 	out, err := do(t, without{l}, nil, rebuild)
-	for _, said := range []string{"status: stored nothing, rebuilt completed", "version: stored 0, but there are 3 events"} {
+	for _, said := range []string{"status: stored nothing, rebuilt completed",
+		"version: stored 0, but there are 3 events"} {
 		if err == nil || !strings.Contains(out, said) {
 			t.Errorf("%q, %v", out, err)
 		}

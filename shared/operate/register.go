@@ -9,12 +9,11 @@ import (
 	"text/tabwriter"
 
 	"esignhooks/shared/vendorapi"
-	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
 )
 
-// register shows what is to be done so that the vendor tells the URL of its events, and does it if apply says so. Then it
-// reads back what the vendor has made of it.
+// register shows the steps that make the vendor send its events to the URL. If apply is set, it takes them, and reads the
+// subscription back.
 func register(ctx context.Context, w io.Writer, t Target, provider, given string, apply bool) error {
 	p, err := t.find(provider)
 	if err != nil {
@@ -25,19 +24,17 @@ func register(ctx context.Context, w io.Writer, t Target, provider, given string
 	case err != nil:
 		return err
 	case address == "":
-		return fmt.Errorf("operate: name the URL from where the vendor is, as of a tunnel: URL=https://tunnel.example/webhooks/%s", provider)
+		return fmt.Errorf("operate: give the public URL of the webhook, such as a tunnel's: "+
+			"URL=https://tunnel.example/webhooks/%s", provider)
 	case webhook.RefusesAll(p, keys):
-		return fmt.Errorf("operate: there is no key of %s, and a development key is none: every request would be refused;"+
-			" put one there first, on localhost into $%s", p.Info().Title, p.Info().KeysVariable)
+		return fmt.Errorf("operate: there is no key of %s, and the development key does not count: every request would be "+
+			"refused; put one there first, on localhost into $%s", p.Info().Title, p.Info().KeysVariable)
 	}
-	client, err := t.Clients(ctx, provider)
-	if errors.Is(err, vendorapi.ErrNoClient) {
-		byHand(w, p)
-		return err
-	} else if err != nil {
-		return withNeeds(err, provider)
+	client, err := t.client(ctx, provider)
+	var steps []vendorapi.Step
+	if err == nil {
+		steps, err = client.Register(ctx, address)
 	}
-	steps, err := client.Register(ctx, address)
 	if errors.Is(err, errors.ErrUnsupported) {
 		byHand(w, p)
 	}
@@ -52,7 +49,7 @@ func register(ctx context.Context, w io.Writer, t Target, provider, given string
 	case len(steps) == 0:
 		fmt.Fprintln(w, "nothing to do")
 	case !apply:
-		fmt.Fprintln(w, "nothing is done yet: APPLY=1 does it")
+		fmt.Fprintln(w, "nothing is changed yet: APPLY=1 changes it")
 		return nil
 	}
 	for i, step := range steps {
@@ -64,11 +61,11 @@ func register(ctx context.Context, w io.Writer, t Target, provider, given string
 	return verify(ctx, w, client, address, keys)
 }
 
-// verify reads back. What could not be delivered before is told, and is no fault of the registration.
+// verify reads the subscription back. It reports undelivered events too, which are not an error of the registration.
 func verify(ctx context.Context, w io.Writer, client vendorapi.Client, address string, keys webhook.Keys) error {
 	subscriptions, err := client.Subscriptions(ctx)
 	if err != nil {
-		return fmt.Errorf("operate: not read back; ask again by make registered: %w", err)
+		return fmt.Errorf("operate: the subscription could not be read back; check it with make registered: %w", err)
 	}
 	var problems []string
 	for _, s := range subscriptions {
@@ -81,11 +78,12 @@ func verify(ctx context.Context, w io.Writer, client vendorapi.Client, address s
 		}
 		problems = append(problems, s.Problems...)
 	}
-	return fmt.Errorf("operate: the vendor does not have it as it should be: %s", printable(strings.Join(append(problems, "none is active"), "; ")))
+	return fmt.Errorf("operate: the vendor's subscription is still wrong: %s",
+		printable(strings.Join(append(problems, "none is active"), "; ")))
 }
 
-// registered lists the subscriptions of a provider, or of all if the name is empty. It is an error if a provider has none
-// that leads here in good health.
+// registered lists the subscriptions of a provider, or of all providers if the name is empty. It is an error if a provider
+// has no healthy subscription to our URL.
 func registered(ctx context.Context, w io.Writer, t Target, provider, given string) error {
 	providers := t.Providers
 	if provider != "" {
@@ -110,50 +108,47 @@ func list(ctx context.Context, w io.Writer, t Target, p webhook.Provider, given 
 	if err != nil {
 		return err
 	}
-	client, err := t.Clients(ctx, p.Info().Name)
-	if errors.Is(err, vendorapi.ErrNoClient) {
-		fmt.Fprintf(w, "  %v\n", err)
-		byHand(w, p)
-		return nil
-	} else if errors.Is(err, vendorapi.ErrOff) {
-		fmt.Fprintf(w, "  %v\n", withNeeds(err, p.Info().Name))
-		return nil
-	} else if err != nil {
-		return err
+	client, err := t.client(ctx, p.Info().Name)
+	var subscriptions []vendorapi.Subscription
+	if err == nil {
+		subscriptions, err = client.Subscriptions(ctx)
 	}
-	subscriptions, err := client.Subscriptions(ctx)
-	if errors.Is(err, errors.ErrUnsupported) {
+	switch {
+	case errors.Is(err, errors.ErrUnsupported): // also ErrNoClient
 		fmt.Fprintf(w, "  %v\n", err)
 		byHand(w, p)
 		return nil
-	} else if err != nil {
+	case errors.Is(err, vendorapi.ErrOff):
+		fmt.Fprintf(w, "  %v\n", err)
+		return nil
+	case err != nil:
 		return err
 	}
 	if healthy := show(w, subscriptions, address, keys); address != "" && !healthy {
-		return errors.New("operate: none leads here in good health; make register tells what is to be set")
+		return errors.New("operate: no healthy subscription has our URL; make register shows what to change")
 	}
 	return nil
 }
 
-// show writes a table, and says whether one that leads to the address is healthy.
+// show writes a table of subscriptions. It reports whether one to the address is healthy.
 func show(w io.Writer, subscriptions []vendorapi.Subscription, address string, keys webhook.Keys) (healthy bool) {
 	if len(subscriptions) == 0 {
 		fmt.Fprintln(w, "  nothing is registered")
 		return false
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row(table, "  NAME", "LEADS HERE", "ACTIVE", "UNDELIVERED", "URL")
+	row(table, "  NAME", "OUR URL", "ACTIVE", "UNDELIVERED", "URL")
 	var problems []string
 	for _, s := range subscriptions {
-		here := ""
+		ours := ""
 		if address != "" {
-			here = "no"
+			ours = "no"
 		}
 		if address != "" && vendorapi.SamePlace(s.URL, address) {
-			s, here = s.Checked(keys), "yes"
+			s, ours = s.Checked(keys), "yes"
 			healthy = healthy || s.Healthy()
 		}
-		row(table, "  "+s.Name, here, yes(s.Active), fmt.Sprint(s.Failures), vendorapi.Masked(s.URL))
+		row(table, "  "+s.Name, ours, yes(s.Active), fmt.Sprint(s.Failures), vendorapi.Masked(s.URL))
 		for _, problem := range s.Problems {
 			problems = append(problems, s.Name+": "+problem)
 		}
@@ -172,22 +167,10 @@ func yes(b bool) string {
 	return "no"
 }
 
-// byHand tells what to do where the API cannot.
+// byHand describes the registration at a vendor whose API cannot do it.
 func byHand(w io.Writer, p webhook.Provider) {
-	fmt.Fprintf(w, "%s is registered by hand, with the URL that make urls shows, or that of a tunnel:\n", p.Info().Title)
+	fmt.Fprintf(w, "%s must be registered by hand, with the URL that make urls shows, or a tunnel's:\n", p.Info().Title)
 	for _, line := range p.Info().Registration {
 		fmt.Fprintf(w, "  - %s\n", line)
 	}
-}
-
-// withNeeds adds to ErrOff what the credentials are made of.
-func withNeeds(err error, provider string) error {
-	if !errors.Is(err, vendorapi.ErrOff) || errors.Is(err, vendorapi.ErrNoClient) {
-		return err
-	}
-	if _, lacks := all.Open(provider, []byte("{}"), vendorapi.Options{}); !errors.Is(lacks, vendorapi.ErrOff) {
-		members := strings.NewReplacer("api.", "", " is missing", "", "\n", ", ").Replace(errors.Unwrap(lacks).Error())
-		return fmt.Errorf("%w\n  a JSON object with %s; see shared/docs/after-the-event.md", err, members)
-	}
-	return err
 }

@@ -12,11 +12,11 @@ import (
 	"esignhooks/shared/store/ledger"
 )
 
-// batch is how many events are handed to the bus at once.
+// batch is the number of events that are passed to the bus at once.
 const batch = 100
 
-// selection is which committed events are meant: those of one agreement or, if ID is empty, those that were committed from
-// the one time on and before the other.
+// selection selects committed events: those of one agreement or, if ID is empty, those committed from From until before
+// To.
 type selection struct {
 	Provider, ID string
 	From, To     time.Time
@@ -33,23 +33,23 @@ func (s selection) visit(ctx context.Context, reader ledger.Reader, visit func([
 	return visit(r.committed())
 }
 
-// replay publishes events again, marked as such, and those of an agreement in the order of their commits. It says how many,
-// and which could not be published; those are an error in the end.
+// replay publishes events again, marked as a replay. It keeps the order of the commits of each agreement. It continues
+// after events that cannot be published, and returns an error in the end.
 func replay(ctx context.Context, w io.Writer, reader ledger.Reader, b bus.Bus, s selection) error {
-	var waiting []bus.Event
+	var pending []bus.Event
 	published, failed := 0, 0
 	publish := func() error {
-		n := Publish(ctx, w, b, waiting)
-		published, failed, waiting = published+len(waiting)-n, failed+n, nil
+		n := Publish(ctx, w, b, pending)
+		published, failed, pending = published+len(pending)-n, failed+n, nil
 		return ctx.Err()
 	}
 	err := s.visit(ctx, reader, func(subject []ledger.Entry) error {
 		for _, e := range subject {
 			event := bus.EventOf(e)
 			event.Detail.Replay = true
-			waiting = append(waiting, event)
+			pending = append(pending, event)
 		}
-		if len(waiting) < batch {
+		if len(pending) < batch {
 			return nil
 		}
 		return publish()
@@ -59,17 +59,18 @@ func replay(ctx context.Context, w io.Writer, reader ledger.Reader, b bus.Bus, s
 	}
 	fmt.Fprintf(w, "%d events published again\n", published)
 	if failed > 0 {
-		err = errors.Join(err, fmt.Errorf("operate: %d events not published", failed))
+		err = errors.Join(err, fmt.Errorf("operate: %d events were not published", failed))
 	}
 	return err
 }
 
-// Publish puts events on the bus, says which could not be published and why, and returns how many those are.
+// Publish puts events on the bus. It writes which events could not be published and why, and returns their number.
 func Publish(ctx context.Context, w io.Writer, b bus.Bus, all []bus.Event) (failed int) {
 	for some := range slices.Chunk(all, batch) {
 		for i, err := range b.Publish(ctx, some) {
 			if err != nil {
-				fmt.Fprintf(w, "%s %s not published: %s\n", some[i].Detail.Event.Subject, some[i].Detail.EventID, printable(err.Error()))
+				fmt.Fprintf(w, "%s %s not published: %s\n",
+					some[i].Detail.Event.Subject, some[i].Detail.EventID, printable(err.Error()))
 				failed++
 			}
 		}

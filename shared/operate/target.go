@@ -12,20 +12,22 @@ import (
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
 )
 
-// Target is what commands act on: a deployed stack, or localhost.
+// Target is a deployed stack or localhost.
 type Target struct {
 	Providers []webhook.Provider
 	Ledger    ledger.Reader
 	Bus       bus.Bus
-	// Archive hands the completion of an agreement to the archiver.
+	// Archive queues the completion of an agreement for the archiver.
 	Archive func(context.Context, bus.Event) error
-	// Clients makes the client of a provider's API. [vendorapi.ErrOff] is wrapped in words that tell where credentials go.
+	// Clients returns the client of a provider's API. Without credentials it returns [vendorapi.ErrOff], wrapped in a
+	// message that says where to put them.
 	Clients func(ctx context.Context, provider string) (vendorapi.Client, error)
-	// Webhook is where a provider's events come in: the URL without a token, empty if it is not known from where the
-	// vendor is, and the keys that count.
+	// Webhook returns the active keys of a provider, and the public URL of its webhook without a token. The URL is empty
+	// if it is unknown.
 	Webhook func(ctx context.Context, provider string) (address string, keys webhook.Keys, err error)
 	Now     func() time.Time
 }
@@ -38,11 +40,23 @@ func (t Target) find(provider string) (webhook.Provider, error) {
 	for _, p := range t.Providers {
 		names = append(names, p.Info().Name)
 	}
-	return nil, fmt.Errorf("operate: no provider %q; there are: %s", provider, strings.Join(names, ", "))
+	return nil, fmt.Errorf("operate: no provider %q; the providers are: %s", provider, strings.Join(names, ", "))
 }
 
-// webhook is the URL that a provider is to call, with the token, and the keys. It is the given one, which may lack the
-// token, or the target's own; empty if there is neither.
+// client returns the client of a provider's API. Without credentials, the message of its [vendorapi.ErrOff] names their
+// members.
+func (t Target) client(ctx context.Context, provider string) (vendorapi.Client, error) {
+	client, err := t.Clients(ctx, provider)
+	if !errors.Is(err, vendorapi.ErrOff) || errors.Is(err, vendorapi.ErrNoClient) || !all.Has(provider) {
+		return client, err
+	}
+	_, missing := all.Open(provider, []byte("{}"), vendorapi.Options{}) // names each member
+	members := strings.NewReplacer("api.", "", " is missing", "", "\n", ", ").Replace(errors.Unwrap(missing).Error())
+	return nil, fmt.Errorf("%w\n  the credentials are a JSON object with %s; see shared/docs/after-the-event.md", err, members)
+}
+
+// webhook returns the URL that the vendor must call, with its token, and the keys. given is the URL of the webhook with
+// or without a token. If it is empty, the URL is the target's own, which may be unknown and empty.
 func (t Target) webhook(ctx context.Context, p webhook.Provider, given string) (string, webhook.Keys, error) {
 	own, keys, err := t.Webhook(ctx, p.Info().Name)
 	if err != nil {
@@ -55,28 +69,32 @@ func (t Target) webhook(ctx context.Context, p webhook.Provider, given string) (
 		return own, keys, nil
 	}
 	u, err := url.Parse(given)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || isHere(u.Hostname()) || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		return "", keys, notLike(p)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || isLoopback(u.Hostname()) ||
+		u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return "", keys, wrongURL(p)
 	}
 	_, token, found := strings.Cut(u.Path+"/", "/webhooks/"+p.Info().Name+"/")
 	switch token = strings.TrimSuffix(token, "/"); {
 	case !found || strings.Contains(token, "/"):
-		return "", keys, notLike(p)
+		return "", keys, wrongURL(p)
 	case token == "":
 		return keys.URL(strings.TrimSuffix(given, "/")), keys, nil
 	case !webhook.Any(keys.URLTokens, token):
-		return "", keys, errors.New("operate: the URL's token is none of those that count: every request would be refused; leave it out, and the newest is taken")
+		return "", keys, errors.New("operate: the URL's token is not configured: every request would be refused; " +
+			"give the URL without a token to use the newest one")
 	}
 	return given, keys, nil
 }
 
-// isHere says whether a host is this machine, which no vendor can reach.
-func isHere(host string) bool {
+// isLoopback reports whether a host is this machine, which no vendor can reach.
+func isLoopback(host string) bool {
 	address, _ := netip.ParseAddr(host)
 	return host == "localhost" || address.IsLoopback()
 }
 
-// notLike quotes nothing: the URL may hold a token.
-func notLike(p webhook.Provider) error {
-	return fmt.Errorf("operate: the URL is not like https://tunnel.example/webhooks/%s: https, a host that the vendor can reach, no query, at most a token behind", p.Info().Name)
+// wrongURL does not quote the URL, which may hold a token.
+func wrongURL(p webhook.Provider) error {
+	return fmt.Errorf("operate: the URL must be like https://tunnel.example/webhooks/%s: https, a host that the "+
+		"vendor can "+
+		"reach, no query, and nothing but a token after it", p.Info().Name)
 }

@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -26,8 +27,8 @@ func TestEveryVendor(t *testing.T) {
 			const missed, silent, deleted = "6ee5e1d2-32d3-4a5a-8b47-0f6a1c2d3e01", "6ee5e1d2-32d3-4a5a-8b47-0f6a1c2d3e02", "6ee5e1d2-32d3-4a5a-8b47-0f6a1c2d3e03"
 			w, stub := newWorld(t), vendorstub.New(t)
 			stub.Now = w.Now
-			stub.AdobeSignReceiver("hooks.example.com", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("X-AdobeSign-ClientId", r.Header.Get("X-AdobeSign-ClientId"))
+			stub.Receiver("hooks.example.com", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				maps.Copy(w.Header(), r.Header) // a vendor that verifies the URL expects its own header back
 			}))
 			long := start.Add(-100 * time.Hour)
 			stub.Set(name, vendorstub.Agreement{ID: missed, Status: esign.Completed, ChangedAt: start.Add(-2 * time.Hour),

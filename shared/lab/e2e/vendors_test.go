@@ -355,7 +355,7 @@ func (d *deployment) registration() {
 	d.needsVendors()
 	api, err := url.Parse(d.output(adobesign.Provider{}, "WebhookUrl"))
 	must(d.t, err)
-	d.vendors.AdobeSignReceiver(api.Host, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { // see reachable
+	d.vendors.Receiver(api.Host, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { // see reachable
 		r.Out.URL, _ = url.Parse(d.reachable("https://" + api.Host + r.In.URL.Path))
 		r.Out.Host = ""
 	}})

@@ -287,11 +287,11 @@ func TestRegisteringATunnel(t *testing.T) {
 	}{
 		{"register -provider dropboxsign", "URL=https://tunnel.example", true},
 		{"register -provider docusign -url https://tunnel.example/webhooks/docusign", "put one there first, on localhost into $DOCUSIGN_HMAC_KEYS", true}, // the development key
-		{"registered -provider dropboxsign -url " + tunnel, "good health", true},
+		{"registered -provider dropboxsign -url " + tunnel, "no healthy subscription", true},
 		{"register -provider dropboxsign -url " + tunnel, "APPLY=1", false},
 		{"register -provider dropboxsign -apply -url " + tunnel, "read back", false},
 		{"register -provider dropboxsign -apply -url " + tunnel, "nothing to do", false},
-		{"registered -provider dropboxsign -url " + tunnel, "yes         yes", false},
+		{"registered -provider dropboxsign -url " + tunnel, "yes      yes", false},
 		{"registered", "eSignGlobal", false},
 	} {
 		out, err := g.operate(strings.Fields(tt.order)...)

@@ -90,8 +90,9 @@ func (s *Server) AdobeSignLimit(n int, interval time.Duration) {
 	s.locked(func() { s.adobeSign.limit, s.adobeSign.interval = n, interval })
 }
 
-// AdobeSignReceiver handles Adobe's requests to a host. Other hosts are called over the network.
-func (s *Server) AdobeSignReceiver(host string, h http.Handler) {
+// Receiver handles the vendors' requests to a host, such as the verification of a URL. Other hosts are called over the
+// network.
+func (s *Server) Receiver(host string, h http.Handler) {
 	s.locked(func() { s.adobeSign.receivers[host] = h })
 }
 

@@ -24,7 +24,7 @@ const (
 
 // receive answers Adobe's verification at the place as our receiver does.
 func (w *world) receive(keys ...string) {
-	w.AdobeSignReceiver("hooks.example", http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+	w.Receiver("hooks.example", http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		response, err := provider.Provider{}.Challenge(&webhook.Request{Method: r.Method, Header: r.Header}, webhook.Keys{Keys: webhook.Secrets(keys...)})
 		if err != nil {
 			out.WriteHeader(http.StatusUnauthorized)

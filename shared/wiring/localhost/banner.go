@@ -16,8 +16,8 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Banner tells how to use the gateway at base, a URL without a path: the four URLs, the development keys, and for each
-// provider a request to paste. Keys and tokens from the environment stand there as their variables.
+// Banner writes how to use the gateway at base, a URL without a path. For each provider it shows the webhook's URL, the key
+// and a request to paste into a shell. Keys and tokens from the environment are shown as the names of their variables.
 func (g *Gateway) Banner(w io.Writer, base string, now time.Time) error {
 	fmt.Fprintf(w, "esignhooks on %s\n\n", base)
 	for _, p := range g.providers {
@@ -26,22 +26,23 @@ func (g *Gateway) Banner(w io.Writer, base string, now time.Time) error {
 		if keys.Development {
 			shown = info.DevelopmentKey + " (development)"
 		} else if len(keys.Keys.Keys) == 0 {
-			shown = "none in $" + info.KeysVariable
+			shown = "none: $" + info.KeysVariable + " is empty"
 		}
 		if webhook.RefusesAll(p, keys.Keys) {
-			shown += ": refuses every request"
+			shown += "; every request is refused"
 		}
-		api := "off, without $" + info.APIVariable()
-		if !all.Has(info.Name) {
-			api = "not supported"
-		} else if g.clients[info.Name] != nil {
-			api = "$" + info.APIVariable() + ": signed documents are stored, and lost events found"
+		api := "off: $" + info.APIVariable() + " is not set"
+		switch {
+		case g.clients[info.Name] != nil:
+			api = "$" + info.APIVariable() + ": signed documents are stored, and missed events are found"
+		case !all.Has(info.Name):
+			api = "none for this vendor"
 		}
 		fmt.Fprintf(w, "%-18s %s\n%-18s key: %s\n%-18s API: %s\n", info.Title, g.url(base, p), "", shown, "", api)
 	}
 	fmt.Fprintf(w, "\nEvents and agreements: %s/ and %[1]s/api/events, %[1]s/api/agreements, %[1]s/api/published\n", base)
 	if g.config.ForwardURL != "" {
-		fmt.Fprintln(w, "What is published goes to $FORWARD_URL")
+		fmt.Fprintln(w, "Published events are forwarded to $FORWARD_URL")
 	}
 	fmt.Fprint(w, "\nTry:\n")
 	for _, p := range g.providers {
@@ -58,7 +59,7 @@ func (g *Gateway) Banner(w io.Writer, base string, now time.Time) error {
 	return err
 }
 
-// url is the provider's URL, ready to paste into a shell.
+// url returns the provider's URL, ready to paste into a shell in double quotes.
 func (g *Gateway) url(base string, p webhook.Provider) string {
 	url := base + "/webhooks/" + p.Info().Name
 	if tokens := g.config.Keys[p.Info().Name].URLTokens; len(tokens) > 0 {
@@ -67,7 +68,7 @@ func (g *Gateway) url(base string, p webhook.Provider) string {
 	return url
 }
 
-// first refers, in a shell, to the first of the comma-separated values of a variable.
+// first returns the shell expression for the first of a variable's comma-separated values.
 func first(variable string, values []webhook.Secret) string {
 	if len(values) == 1 {
 		return "$" + variable
@@ -75,7 +76,7 @@ func first(variable string, values []webhook.Secret) string {
 	return "${" + variable + "%%,*}"
 }
 
-// curl is a command that sends a genuine request for a new, completed agreement.
+// curl returns a command that sends a genuine request for a new, completed agreement.
 func (g *Gateway) curl(base string, p webhook.Provider, now time.Time) (string, error) {
 	name, err := sample.Completed(p)
 	if err != nil {
@@ -100,7 +101,8 @@ func (g *Gateway) curl(base string, p webhook.Provider, now time.Time) (string, 
 			continue
 		}
 		value := name + ": " + r.Header.Get(name)
-		if secret := keys.Keys.Keys[0]; !keys.Development && r.Header.Get(name) == secret.Reveal() { // Adobe's client ID
+		// A header may hold the key itself, such as a client ID.
+		if secret := keys.Keys.Keys[0]; !keys.Development && r.Header.Get(name) == secret.Reveal() {
 			arguments = append(arguments, "-H", doubleQuoted(name+": "+first(p.Info().KeysVariable, keys.Keys.Keys)))
 			continue
 		}
@@ -109,7 +111,7 @@ func (g *Gateway) curl(base string, p webhook.Provider, now time.Time) (string, 
 	return strings.Join(append(arguments, body...), " "), nil
 }
 
-// transport says whether a header of an example is made by what carries a request, and not by the vendor.
+// transport reports whether the transport of a request adds this header, and not the vendor.
 func transport(name string) bool {
 	switch name {
 	case "Accept", "Accept-Encoding", "Connection", "Content-Length", "Host", "User-Agent", "Via":
@@ -118,8 +120,8 @@ func transport(name string) bool {
 	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Amz") || strings.HasPrefix(name, "Cloudfront-")
 }
 
-// form makes curl's arguments for the body. A multipart body is made of its fields, since a shell has no way to write
-// its line ends.
+// form returns curl's arguments for the body. A multipart body is passed as its fields, since a shell cannot write its
+// line ends portably.
 func form(r *webhook.Request) (arguments []string, isForm bool, err error) {
 	mediaType, parameters, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if !strings.HasPrefix(mediaType, "multipart/") {

@@ -1,5 +1,5 @@
-// Package localhost wires everything for localhost, in one process without AWS: a gateway that calls the very functions that
-// run on Lambda, the embedded ledger and queue, and the read API. It never imports the AWS SDK.
+// Package localhost wires the product for localhost, in one process without AWS: a gateway that calls the same
+// functions that run on Lambda, the embedded ledger and queue, and the read API. It never imports the AWS SDK.
 package localhost
 
 import (
@@ -15,25 +15,35 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Config is the configuration of localhost.
+// Config is the configuration of localhost. Each field names the environment variable that it is read from. None is
+// required.
 type Config struct {
-	Port string // PORT; default 3000
-	Data string // DATA: the folder of the embedded store; default .local
-	// ForwardURL is FORWARD_URL: the application that gets the published events; empty if there is none.
+	// PORT: the port to listen on, from 0 to 65535. 0 picks a free one. Default: 3000.
+	Port string
+	// DATA: the folder of the embedded store. Default: .local.
+	Data string
+	// FORWARD_URL: the URL of the application that gets the published events. Empty by default: none does.
 	ForwardURL string
-	Keys       map[string]Keys
+	// Keys has an entry for each provider, by name.
+	Keys map[string]Keys
 }
 
-// Keys are the keys of one provider, and where they come from.
+// Keys is the configuration of one provider.
 type Keys struct {
+	// The variable in [webhook.Info], such as DOCUSIGN_HMAC_KEYS: the keys, separated by commas. Default: the development
+	// key. If it is set but empty, there is no key.
+	//
+	// <PROVIDER>_URL_TOKENS: the URL tokens, separated by commas. Empty by default: the URL needs none.
 	webhook.Keys
-	Development bool // the well-known development key, since the variable is unset
-	// API is what <PROVIDER>_API holds, the credentials of the vendor's API as in the member "api" of a stack's secret; empty
-	// if everything that needs them is off.
+	// Development reports whether the variable of the keys is unset, and Keys holds the development key.
+	Development bool
+	// <PROVIDER>_API: the credentials of the vendor's API, the JSON object that is the member "api" of a stack's secret.
+	// Empty by default: features that need the API are off.
 	API webhook.Secret
 }
 
-// ReadConfig reads the environment through lookup, which is [os.LookupEnv]. It reports all problems at once.
+// ReadConfig reads the environment through lookup, normally [os.LookupEnv]. It reports all problems at once. No error
+// quotes a value that may be secret.
 func ReadConfig(providers []webhook.Provider, lookup func(string) (string, bool)) (Config, error) {
 	value := func(name, fallback string) string {
 		if v, ok := lookup(name); ok && v != "" {
@@ -41,18 +51,22 @@ func ReadConfig(providers []webhook.Provider, lookup func(string) (string, bool)
 		}
 		return fallback
 	}
-	config := Config{Port: value("PORT", "3000"), Data: value("DATA", ".local"), Keys: map[string]Keys{}}
+	config := Config{
+		Port:       value("PORT", "3000"),
+		Data:       value("DATA", ".local"),
+		ForwardURL: value("FORWARD_URL", ""),
+		Keys:       map[string]Keys{},
+	}
 	var problems []error
 	if n, err := strconv.Atoi(config.Port); err != nil || n < 0 || n > 65535 {
 		problems = append(problems, fmt.Errorf("PORT is %q, not a port number from 0 to 65535", config.Port))
 	}
-	config.ForwardURL = value("FORWARD_URL", "")
-	if u, err := url.Parse(config.ForwardURL); config.ForwardURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		problems = append(problems, errors.New("FORWARD_URL is not like http://127.0.0.1:8080/events")) // it is not quoted, since it may hold a secret
+	if config.ForwardURL != "" && !isHTTP(config.ForwardURL) {
+		problems = append(problems, errors.New("FORWARD_URL is not like http://127.0.0.1:8080/events"))
 	}
 	for _, p := range providers {
 		info := p.Info()
-		keys := Keys{}
+		keys := Keys{API: webhook.NewSecret(value(info.APIVariable(), ""))}
 		list, ok := lookup(info.KeysVariable)
 		if keys.Development = !ok; !ok {
 			list = info.DevelopmentKey
@@ -62,23 +76,28 @@ func ReadConfig(providers []webhook.Provider, lookup func(string) (string, bool)
 		keys.URLTokens = webhook.Secrets(strings.Split(tokens, ",")...)
 		for _, token := range keys.URLTokens {
 			if !isSegment(token.Reveal()) {
-				problems = append(problems, fmt.Errorf("%s: a token is one segment of a URL, neither dots alone nor with any of / ? # %% and spaces in it", info.TokensVariable()))
+				problems = append(problems, fmt.Errorf("%s: a token must be one segment of a URL: not only dots, "+
+					"and none of / ? # %% and spaces", info.TokensVariable()))
 			}
 		}
-		api := value(info.APIVariable(), "")
-		if _, err := all.Open(info.Name, []byte(api), vendorapi.Options{}); err != nil && !errors.Is(err, vendorapi.ErrOff) {
+		_, err := all.Open(info.Name, []byte(keys.API.Reveal()), vendorapi.Options{})
+		if err != nil && !errors.Is(err, vendorapi.ErrOff) {
 			problems = append(problems, fmt.Errorf("%s: %w", info.APIVariable(), err))
 		}
-		keys.API = webhook.NewSecret(api)
 		config.Keys[info.Name] = keys
 	}
 	return config, errors.Join(problems...)
 }
 
+func isHTTP(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
 // address is where the gateway listens: on this machine only.
 func (c Config) address() string { return net.JoinHostPort("127.0.0.1", c.Port) }
 
-// isSegment says whether a text may stand in a path as it is, and does not mean a folder.
+// isSegment reports whether s can be a segment of a path unescaped, and is neither . nor ..
 func isSegment(s string) bool {
 	return s != "." && s != ".." && !strings.ContainsFunc(s, func(c rune) bool {
 		return c <= ' ' || c > '~' || strings.ContainsRune("/?#%", c)

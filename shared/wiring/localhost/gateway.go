@@ -33,14 +33,14 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// The queue of localhost tries for about two minutes.
+// A failing message is retried for about two minutes: 25 times, 5 seconds apart.
 const (
 	visibility  = 5 * time.Second
 	maxReceives = 25
-	workers     = 32 // batches processed at once: what they write meanwhile is committed together
+	workers     = 32 // batches processed at once; concurrent writes share a commit
 )
 
-// Gateway is everything on localhost.
+// Gateway is the whole product on localhost, in one process.
 type Gateway struct {
 	config     Config
 	providers  []webhook.Provider
@@ -48,8 +48,8 @@ type Gateway struct {
 	db         *groupcommit.DB
 	ledger     *ledger.Ledger
 	queue      *queue.Queue
-	dead       *queue.Queue
-	jobs       queue.Jobs // of the archiver
+	dead       *queue.Queue // dead letters of queue
+	jobs       queue.Jobs   // of the archiver
 	bus        *bus.Bus
 	clients    map[string]vendorapi.Client // by provider, where there are credentials
 	worker     *process.Processor
@@ -59,7 +59,7 @@ type Gateway struct {
 	webhooks   map[string]http.Handler // by provider
 }
 
-// Open opens the store, which holds what was acknowledged before.
+// Open opens the store in config.Data, with everything that earlier processes have acknowledged.
 func Open(config Config, providers []webhook.Provider, log *slog.Logger) (*Gateway, error) {
 	if err := durable.Mkdir(config.Data, config.Data); err != nil {
 		return nil, err
@@ -75,7 +75,8 @@ func Open(config Config, providers []webhook.Provider, log *slog.Logger) (*Gatew
 		return nil, errors.Join(err, db.Close())
 	}
 	g := &Gateway{
-		config: config, providers: providers, log: log, db: groupcommit.New(db), clients: map[string]vendorapi.Client{}, webhooks: map[string]http.Handler{},
+		config: config, providers: providers, log: log, db: groupcommit.New(db),
+		clients: map[string]vendorapi.Client{}, webhooks: map[string]http.Handler{},
 	}
 	if err := g.wire(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -87,7 +88,8 @@ func (g *Gateway) wire() (err error) {
 	if g.ledger, err = ledger.New(g.db); err != nil {
 		return err
 	}
-	if g.dead, err = queue.Open(g.db, queue.Config{Name: "dead-letters", Visibility: visibility, Now: time.Now}); err != nil {
+	if g.dead, err = queue.Open(g.db,
+		queue.Config{Name: "dead-letters", Visibility: visibility, Now: time.Now}); err != nil {
 		return err
 	}
 	if g.bus, err = bus.New(g.db, g.config.ForwardURL, time.Now); err != nil {
@@ -95,7 +97,7 @@ func (g *Gateway) wire() (err error) {
 	}
 	g.queue, err = queue.Open(g.db, queue.Config{
 		Name: "deliveries", Visibility: visibility, Now: time.Now,
-		MaxReceives: maxReceives, DeadLetters: g.dead, OnDeadLetter: g.gaveUp,
+		MaxReceives: maxReceives, DeadLetters: g.dead, OnDeadLetter: g.giveUp,
 	})
 	if err != nil {
 		return err
@@ -123,7 +125,7 @@ func (g *Gateway) wire() (err error) {
 	return nil
 }
 
-// Serve works until ctx is done.
+// Serve serves requests and runs all functions until ctx is done. It closes the store.
 func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler: g, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
@@ -161,7 +163,7 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	return errors.Join(err, g.db.Close())
 }
 
-// Listen opens the configured port on this machine only.
+// Listen listens on the configured port, for this machine only.
 func (g *Gateway) Listen() (net.Listener, error) {
 	listener, err := net.Listen("tcp", g.config.address())
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -170,14 +172,16 @@ func (g *Gateway) Listen() (net.Listener, error) {
 	return listener, err
 }
 
-// ServeHTTP routes as API Gateway does, without the redirects of http.ServeMux: a vendor that is redirected loses its
-// event.
+// ServeHTTP routes as API Gateway does. It does not use http.ServeMux, whose redirects would lose a vendor's event.
+//
+// The page and /api/ answer direct requests of this machine only: a tunnel must neither publish the store nor let
+// strangers run commands.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/"), "/")
 	if segments[0] == "webhooks" {
 		g.serveWebhook(w, r, segments[1:])
-	} else if !isLocal(r.Host) || r.URL.Host != "" || forwarded(r.Header) { // a URL that names a host stands for the header
-		http.NotFound(w, r) // a tunnel must not publish what we know, or give orders
+	} else if !isLocal(r.Host) || r.URL.Host != "" || forwarded(r.Header) { // a host in the URL overrides the Host header
+		http.NotFound(w, r)
 	} else {
 		g.serveReader(w, r, segments)
 	}
@@ -203,7 +207,7 @@ func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request, segments 
 	function.ServeHTTP(w, r)
 }
 
-// forwarded says whether a request came through something that says so, and may have changed the Host header.
+// forwarded reports whether a request came through a proxy, which may have changed the Host header.
 func forwarded(h http.Header) bool {
 	for name := range h {
 		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
@@ -213,7 +217,7 @@ func forwarded(h http.Header) bool {
 	return false
 }
 
-// isLocal says whether a Host header names this machine.
+// isLocal reports whether a Host header names this machine.
 func isLocal(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

@@ -20,20 +20,21 @@ import (
 )
 
 const usage = `send -provider docusign -event envelope-completed [-agreement ID] [-url URL]
-                                              send an example
-redrive                                       try again what the worker, the archiver or the application could not take
+                                              send an example event
+redrive                                       retry what the worker, the archiver or the application failed to process
 ` + operate.Usage
 
-// Operate gives an order to the running gateway, which has the store to itself, and writes its report to w.
+// Operate runs a command in the running gateway, which has exclusive use of the store. It writes the report to w.
 func Operate(ctx context.Context, w io.Writer, config Config, arguments []string) error {
-	if _, err := command(arguments); err != nil { // before anybody is asked
+	if _, err := parse(arguments); err != nil { // before the gateway is called
 		return err
 	}
 	body, err := json.Marshal(arguments)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+config.address()+"/api/operate", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+config.address()+"/api/operate",
+		bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -41,7 +42,7 @@ func Operate(ctx context.Context, w io.Writer, config Config, arguments []string
 	answer, err := http.DefaultClient.Do(request)
 	var failed *url.Error
 	if errors.As(err, &failed) {
-		return fmt.Errorf("nothing answers on %s; start it with make run: %w", config.address(), failed.Err)
+		return fmt.Errorf("no gateway answers on %s; start it with make run: %w", config.address(), failed.Err)
 	} else if err != nil {
 		return err
 	}
@@ -54,21 +55,21 @@ func Operate(ctx context.Context, w io.Writer, config Config, arguments []string
 	return err
 }
 
-// operate carries an order out. A web page from elsewhere cannot give one: browsers say where it comes from.
+// operate runs a command. It refuses other web pages: a browser sends their origin.
 func (g *Gateway) operate(w http.ResponseWriter, r *http.Request) {
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err := new(http.CrossOriginProtection).Check(r); err != nil || mediaType != "application/json" {
-		http.Error(w, "give orders by make, not by a web page", http.StatusForbidden)
+		http.Error(w, "run commands by make, not by a web page", http.StatusForbidden)
 		return
 	}
 	var arguments []string
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&arguments); err != nil {
-		http.Error(w, `an order is like ["redrive"]`, http.StatusBadRequest)
+		http.Error(w, `a command is a JSON list like ["redrive"]`, http.StatusBadRequest)
 		return
 	}
-	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(10 * time.Minute)) // vendors may want us to wait
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(10 * time.Minute)) // a vendor may be slow
 	var report bytes.Buffer
-	run, err := command(arguments)
+	run, err := parse(arguments)
 	if err == nil {
 		err = run(r.Context(), &report, g)
 	}
@@ -81,8 +82,8 @@ func (g *Gateway) operate(w http.ResponseWriter, r *http.Request) {
 	report.WriteTo(w)
 }
 
-// command reads an order.
-func command(arguments []string) (func(context.Context, io.Writer, *Gateway) error, error) {
+// parse parses a command.
+func parse(arguments []string) (func(context.Context, io.Writer, *Gateway) error, error) {
 	if slices.Equal(arguments, []string{"redrive"}) {
 		return func(_ context.Context, w io.Writer, g *Gateway) error { return g.redrive(w) }, nil
 	}
@@ -93,7 +94,7 @@ func command(arguments []string) (func(context.Context, io.Writer, *Gateway) err
 	return func(ctx context.Context, w io.Writer, g *Gateway) error { return run(ctx, w, g.target()) }, nil
 }
 
-// target is localhost as its operator acts on it.
+// target returns localhost as a target of operator commands.
 func (g *Gateway) target() operate.Target {
 	return operate.Target{
 		Providers: g.providers, Ledger: g.ledger, Bus: outlet{g}, Clients: g.client, Webhook: g.webhook, Now: time.Now,

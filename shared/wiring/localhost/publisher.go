@@ -15,14 +15,14 @@ import (
 // streamBatch is the event source mapping's BatchSize in template.yaml.
 const streamBatch = 100
 
-// publish feeds the publisher as Lambda's event source mapping does: batches of the stream through their JSON, the next
-// one beginning with the first record that is reported as failed.
+// publish feeds the publisher as Lambda's event source mapping does: with batches of the stream, passed as JSON. The
+// next batch begins with the first record that is reported as failed.
 func (g *Gateway) publish(ctx context.Context) {
 	handler := lambda.NewHandler(g.publisher.Handle)
 	for ctx.Err() == nil {
 		more, err := g.publishBatch(ctx, handler)
 		if err != nil && ctx.Err() == nil {
-			g.log.Error("publisher", "error", err)
+			g.log.Error("publisher failed", "error", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(time.Second):
@@ -42,14 +42,14 @@ func (g *Gateway) publishBatch(ctx context.Context, handler lambda.Handler) (mor
 		return false, err
 	}
 	var batch events.DynamoDBEvent
-	after := map[string]uint64{} // sequence number as text → as number
+	sequences := map[string]uint64{} // by the record's sequence number, a string
 	for _, c := range changes {
 		record, err := publish.Record(c.Sequence, c.Before, c.Entry)
 		if err != nil {
 			return false, err
 		}
 		batch.Records = append(batch.Records, record)
-		after[record.Change.SequenceNumber] = c.Sequence
+		sequences[record.Change.SequenceNumber] = c.Sequence
 	}
 	payload, err := json.Marshal(batch)
 	if err != nil {
@@ -65,10 +65,10 @@ func (g *Gateway) publishBatch(ctx context.Context, handler lambda.Handler) (mor
 	}
 	done := changes[len(changes)-1].Sequence + 1
 	for _, failure := range response.BatchItemFailures {
-		done = min(done, after[failure.ItemIdentifier])
+		done = min(done, sequences[failure.ItemIdentifier])
 	}
 	if err := g.ledger.Forget(done); err != nil || len(response.BatchItemFailures) == 0 {
 		return true, err
 	}
-	return true, errors.New("not everything was published")
+	return true, errors.New("some events are not published yet; they will be retried")
 }

@@ -3,7 +3,6 @@ package localhost
 import (
 	"encoding/json"
 	"errors"
-	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,8 +10,6 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/operate"
-	"esignhooks/shared/store/bus"
-	"esignhooks/shared/store/bus/embedded"
 	"esignhooks/shared/store/ledger"
 )
 
@@ -101,7 +98,7 @@ func (g *Gateway) serveEvents(w http.ResponseWriter) {
 	answer(w, map[string]any{"events": eventsOf(entries)}, err)
 }
 
-// servePublished shows what was published, and how far it has come on its way to FORWARD_URL.
+// servePublished lists what was published, with the state of its forwarding to FORWARD_URL.
 func (g *Gateway) servePublished(w http.ResponseWriter) {
 	published, err := g.bus.Events()
 	answer(w, map[string]any{"published": published}, err)
@@ -121,7 +118,7 @@ func (g *Gateway) serveAgreement(w http.ResponseWriter, r *http.Request, provide
 	events := eventsOf(found.History)
 	var documents []esign.Document
 	for _, e := range events {
-		documents = append(documents, e.Documents...) // of one event: an agreement is archived once
+		documents = append(documents, e.Documents...) // one event has them: an agreement is archived once
 	}
 	answer(w, struct {
 		esign.Agreement
@@ -133,68 +130,10 @@ func (g *Gateway) serveAgreement(w http.ResponseWriter, r *http.Request, provide
 func answer(w http.ResponseWriter, v any, err error) {
 	body, marshalErr := json.Marshal(v)
 	if err != nil || marshalErr != nil {
-		http.Error(w, "the store cannot be read", http.StatusInternalServerError)
+		http.Error(w, "the store is unavailable", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Write(body)
-}
-
-var page = template.Must(template.New("").Funcs(template.FuncMap{
-	"time": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-	"path": url.PathEscape,
-	"detail": func(detail json.RawMessage) (d bus.Detail, err error) {
-		err = json.Unmarshal(detail, &d)
-		return d, err
-	},
-}).Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>esignhooks</title>
-<meta name="viewport" content="width=device-width">
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222; background: #fff }
-table { border-collapse: collapse; width: 100% } th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #ddd; vertical-align: top }
-td:first-child { white-space: nowrap } td.id { font: .85em/1.8 ui-monospace, monospace; overflow-wrap: anywhere; min-width: 16ch } .note { color: #666 } .scroll { overflow-x: auto }
-</style>
-<h1>esignhooks</h1>
-<h2>Agreements</h2>
-{{if .Agreements}}<div class="scroll"><table><tr><th>updated (UTC)<th>provider<th>agreement<th>status</tr>
-{{range .Agreements}}<tr><td>{{time .UpdatedAt}}<td>{{.Provider}}<td class="id"><a href="/api/agreements/{{path .Provider}}/{{path .ID}}">{{.ID}}</a><td>{{or .Status "–"}}{{if .Conflict}} <span class="note">(conflicting ends)</span>{{end}}</tr>
-{{end}}</table></div>{{else}}<p class="note">None yet. Send one: <code>make send PROVIDER=docusign EVENT=envelope-completed</code></p>{{end}}
-<h2>Events</h2>
-{{if .Events}}<div class="scroll"><table><tr><th>received (UTC)<th>provider<th>type<th>vendor's name<th>agreement<th>state<th>proof<th>duplicates</tr>
-{{range .Events}}<tr><td>{{time .ReceivedAt}}<td>{{.Provider}}<td>{{.Type}}<td>{{.VendorType}}<td class="id">{{.AgreementID}}<td>{{.State}}<td>{{.Proof}}<td>{{.Duplicates}}</tr>
-{{range .Documents}}<tr><td><td colspan="7" class="note id">{{.Location}}</tr>
-{{end}}{{end}}</table></div>{{else}}<p class="note">None yet.</p>{{end}}
-<h2>Published</h2>
-{{if .Published}}<div class="scroll"><table><tr><th>committed (UTC)<th>source<th>type<th>agreement<th>status<th>forwarding<th>attempts</tr>
-{{range .Published}}{{$d := detail .Envelope.Detail}}<tr><td>{{time .Envelope.Time}}<td>{{.Envelope.Source}}<td>{{.Envelope.DetailType}}{{if $d.Replay}} <span class="note">(replay)</span>{{end}}<td class="id">{{$d.Event.AgreementID}}<td>{{if $d.StatusChanged}}{{or $d.StatusBefore "–"}} → {{end}}{{$d.StatusAfter}}<td>{{.State}}{{with .Error}} <span class="note">({{.}})</span>{{end}}<td>{{.Attempts}}</tr>
-{{end}}</table></div><p class="note">All of it: <a href="/api/published">/api/published</a></p>{{else}}<p class="note">None yet.</p>{{end}}
-</html>
-`))
-
-func (g *Gateway) servePage(w http.ResponseWriter) {
-	agreements, err := g.ledger.Agreements()
-	if err != nil {
-		answer(w, nil, err)
-		return
-	}
-	entries, err := g.ledger.Events()
-	if err != nil {
-		answer(w, nil, err)
-		return
-	}
-	published, err := g.bus.Events()
-	if err != nil {
-		answer(w, nil, err)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	w.Header().Set("Cache-Control", "no-store")
-	page.Execute(w, struct {
-		Agreements []esign.Agreement
-		Events     []event
-		Published  []embedded.Published
-	}{agreements, eventsOf(entries), published})
 }

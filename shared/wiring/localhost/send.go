@@ -15,27 +15,28 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Sending is what to send where.
+// Sending is an example and where to send it.
 type Sending struct {
 	Provider  string
-	Event     string // an example in events/<provider>, without .json
-	Agreement string // its ID; empty for a new one
+	Event     string // the name of an example in events/<provider>, without .json
+	Agreement string // the agreement's ID; empty for a new agreement
 	URL       string // of the webhook, with its token if it has one; empty for the gateway on localhost
 }
 
-// Send sends a fresh, genuine request, signed with the first configured key, and writes the answer to w.
-func Send(ctx context.Context, w io.Writer, config Config, providers []webhook.Provider, s Sending, now time.Time) error {
+// Send sends a new, genuine request, signed with the first configured key. It writes the response to w.
+func Send(ctx context.Context, w io.Writer, config Config, providers []webhook.Provider, s Sending,
+	now time.Time) error {
 	p, ok := webhook.Find(providers, s.Provider)
 	if !ok {
 		var names []string
 		for _, p := range providers {
 			names = append(names, p.Info().Name)
 		}
-		return fmt.Errorf("no provider %q; there are: %s", s.Provider, strings.Join(names, ", "))
+		return fmt.Errorf("no provider %q; the providers are: %s", s.Provider, strings.Join(names, ", "))
 	}
 	keys := config.Keys[s.Provider]
 	if len(keys.Keys.Keys) == 0 {
-		return fmt.Errorf("$%s holds no key to sign with", p.Info().KeysVariable)
+		return fmt.Errorf("no key to sign with: $%s is empty", p.Info().KeysVariable)
 	}
 	r, agreement, err := sample.Request(p, s.Event, s.Agreement, keys.Keys.Keys[0], now)
 	if err != nil {
@@ -48,9 +49,9 @@ func Send(ctx context.Context, w io.Writer, config Config, providers []webhook.P
 	client := http.Client{Timeout: 30 * time.Second}
 	answer, err := client.Do(request)
 	var failed *url.Error
-	if errors.As(err, &failed) { // its text would hold the URL, and so the token
+	if errors.As(err, &failed) { // its message quotes the URL with the token
 		if s.URL == "" {
-			return fmt.Errorf("nothing answers on %s; start it with make run: %w", config.address(), failed.Err)
+			return fmt.Errorf("no gateway answers on %s; start it with make run: %w", config.address(), failed.Err)
 		}
 		return fmt.Errorf("the URL does not answer: %w", failed.Err)
 	} else if err != nil {
@@ -83,11 +84,14 @@ func target(config Config, s Sending) string {
 	return url
 }
 
-// httpRequest makes the HTTP request. Query parameters may be signed: those of the target come before the example's.
-func httpRequest(ctx context.Context, p webhook.Provider, key webhook.Secret, r *webhook.Request, target string, now time.Time) (*http.Request, error) {
+// httpRequest returns the HTTP request. A query of the target replaces the example's, and r is signed again: the vendor
+// may sign the query.
+func httpRequest(
+	ctx context.Context, p webhook.Provider, key webhook.Secret, r *webhook.Request, target string, now time.Time,
+) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, r.Method, target, bytes.NewReader(r.Body))
 	if err != nil {
-		return nil, errors.New("the URL cannot be read") // the detail would quote it, and the token in it
+		return nil, errors.New("the URL cannot be parsed") // err quotes the URL with the token
 	}
 	if request.URL.RawQuery != "" {
 		r.Query = request.URL.Query()

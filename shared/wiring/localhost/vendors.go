@@ -21,7 +21,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// The archiver and the reconciler as template.yaml has them.
+// Settings of the archiver and the reconciler, as in template.yaml.
 const (
 	archivers         = 2
 	jobVisibility     = 30 * time.Minute
@@ -31,7 +31,7 @@ const (
 	silentAfter       = 24 * time.Hour
 )
 
-// wireClients makes what asks the vendors' APIs.
+// wireClients makes the clients of the vendors' APIs, the archiver and the reconciler.
 func (g *Gateway) wireClients() (err error) {
 	options := vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: g.ledger, Now: time.Now}
 	for _, p := range g.providers {
@@ -41,7 +41,8 @@ func (g *Gateway) wireClients() (err error) {
 		}
 		client, err := all.Open(name, []byte(g.config.Keys[name].API.Reveal()), options)
 		if errors.Is(err, vendorapi.ErrOff) {
-			g.log.Info("no credentials of the vendor's API: no documents, nothing is reconciled", "provider", name, "variable", p.Info().APIVariable())
+			g.log.Info("no credentials of the vendor's API: documents are not stored, and events are not reconciled",
+				"provider", name, "variable", p.Info().APIVariable())
 			continue
 		} else if err != nil {
 			return err
@@ -58,7 +59,8 @@ func (g *Gateway) wireClients() (err error) {
 	if err != nil {
 		return err
 	}
-	documents, err := filepath.Abs(filepath.Join(g.config.Data, "documents")) // who is told of them may run elsewhere
+	// The path is published. A consumer may run in another folder.
+	documents, err := filepath.Abs(filepath.Join(g.config.Data, "documents"))
 	if err != nil {
 		return err
 	}
@@ -67,7 +69,8 @@ func (g *Gateway) wireClients() (err error) {
 		Now: time.Now, Log: g.log,
 	}
 	g.reconciler = &reconcile.Reconciler{
-		Providers: g.providers, Clients: g.client, Webhook: g.webhook, Agreements: g.ledger, Notes: g.ledger, Table: g.ledger, Queue: g.queue,
+		Providers: g.providers, Clients: g.client, Webhook: g.webhook,
+		Agreements: g.ledger, Notes: g.ledger, Table: g.ledger, Queue: g.queue,
 		SilentAfter: silentAfter, Now: time.Now, Log: g.log,
 	}
 	return nil
@@ -80,11 +83,12 @@ func (g *Gateway) client(_ context.Context, provider string) (vendorapi.Client, 
 	if !all.Has(provider) {
 		return nil, fmt.Errorf("%s: %w", provider, vendorapi.ErrNoClient)
 	}
-	return nil, fmt.Errorf("%s: %w; put them into $%s and start again", provider, vendorapi.ErrOff, webhook.Info{Name: provider}.APIVariable())
+	variable := webhook.Info{Name: provider}.APIVariable()
+	return nil, fmt.Errorf("%s: %w; set $%s and restart", provider, vendorapi.ErrOff, variable)
 }
 
-// webhook is where a provider's events come in, and the keys that count. From where the vendors are, localhost has no URL
-// but that of a tunnel, which we do not know; and no vendor has the development keys.
+// webhook returns a provider's keys, without the development key, which no vendor uses. It returns no URL: vendors reach
+// localhost only through a tunnel, whose URL is unknown here.
 func (g *Gateway) webhook(_ context.Context, provider string) (string, webhook.Keys, error) {
 	keys := g.config.Keys[provider]
 	if keys.Development {
@@ -93,8 +97,8 @@ func (g *Gateway) webhook(_ context.Context, provider string) (string, webhook.K
 	return "", keys.Keys, nil
 }
 
-// outlet is the bus, with the rule that gives the archiver its jobs. They are on disk before their events are on the bus;
-// an event that is published once more is archived once more, which changes nothing.
+// outlet is the bus with a rule that gives the archiver its jobs. A job is on disk before its event is on the bus. If an
+// event is published again, it is archived again, which has no effect.
 type outlet struct{ g *Gateway }
 
 // Publish implements [bus.Bus].
@@ -115,11 +119,11 @@ func (g *Gateway) archive(ctx context.Context) {
 	g.consume(ctx, "archiver", g.jobs.Queue, 1, lambda.NewHandler(g.archiver.Handle))
 }
 
-// reconcile runs the reconciler as the schedule does, beginning now.
+// reconcile runs the reconciler on its schedule, first at once.
 func (g *Gateway) reconcile(ctx context.Context) {
 	for ctx.Err() == nil {
 		pass, cancel := context.WithTimeout(ctx, reconcileDeadline)
-		g.reconciler.Run(pass) // which logs what fails
+		g.reconciler.Run(pass) // logs its failures
 		cancel()
 		select {
 		case <-ctx.Done():

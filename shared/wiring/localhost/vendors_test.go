@@ -1,8 +1,12 @@
 package localhost
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,11 +14,13 @@ import (
 
 	"esignhooks/shared/archive"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/store/bus"
 	busdriver "esignhooks/shared/store/bus/embedded"
 	queue "esignhooks/shared/store/queue/embedded"
 	"esignhooks/shared/vendorapi"
+	"esignhooks/shared/webhook"
 )
 
 func openFile(t *testing.T, name string) *groupcommit.DB {
@@ -28,7 +34,8 @@ func openFile(t *testing.T, name string) *groupcommit.DB {
 }
 
 func eventOfType(typ esign.Type, provider string) bus.Event {
-	return bus.Event{DetailType: string(typ), Detail: bus.Detail{EventID: string(typ) + provider, Event: esign.Event{Provider: provider, AgreementID: "a"}}}
+	return bus.Event{DetailType: string(typ),
+		Detail: bus.Detail{EventID: string(typ) + provider, Event: esign.Event{Provider: provider, AgreementID: "a"}}}
 }
 
 func TestAJobIsOnDiskBeforeItsEventIsPublished(t *testing.T) {
@@ -54,10 +61,12 @@ func TestAJobIsOnDiskBeforeItsEventIsPublished(t *testing.T) {
 			if tt.breaks != "" {
 				files[tt.breaks].Close()
 			}
-			g := &Gateway{jobs: queue.Jobs{Queue: q}, bus: b, clients: map[string]vendorapi.Client{"docusign": struct{ vendorapi.Client }{}}}
-			completed := eventOfType(esign.AgreementCompleted, "docusign")
+			g := &Gateway{jobs: queue.Jobs{Queue: q}, bus: b,
+				clients: map[string]vendorapi.Client{"acmesign": struct{ vendorapi.Client }{}}}
+			completed := eventOfType(esign.AgreementCompleted, "acmesign")
 			for i, err := range (outlet{g}).Publish(t.Context(), []bus.Event{
-				eventOfType(esign.AgreementSent, "docusign"), completed, eventOfType(esign.AgreementCompleted, "adobesign"), // which has no credentials
+				// which has no client
+				eventOfType(esign.AgreementSent, "acmesign"), completed, eventOfType(esign.AgreementCompleted, "other"),
 			}) {
 				if (err != nil) != tt.failed {
 					t.Errorf("event %d: %v", i, err)
@@ -78,5 +87,47 @@ func TestAJobIsOnDiskBeforeItsEventIsPublished(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAVendorWithoutAClientRuns: nothing that needs the vendor's API runs, and the banner says so.
+func TestAVendorWithoutAClientRuns(t *testing.T) {
+	p := acmesign.Provider{}
+	config, err := ReadConfig([]webhook.Provider{p}, func(name string) (string, bool) {
+		value, ok := map[string]string{"ACMESIGN_API": `{"key":"k"}`, "DATA": t.TempDir()}[name]
+		return value, ok
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log, banner bytes.Buffer
+	g, err := Open(config, []webhook.Provider{p}, slog.New(slog.NewJSONHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.db.Close()
+	if client, err := g.client(t.Context(), acmesign.Name); client != nil || !errors.Is(err, vendorapi.ErrNoClient) {
+		t.Errorf("%v, %v", client, err)
+	}
+	err = g.Banner(&banner, "http://127.0.0.1:3000", time.Now())
+	if err != nil || !strings.Contains(banner.String(), "API: none for this vendor") || log.Len() > 0 {
+		t.Errorf("%v: %s, logged %s", err, &banner, &log)
+	}
+	for command, said := range map[string]string{
+		"register -provider acmesign -url https://tunnel.example/webhooks/acmesign": "key of AcmeSign",
+		"registered":                        "",
+		"archive -provider acmesign -id a":  "no client",
+		"inspect -provider acmesign -id a":  "unknown agreement",
+		"archive -provider another -id a":   "acmesign",
+		"replay -provider acmesign -id a":   "unknown agreement",
+		"replay -rebuild -provider x -id a": "unknown agreement",
+	} {
+		run, err := parse(strings.Fields(command))
+		if err == nil {
+			err = run(t.Context(), &banner, g)
+		}
+		if (err == nil) != (said == "") || err != nil && !strings.Contains(err.Error(), said) {
+			t.Errorf("%s: %v", command, err)
+		}
 	}
 }

@@ -24,8 +24,8 @@ func (g *Gateway) work(ctx context.Context) {
 	g.consume(ctx, "worker", g.queue, batchSize, lambda.NewHandler(g.worker.Handle))
 }
 
-// consume feeds a function as Lambda's event source mapping does: batches through their JSON, and what is not reported as
-// failed is deleted.
+// consume feeds a function as Lambda's event source mapping does: with batches, passed as JSON. Messages that are not
+// reported as failed are deleted.
 func (g *Gateway) consume(ctx context.Context, name string, from *embedded.Queue, limit int, handler lambda.Handler) {
 	for ctx.Err() == nil {
 		received, err := from.Receive(ctx, limit)
@@ -33,8 +33,8 @@ func (g *Gateway) consume(ctx context.Context, name string, from *embedded.Queue
 			err = invoke(ctx, from, handler, received)
 		}
 		if err != nil && ctx.Err() == nil {
-			g.log.Error(name, "error", err)
-			select { // the messages come again after the visibility timeout
+			g.log.Error(name+" failed", "error", err)
+			select { // the messages are redelivered after the visibility timeout
 			case <-ctx.Done():
 			case <-time.After(time.Second):
 			}
@@ -68,10 +68,10 @@ func invoke(ctx context.Context, from *embedded.Queue, handler lambda.Handler, r
 	return from.DeleteBatch(ctx, done)
 }
 
-// call invokes a function. A panic fails the invocation, and nothing else.
+// call invokes a function. A panic fails the invocation only.
 func call(ctx context.Context, handler lambda.Handler, payload []byte) (answer []byte, err error) {
 	defer func() {
-		if recover() != nil { // the value may quote the payload, the stack does not
+		if recover() != nil { // the value is not logged: unlike the stack, it may quote the payload
 			err = fmt.Errorf("panic: %s", debug.Stack())
 		}
 	}()
@@ -84,7 +84,8 @@ func sqsEvent(received []queue.Received) events.SQSEvent {
 		record := events.SQSMessage{
 			MessageId: r.ID, ReceiptHandle: r.Receipt, Body: r.Body, EventSource: "aws:sqs",
 			Attributes: map[string]string{
-				"MessageGroupId": r.Group, "MessageDeduplicationId": r.DeduplicationID, "ApproximateReceiveCount": strconv.Itoa(r.Receives),
+				"MessageGroupId": r.Group, "MessageDeduplicationId": r.DeduplicationID,
+				"ApproximateReceiveCount": strconv.Itoa(r.Receives),
 			},
 			MessageAttributes: map[string]events.SQSMessageAttribute{},
 		}
@@ -96,9 +97,11 @@ func sqsEvent(received []queue.Received) events.SQSEvent {
 	return batch
 }
 
-// gaveUp records that the queue moves a message to the dead letters.
-func (g *Gateway) gaveUp(tx *bbolt.Tx, m queue.Message) error {
+// giveUp records that the queue moves a message to the dead-letter queue.
+func (g *Gateway) giveUp(tx *bbolt.Tx, m queue.Message) error {
 	d := m.Identity()
-	tx.OnCommit(func() { g.log.Warn("given up", "provider", d.Provider, "event", d.EventID) })
+	tx.OnCommit(func() {
+		g.log.Warn("moved to the dead-letter queue after too many attempts", "provider", d.Provider, "event", d.EventID)
+	})
 	return g.ledger.MarkFailed(tx, ledger.NewClaim(d, "", "", time.Time{}))
 }

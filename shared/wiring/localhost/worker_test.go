@@ -45,10 +45,11 @@ func TestAPanicOfThePublisherFailsItsInvocationOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	event := esign.Event{ID: "e", Provider: "docusign", Type: esign.AgreementSent, AgreementID: "a", OccurredAt: time.Now()}
+	event := esign.Event{ID: "e", Provider: "acmesign", Type: esign.AgreementSent, AgreementID: "a",
+		OccurredAt: time.Now()}
 	after := esign.Fold(esign.Agreement{}, event)
 	err = l.Commit(t.Context(), ledger.Commit{
-		Claim: ledger.Claim{Key: ledger.Key{Subject: "docusign#a", ID: "e"}}, Event: event, Agreement: &after, At: time.Now(),
+		Claim: ledger.Claim{Key: ledger.Key{Subject: "acmesign#a", ID: "e"}}, Event: event, Agreement: &after, At: time.Now(),
 	})
 	if err != nil {
 		t.Fatal(err)

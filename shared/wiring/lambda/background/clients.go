@@ -17,13 +17,17 @@ import (
 	wiring "esignhooks/shared/wiring/lambda"
 )
 
-// vendorClients holds the clients of the vendors' APIs, by provider. A provider without a secret has none.
+// vendorClients holds the clients of the vendors' APIs, by provider. A provider without a secret has none, and so has a
+// vendor for whose API there is no client.
 type vendorClients map[string]*vendorClient
 
 func newVendorClients(secrets *secretsmanager.Client, arns map[string]string, o vendorapi.Options,
 	log *slog.Logger) vendorClients {
 	c := vendorClients{}
 	for provider, arn := range arns {
+		if !all.Has(provider) {
+			continue
+		}
 		c[provider] = &vendorClient{
 			read: wiring.Secret(secrets, arn), now: o.Now, log: log.With("provider", provider),
 			open: func(credentials []byte) (vendorapi.Client, error) { return all.Open(provider, credentials, o) },
@@ -32,10 +36,11 @@ func newVendorClients(secrets *secretsmanager.Client, arns map[string]string, o 
 	return c
 }
 
-// get returns the client of a provider. It returns vendorapi.ErrOff if the provider has no secret or no credentials.
+// get returns the client of a provider. It returns vendorapi.ErrOff if the provider has no secret or no credentials, and
+// vendorapi.ErrNoClient if there is no client for its API.
 func (c vendorClients) get(ctx context.Context, provider string) (vendorapi.Client, error) {
 	if c[provider] == nil {
-		return nil, fmt.Errorf("background: %s: %w", provider, vendorapi.ErrOff)
+		return all.Open(provider, nil, vendorapi.Options{}) // returns one of these errors
 	}
 	return c[provider].get(ctx)
 }
