@@ -43,7 +43,7 @@ func register(ctx context.Context, w io.Writer, t Target, provider, given string
 	}
 	fmt.Fprintf(w, "%s: %s\n", p.Info().Title, vendorapi.Masked(address))
 	for _, step := range steps {
-		fmt.Fprintf(w, "  - %s\n", printable(step.Says))
+		fmt.Fprintf(w, "  - %s\n", printable(step.Description))
 	}
 	switch {
 	case len(steps) == 0:
@@ -69,7 +69,7 @@ func verify(ctx context.Context, w io.Writer, client vendorapi.Client, address s
 	}
 	var problems []string
 	for _, s := range subscriptions {
-		if !vendorapi.SamePlace(s.URL, address) {
+		if !vendorapi.SameEndpoint(s.URL, address) {
 			continue
 		}
 		if s = s.Checked(keys); s.Active && len(s.Problems) == 0 {
@@ -144,7 +144,7 @@ func show(w io.Writer, subscriptions []vendorapi.Subscription, address string, k
 		if address != "" {
 			ours = "no"
 		}
-		if address != "" && vendorapi.SamePlace(s.URL, address) {
+		if address != "" && vendorapi.SameEndpoint(s.URL, address) {
 			s, ours = s.Checked(keys), "yes"
 			healthy = healthy || s.Healthy()
 		}

@@ -41,7 +41,7 @@ func (v *vendor) Register(_ context.Context, address string) ([]vendorapi.Step, 
 	if slices.ContainsFunc(v.subscriptions, func(s vendorapi.Subscription) bool { return s.URL == address && s.Active }) {
 		return nil, v.err
 	}
-	step := vendorapi.Step{Says: "make one for " + vendorapi.Masked(address), Do: func(context.Context) error {
+	step := vendorapi.Step{Description: "make one for " + vendorapi.Masked(address), Do: func(context.Context) error {
 		v.done++
 		if v.stepErr == nil && !v.deaf {
 			v.subscriptions = []vendorapi.Subscription{{Name: "made", URL: address, Active: true}}
@@ -237,7 +237,7 @@ func TestRegisteredListsEverything(t *testing.T) {
   old     yes      no      3            https://api.example/live/webhooks/acmesign/…
   other?  no       yes     0            https://other.example/hook
   ! old: not acknowledged
-  ! old: the URL's token is none of those that count: every request is refused
+  ! old: the URL's token is not one of the configured tokens: every request is refused
 `
 	if diff := cmp.Diff(want, out); err != nil || diff != "" {
 		t.Error(err, diff)

@@ -27,7 +27,7 @@ func troubled(t *testing.T) *world {
 	w := newWorld(t)
 	w.vendor.pageSize, w.Repair = 3, true
 	w.vendor.subscriptions[0].Active = false
-	w.vendor.steps = []vendorapi.Step{{Says: "activate it", Do: func(context.Context) error {
+	w.vendor.steps = []vendorapi.Step{{Description: "activate it", Do: func(context.Context) error {
 		return w.vendor.call("activate", func() { w.vendor.subscriptions[0].Active = true })
 	}}}
 	for i := range 7 {

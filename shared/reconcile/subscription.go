@@ -41,7 +41,7 @@ func (p *pass) subscription(ctx context.Context) error {
 // problems returns the problems of the subscriptions to our URL, or none if one of them is healthy.
 func problems(all []vendorapi.Subscription, address string, keys webhook.Keys) (found []string) {
 	for _, s := range all {
-		if !vendorapi.SamePlace(s.URL, address) {
+		if !vendorapi.SameEndpoint(s.URL, address) {
 			continue
 		}
 		s = s.Checked(keys)
@@ -71,9 +71,9 @@ func (p *pass) repair(ctx context.Context, address string) error {
 	}
 	for _, step := range steps {
 		if err := step.Do(ctx); err != nil {
-			return fmt.Errorf("repair: %s: %w", step.Says, err)
+			return fmt.Errorf("repair: %s: %w", step.Description, err)
 		}
-		p.log.WarnContext(ctx, "subscription repaired", "step", step.Says)
+		p.log.WarnContext(ctx, "subscription repaired", "step", step.Description)
 	}
 	return nil
 }

@@ -49,9 +49,9 @@ func TestSubscriptions(t *testing.T) {
 		})}, nil, "17: 3 events are undelivered"},
 		"one with a token that counts": {[]vendorapi.Subscription{with(token("old"))}, []string{"old", "new"}, ""},
 		"one with a token that does not": {[]vendorapi.Subscription{with(token("gone"))}, []string{"old", "new"},
-			"token is none of those that count"},
+			"token is not one of the configured tokens"},
 		"one without the token that it needs": {[]vendorapi.Subscription{healthy}, []string{"old", "new"},
-			"token is none of those that count"},
+			"token is not one of the configured tokens"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -84,7 +84,7 @@ func TestRepair(t *testing.T) {
 	w.vendor.subscriptions[0].Active = false
 	var done []string
 	step := func(says string, err error) vendorapi.Step {
-		return vendorapi.Step{Says: says, Do: func(context.Context) error {
+		return vendorapi.Step{Description: says, Do: func(context.Context) error {
 			done = append(done, says)
 			return err
 		}}

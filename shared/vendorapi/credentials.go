@@ -29,18 +29,18 @@ func (noClient) Is(target error) bool { return target == ErrOff || target == err
 
 var (
 	errNoObject  = errors.New("api is not a JSON object")
-	errLineBreak = fmt.Errorf(`%w: a line break in a text, as in a key, is written \n`, errNoObject)
+	errLineBreak = fmt.Errorf(`%w: a line break in a string, as in a key, must be written as \n`, errNoObject)
 )
 
-// Options are what every client needs beside its credentials.
+// Options are what every client needs in addition to its credentials.
 type Options struct {
 	HTTP  *http.Client
 	Notes ledger.Notes
 	Now   func() time.Time
 }
 
-// ReadCredentials reads the member "api" of a secret into v, a pointer to a struct whose fields are texts. What stands
-// around a text, such as the line break that was copied with it, is left away. Its errors name members, and quote nothing.
+// ReadCredentials decodes the member "api" of a secret into v, a pointer to a struct of string fields. It trims surrounding
+// white space, such as a copied line break. Its errors name members and quote no value.
 func ReadCredentials(text []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
@@ -48,9 +48,10 @@ func ReadCredentials(text []byte, v any) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong) && wrong.Field != "":
-		return fmt.Errorf("api.%s is not a text", wrong.Field)
+		return fmt.Errorf("api.%s is not a string", wrong.Field)
 	case err != nil && strings.HasPrefix(err.Error(), "json: unknown field "):
-		return fmt.Errorf("api has the unknown member %s; there are %s", strings.TrimPrefix(err.Error(), "json: unknown field "), members(v))
+		unknown := strings.TrimPrefix(err.Error(), "json: unknown field ")
+		return fmt.Errorf("api has the unknown member %s; the members are %s", unknown, members(v))
 	case err != nil && strings.Contains(err.Error(), `'\n' in string`):
 		return errLineBreak
 	case err != nil:
@@ -65,7 +66,7 @@ func ReadCredentials(text []byte, v any) error {
 	return nil
 }
 
-// members lists what ReadCredentials knows.
+// members lists the names that ReadCredentials accepts.
 func members(v any) string {
 	var names []string
 	for field := range reflect.TypeOf(v).Elem().Fields() {
@@ -74,8 +75,7 @@ func members(v any) string {
 	return strings.Join(names, ", ")
 }
 
-// Missing lists the members that are empty and must not be, as one error; nil if there are none. It takes names and values
-// in turn.
+// Missing returns one error that names all empty members, or nil if none is empty. It takes alternating names and values.
 func Missing(members ...string) error {
 	var problems []error
 	for i := 0; i < len(members); i += 2 {
@@ -86,8 +86,8 @@ func Missing(members ...string) error {
 	return errors.Join(problems...)
 }
 
-// BaseURL makes the address of a host, which is a name as in "account.docusign.com". What runs on this machine, for tests,
-// is an address with a scheme: http://127.0.0.1:4010.
+// BaseURL returns the URL of a host that is given by its name, as in "api.vendor.example". For tests, a host on this machine
+// is given with a scheme: http://127.0.0.1:4010.
 func BaseURL(member, host string) (string, error) {
 	address := "https://" + host
 	if name, ok := strings.CutPrefix(host, "http://"); ok {
@@ -96,7 +96,7 @@ func BaseURL(member, host string) (string, error) {
 	u, err := url.Parse(address)
 	local := err == nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost")
 	if err != nil || u.Host != host || u.Hostname() == "" || u.Scheme == "http" && !local {
-		return "", fmt.Errorf("api.%s is not the name of a host: there is no https:// and no path in it", member)
+		return "", fmt.Errorf("api.%s is not a host name: write it without https:// and without a path", member)
 	}
 	return address, nil
 }

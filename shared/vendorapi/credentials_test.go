@@ -12,17 +12,17 @@ func TestReadCredentials(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"all members":             {`{"apiKey": "TOPSECRET", "host": "h"}`, ""},
 		"fewer":                   {` {"apiKey": "TOPSECRET"} `, ""},
-		"a member nobody knows":   {`{"apikeys": "TOPSECRET"}`, `api has the unknown member "apikeys"; there are apiKey, host`},
-		"a member that is a list": {`{"apiKey": ["TOPSECRET"]}`, "api.apiKey is not a text"},
+		"a member nobody knows":   {`{"apikeys": "TOPSECRET"}`, `api has the unknown member "apikeys"; the members are apiKey, host`},
+		"a member that is a list": {`{"apiKey": ["TOPSECRET"]}`, "api.apiKey is not a string"},
 		"a member that is a number": {
-			`{"apiKey": 4711, "host": "TOPSECRET"}`, "api.apiKey is not a text",
+			`{"apiKey": 4711, "host": "TOPSECRET"}`, "api.apiKey is not a string",
 		},
 		"a text":          {`"TOPSECRET"`, "api is not a JSON object"},
 		"a list":          {`["TOPSECRET"]`, "api is not a JSON object"},
 		"nothing":         {"", "api is not a JSON object"},
 		"what is no JSON": {"TOPSECRET", "api is not a JSON object"},
 		"a key as it is in a text": {
-			"{\"apiKey\": \"-----BEGIN PRIVATE KEY-----\nTOPSECRET\"}", `api is not a JSON object: a line break in a text, as in a key, is written \n`,
+			"{\"apiKey\": \"-----BEGIN PRIVATE KEY-----\nTOPSECRET\"}", `api is not a JSON object: a line break in a string, as in a key, must be written as \n`,
 		},
 		"what was copied with a line break": {`{"apiKey": " TOPSECRET\r\n"}`, ""},
 		"what breaks off":                   {`{"apiKey": "TOPSECRET`, "api is not a JSON object"},
@@ -88,7 +88,7 @@ func TestBaseURL(t *testing.T) {
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q, %v; want %q", host, got, err, want)
 		}
-		if err != nil && err.Error() != "api.host is not the name of a host: there is no https:// and no path in it" {
+		if err != nil && err.Error() != "api.host is not a host name: write it without https:// and without a path" {
 			t.Errorf("%q: %v", host, err)
 		}
 	}

@@ -20,31 +20,35 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Tokens gets access tokens and shares them with all other processes by way of the notes, where they stand sealed under a
-// key made of the credentials. One process at a time gets a new token: some vendors cut the old one short when they give a
-// new one. Whatever a process leaves undone, the next one makes good: a lease ends, a token that was not written down is
-// got anew, and the one that this cuts short is rejected and given up. Its fields are set once.
+// Tokens fetches access tokens and shares them with all other processes through the notes, encrypted under a key that is
+// derived from the credentials. One process at a time fetches a token, since some vendors invalidate the old token soon
+// after they issue a new one.
+//
+// A crash at any point is repaired by the next process. The lease expires, a token that was not stored is fetched again, and
+// the token that this invalidates is rejected and dropped.
+//
+// Set the fields before the first call.
 type Tokens struct {
 	Provider string
-	// Secret is the part of the credentials that makes the key; whoever knows it could get a token anyway.
+	// Secret is the part of the credentials that the key is derived from. It would be enough to fetch a token.
 	Secret webhook.Secret
-	// Fetch gets a new token from the vendor.
+	// Fetch requests a new token from the vendor.
 	Fetch func(context.Context) (token string, expires time.Time, err error)
 	Notes ledger.Notes
 	Now   func() time.Time
 
 	once     sync.Once
-	turn     chan struct{} // holds one while somebody has the turn to look at the rest
+	mutex    chan struct{} // guards the rest; a channel, so that a waiting caller can give up
 	last     token
-	rejected string // the last that the vendor did not take
+	rejected string // the last token that the vendor rejected
 }
 
 const (
-	tokenMargin  = 2 * time.Minute        // of a token's life, which is not used: clocks differ, and requests take time
-	tokenRest    = time.Minute            // what a token must last before another is got because it was rejected
-	tokenLease   = 40 * time.Second       // how long a process has to get a token and to write it down
-	tokenWriting = 5 * time.Second        // of it, how long to write it down
-	tokenPoll    = 500 * time.Millisecond // between two looks at a note that another process is to write
+	tokenMargin  = 2 * time.Minute        // a token is not used this close to its expiry: clocks differ, requests take time
+	tokenMinAge  = time.Minute            // a rejected token that is younger is kept: then the token is not the problem
+	tokenLease   = 40 * time.Second       // how long a process has to fetch and store a token
+	tokenWriting = 5 * time.Second        // the part of the lease for storing
+	tokenPoll    = 500 * time.Millisecond // between two reads of a note that another process is about to write
 )
 
 type token struct {
@@ -52,16 +56,16 @@ type token struct {
 	since, expires time.Time
 }
 
-// note holds a token, or says that somebody is getting one.
+// note holds a token, or the lease of the process that is fetching one.
 type note struct {
 	Sealed  string    `json:"sealed,omitempty"` // nonce and ciphertext, base64
 	Since   time.Time `json:"since,omitzero"`
 	Expires time.Time `json:"expires,omitzero"`
-	Lease   time.Time `json:"lease,omitzero"`   // its end
-	Holder  string    `json:"holder,omitempty"` // of the lease; no two are the same
+	Lease   time.Time `json:"lease,omitzero"`   // when it expires
+	Holder  string    `json:"holder,omitempty"` // of the lease; unique
 }
 
-// Bearer is an Authorize for [HTTP].
+// Bearer adds a token to a request. It is an Authorize for [HTTP].
 func (t *Tokens) Bearer(ctx context.Context, r *http.Request) error {
 	token, err := t.Token(ctx)
 	if err == nil {
@@ -70,8 +74,8 @@ func (t *Tokens) Bearer(ctx context.Context, r *http.Request) error {
 	return err
 }
 
-// Rejected is that of [HTTP]: the token of the request is not used any more, unless it is quite new, so that it is not the
-// token that the vendor minds.
+// Rejected drops the token of a rejected request, and reports whether another attempt is worthwhile. It keeps a token that is
+// very new, since then something else must be wrong. It is a Rejected for [HTTP].
 func (t *Tokens) Rejected(ctx context.Context, header http.Header) bool {
 	rejected, ok := strings.CutPrefix(header.Get("Authorization"), "Bearer ")
 	if !ok || t.lock(ctx) != nil {
@@ -79,29 +83,29 @@ func (t *Tokens) Rejected(ctx context.Context, header http.Header) bool {
 	}
 	defer t.unlock()
 	if rejected != t.last.value {
-		return true // there is another one by now
+		return true // another token has replaced it
 	}
-	if age := t.Now().Sub(t.last.since); 0 <= age && age < tokenRest {
+	if age := t.Now().Sub(t.last.since); 0 <= age && age < tokenMinAge {
 		return false
 	}
 	t.rejected = rejected
 	return true
 }
 
-// lock waits for the turn, no longer than the context lasts.
+// lock locks the mutex, or returns an error when the context ends.
 func (t *Tokens) lock(ctx context.Context) error {
-	t.once.Do(func() { t.turn = make(chan struct{}, 1) })
+	t.once.Do(func() { t.mutex = make(chan struct{}, 1) })
 	select {
-	case t.turn <- struct{}{}:
+	case t.mutex <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("vendorapi: shared token: %w", ctx.Err())
 	}
 }
 
-func (t *Tokens) unlock() { <-t.turn }
+func (t *Tokens) unlock() { <-t.mutex }
 
-// Token returns a token that should be valid for another two minutes.
+// Token returns a token that should be valid for at least two more minutes.
 func (t *Tokens) Token(ctx context.Context) (string, error) {
 	if err := t.lock(ctx); err != nil {
 		return "", err
@@ -113,12 +117,12 @@ func (t *Tokens) Token(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("vendorapi: shared token: %w", err)
 		}
 		var n note
-		json.Unmarshal([]byte(text), &n) // what cannot be read is written anew
+		json.Unmarshal([]byte(text), &n) // an unreadable note is replaced
 		if found := (token{t.unseal(n.Sealed), n.Since, n.Expires}); t.usable(found) {
 			t.last = found
 			break
 		}
-		// A lease that is longer than any was written by a clock that is wrong.
+		// A lease longer than any that is taken was written with a wrong clock, and is ignored.
 		if left := n.Lease.Sub(t.Now()); 0 < left && left < 2*tokenLease {
 			if err := sleep(ctx, tokenPoll); err != nil {
 				return "", fmt.Errorf("vendorapi: shared token: %w", err)
@@ -140,12 +144,11 @@ func (t *Tokens) usable(k token) bool {
 	return k.value != "" && k.value != t.rejected && t.Now().Add(tokenMargin).Before(k.expires)
 }
 
-// renew gets a token while we hold the lease, the note's version. A token that cannot be shared is used all the same.
+// renew fetches and stores a token while we hold the lease, which is this version of the note. A token that cannot be stored
+// is used all the same.
 func (t *Tokens) renew(ctx context.Context, version int64) (string, error) {
-	fetching, cancel := context.WithTimeout(ctx, tokenLease-tokenWriting)
-	defer cancel()
-	var n note // after a failure: the next one need not wait
-	value, expires, err := t.Fetch(fetching)
+	var n note // after a failure it stays empty, so that the next process need not wait
+	value, expires, err := t.fetch(ctx)
 	if err == nil {
 		n.Since, n.Expires = t.Now(), expires
 		n.Sealed, err = t.seal(value)
@@ -153,10 +156,21 @@ func (t *Tokens) renew(ctx context.Context, version int64) (string, error) {
 	if err == nil {
 		t.last, t.rejected = token{value, n.Since, expires}, ""
 	}
-	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), tokenWriting)
-	defer cancel()
-	t.write(writing, n, version)
+	t.release(ctx, n, version)
 	return value, err
+}
+
+func (t *Tokens) fetch(ctx context.Context) (value string, expires time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, tokenLease-tokenWriting)
+	defer cancel()
+	return t.Fetch(ctx)
+}
+
+// release replaces the lease with a note, even if the caller has given up. If that fails, the lease expires.
+func (t *Tokens) release(ctx context.Context, n note, version int64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tokenWriting)
+	defer cancel()
+	t.write(ctx, n, version)
 }
 
 func (t *Tokens) name() string { return t.Provider + "/token" }
@@ -169,7 +183,7 @@ func (t *Tokens) write(ctx context.Context, n note, version int64) error {
 	return t.Notes.PutNote(ctx, t.name(), string(text), version)
 }
 
-// aead seals under a key made of the credentials.
+// aead returns the cipher with the key that is derived from the credentials.
 func (t *Tokens) aead() (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, []byte(t.Secret.Reveal()), nil, "esignhooks shared token of "+t.Provider, 32)
 	if err != nil {
@@ -185,7 +199,7 @@ func (t *Tokens) aead() (cipher.AEAD, error) {
 func (t *Tokens) seal(value string) (string, error) {
 	aead, err := t.aead()
 	if err == nil && (value == "" || t.Secret.Reveal() == "") {
-		err = errors.New("vendorapi: no token, or nothing to seal it under")
+		err = errors.New("vendorapi: no token, or no secret to encrypt it with")
 	}
 	if err != nil {
 		return "", err
@@ -193,9 +207,9 @@ func (t *Tokens) seal(value string) (string, error) {
 	return base64.StdEncoding.EncodeToString(aead.Seal(nil, nil, []byte(value), nil)), nil
 }
 
-// unseal returns the empty token for one that was sealed with other credentials, or by nobody.
+// unseal decrypts a token. It returns the empty token if it was encrypted with other credentials, or is unreadable.
 func (t *Tokens) unseal(sealed string) string {
-	b, _ := base64.StdEncoding.DecodeString(sealed) // what cannot be read is sealed by nobody
+	b, _ := base64.StdEncoding.DecodeString(sealed) // unreadable text decrypts to nothing
 	aead, err := t.aead()
 	if err != nil {
 		return ""

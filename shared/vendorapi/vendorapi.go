@@ -1,6 +1,5 @@
-// Package vendorapi is the contract of the vendors' APIs: what we ask them after an event, and beside the events. There is
-// one package per vendor below it. It also holds what they share: requests with deadlines, bounded retries and the
-// vendors' limits, and access tokens that all processes share.
+// Package vendorapi is the contract of the clients for the vendors' APIs. There is one package per vendor below it. It also
+// holds what they share: requests with timeouts, bounded retries and rate limits, and access tokens that all processes share.
 package vendorapi
 
 import (
@@ -18,120 +17,121 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// The errors of a [Client]. They say what the caller does. Their text holds no token, no query of a URL and nothing of a
-// body but the vendor's own error code. [errors.ErrUnsupported] is returned for what a vendor's API cannot tell; any other
-// error is a failure that may pass: try again.
+// The errors of a [Client] say what the caller must do. Their text holds no token, no query of a URL, and of a body only the
+// vendor's own error code. [errors.ErrUnsupported] means that the vendor's API cannot do it. Any other error is temporary:
+// retry.
 var (
-	// ErrNotReady: the vendor is still preparing it, or was asked for it too often. Come again, not before the [Client]'s
+	// ErrNotReady means that the vendor is still preparing it, or was asked for it too often. Retry after the [Client]'s
 	// Pause.
 	ErrNotReady = errors.New("vendorapi: not ready yet")
-	// ErrUnknown: the vendor has no such agreement, or has it no longer.
+	// ErrUnknown means that the vendor has no such agreement, or no longer has it.
 	ErrUnknown = errors.New("vendorapi: unknown to the vendor")
-	// ErrDenied: the vendor does not accept our credentials, or they lack a right. Somebody has to look after them.
-	ErrDenied = errors.New("vendorapi: denied, since the credentials are wrong or lack a right")
-	// ErrInvalid: the vendor refuses the request, and will refuse it every time.
+	// ErrDenied means that the vendor does not accept our credentials, or they lack a permission. An operator must act.
+	ErrDenied = errors.New("vendorapi: denied: the credentials are wrong or lack a permission")
+	// ErrInvalid means that the vendor refuses the request for good. Do not retry.
 	ErrInvalid = errors.New("vendorapi: refused by the vendor")
 )
 
-// LaterError is that the vendor's limits are used up. Ask nothing of this vendor before so much time is over.
+// LaterError reports that the vendor's rate limit is exhausted. Make no call before After has passed.
 type LaterError struct{ After time.Duration }
 
 func (e *LaterError) Error() string {
-	return fmt.Sprintf("vendorapi: the vendor's limit is used up for %s", e.After.Round(time.Second))
+	return fmt.Sprintf("vendorapi: the vendor's rate limit is exhausted for %s", e.After.Round(time.Second))
 }
 
-// Client asks one vendor's API, with one set of credentials. Its methods may be called at the same time. IDs of agreements
-// are as the vendor's events have them.
+// Client calls one vendor's API with one set of credentials. It is safe for concurrent use. The IDs of agreements are those
+// in the vendor's events.
 type Client interface {
-	// Pause is how long the vendor wants us to wait before we ask again for the same agreement.
+	// Pause returns the least time between two calls about the same agreement.
 	Pause() time.Duration
 
-	// Agreement reads an agreement's status, or returns ErrUnknown.
+	// Agreement returns the status of an agreement, or ErrUnknown.
 	Agreement(ctx context.Context, id string) (Agreement, error)
 
-	// Documents lists the signed documents and the audit trail of a completed agreement. It returns ErrNotReady or
-	// ErrUnknown; so may the opening of a document.
+	// Documents lists the signed documents and the audit trail of a completed agreement. It may return ErrNotReady or
+	// ErrUnknown, and so may opening a document.
 	Documents(ctx context.Context, id string) ([]Document, error)
 
-	// Changed lists agreements that changed from the one time on and before the other, by pages: page is empty for the
-	// first, and next is the one after it; empty after the last. It may list more, and an agreement may stand in two pages.
-	// It returns ErrInvalid or ErrUnknown for a page that the vendor or the client does not know: begin again.
-	Changed(ctx context.Context, from, to time.Time, page string) (changed []Agreement, next string, err error)
+	// Changed lists the agreements that changed at or after from and before to, one page at a time. The cursor is empty for
+	// the first page; next is the cursor of the following page, or empty after the last. The list may contain further
+	// agreements, and may repeat one. Changed returns ErrInvalid or ErrUnknown for an unknown cursor: start again without.
+	Changed(ctx context.Context, from, to time.Time, cursor string) (changed []Agreement, next string, err error)
 
-	// Subscriptions lists how the vendor tells of events: all that the credentials may see.
+	// Subscriptions lists the subscriptions at the vendor that the credentials may see.
 	Subscriptions(ctx context.Context) ([]Subscription, error)
 
-	// Register says what is to be done so that the vendor tells this URL of exactly the events that we understand, without
-	// documents; nothing if it is so. It changes a subscription that leads to the same place (see [SamePlace]), or makes one.
+	// Register returns the steps after which the vendor sends exactly the events that we understand to this URL, without
+	// documents. It returns none if that is already so. The steps change a subscription to the same endpoint (see
+	// [SameEndpoint]) or create one.
 	Register(ctx context.Context, webhookURL string) ([]Step, error)
 
-	// Repair says what is to be done so that the subscription that leads to this URL works again, and what it could not
-	// deliver is delivered; nothing if that is so. It makes no new subscription.
+	// Repair returns the steps after which the subscription to this URL works again and its undelivered events are delivered.
+	// It returns none if nothing is wrong. It creates no subscription.
 	Repair(ctx context.Context, webhookURL string) ([]Step, error)
 }
 
-// Agreement is what a vendor says of an agreement.
+// Agreement is the state of an agreement at the vendor.
 type Agreement struct {
 	ID           string
-	Status       esign.Status // empty if the vendor's word for it says nothing to us
+	Status       esign.Status // empty if we cannot interpret the vendor's word
 	VendorStatus string       // the vendor's word
-	ChangedAt    time.Time    // when it took on the status; zero if the vendor does not tell
+	ChangedAt    time.Time    // when it reached the status; zero if unknown
 }
 
 // Document is a file that belongs to an agreement.
 type Document struct {
-	Name string // of the file, made by us: no path, no character that a file system or S3 minds, and the same each time
+	Name string // chosen by the client: stable, without a path, and safe for file systems and S3
 	PDF  bool   // whether it must be a PDF
-	// Open begins to download it. The caller closes the content.
+	// Open starts the download. The caller must close the content.
 	Open func(context.Context) (Content, error)
 }
 
-// Content is a document on its way. Reading it fails with the context's end.
+// Content is a document being downloaded. Reading it fails when the context ends.
 type Content struct {
 	io.ReadCloser
-	Size int64  // in bytes; -1 if the vendor does not tell
-	Type string // Content-Type, as the vendor says
+	Size int64  // in bytes; -1 if unknown
+	Type string // the vendor's Content-Type
 }
 
-// Subscription is a way in which a vendor tells of events.
+// Subscription is a webhook, callback or other subscription at a vendor.
 type Subscription struct {
-	Name     string   // the vendor's ID or name of it
-	URL      string   // where it leads, with the secret token
+	Name     string   // the vendor's ID or name for it
+	URL      string   // the endpoint, with the secret token
 	Active   bool     // whether the vendor sends anything at all
-	Problems []string // what is not as it should be, in words for an operator; without secrets
-	Failures int      // events that the vendor could not deliver, and can send again
+	Problems []string // what is wrong, in words for an operator; without secrets
+	Failures int      // events that the vendor could not deliver, and can resend
 }
 
-// Healthy says whether nothing about a subscription is wrong.
+// Healthy reports whether nothing is wrong with a subscription.
 func (s Subscription) Healthy() bool { return s.Active && len(s.Problems) == 0 && s.Failures == 0 }
 
-// Checked adds to the problems of s what the vendor cannot know: that it calls with a token that does not count.
+// Checked returns s with one more problem if its URL has a token that is not configured, which the vendor cannot know.
 func (s Subscription) Checked(keys webhook.Keys) Subscription {
 	u, err := url.Parse(s.URL)
 	if len(keys.URLTokens) > 0 && (err != nil || !webhook.Any(keys.URLTokens, path.Base(u.Path))) {
-		s.Problems = append(slices.Clone(s.Problems), "the URL's token is none of those that count: every request is refused")
+		s.Problems = append(slices.Clone(s.Problems), "the URL's token is not one of the configured tokens: every request is refused")
 	}
 	return s
 }
 
-// Step is something to be done at a vendor.
+// Step is a change at a vendor.
 type Step struct {
-	Says string // in words for an operator; without secrets
-	Do   func(context.Context) error
+	Description string // in words for an operator; without secrets
+	Do          func(context.Context) error
 }
 
-// SamePlace says whether two URLs lead to the same function: whether they differ in nothing but the last segment where
-// that is the secret token.
-func SamePlace(a, b string) bool {
+// SameEndpoint reports whether two URLs lead to the same function: whether they differ only in the secret token at the end.
+func SameEndpoint(a, b string) bool {
 	u, _, isOurs := webhookURL(a)
 	v, _, areOurs := webhookURL(b)
 	if !isOurs || !areOurs {
 		return a == b
 	}
-	return strings.EqualFold(u.Scheme, v.Scheme) && strings.EqualFold(u.Host, v.Host) && u.Path == v.Path && u.RawQuery == v.RawQuery
+	return strings.EqualFold(u.Scheme, v.Scheme) && strings.EqualFold(u.Host, v.Host) &&
+		u.Path == v.Path && u.RawQuery == v.RawQuery
 }
 
-// Masked is a URL for an operator's eyes: its secret token is hidden, and so is what else may be secret.
+// Masked returns a URL for an operator to read, without its secret token and anything else that may be secret.
 func Masked(s string) string {
 	u, token, _ := webhookURL(s)
 	if s == "" {
@@ -147,8 +147,8 @@ func Masked(s string) string {
 	return shown.String()
 }
 
-// webhookURL takes the token off a URL that is like …/webhooks/<provider>/{token}, and says whether it is. u is nil if
-// there is no URL.
+// webhookURL splits the token off a URL of the form …/webhooks/<provider>/{token}, and reports whether it has that form. u is
+// nil if s is not a URL.
 func webhookURL(s string) (u *url.URL, token string, ok bool) {
 	u, err := url.Parse(s)
 	if err != nil {

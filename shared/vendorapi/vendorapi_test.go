@@ -29,17 +29,17 @@ func TestSamePlace(t *testing.T) {
 		"https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/acmesign%2Ftoken/x/y": false,
 		"": false, "%": false,
 	} {
-		if got := vendorapi.SamePlace(ours, other); got != want {
+		if got := vendorapi.SameEndpoint(ours, other); got != want {
 			t.Errorf("%s: %v", other, got)
 		}
-		if got := vendorapi.SamePlace(other, ours); got != want {
+		if got := vendorapi.SameEndpoint(other, ours); got != want {
 			t.Errorf("%s, the other way round: %v", other, got)
 		}
-		if !vendorapi.SamePlace(other, other) {
+		if !vendorapi.SameEndpoint(other, other) {
 			t.Errorf("%s is not the same as itself", other)
 		}
 	}
-	if vendorapi.SamePlace("https://vendor.example/a", "https://vendor.example/b") || vendorapi.SamePlace("", "%") {
+	if vendorapi.SameEndpoint("https://vendor.example/a", "https://vendor.example/b") || vendorapi.SameEndpoint("", "%") {
 		t.Error("what leads to no function leads to the same")
 	}
 }
@@ -105,7 +105,7 @@ func TestHealthy(t *testing.T) {
 }
 
 func TestALaterErrorSaysHowLong(t *testing.T) {
-	if got, want := (&vendorapi.LaterError{After: 90 * time.Second}).Error(), "vendorapi: the vendor's limit is used up for 1m30s"; got != want {
+	if got, want := (&vendorapi.LaterError{After: 90 * time.Second}).Error(), "vendorapi: the vendor's rate limit is exhausted for 1m30s"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -152,7 +152,7 @@ func (o *office) Register(context.Context, string) ([]vendorapi.Step, error) {
 func (o *office) Repair(ctx context.Context, _ string) (steps []vendorapi.Step, err error) {
 	err = o.ask(ctx, "what is to be repaired", func() error {
 		if o.disabled {
-			steps = []vendorapi.Step{{Says: "enable", Do: func(ctx context.Context) error {
+			steps = []vendorapi.Step{{Description: "enable", Do: func(ctx context.Context) error {
 				return o.w.do(ctx, o.provider+" enable", networkFaults, func() error { o.disabled = false; return nil })
 			}}}
 		}

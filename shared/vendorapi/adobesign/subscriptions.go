@@ -180,7 +180,7 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 			if ours == nil || ours.Status != active && h.Status == active {
 				ours = h
 			}
-		case vendorapi.SamePlace(h.url(), webhookURL):
+		case vendorapi.SameEndpoint(h.url(), webhookURL):
 			old = append(old, h)
 		}
 	}
@@ -196,8 +196,8 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 	}
 	for _, h := range old {
 		steps = append(steps, vendorapi.Step{
-			Says: fmt.Sprintf("delete the webhook %q, which has another token, and with it what it has not yet delivered", h.Name),
-			Do:   func(ctx context.Context) error { return c.change(ctx, h, http.MethodDelete, h.path(), nil) },
+			Description: fmt.Sprintf("delete the webhook %q, which has another token, and with it what it has not yet delivered", h.Name),
+			Do:          func(ctx context.Context) error { return c.change(ctx, h, http.MethodDelete, h.path(), nil) },
 		})
 	}
 	return steps, nil
@@ -231,7 +231,7 @@ func (c *client) create(webhookURL string) vendorapi.Step {
 	says := fmt.Sprintf("create the webhook %q of the account for %s with %d events, without documents; Adobe verifies the URL "+
 		"with the client ID of these credentials' application, which must be among the keys",
 		in.Name, vendorapi.Masked(webhookURL), len(in.Events))
-	return vendorapi.Step{Says: says, Do: func(ctx context.Context) error {
+	return vendorapi.Step{Description: says, Do: func(ctx context.Context) error {
 		_, err := c.call(ctx, "", vendorapi.Request{Method: http.MethodPost, URL: "/webhooks", JSON: in}, nil)
 		if errors.Is(err, errDuplicate) {
 			return fmt.Errorf("%w: another user of the account has made this webhook; ask with their credentials", err)
@@ -243,7 +243,7 @@ func (c *client) create(webhookURL string) vendorapi.Step {
 // correct leaves alone what else an operator may have asked for.
 func (c *client) correct(h *hook) vendorapi.Step {
 	says := "change the webhook %q so that it tells of the %d events that are understood, without documents"
-	return vendorapi.Step{Says: fmt.Sprintf(says, h.Name, len(provider.Events())), Do: func(ctx context.Context) error {
+	return vendorapi.Step{Description: fmt.Sprintf(says, h.Name, len(provider.Events())), Do: func(ctx context.Context) error {
 		with := map[string]bool{}
 		for condition, on := range h.Conditions.Agreement {
 			with[condition] = on && condition != signedDocuments
@@ -255,7 +255,7 @@ func (c *client) correct(h *hook) vendorapi.Step {
 
 func (c *client) activate(h *hook) vendorapi.Step {
 	return vendorapi.Step{
-		Says: fmt.Sprintf("activate the webhook %q: Adobe verifies its URL first", h.Name),
+		Description: fmt.Sprintf("activate the webhook %q: Adobe verifies its URL first", h.Name),
 		Do: func(ctx context.Context) error {
 			return c.change(ctx, h, http.MethodPut, h.path()+"/state", map[string]string{"state": active})
 		},
@@ -289,7 +289,7 @@ func (c *client) Repair(ctx context.Context, webhookURL string) ([]vendorapi.Ste
 	var latest *hook
 	for _, h := range hooks {
 		switch {
-		case !vendorapi.SamePlace(h.url(), webhookURL):
+		case !vendorapi.SameEndpoint(h.url(), webhookURL):
 		case h.Status == active && h.url() == webhookURL:
 			return nil, nil
 		case latest == nil || h.better(latest, webhookURL):

@@ -64,10 +64,10 @@ func conditions(on ...string) map[string]any {
 func said(t *testing.T, steps []vendorapi.Step) (all []string) {
 	t.Helper()
 	for _, step := range steps {
-		if strings.Contains(step.Says, "canary") {
-			t.Errorf("shows a token: %s", step.Says)
+		if strings.Contains(step.Description, "canary") {
+			t.Errorf("shows a token: %s", step.Description)
 		}
-		verb, _, _ := strings.Cut(step.Says, " ")
+		verb, _, _ := strings.Cut(step.Description, " ")
 		all = append(all, verb)
 	}
 	return all

@@ -92,7 +92,7 @@ func TestCredentials(t *testing.T) {
 			m["authHost"], m["userId"], m["accountId"], m["integrationKey"] = "https://secret/", "secret@example.com", "12345", "secret"
 			m["privateKey"] = "secret"
 		}, []string{
-			"api.authHost is not the name of a host", "api.userId is not a GUID", "api.accountId is not a GUID",
+			"api.authHost is not a host name", "api.userId is not a GUID", "api.accountId is not a GUID",
 			"api.integrationKey is not a GUID", "api.privateKey is not an RSA key in PEM",
 		}},
 		"a public key is no private key": {func(m map[string]string) {

@@ -163,7 +163,7 @@ func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, e
 			Name: configuration.title(), URL: configuration.url(), Active: configuration.active(), Problems: configuration.problems(),
 		}
 		for _, f := range failures {
-			if string(f.ConnectID) == configuration.id() || vendorapi.SamePlace(string(f.ConfigURL), configuration.url()) {
+			if string(f.ConnectID) == configuration.id() || vendorapi.SameEndpoint(string(f.ConfigURL), configuration.url()) {
 				s.Failures++
 			}
 		}
@@ -183,7 +183,7 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 		return nil, err
 	}
 	for _, found := range configurations {
-		if !vendorapi.SamePlace(found.url(), webhookURL) || found.received() {
+		if !vendorapi.SameEndpoint(found.url(), webhookURL) || found.received() {
 			continue
 		}
 		problems := found.problems()
@@ -194,14 +194,14 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 			return nil, nil
 		}
 		return []vendorapi.Step{{
-			Says: fmt.Sprintf("change the Connect configuration %s, which leads to %s: %s",
+			Description: fmt.Sprintf("change the Connect configuration %s, which leads to %s: %s",
 				found.title(), vendorapi.Masked(webhookURL), strings.Join(problems, "; ")),
 			Do: c.saving(http.MethodPut, found.corrected(webhookURL)),
 		}}, nil
 	}
 	wanted := configuration{"name": "esignhooks", "configurationType": "custom"}.corrected(webhookURL)
 	return []vendorapi.Step{{
-		Says: fmt.Sprintf("make the Connect configuration %q for all users, with acknowledgement and HMAC, without documents, which tells %s of: %s",
+		Description: fmt.Sprintf("make the Connect configuration %q for all users, with acknowledgement and HMAC, without documents, which tells %s of: %s",
 			wanted.text("name"), vendorapi.Masked(webhookURL), strings.Join(docusign.Events(), ", ")),
 		Do: c.saving(http.MethodPost, wanted),
 	}}, nil
@@ -228,7 +228,7 @@ func (c *client) Repair(ctx context.Context, webhookURL string) (steps []vendora
 	}
 	ids := []string{} // of configurations that lead there
 	for _, found := range configurations {
-		if !vendorapi.SamePlace(found.url(), webhookURL) {
+		if !vendorapi.SameEndpoint(found.url(), webhookURL) {
 			continue
 		}
 		ids = append(ids, found.id())
@@ -236,7 +236,7 @@ func (c *client) Repair(ctx context.Context, webhookURL string) (steps []vendora
 			again := maps.Clone(found)
 			again["allowEnvelopePublish"], again["pausePublish"] = "true", "false"
 			steps = append(steps, vendorapi.Step{
-				Says: fmt.Sprintf("switch the Connect configuration %s on again", found.title()), Do: c.saving(http.MethodPut, again),
+				Description: fmt.Sprintf("switch the Connect configuration %s on again", found.title()), Do: c.saving(http.MethodPut, again),
 			})
 		}
 	}
@@ -246,14 +246,14 @@ func (c *client) Repair(ctx context.Context, webhookURL string) (steps []vendora
 	}
 	var envelopes []string
 	for _, f := range failures {
-		if slices.Contains(ids, string(f.ConnectID)) || vendorapi.SamePlace(string(f.ConfigURL), webhookURL) {
+		if slices.Contains(ids, string(f.ConnectID)) || vendorapi.SameEndpoint(string(f.ConfigURL), webhookURL) {
 			envelopes = append(envelopes, string(f.EnvelopeID))
 		}
 	}
 	slices.Sort(envelopes)
 	if envelopes = slices.Compact(envelopes); len(envelopes) > 0 {
 		steps = append(steps, vendorapi.Step{
-			Says: fmt.Sprintf("send again what could not be delivered of %d envelopes", len(envelopes)),
+			Description: fmt.Sprintf("send again what could not be delivered of %d envelopes", len(envelopes)),
 			Do: func(ctx context.Context) error {
 				for some := range slices.Chunk(envelopes, batch) {
 					if err := c.call(ctx, http.MethodPut, "/connect/envelopes/retry_queue", map[string]any{"envelopeIds": some}, nil); err != nil {

@@ -17,7 +17,7 @@ import (
 const webhookURL = "https://api.example.com/v1/webhooks/docusign"
 
 func says(steps []vendorapi.Step) []string {
-	return names(steps, func(s vendorapi.Step) string { return s.Says })
+	return names(steps, func(s vendorapi.Step) string { return s.Description })
 }
 
 // settings of a configuration that is right, but for what change changes.
@@ -45,7 +45,7 @@ func do(t *testing.T, steps []vendorapi.Step) {
 	t.Helper()
 	for _, s := range steps {
 		if err := s.Do(t.Context()); err != nil {
-			t.Fatalf("%s: %v", s.Says, err)
+			t.Fatalf("%s: %v", s.Description, err)
 		}
 	}
 }
@@ -58,7 +58,7 @@ func TestRegisterMakesAConfigurationOnce(t *testing.T) {
 	w.Subscribe("docusign", received)
 	c := w.client(t, nil)
 	steps, err := c.Register(t.Context(), webhookURL+"/token")
-	if err != nil || len(steps) != 1 || !strings.Contains(steps[0].Says, `"esignhooks"`) || strings.Contains(steps[0].Says, "/token") {
+	if err != nil || len(steps) != 1 || !strings.Contains(steps[0].Description, `"esignhooks"`) || strings.Contains(steps[0].Description, "/token") {
 		t.Fatalf("steps %q, error %v", says(steps), err)
 	}
 	if n := len(w.Subscriptions("docusign")); n != 2 {
@@ -129,8 +129,8 @@ func TestRegisterMendsAConfiguration(t *testing.T) {
 			w.Subscribe("docusign", vendorstub.Subscription{ID: "7", URL: webhookURL + "/old", Disabled: tt.disabled, Settings: found})
 			c := w.client(t, nil)
 			steps, err := c.Register(t.Context(), webhookURL+"/new")
-			if err != nil || len(steps) != 1 || !strings.Contains(steps[0].Says, tt.want) || !strings.Contains(steps[0].Says, "(7)") ||
-				!strings.Contains(steps[0].Says, "another token") || strings.Contains(steps[0].Says, "/new") || strings.Contains(steps[0].Says, "/old") {
+			if err != nil || len(steps) != 1 || !strings.Contains(steps[0].Description, tt.want) || !strings.Contains(steps[0].Description, "(7)") ||
+				!strings.Contains(steps[0].Description, "another token") || strings.Contains(steps[0].Description, "/new") || strings.Contains(steps[0].Description, "/old") {
 				t.Fatalf("steps %q, error %v", says(steps), err)
 			}
 			do(t, steps)
@@ -205,8 +205,8 @@ func TestRepair(t *testing.T) {
 				t.Fatalf("steps %q, error %v, want %q", says(steps), err, tt.want)
 			}
 			for i, want := range tt.want {
-				if !strings.Contains(steps[i].Says, want) || strings.Contains(steps[i].Says, "token") {
-					t.Errorf("step %q, want %q", steps[i].Says, want)
+				if !strings.Contains(steps[i].Description, want) || strings.Contains(steps[i].Description, "token") {
+					t.Errorf("step %q, want %q", steps[i].Description, want)
 				}
 			}
 			do(t, steps)

@@ -51,8 +51,8 @@ func open(t *testing.T, members ...string) (*vendorstub.Server, vendorapi.Client
 func TestCredentials(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"the key suffices":          {`{"apiKey":"k"}`, ""},
-		"all problems are reported": {`{"host":"https://a/b"}`, "api.apiKey is missing\napi.host is not the name of a host: there is no https:// and no path in it"},
-		"a misspelt member is told": {`{"apikeys":"k"}`, `api has the unknown member "apikeys"; there are apiKey, clientId, host`},
+		"all problems are reported": {`{"host":"https://a/b"}`, "api.apiKey is missing\napi.host is not a host name: write it without https:// and without a path"},
+		"a misspelt member is told": {`{"apikeys":"k"}`, `api has the unknown member "apikeys"; the members are apiKey, clientId, host`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ""
@@ -432,15 +432,15 @@ func TestRegister(t *testing.T) {
 			}
 			if tt.want == "" {
 				if len(steps) != 0 {
-					t.Errorf("got %q, want nothing to do", steps[0].Says)
+					t.Errorf("got %q, want nothing to do", steps[0].Description)
 				}
 				return
 			}
-			if len(steps) != 1 || !strings.Contains(steps[0].Says, tt.want) {
+			if len(steps) != 1 || !strings.Contains(steps[0].Description, tt.want) {
 				t.Fatalf("got %v, want %q", steps, tt.want)
 			}
-			if strings.Contains(steps[0].Says, "token-1") || strings.Contains(steps[0].Says, "secret") {
-				t.Errorf("the step tells a secret: %s", steps[0].Says)
+			if strings.Contains(steps[0].Description, "token-1") || strings.Contains(steps[0].Description, "secret") {
+				t.Errorf("the step tells a secret: %s", steps[0].Description)
 			}
 			if n := stub.Calls("PUT "); n != 0 {
 				t.Errorf("%d changes before the step is done", n)

@@ -83,13 +83,13 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 	says := fmt.Sprintf("set the callback URL of the %s to %s", name, vendorapi.Masked(webhookURL))
 	switch {
 	case now == "":
-	case vendorapi.SamePlace(now, webhookURL):
+	case vendorapi.SameEndpoint(now, webhookURL):
 		says += ", which stands there with another token"
 	default:
 		says += fmt.Sprintf(" in place of %s, which gets no events from then on", vendorapi.Masked(now))
 	}
 	says += "; press Test in the settings afterwards: the API cannot"
-	return []vendorapi.Step{{Says: says, Do: func(ctx context.Context) error {
+	return []vendorapi.Step{{Description: says, Do: func(ctx context.Context) error {
 		var answer callbacks
 		in := map[string]string{"callback_url": webhookURL}
 		r := vendorapi.Request{Method: http.MethodPut, URL: c.base + path, JSON: in}

@@ -64,8 +64,8 @@ func TestCredentials(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"the host is that of a data centre":  {`{"appId":"a","appSecret":"s","host":"openapi-eu1.esignglobal.com"}`, ""},
 		"all that is missing is reported":    {`{}`, "api.appId is missing\napi.appSecret is missing\napi.host is missing"},
-		"a host is no address":               {`{"appId":"a","appSecret":"s","host":"http://openapi-eu1.esignglobal.com"}`, "api.host is not the name of a host: there is no https:// and no path in it"},
-		"what is wrong is reported together": {`{"host":"a/b"}`, "api.appId is missing\napi.appSecret is missing\napi.host is not the name of a host: there is no https:// and no path in it"},
+		"a host is no address":               {`{"appId":"a","appSecret":"s","host":"http://openapi-eu1.esignglobal.com"}`, "api.host is not a host name: write it without https:// and without a path"},
+		"what is wrong is reported together": {`{"host":"a/b"}`, "api.appId is missing\napi.appSecret is missing\napi.host is not a host name: write it without https:// and without a path"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ""
