@@ -1,5 +1,5 @@
-// Command local runs all functions on localhost with an embedded store, sends an example to a gateway, or asks the
-// running one what an operator asks of a deployed stack.
+// Command local runs all functions on localhost with an embedded store. With a command, it sends an example to a
+// gateway, or runs an operator's command in the running gateway.
 //
 //	local
 //	local send -provider docusign -event envelope-completed [-agreement ID] [-url URL]
@@ -40,7 +40,7 @@ func run() error {
 	} else if len(os.Args) > 1 {
 		return localhost.Operate(ctx, os.Stdout, config, os.Args[1:])
 	}
-	debug.SetGCPercent(400) // little stays: a fifth less processor time for some tens of MB
+	debug.SetGCPercent(400) // the heap is small: this saves a fifth of the CPU time for some tens of MB
 	gateway, err := localhost.Open(config, provider.All(), slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 	if err != nil {
 		return err
@@ -59,9 +59,9 @@ func send(ctx context.Context, config localhost.Config, arguments []string) erro
 	var s localhost.Sending
 	flags := flag.NewFlagSet("send", flag.ExitOnError)
 	flags.StringVar(&s.Provider, "provider", "", "the provider")
-	flags.StringVar(&s.Event, "event", "", "an example in events/<provider>, without .json")
-	flags.StringVar(&s.Agreement, "agreement", "", "the agreement's ID; without, a new one")
-	flags.StringVar(&s.URL, "url", "", "the webhook's URL; without, the gateway on localhost")
+	flags.StringVar(&s.Event, "event", "", "the name of an example in events/<provider>, without .json")
+	flags.StringVar(&s.Agreement, "agreement", "", "the agreement's ID (default: a new one)")
+	flags.StringVar(&s.URL, "url", "", "the webhook's URL (default: the gateway on localhost)")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}

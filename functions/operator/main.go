@@ -1,5 +1,5 @@
-// Command operator acts on a deployed stack, with the AWS credentials of whoever runs it. Without a command it lists
-// them.
+// Command operator acts on a deployed stack, with the caller's AWS credentials. Without a command, it lists the
+// commands.
 package main
 
 import (
@@ -17,10 +17,9 @@ import (
 )
 
 const usage = `operator -stack NAME, and one of:
-urls                                          what to register at each vendor; shows the URLs' secret tokens
+urls                                          show what to register at each vendor, with the URLs' secret tokens
 logs                                          follow the logs of the functions
-redrive                                       process the dead letters again, also the archiver's, and publish what could not
-                                              be published
+redrive                                       retry the dead letters of the worker and the archiver, and unpublished events
 ` + operate.Usage
 
 func main() {
@@ -38,7 +37,7 @@ func run() error {
 	flag.Parse()
 	act, err := action(flag.Args())
 	if err == nil && *name == "" {
-		err = errors.New("which stack?")
+		err = errors.New("no stack is given: use -stack NAME")
 	}
 	if err != nil {
 		return fmt.Errorf("%w\n\n%s", err, usage)

@@ -1,4 +1,4 @@
-// Command publisher is the Lambda function that publishes what the table's stream tells.
+// Command publisher is the Lambda function that publishes the events of the table's stream.
 package main
 
 import (

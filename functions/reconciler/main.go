@@ -1,4 +1,4 @@
-// Command reconciler is the Lambda function that asks the vendors, on a schedule, for what webhooks never brought.
+// Command reconciler is the Lambda function that asks the vendors, on a schedule, for events that no webhook brought.
 package main
 
 import (

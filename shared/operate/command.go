@@ -13,7 +13,7 @@ import (
 const Usage = `inspect -provider docusign -id ID             show an agreement and its history
 replay -provider docusign -id ID              publish an agreement's events again
 replay -from TIME -to TIME                    publish again the events committed from one TIME until before the other
-replay -rebuild -provider docusign -id ID     publish nothing: fold the events again and compare with the stored agreement
+replay -rebuild -provider docusign -id ID     publish nothing; compare the stored agreement with its events
 archive -provider docusign -id ID             fetch and store an agreement's documents now
 register -provider docusign [-url URL]        show what must change at the vendor so that it calls us; -apply changes it
 registered [-provider docusign [-url URL]]    list the vendors' subscriptions and their problems

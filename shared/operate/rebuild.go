@@ -29,8 +29,7 @@ func rebuild(ctx context.Context, w io.Writer, reader ledger.Reader, provider, i
 		if len(committed) == 0 {
 			return errors.New("operate: all events have expired: there is nothing to rebuild the agreement from")
 		}
-		fmt.Fprintf(w, "%d of %d events are gone, probably expired; starting from the agreement after the oldest event left\n",
-			gone, r.Version)
+		fmt.Fprintf(w, "%d of %d events are gone, probably expired; comparing from the oldest one left\n", gone, r.Version)
 		rebuilt, statusBefore, folded = *committed[0].Agreement, committed[0].StatusBefore, committed[1:]
 	}
 	for _, e := range folded {

@@ -12,8 +12,8 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// register shows the steps that make the vendor send its events to the URL. If apply is set, it takes them, and reads the
-// subscription back.
+// register shows the steps that make the vendor send its events to the URL. If apply is set, it takes them and reads
+// back the subscription.
 func register(ctx context.Context, w io.Writer, t Target, provider, given string, apply bool) error {
 	p, err := t.find(provider)
 	if err != nil {
@@ -82,8 +82,8 @@ func verify(ctx context.Context, w io.Writer, client vendorapi.Client, address s
 		printable(strings.Join(append(problems, "none is active"), "; ")))
 }
 
-// registered lists the subscriptions of a provider, or of all providers if the name is empty. It is an error if a provider
-// has no healthy subscription to our URL.
+// registered lists the subscriptions of a provider, or of all providers if the name is empty. It is an error if one has
+// no healthy subscription to our URL.
 func registered(ctx context.Context, w io.Writer, t Target, provider, given string) error {
 	providers := t.Providers
 	if provider != "" {

@@ -52,7 +52,8 @@ func (t Target) client(ctx context.Context, provider string) (vendorapi.Client, 
 	}
 	_, missing := all.Open(provider, []byte("{}"), vendorapi.Options{}) // names each member
 	members := strings.NewReplacer("api.", "", " is missing", "", "\n", ", ").Replace(errors.Unwrap(missing).Error())
-	return nil, fmt.Errorf("%w\n  the credentials are a JSON object with %s; see shared/docs/after-the-event.md", err, members)
+	return nil, fmt.Errorf("%w\n  the credentials are a JSON object with %s; see shared/docs/after-the-event.md",
+		err, members)
 }
 
 // webhook returns the URL that the vendor must call, with its token, and the keys. given is the URL of the webhook with

@@ -53,7 +53,8 @@ func TestEachVendorIsRegisteredOnce(t *testing.T) {
 			if err == nil {
 				t.Errorf("healthy before it is there: %s", out)
 			}
-			if out, err := order("register"); err != nil || !strings.Contains(out, "APPLY=1") || len(stub.Subscriptions(name)) > 0 && stub.Subscriptions(name)[0].URL != "" {
+			if out, err := order("register"); err != nil || !strings.Contains(out, "APPLY=1") ||
+				len(stub.Subscriptions(name)) > 0 && stub.Subscriptions(name)[0].URL != "" {
 				t.Errorf("%v: %s, %+v", err, out, stub.Subscriptions(name))
 			}
 			if out, err := order("register -apply"); err != nil || !strings.Contains(out, "read back") {
@@ -63,7 +64,8 @@ func TestEachVendorIsRegisteredOnce(t *testing.T) {
 			if len(made) != 1 || made[0].URL != address+"/"+token {
 				t.Errorf("%+v", made)
 			}
-			if out, err := order("register -apply"); err != nil || !strings.Contains(out, "nothing to do") || len(stub.Subscriptions(name)) != 1 {
+			if out, err := order("register -apply"); err != nil || !strings.Contains(out, "nothing to do") ||
+				len(stub.Subscriptions(name)) != 1 {
 				t.Errorf("%v: %s", err, out)
 			}
 			if out, err := order("registered"); err != nil {
@@ -75,12 +77,15 @@ func TestEachVendorIsRegisteredOnce(t *testing.T) {
 
 func TestMissingCredentialsAreNamed(t *testing.T) {
 	for _, p := range all.Providers() {
-		target := operate.Target{Providers: provider.All(), Webhook: func(context.Context, string) (string, webhook.Keys, error) {
-			return here + p.Info().Name, webhook.Keys{Keys: webhook.Secrets("canary-key"), URLTokens: webhook.Secrets(token)}, nil
-		}}
+		target := operate.Target{Providers: provider.All(),
+			Webhook: func(context.Context, string) (string, webhook.Keys, error) {
+				return here + p.Info().Name, webhook.Keys{Keys: webhook.Secrets("canary-key"),
+					URLTokens: webhook.Secrets(token)}, nil
+			}}
 		off(&target)
 		_, err := act(t, target, "register -provider "+p.Info().Name)
-		if !errors.Is(err, vendorapi.ErrOff) || !strings.Contains(err.Error(), "put them there\n  the credentials are a JSON object with ") {
+		if !errors.Is(err, vendorapi.ErrOff) ||
+			!strings.Contains(err.Error(), "put them there\n  the credentials are a JSON object with ") {
 			t.Error(err)
 		}
 		out, err := act(t, target, "registered -provider "+p.Info().Name)
@@ -103,7 +108,8 @@ func TestAVendorWithoutAClient(t *testing.T) {
 		out, err := act(t, target, command+" -provider acmesign")
 		silent(t, out, err)
 		shown := strings.Contains(out, "Settings → Callbacks")
-		if errors.Is(err, vendorapi.ErrNoClient) != fails || err != nil && !fails || shown != strings.HasPrefix(command, "register") {
+		if errors.Is(err, vendorapi.ErrNoClient) != fails || err != nil && !fails ||
+			shown != strings.HasPrefix(command, "register") {
 			t.Errorf("%s: %v: %s", command, err, out)
 		}
 	}

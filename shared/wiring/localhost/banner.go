@@ -16,8 +16,9 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Banner writes how to use the gateway at base, a URL without a path. For each provider it shows the webhook's URL, the key
-// and a request to paste into a shell. Keys and tokens from the environment are shown as the names of their variables.
+// Banner writes how to use the gateway at base, a URL without a path. For each provider it shows the webhook's URL, the
+// key, and a request to paste into a shell. Keys and tokens from the environment appear as the names of their
+// variables.
 func (g *Gateway) Banner(w io.Writer, base string, now time.Time) error {
 	fmt.Fprintf(w, "esignhooks on %s\n\n", base)
 	for _, p := range g.providers {
@@ -117,7 +118,8 @@ func transport(name string) bool {
 	case "Accept", "Accept-Encoding", "Connection", "Content-Length", "Host", "User-Agent", "Via":
 		return true
 	}
-	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Amz") || strings.HasPrefix(name, "Cloudfront-")
+	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Amz") ||
+		strings.HasPrefix(name, "Cloudfront-")
 }
 
 // form returns curl's arguments for the body. A multipart body is passed as its fields, since a shell cannot write its

@@ -98,7 +98,8 @@ func TestAFolderOfVersion1(t *testing.T) {
 			}
 		}
 	}
-	await("processing what was pending", func() bool { return countStates(t, g)[ledger.Received] == 1 }) // it was not enqueued
+	// it was not enqueued
+	await("processing what was pending", func() bool { return countStates(t, g)[ledger.Received] == 1 })
 	await("publishing that, and what was committed before", func() bool {
 		now, err := g.bus.Events()
 		return err == nil && len(now) == len(published)+6

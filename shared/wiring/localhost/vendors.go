@@ -49,7 +49,10 @@ func (g *Gateway) wireClients() (err error) {
 		}
 		g.clients[name] = client
 	}
-	if g.jobs.DeadLetters, err = queue.Open(g.db, queue.Config{Name: "documents-dead-letters", Visibility: visibility, Now: time.Now}); err != nil {
+	g.jobs.DeadLetters, err = queue.Open(g.db, queue.Config{
+		Name: "documents-dead-letters", Visibility: visibility, Now: time.Now,
+	})
+	if err != nil {
 		return err
 	}
 	g.jobs.Queue, err = queue.Open(g.db, queue.Config{
@@ -87,7 +90,7 @@ func (g *Gateway) client(_ context.Context, provider string) (vendorapi.Client, 
 	return nil, fmt.Errorf("%s: %w; set $%s and restart", provider, vendorapi.ErrOff, variable)
 }
 
-// webhook returns a provider's keys, without the development key, which no vendor uses. It returns no URL: vendors reach
+// webhook returns a provider's keys without the development key, which no vendor uses. It returns no URL: vendors reach
 // localhost only through a tunnel, whose URL is unknown here.
 func (g *Gateway) webhook(_ context.Context, provider string) (string, webhook.Keys, error) {
 	keys := g.config.Keys[provider]
@@ -97,8 +100,8 @@ func (g *Gateway) webhook(_ context.Context, provider string) (string, webhook.K
 	return "", keys.Keys, nil
 }
 
-// outlet is the bus with a rule that gives the archiver its jobs. A job is on disk before its event is on the bus. If an
-// event is published again, it is archived again, which has no effect.
+// outlet is the bus with a rule that gives the archiver its jobs. A job is on disk before its event is on the bus. An
+// event that is published again is archived again, which has no effect.
 type outlet struct{ g *Gateway }
 
 // Publish implements [bus.Bus].

@@ -116,7 +116,7 @@ func TestAVendorWithoutAClientRuns(t *testing.T) {
 	for command, said := range map[string]string{
 		"register -provider acmesign -url https://tunnel.example/webhooks/acmesign": "key of AcmeSign",
 		"registered":                        "",
-		"archive -provider acmesign -id a":  "no client",
+		"archive -provider acmesign -id a":  "API client",
 		"inspect -provider acmesign -id a":  "unknown agreement",
 		"archive -provider another -id a":   "acmesign",
 		"replay -provider acmesign -id a":   "unknown agreement",

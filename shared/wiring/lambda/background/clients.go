@@ -36,8 +36,8 @@ func newVendorClients(secrets *secretsmanager.Client, arns map[string]string, o 
 	return c
 }
 
-// get returns the client of a provider. It returns vendorapi.ErrOff if the provider has no secret or no credentials, and
-// vendorapi.ErrNoClient if there is no client for its API.
+// get returns the client of a provider. It returns vendorapi.ErrOff without a secret or without credentials, and
+// vendorapi.ErrNoClient if there is no client for the vendor's API.
 func (c vendorClients) get(ctx context.Context, provider string) (vendorapi.Client, error) {
 	if c[provider] == nil {
 		return all.Open(provider, nil, vendorapi.Options{}) // returns one of these errors
