@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send urls register registered logs inspect redrive replay archive test faults sim e2e bench check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send urls register registered logs inspect redrive replay archive test faults sim e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
 
 STACK ?= esignhooks
 
@@ -102,6 +102,10 @@ bench:
 SEEDS ?= 20000
 sim:
 	go test -count=1 -timeout 10h -v ./shared/lab/sim $(if $(SEED),-run '^$(or $(TEST),TestSeeds)$$' -seed $(SEED),-seeds $(SEEDS) -all)
+
+## generate: rewrite the vendors' sections of template.yaml, after a change of a vendor or of shared/lab/template/vendors.tmpl
+generate:
+	@go test -count=1 ./shared/lab/template -run TestGeneratedSectionsAreCurrent -update
 
 ## check: check formatting, run the linters, look for known vulnerabilities, validate the template (needs Python)
 check: format vet staticcheck vulnerabilities template

@@ -1,0 +1,186 @@
+package template
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"esignhooks/shared/lab/acmesign"
+	"esignhooks/shared/provider"
+	"esignhooks/shared/webhook"
+	"esignhooks/shared/webhook/webhooktest"
+)
+
+func generate(t *testing.T, providers []webhook.Provider) []byte {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err = Generate(text, providers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestGeneratedSectionsAreCurrent fails if a vendor or vendors.tmpl has changed since make generate.
+func TestGeneratedSectionsAreCurrent(t *testing.T) {
+	webhooktest.Golden(t, file, generate(t, provider.All()))
+}
+
+func TestGenerateRefusesAResourceNameThatIsNotTheName(t *testing.T) {
+	p := numbered{number: 1, resource: "Other"}
+	if _, err := Generate(nil, []webhook.Provider{p}); err == nil || !strings.Contains(err.Error(), `"Other"`) {
+		t.Error(err)
+	}
+}
+
+func TestGenerateRefusesAnUnknownSection(t *testing.T) {
+	const text = "  # BEGIN generated: nothing\n  # END generated\n"
+	if _, err := Generate([]byte(text), nil); err == nil || !strings.Contains(err.Error(), "nothing") {
+		t.Error(err)
+	}
+}
+
+// TestADisabledVendorHasNothing: each of its resources and outputs has a condition that the vendor's parameter makes
+// false. Only its parameters stay.
+func TestADisabledVendorHasNothing(t *testing.T) {
+	all := parse(t, generate(t, []webhook.Provider{numbered{number: 1}, numbered{number: 2, disabled: true}}))
+	for resource, standard := range map[string]string{"Vendor01": "enabled", "Vendor02": "disabled"} {
+		if got := at(all.Parameters[resource], "Default").Value; got != standard {
+			t.Errorf("%s is %q by default, not %s", resource, got, standard)
+		}
+		enabled, expected := resource+"Enabled", resource+"Expected"
+		if got := written(all.Conditions[enabled]); got != "!Equals [!Ref "+resource+", enabled]" {
+			t.Errorf("%s is %s", enabled, got)
+		}
+		if got := written(all.Conditions[expected]); !strings.HasPrefix(got, "!And [!Condition "+enabled+", ") {
+			t.Errorf("%s is %s", expected, got)
+		}
+		conditions := map[string]string{}
+		for name, r := range all.Resources {
+			conditions["resource "+name] = r.Condition
+		}
+		for name, output := range all.Outputs {
+			conditions["output "+name] = at(output, "Condition").Value
+		}
+		of := 0
+		for name, condition := range conditions {
+			if !strings.Contains(name, " "+resource) {
+				continue
+			}
+			of++
+			want := enabled
+			if strings.HasSuffix(name, "SilentAlarm") {
+				want = expected
+			}
+			if condition != want {
+				t.Errorf("the %s has the condition %q", name, condition)
+			}
+		}
+		if of != 8 {
+			t.Errorf("%s has %d resources and outputs", resource, of)
+		}
+	}
+}
+
+// TestManyVendorsFitTheLimits of CloudFormation, Lambda and IAM. SAM makes 9 resources for a vendor and 56 for all: so 49
+// vendors fit.
+//
+// SPEC: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html, read 2026-11-30: 500
+// resources, 200 parameters and 200 outputs, whatever their conditions; 1 MB, of which the text that SAM makes needs about
+// three times as much as this one. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 4 KB of
+// variables. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: 10,240 characters of inline
+// policies, without white space.
+func TestManyVendorsFitTheLimits(t *testing.T) {
+	var vendors []webhook.Provider
+	for i := range 49 {
+		vendors = append(vendors, numbered{number: i})
+	}
+	text := generate(t, vendors)
+	all := parse(t, text)
+	resources := 0
+	for _, r := range all.Resources {
+		resources++
+		switch r.Type {
+		case "AWS::Serverless::Api":
+			resources += 2 // the deployment and the stage
+		case "AWS::Serverless::Function":
+			resources += 1 + len(paths(r.Properties)) // the role, and a permission for each path
+			if events := written(at(r.Properties, "Events")); strings.Contains(events, "Schedule") {
+				resources += 2 // the rule and its permission
+			}
+			if at(r.Properties, "EventInvokeConfig").Kind != 0 {
+				resources++
+			}
+		}
+	}
+	for what, size := range map[string][2]int{
+		"resources":  {resources, 500},
+		"parameters": {len(all.Parameters), 200},
+		"outputs":    {len(all.Outputs), 200},
+		"bytes":      {len(text), 1 << 20 / 3 * 2},
+	} {
+		if size[0] > size[1] {
+			t.Errorf("%d %s, more than %d", size[0], what, size[1])
+		}
+	}
+	const name = len("Vendor01Secret-AbCdEf012345-x1Y2z3")
+	const arn = len("arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:") + name
+	for function, properties := range all.of(t, "AWS::Serverless::Function") {
+		variables := 0
+		for variable, value := range all.variables(properties) {
+			variables += len(variable) + size(value, name)
+		}
+		policies := 0
+		for _, policy := range at(properties, "Policies").Content {
+			policies += size(*policy, arn)
+		}
+		if variables > 4096 || policies > 10240 {
+			t.Errorf("%s has %d bytes of variables and %d of policies", function, variables, policies)
+		}
+	}
+}
+
+// size estimates the length of a value: that of a secret's reference is given, and others have at most 130 characters.
+func size(n yaml.Node, secret int) int {
+	switch {
+	case n.Tag == "!If":
+		return max(size(*n.Content[1], secret), size(*n.Content[2], secret))
+	case n.Tag == "!Ref" && strings.HasSuffix(n.Value, "Secret"), n.Tag == "!Select":
+		return secret
+	case n.Tag == "!Ref" && n.Value == "AWS::NoValue":
+		return 0
+	case n.Tag == "!Ref" && strings.HasSuffix(n.Value, "Queue"), n.Tag == "!Sub", n.Tag == "!GetAtt":
+		return 130
+	case n.Tag == "!Ref":
+		return 64
+	}
+	total := len(n.Value)
+	for _, child := range n.Content {
+		total += size(*child, secret) + len(`"",`)
+	}
+	return total
+}
+
+// numbered is one of many vendors.
+type numbered struct {
+	acmesign.Provider
+	number   int
+	resource string
+	disabled bool
+}
+
+func (p numbered) Info() webhook.Info {
+	info := p.Provider.Info()
+	info.Name, info.Resource = fmt.Sprintf("vendor%02d", p.number), fmt.Sprintf("Vendor%02d", p.number)
+	info.Title, info.SignsAll, info.Disabled = info.Resource, false, p.disabled
+	if p.resource != "" {
+		info.Resource = p.resource
+	}
+	return info
+}
