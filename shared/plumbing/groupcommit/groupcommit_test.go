@@ -7,10 +7,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
@@ -29,14 +30,37 @@ func open(t *testing.T, file string) *DB {
 	}
 	t.Cleanup(func() { bolt.Close() })
 	db := New(bolt)
-	err = db.Update(func(tx *bbolt.Tx) error {
+	update(t, db, func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(bucket)
 		return err
+	})
+	return db
+}
+
+func newDB(t *testing.T) *DB {
+	t.Helper()
+	return open(t, filepath.Join(t.TempDir(), "db"))
+}
+
+func update(t *testing.T, db *DB, change func(*bbolt.Tx) error) {
+	t.Helper()
+	if err := db.Update(change); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// walk calls visit for each key and value.
+func walk(t *testing.T, db *DB, visit func(key, value string)) {
+	t.Helper()
+	err := db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucket).ForEach(func(k, v []byte) error {
+			visit(string(k), string(v))
+			return nil
+		})
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return db
 }
 
 func put(key string) func(*bbolt.Tx) error {
@@ -46,168 +70,152 @@ func put(key string) func(*bbolt.Tx) error {
 func wantKeys(t *testing.T, db *DB, want ...string) {
 	t.Helper()
 	var got []string
-	err := db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucket).ForEach(func(k, _ []byte) error {
-			got = append(got, string(k))
-			return nil
-		})
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	walk(t, db, func(key, _ string) { got = append(got, key) })
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// result is how Update ended.
+// result is how a call of Update ended.
 type result struct {
 	err      error
 	panicked any
-	ended    bool // else the goroutine has ended in it
+	returned bool // false after a panic, or if the goroutine has exited
 }
 
-// together makes changes wait for one that is under way, in their order, and returns their results.
+// together makes changes in one group, in their order, and returns their results. The changes wait for a commit that is
+// running. It must be called in a bubble.
 func together(t *testing.T, db *DB, changes ...func(*bbolt.Tx) error) []result {
 	t.Helper()
 	begun, finish := make(chan struct{}), make(chan struct{})
-	var group sync.WaitGroup
-	group.Go(func() {
-		err := db.Update(func(*bbolt.Tx) error {
-			close(begun)
-			<-finish
-			return nil
-		})
-		if err != nil {
-			t.Error(err)
-		}
+	go db.Update(func(*bbolt.Tx) error {
+		close(begun)
+		<-finish
+		return nil
 	})
 	<-begun
 	results := make([]result, len(changes))
 	for i, change := range changes {
-		group.Go(func() {
+		go func() {
 			defer func() { results[i].panicked = recover() }()
 			results[i].err = db.Update(change)
-			results[i].ended = true
-		})
-		for waiting := 0; waiting <= i; runtime.Gosched() {
-			db.mu.Lock()
-			if db.next != nil {
-				waiting = len(db.next.members)
-			}
-			db.mu.Unlock()
-		}
+			results[i].returned = true
+		}()
+		synctest.Wait() // until the change has joined the group
 	}
 	close(finish)
-	group.Wait()
+	synctest.Wait()
 	return results
 }
 
-func TestChangesThatWaitAreCommittedTogether(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "db")
-	db := open(t, file)
-	const count = 100
-	var want []string
-	var changes []func(*bbolt.Tx) error
-	commits := map[int]bool{}
-	for i := range count {
-		key := fmt.Sprintf("%03d", i)
-		want = append(want, key)
-		changes = append(changes, func(tx *bbolt.Tx) error {
-			commits[tx.ID()] = true
-			return put(key)(tx)
-		})
-	}
-	for i, r := range together(t, db, changes...) {
-		if r.err != nil || !r.ended {
-			t.Errorf("%d: %+v", i, r)
+func TestWaitingChangesAreCommittedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "db")
+		db := open(t, file)
+		var want []string
+		var changes []func(*bbolt.Tx) error
+		commits := map[int]bool{}
+		for i := range 100 {
+			key := fmt.Sprintf("%03d", i)
+			want = append(want, key)
+			changes = append(changes, func(tx *bbolt.Tx) error {
+				commits[tx.ID()] = true
+				return put(key)(tx)
+			})
 		}
-	}
-	if len(commits) != 1 {
-		t.Errorf("%d commits", len(commits))
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	wantKeys(t, open(t, file), want...)
+		for i, r := range together(t, db, changes...) {
+			if r.err != nil || !r.returned {
+				t.Errorf("%d: %+v", i, r)
+			}
+		}
+		if len(commits) != 1 {
+			t.Errorf("%d commits", len(commits))
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		wantKeys(t, open(t, file), want...)
+	})
 }
 
-func TestAChangeThatFailsFailsAlone(t *testing.T) {
+func TestAFailedChangeDoesNotAffectItsGroup(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fail func()
 		want result
 	}{
-		"by an error": {func() {}, result{err: errFailed, ended: true}},
-		"by a panic":  {func() { panic("failed") }, result{panicked: "failed"}},
+		"error": {func() {}, result{err: errFailed, returned: true}},
+		"panic": {func() { panic("failed") }, result{panicked: "failed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			db := open(t, filepath.Join(t.TempDir(), "db"))
-			bad := func(tx *bbolt.Tx) error {
-				if err := put("bad")(tx); err != nil {
-					return err
+			synctest.Test(t, func(t *testing.T) {
+				db := newDB(t)
+				bad := func(tx *bbolt.Tx) error {
+					if err := put("bad")(tx); err != nil {
+						return err
+					}
+					tx.OnCommit(func() { t.Error("OnCommit of a failed change") })
+					tt.fail()
+					return errFailed
 				}
-				tx.OnCommit(func() { t.Error("told that it is committed") })
-				tt.fail()
-				return errFailed
-			}
-			for i, got := range together(t, db, bad, put("a"), bad, put("b"), bad) {
-				want := result{ended: true}
-				if i%2 == 0 {
-					want = tt.want
+				for i, got := range together(t, db, bad, put("a"), bad, put("b"), bad) {
+					want := result{returned: true}
+					if i%2 == 0 {
+						want = tt.want
+					}
+					if got != want {
+						t.Errorf("%d: %+v, want %+v", i, got, want)
+					}
 				}
-				if got != want {
-					t.Errorf("%d: %+v, want %+v", i, got, want)
-				}
-			}
-			wantKeys(t, db, "a", "b")
-			if err := db.Update(put("c")); err != nil {
-				t.Error(err)
-			}
-			wantKeys(t, db, "a", "b", "c")
+				wantKeys(t, db, "a", "b")
+				update(t, db, put("c"))
+				wantKeys(t, db, "a", "b", "c")
+			})
 		})
 	}
 }
 
-func TestAFailureThatWasDueToWhatIsUndoneDoesNotCount(t *testing.T) {
-	db := open(t, filepath.Join(t.TempDir(), "db"))
-	runs := 0
-	results := together(t, db, func(tx *bbolt.Tx) error {
-		if runs++; runs > 1 {
-			return errFailed
+func TestAFailureCausedByARolledBackChangeDoesNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDB(t)
+		runs := 0
+		results := together(t, db, func(tx *bbolt.Tx) error {
+			if runs++; runs > 1 {
+				return errFailed
+			}
+			return put("undone")(tx)
+		}, func(tx *bbolt.Tx) error {
+			if tx.Bucket(bucket).Get([]byte("undone")) != nil {
+				return errFailed
+			}
+			return put("a")(tx)
+		})
+		if !errors.Is(results[0].err, errFailed) || results[1].err != nil {
+			t.Errorf("%+v", results)
 		}
-		return put("undone")(tx)
-	}, func(tx *bbolt.Tx) error {
-		if tx.Bucket(bucket).Get([]byte("undone")) != nil {
-			return errFailed
-		}
-		return put("a")(tx)
+		wantKeys(t, db, "a")
 	})
-	if !errors.Is(results[0].err, errFailed) || results[1].err != nil {
-		t.Errorf("%+v", results)
-	}
-	wantKeys(t, db, "a")
 }
 
-func TestWhoEndsInAChangeTellsNobodyThatItIsCommitted(t *testing.T) {
-	db := open(t, filepath.Join(t.TempDir(), "db"))
-	results := together(t, db, func(*bbolt.Tx) error {
-		runtime.Goexit()
-		return nil
-	}, put("a"))
-	if results[0].ended || results[1].err == nil {
-		t.Errorf("%+v", results)
-	}
-	if err := db.Update(put("b")); err != nil {
-		t.Error(err)
-	}
-	wantKeys(t, db, "b")
+func TestAChangeThatExitsItsGoroutineFailsItsGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDB(t)
+		results := together(t, db, func(*bbolt.Tx) error {
+			runtime.Goexit()
+			return nil
+		}, put("a"))
+		if results[0].returned || results[1].err == nil {
+			t.Errorf("%+v", results)
+		}
+		update(t, db, put("b"))
+		wantKeys(t, db, "b")
+	})
 }
 
 func TestOnCommitRunsInTheOrderOfTheChangesBeforeUpdateReturns(t *testing.T) {
-	db := open(t, filepath.Join(t.TempDir(), "db"))
+	db := newDB(t)
 	var mu sync.Mutex
-	var made, told []int
+	var made, called []int
 	var group sync.WaitGroup
 	for side := range 8 {
 		group.Go(func() {
@@ -218,54 +226,46 @@ func TestOnCommitRunsInTheOrderOfTheChangesBeforeUpdateReturns(t *testing.T) {
 						return errFailed
 					}
 					tx.OnCommit(func() {
-						time.Sleep(time.Duration(n%3) * 10 * time.Microsecond) // the next commit may be faster
+						for range n % 3 * 100 {
+							runtime.Gosched() // a later commit may overtake this one
+						}
 						mu.Lock()
-						told = append(told, n)
+						called = append(called, n)
 						mu.Unlock()
 					})
 					sequence, err := tx.Bucket(bucket).NextSequence()
 					return errors.Join(err, tx.Bucket(bucket).Put(fmt.Appendf(nil, "%06d", sequence), fmt.Append(nil, n)))
 				})
 				mu.Lock()
-				if done := slices.Contains(told, n); done != (err == nil) {
-					t.Errorf("%d: told %v, %v", n, done, err)
+				if done := slices.Contains(called, n); done != (err == nil) {
+					t.Errorf("%d: called %v, %v", n, done, err)
 				}
 				mu.Unlock()
 			}
 		})
 	}
 	group.Wait()
-	err := db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucket).ForEach(func(_, v []byte) error {
-			var n int
-			_, err := fmt.Sscan(string(v), &n)
-			made = append(made, n)
-			return err
-		})
+	walk(t, db, func(_, value string) {
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			t.Error(err)
+		}
+		made = append(made, n)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(made, told); diff != "" || len(made) != 8*45 {
+	if diff := cmp.Diff(made, called); diff != "" || len(made) != 8*45 {
 		t.Errorf("%d made, %s", len(made), diff)
 	}
 	for side := range 8 {
-		var own []int
-		for _, n := range made {
-			if n/1000 == side {
-				own = append(own, n)
-			}
-		}
+		own := slices.DeleteFunc(slices.Clone(made), func(n int) bool { return n/1000 != side })
 		if !slices.IsSorted(own) {
-			t.Errorf("what one has sent one after the other is %v", own)
+			t.Errorf("the consecutive changes of one goroutine are ordered %v", own)
 		}
 	}
 }
 
-// The file as it is when Update returns is what a process finds that starts after a kill.
-func TestWhatIsReturnedFromIsInTheFile(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "db")
+// A process that starts after a kill finds the file as it is when Update returns.
+func TestACommittedChangeIsInTheFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "db")
 	db := open(t, file)
 	var group sync.WaitGroup
 	for side := range 4 {
@@ -277,7 +277,7 @@ func TestWhatIsReturnedFromIsInTheFile(t *testing.T) {
 				}
 				err := db.View(func(tx *bbolt.Tx) error {
 					if tx.Bucket(bucket).Get([]byte(key)) == nil {
-						t.Error(key, "is not there")
+						t.Error(key, "is missing")
 					}
 					return nil
 				})
@@ -288,43 +288,38 @@ func TestWhatIsReturnedFromIsInTheFile(t *testing.T) {
 		})
 	}
 	group.Wait()
-	copied, err := os.ReadFile(file) // without closing it
+	content, err := os.ReadFile(file) // without closing the DB
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file+".copy", copied, 0o600); err != nil {
+	if err := os.WriteFile(file+".copy", content, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	count := 0
-	err = open(t, file+".copy").View(func(tx *bbolt.Tx) error {
-		count = tx.Bucket(bucket).Stats().KeyN
-		return nil
-	})
-	if err != nil || count != 40 {
-		t.Errorf("%d keys, %v", count, err)
+	walk(t, open(t, file+".copy"), func(string, string) { count++ })
+	if count != 40 {
+		t.Errorf("%d keys", count)
 	}
 }
 
-func TestNothingIsTakenByAClosedFile(t *testing.T) {
-	db := open(t, filepath.Join(t.TempDir(), "db"))
+func TestAClosedFileAcceptsNothing(t *testing.T) {
+	db := newDB(t)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Update(put("a")); err == nil {
-		t.Error("taken")
+		t.Error("accepted")
 	}
 }
 
-func TestNothingIsChangedAfterACommitThatFailedWhenItHadHappened(t *testing.T) {
+func TestNothingIsAcceptedAfterAFailedSync(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "db")
 	db := open(t, file)
 	if err := db.Update(func(*bbolt.Tx) error { return errFailed }); !errors.Is(err, errFailed) {
 		t.Fatal(err)
 	}
-	if err := db.Update(put("before")); err != nil {
-		t.Fatalf("after a change that failed: %v", err)
-	}
-	db.update = func(change func(*bbolt.Tx) error) error { // as if the disk did not sync what bbolt has written
+	update(t, db, put("before"))
+	db.update = func(change func(*bbolt.Tx) error) error { // bbolt has written the change, but cannot sync it
 		if err := db.bolt.Update(change); err != nil {
 			return err
 		}
@@ -342,8 +337,6 @@ func TestNothingIsChangedAfterACommitThatFailedWhenItHadHappened(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := open(t, file)
-	if err := again.Update(put("after")); err != nil {
-		t.Fatal(err)
-	}
+	update(t, again, put("after"))
 	wantKeys(t, again, "after", "before", "doubtful")
 }
