@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -22,40 +23,17 @@ import (
 	"time"
 
 	"esignhooks/shared/provider"
+	"esignhooks/shared/sample"
+	"esignhooks/shared/webhook"
 )
-
-// allKeys configures every provider with keys of these tests.
-var allKeys = withOthers(adobeKeys, docusignKeys, dropboxKeys, esignKeys)
-
-// withOthers adds keys of all other providers to the environment.
-func withOthers(env ...string) []string {
-	for _, p := range provider.All() {
-		variable := p.Info().KeysVariable + "="
-		if !slices.ContainsFunc(env, func(s string) bool { return strings.HasPrefix(s, variable) }) {
-			env = append(env, variable+"gateway-key-of-"+p.Info().Name)
-		}
-	}
-	return env
-}
-
-// genuine returns a new, genuine request of each provider.
-func genuine() map[string]request {
-	return map[string]request{
-		"adobesign":   adobe(guid(), "AGREEMENT_CREATED"),
-		"docusign":    docusign(guid(), "envelope-sent", 1),
-		"dropboxsign": dropbox(guid(), "signature_request_sent", 1, nil),
-		"esignglobal": esign(esignV1(guid(), "ENVELOPE_START", nil)),
-	}
-}
 
 func TestOtherMethodsAreAnsweredWithTheAllowedOnes(t *testing.T) {
 	t.Parallel()
-	g := start(t, allKeys...)
-	for provider, r := range genuine() {
-		methods, allowed := []string{"PUT", "DELETE", "PATCH", "OPTIONS"}, []string{"POST"}
-		if provider == "adobesign" {
-			allowed = []string{"GET", "POST"}
-		} else {
+	g := start(t)
+	for _, r := range genuine() {
+		methods, allowed := []string{"PUT", "DELETE", "PATCH", "OPTIONS"}, strings.Split(r.provider.Info().Allow, ", ")
+		slices.Sort(allowed)
+		if !slices.Contains(allowed, "GET") {
 			methods = append(methods, "GET", "HEAD")
 		}
 		for _, method := range methods {
@@ -63,8 +41,10 @@ func TestOtherMethodsAreAnsweredWithTheAllowedOnes(t *testing.T) {
 			got := g.send(r)
 			allow := strings.FieldsFunc(got.Header.Get("Allow"), func(r rune) bool { return r == ',' || r == ' ' })
 			slices.Sort(allow)
-			if got.Status != http.StatusMethodNotAllowed || !slices.Equal(slices.DeleteFunc(allow, func(m string) bool { return m == "HEAD" }), allowed) {
-				t.Errorf("%s %s: got %d with Allow %q, want 405 with %q", method, r.path, got.Status, got.Header.Get("Allow"), allowed)
+			if got.Status != http.StatusMethodNotAllowed ||
+				!slices.Equal(slices.DeleteFunc(allow, func(m string) bool { return m == "HEAD" }), allowed) {
+				t.Errorf("%s %s: got %d with Allow %q, want 405 with %q", method, r.path, got.Status, got.Header.Get("Allow"),
+					allowed)
 			}
 			if method == "GET" && strings.TrimSpace(got.Body) == "" {
 				t.Errorf("%s %s: no text says what the URL is for", method, r.path)
@@ -78,12 +58,14 @@ func TestOtherMethodsAreAnsweredWithTheAllowedOnes(t *testing.T) {
 
 func TestUnknownPathsAreNotFound(t *testing.T) {
 	t.Parallel()
-	g := start(t, allKeys...)
-	r := docusign(guid(), "envelope-sent", 1)
+	g := start(t)
+	r := message(guid(), "envelope-sent")
 	for _, path := range []string{
 		"/webhooks", "/webhooks/", "//webhooks/docusign", "/webhooks//docusign", "/webhooks/nobody", "/webhooks/DocuSign",
-		"/webhooks/docusign/a/b", "/webhooks/docusign/a/b/c", "/webhook/docusign", "/docusign", "/webhooks/docusign/../adobesign",
-		"/webhooks/./docusign", "/x/webhooks/docusign", "/webhooks/docusign%2Fa%2Fb", "/webhooks/docusign.json", "/api", "/api/",
+		"/webhooks/docusign/a/b", "/webhooks/docusign/a/b/c", "/webhook/docusign", "/docusign",
+		"/webhooks/docusign/../adobesign",
+		"/webhooks/./docusign", "/x/webhooks/docusign", "/webhooks/docusign%2Fa%2Fb", "/webhooks/docusign.json", "/api",
+		"/api/",
 		"/api/nothing", "/api/agreements/docusign", "/api/events/unknown", "//api/events", "/favicon.ico", "/index.html",
 	} {
 		for _, method := range []string{"GET", "POST"} {
@@ -111,53 +93,85 @@ func TestUnknownPathsAreNotFound(t *testing.T) {
 
 func TestURLTokens(t *testing.T) {
 	t.Parallel()
-	env := slices.Clone(allKeys)
-	for _, name := range []string{"ADOBESIGN", "DOCUSIGN", "DROPBOXSIGN", "ESIGNGLOBAL"} {
-		env = append(env, name+"_URL_TOKENS=first-token-8d1f, second-token-22ab")
+	var env []string
+	for _, p := range provider.All() {
+		env = append(env, tokensVariable(p)+"=first-token-8d1f, second-token-22ab")
 	}
 	g := start(t, env...)
-	for provider, r := range genuine() {
-		path := r.path
-		for _, token := range []string{"", "/", "/wrong", "/first-token-8d1", "/first-token-8d1fX", "/FIRST-TOKEN-8D1F", "/first-token-8d1f,second-token-22ab", "/first-token-8d1f/x", "/%20first-token-8d1f"} {
+	for _, r := range genuine() {
+		for _, token := range []string{
+			"", "/", "/wrong", "/first-token-8d1", "/first-token-8d1fX", "/FIRST-TOKEN-8D1F",
+			"/first-token-8d1f,second-token-22ab",
+			"/first-token-8d1f/x", "/%20first-token-8d1f",
+		} {
 			for _, method := range []string{"POST", "GET"} {
-				r.method = method
-				if got := g.send(r.to(path + token)); got.Status != http.StatusNotFound || got.Header.Get("X-AdobeSign-ClientId") != "" {
-					t.Errorf("%s %s%s: got %d, want 404", method, path, token, got.Status)
+				sent := r.to(r.path + token)
+				sent.method = method
+				if got := g.send(sent); got.Status != http.StatusNotFound || strings.Contains(fmt.Sprint(got), r.key) {
+					t.Errorf("%s %s%s: got %v, want 404", method, r.path, token, got)
 				}
 			}
 		}
 		if n := len(g.events()); n != 0 {
-			t.Fatalf("%s: wrong tokens left %d events", provider, n)
+			t.Fatalf("%s: wrong tokens left %d events", r.path, n)
 		}
 	}
 	for _, r := range genuine() {
-		path := r.path
-		g.accept(r.to(path+"/first-token-8d1f"), r.to(path+"/second-token-22ab"))
-		g.refuse(r.without("X-").without("Content-Sha").with("X-AdobeSign-ClientId", "nobody").to(path + "/first-token-8d1f").broken())
+		g.accept(r.to(r.path+"/first-token-8d1f"), r.to(r.path+"/second-token-22ab"))
+		g.refuse(r.forged(t).to(r.path + "/first-token-8d1f"))
+		for _, example := range sample.Names(r.provider) {
+			if r := messageOf(r.provider, "", example); r.method == http.MethodGet {
+				g.accept(r.to(r.path + "/first-token-8d1f"))
+			}
+		}
 	}
 	for _, e := range g.events() {
 		if e.Duplicates != 1 {
 			t.Errorf("%s: got %d duplicates, want one for the second token", e.Provider, e.Duplicates)
 		}
 	}
-	get := request{method: "GET", path: "/webhooks/adobesign/first-token-8d1f"}
-	g.accept(get.with("X-AdobeSign-ClientId", adobeID))
 }
 
-// broken returns r with an event_hash that is none, and with a signature that is none for eSignGlobal, whose token alone
-// would prove it.
-func (r request) broken() request {
-	r.body = strings.Replace(r.body, `"event_hash":"`, `"event_hash":"0`, 1)
-	return r.with("X-Tsign-Open-Signature", "00").with("X-Tsign-Open-Timestamp", esignTime)
+func tokensVariable(p webhook.Provider) string { return strings.ToUpper(p.Info().Name) + "_URL_TOKENS" }
+
+// A vendor may repeat the URL in its messages.
+func TestATokenInAMessageIsMasked(t *testing.T) {
+	t.Parallel()
+	const token = "token-in-the-path-4f8a1c"
+	var env []string
+	for _, p := range provider.All() {
+		env = append(env, tokensVariable(p)+"="+token)
+	}
+	g := start(t, env...)
+	for _, r := range genuine() {
+		url := "https://hooks.example.org" + r.path + "/" + token
+		if p := r.provider.Info().Name; strings.Contains(r.body, "/webhooks/"+p) {
+			r = r.must(t, strings.ReplaceAll(r.body, "/webhooks/"+p, "/webhooks/"+p+"/"+token))
+		}
+		g.accept(r.to(r.path + "/" + token))
+		g.accept(r.must(t, r.field(`"url":"`+url+`"`)).to(r.path + "/" + token))
+		if bad, ok := r.saying(`{"url":"` + url + `"`); ok {
+			g.accept(bad.to(r.path + "/" + token))
+		}
+	}
+	g.events()
+	for _, path := range []string{"/", "/api/events", "/api/agreements"} {
+		if strings.Contains(g.send(request{method: "GET", path: path}).Body, token) {
+			t.Errorf("%s shows the token", path)
+		}
+	}
+	if strings.Contains(g.output.String(), token) {
+		t.Errorf("the output shows the token")
+	}
 }
 
 func TestBodiesUpToTenMebibytesAreTaken(t *testing.T) {
 	t.Parallel()
-	g := start(t, docusignKeys)
+	g := start(t)
 	id := guid()
-	body := text(docusignMessage(id, "envelope-completed", 1))
-	fits := docusignBody(body + strings.Repeat(" ", 10<<20-len(body)))
-	large := docusignBody(fits.body + " ")
+	r := message(id, "envelope-completed")
+	fits := r.must(t, r.body+strings.Repeat(" ", 10<<20-len(r.body)))
+	large := r.must(t, fits.body+" ")
 	for _, chunked := range []bool{false, true} {
 		fits.chunked, large.chunked = chunked, chunked
 		g.accept(fits)
@@ -165,7 +179,7 @@ func TestBodiesUpToTenMebibytesAreTaken(t *testing.T) {
 			t.Errorf("one byte more: got %d, want 413", got.Status)
 		}
 	}
-	g.one("docusign", id, 1)
+	g.one(reference, id, 1)
 }
 
 func TestAPayloadThatCannotBeStoredIsNotAcknowledged(t *testing.T) {
@@ -174,10 +188,10 @@ func TestAPayloadThatCannotBeStoredIsNotAcknowledged(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(data, "payloads"), nil, 0o600); err != nil { // in the way of the folder
 		t.Fatal(err)
 	}
-	g := startIn(t, data, docusignKeys)
+	g := startIn(t, data)
 	id := guid()
-	body := text(docusignMessage(id, "envelope-completed", 1))
-	large := docusignBody(body + strings.Repeat(" ", 2<<20))
+	r := message(id, "envelope-completed")
+	large := r.must(t, r.body+strings.Repeat(" ", 2<<20))
 	got := g.send(large)
 	if got.Status != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" {
 		t.Errorf("got %d with Retry-After %q, want 503 with one", got.Status, got.Header.Get("Retry-After"))
@@ -186,30 +200,19 @@ func TestAPayloadThatCannotBeStoredIsNotAcknowledged(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.accept(large) // the vendor's retry
-	g.one("docusign", id, 1)
+	g.one(reference, id, 1)
 }
 
 func TestBodiesThatAreNotUTF8AreTakenAsTheyAre(t *testing.T) {
 	t.Parallel()
-	g := start(t, allKeys...)
-	odd := func(r request) request {
-		r.body = strings.Replace(r.body, "Lease", "Miete f\xfcr \xc3\x28", 1)
-		return r
-	}
-	message := odd(request{body: dropboxMessage(dropboxKey, "signature_request_sent", 1, nil, signatureRequest(guid(), nil))}).body
-	document := odd(request{body: text(docusignMessage(guid(), "envelope-sent", 1, object{"note": "Lease"}))}).body
-	envelope := odd(request{body: text(esignV1(guid(), "ENVELOPE_START", object{"note": "Lease"}))}).body
-	for _, r := range []request{
-		odd(adobe(guid(), "AGREEMENT_CREATED")),
-		docusignBody(document),
-		multipartForm(message, contentSha256(dropboxKey, message)),
-		esignSigned(esignSecret, envelope, "", ""),
-	} {
+	g := start(t)
+	for _, r := range genuine() {
+		r = r.must(t, r.field("\"note\":\"Miete f\xfcr \xc3\x28\""))
 		g.accept(r, r)
 	}
 	events := g.events()
-	if len(events) != 4 {
-		t.Errorf("got %d events %s, want 4", len(events), names(events))
+	if len(events) != len(provider.All()) {
+		t.Errorf("got %d events %s, want one of each provider", len(events), names(events))
 	}
 	for _, e := range events {
 		if e.Duplicates != 1 || e.State == "failed" {
@@ -220,24 +223,29 @@ func TestBodiesThatAreNotUTF8AreTakenAsTheyAre(t *testing.T) {
 
 func TestWhatWeKnowIsForThisMachineOnly(t *testing.T) {
 	t.Parallel()
-	g := start(t, docusignKeys)
+	g := start(t)
 	id := guid()
 	_, port, _ := strings.Cut(strings.TrimPrefix(g.url, "http://"), ":")
-	for _, host := range []string{"hooks.example.org", "localhost.example.org", "127.0.0.1.example.org", "example.org:" + port, "127.0.0.2", "0.0.0.0", "[::1]"} {
-		g.accept(func() request { r := docusign(id, "envelope-sent", 1); r.host = host; return r }())
-		for _, path := range []string{"/", "/api/events", "/api/agreements", "/api/agreements/docusign/" + id} {
+	for _, host := range []string{"hooks.example.org", "localhost.example.org", "127.0.0.1.example.org", "example.org:" +
+		port, "127.0.0.2", "0.0.0.0", "[::1]"} {
+		r := message(id, "envelope-sent")
+		r.host = host
+		g.accept(r)
+		for _, path := range []string{"/", "/api/events", "/api/agreements", "/api/agreements/" + reference + "/" + id} {
 			if host == "[::1]" {
 				continue // this machine as well; the documents name two hosts
 			}
-			if got := g.send(request{method: "GET", path: path, host: host}); got.Status != http.StatusNotFound || strings.Contains(got.Body, id) {
+			if got := g.send(request{method: "GET", path: path, host: host}); got.Status != http.StatusNotFound ||
+				strings.Contains(got.Body, id) {
 				t.Errorf("Host %s, %s: got %d, want 404", host, path, got.Status)
 			}
 		}
 	}
 	g.events()
 	for _, host := range []string{"localhost", "localhost:" + port, "127.0.0.1", "127.0.0.1:9"} {
-		for _, path := range []string{"/", "/api/events", "/api/agreements", "/api/agreements/docusign/" + id} {
-			if got := g.send(request{method: "GET", path: path, host: host}); got.Status != http.StatusOK || !strings.Contains(got.Body, id) {
+		for _, path := range []string{"/", "/api/events", "/api/agreements", "/api/agreements/" + reference + "/" + id} {
+			if got := g.send(request{method: "GET", path: path, host: host}); got.Status != http.StatusOK ||
+				!strings.Contains(got.Body, id) {
 				t.Errorf("Host %s, %s: got %d, want 200 with the agreement", host, path, got.Status)
 			}
 		}
@@ -255,39 +263,48 @@ func TestWhatWeKnowIsForThisMachineOnly(t *testing.T) {
 	}
 }
 
-func TestThePageEscapesWhatVendorsSay(t *testing.T) {
+func TestThePageEscapesWhatVendorsSend(t *testing.T) {
 	t.Parallel()
-	g := start(t, adobeKeys)
-	id, name := `<script>alert("a/b?c#d&e%2F")</script>`, `AGREEMENT_<img src=x onerror=alert(1)>`
-	g.accept(adobe(id, name), adobe("javascript:alert(1)", name))
-	g.events()
+	g := start(t)
+	for _, p := range provider.All() {
+		for _, id := range []string{`<script>alert("a/b?c#d&e%2F")</script>`, "javascript:alert(1)"} {
+			escaped, err := json.Marshal(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, known := signed(p, string(escaped[1:len(escaped)-1]), completion(p), p.Info().DevelopmentKey, time.Now())
+			kind := r.identities(t)[0].VendorType
+			g.accept(r, r.must(t, strings.ReplaceAll(r.body, kind, `<img src=x onerror=alert(1)>`)))
+			if a := g.agreement(p.Info().Name, known); a.ID != known || len(a.Events) == 0 {
+				t.Errorf("%s: got %+v, want the agreement %q", p.Info().Name, a, known)
+			}
+		}
+	}
 	page := g.send(request{method: "GET", path: "/"})
 	if page.Status != http.StatusOK || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") {
 		t.Errorf("got %d, %s", page.Status, page.Header.Get("Content-Type"))
 	}
 	for _, raw := range []string{"<script>alert", "<img", `href="javascript`} {
 		if strings.Contains(page.Body, raw) {
-			t.Errorf("the page holds %q", raw)
+			t.Errorf("the page contains %q", raw)
 		}
 	}
 	if !strings.Contains(page.Body, "&lt;script&gt;") {
 		t.Error("the page does not show the agreement")
 	}
-	if a := g.agreement("adobesign", id); a.ID != id || len(a.Events) != 1 {
-		t.Errorf("got %+v, want the agreement with its odd ID", a)
-	}
 }
 
 func TestTheReadAPI(t *testing.T) {
 	t.Parallel()
-	g := start(t, allKeys...)
+	g := start(t)
 	for path, want := range map[string]string{"/api/events": `{"events":[]}`, "/api/agreements": `{"agreements":[]}`} {
 		if got := g.send(request{method: "GET", path: path}); strings.TrimSpace(got.Body) != want {
 			t.Errorf("%s: got %s, want %s", path, got.Body, want)
 		}
 	}
 	id := guid()
-	g.accept(docusign(strings.ToUpper(id), "envelope-completed", 2), docusign(id, "envelope-sent", 1), docusign(guid(), "envelope-sent", 1))
+	first := message(id, "envelope-sent")
+	g.accept(message(strings.ToUpper(id), "envelope-completed"), first, message(guid(), "envelope-sent"))
 	for _, r := range genuine() {
 		g.accept(r)
 	}
@@ -298,7 +315,8 @@ func TestTheReadAPI(t *testing.T) {
 	var raw struct{ Events, Agreements []map[string]any }
 	g.read("/api/events", &raw)
 	g.read("/api/agreements", &raw)
-	want := []string{"id", "provider", "type", "vendorType", "agreementId", "occurredAt", "receivedAt", "state", "duplicates"}
+	want := []string{"id", "provider", "type", "vendorType", "agreementId", "occurredAt", "receivedAt", "state",
+		"duplicates"}
 	for _, e := range raw.Events {
 		for _, field := range want {
 			if _, ok := e[field]; !ok {
@@ -309,8 +327,8 @@ func TestTheReadAPI(t *testing.T) {
 			t.Errorf("the event ID %q is no lower-case hex SHA-256", id)
 		}
 	}
-	if len(raw.Agreements) != 6 {
-		t.Errorf("got %d agreements, want 6", len(raw.Agreements))
+	if want := 2 + len(provider.All()); len(raw.Agreements) != want {
+		t.Errorf("got %d agreements, want %d", len(raw.Agreements), want)
 	}
 	for _, a := range raw.Agreements {
 		for _, field := range []string{"provider", "id", "status", "updatedAt"} {
@@ -319,7 +337,7 @@ func TestTheReadAPI(t *testing.T) {
 			}
 		}
 	}
-	a := g.agreement("docusign", id)
+	a := g.agreement(reference, id)
 	if len(a.Events) != 2 || a.Events[0].VendorType != "envelope-sent" || a.Events[1].VendorType != "envelope-completed" {
 		t.Errorf("got %s, want sent, then completed", names(a.Events))
 	}
@@ -327,58 +345,69 @@ func TestTheReadAPI(t *testing.T) {
 
 func TestNoPersonIsShown(t *testing.T) {
 	t.Parallel()
-	g := start(t, allKeys...)
-	const code = "access-code-60d1"
-	anonymous := object{"participantUserId": nil, "actingUserId": nil}
-	g.accept(
-		adobe(guid(), "AGREEMENT_ACTION_COMPLETED", anonymous), adobeBody(`{"participantUserEmail":"a@people.example"`),
-		docusignXML(guid(), "Completed", 1, 2, ""),
-		docusign(guid(), "recipient-completed", 1, data(guid(), object{"recipientId": "1", "envelopeSummary": object{
-			"sender": object{"email": "s@people.example"}, "recipients": object{"signers": []object{{"recipientId": "1", "email": "a@people.example", "name": "Ada", "status": "completed"}}},
-		}})),
-		dropbox(guid(), "signature_request_signed", 1, object{"related_signature_id": "sig-1"}),
-		esign(esignV1(guid(), "ENVELOPE_SIGNER_SIGNED", object{"signerInfo": signer("ann", 1, object{"businessId": nil, "accessCode": code})})),
-		esign(esignV1(guid(), "ENVELOPE_DECLINED", object{"declineSigner": object{"userEmail": "ann@people.example", "signerMessage": code}})),
-	)
-	g.refuse(adobe(guid(), "AGREEMENT_CREATED").with("X-AdobeSign-ClientId", "a@people.example"))
-	shown := g.output.String()
+	g := start(t)
+	address := regexp.MustCompile(`[\w.+-]+@[\w-]+\.[\w.-]*\w`)
+	people := map[string]bool{"a@people.example": true}
+	for _, p := range provider.All() {
+		for _, example := range sample.Names(p) {
+			r := messageOf(p, "", example)
+			for _, found := range address.FindAllString(r.body, -1) {
+				people[found] = true
+			}
+			g.accept(r)
+		}
+		if bad, ok := messageOf(p, "", completion(p)).saying(`{"email":"a@people.example"`); ok {
+			g.accept(bad)
+		}
+		r, _ := signed(p, "", completion(p), "a@people.example", time.Now())
+		g.refuse(r)
+	}
+	if len(people) < 5 {
+		t.Fatalf("the examples name %d people only", len(people))
+	}
+	g.events()
+	shown := g.log.String() // the banner offers examples
 	for _, e := range g.events() {
-		shown += text(e)
+		shown += fmt.Sprintf("%+v", e)
 		if e.AgreementID != "" {
-			shown += g.send(request{method: "GET", path: "/api/agreements/" + e.Provider + "/" + url.PathEscape(e.AgreementID)}).Body
+			shown += g.send(request{method: "GET", path: "/api/agreements/" + e.Provider + "/" +
+				url.PathEscape(e.AgreementID)}).Body
 		}
 	}
-	for _, path := range []string{"/", "/api/events", "/api/agreements"} {
+	for _, path := range []string{"/", "/api/events", "/api/agreements", "/api/published"} {
 		shown += g.send(request{method: "GET", path: path}).Body
 	}
-	for _, private := range []string{"people.example", code} {
-		if at := strings.Index(shown, private); at >= 0 {
-			t.Errorf("%q is shown: …%s…", private, shown[max(0, at-300):min(len(shown), at+100)])
+	for person := range people {
+		if at := strings.Index(shown, person); at >= 0 {
+			t.Errorf("%q is shown: …%s…", person, shown[max(0, at-300):min(len(shown), at+100)])
 		}
 	}
 }
 
-func TestEmptyListsOfKeysRefuseAndSaySo(t *testing.T) {
+func TestEmptyListsOfKeysRefuseAllAndTheLogNamesTheVariables(t *testing.T) {
 	t.Parallel()
 	for _, empty := range []string{"", " , ,"} {
 		t.Run(fmt.Sprintf("%q", empty), func(t *testing.T) {
-			g := start(t, "ADOBESIGN_CLIENT_IDS="+empty, "DOCUSIGN_HMAC_KEYS="+empty, "DROPBOXSIGN_API_KEYS="+empty, "ESIGNGLOBAL_SECRETS="+empty)
-			body := text(docusignMessage(guid(), "envelope-sent", 1))
-			message := dropboxMessage("", "signature_request_sent", 1, nil, signatureRequest(guid(), nil))
-			envelope := text(esignV1(guid(), "ENVELOPE_START", nil))
-			g.refuse(
-				adobe(guid(), "AGREEMENT_CREATED").with("X-AdobeSign-ClientId", ""), adobe(guid(), "AGREEMENT_CREATED").without("X-Adobe"),
-				adobe(guid(), "AGREEMENT_CREATED").with("X-AdobeSign-ClientId", "DEVELOPMENTCLIENTID"),
-				request{method: "GET", path: "/webhooks/adobesign"}.with("X-AdobeSign-ClientId", ""),
-				docusignBody(body, ""), docusignBody(body).without("X-"), docusignBody(body, "development-docusign-hmac-key"),
-				multipartForm(message, contentSha256("", message)), multipartForm(message, ""),
-				esignSigned("", envelope, "", ""), esignSigned("", envelope, "", "").without("X-"),
-			)
+			var env []string
+			for _, p := range provider.All() {
+				env = append(env, p.Info().KeysVariable+"="+empty)
+			}
+			g := start(t, env...)
+			for _, p := range provider.All() {
+				for _, example := range []string{completion(p), sample.Names(p)[len(sample.Names(p))-1]} {
+					r := messageOf(p, "", example)
+					bare := r
+					bare.header = map[string]string{"Content-Type": r.header["Content-Type"]}
+					r.key = ""
+					emptied, _ := r.saying(r.body)
+					g.refuse(messageOf(p, "", example), bare, emptied)
+				}
+			}
 			if events := g.events(); len(events) != 0 {
 				t.Errorf("refused requests left events: %s", names(events))
 			}
-			for _, variable := range []string{"ADOBESIGN_CLIENT_IDS", "DOCUSIGN_HMAC_KEYS", "DROPBOXSIGN_API_KEYS", "ESIGNGLOBAL_SECRETS"} {
-				if !strings.Contains(strings.ReplaceAll(g.output.String(), g.banner.String(), ""), variable) {
+			for _, p := range provider.All() {
+				if variable := p.Info().KeysVariable; !strings.Contains(g.log.String(), variable) {
 					t.Errorf("the log does not name %s", variable)
 				}
 			}
@@ -406,12 +435,14 @@ func fails(t *testing.T, c *exec.Cmd) string {
 func TestAWrongConfigurationIsSaidAllAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, port := range []string{"abc", "-1", "65536", "99999999999999999999", "80 ", "3000,3001", "1e3"} {
-		if said := fails(t, command(t.TempDir(), "PORT="+port)); !strings.Contains(said, "PORT") || !strings.Contains(said, strings.TrimSpace(port)) {
+		if said := fails(t, command(t.TempDir(), "PORT="+port)); !strings.Contains(said, "PORT") ||
+			!strings.Contains(said, strings.TrimSpace(port)) {
 			t.Errorf("PORT=%q: it says %q", port, said)
 		}
 	}
-	said := fails(t, command(t.TempDir(), "PORT=abc", "DOCUSIGN_URL_TOKENS=secret/one", "ADOBESIGN_URL_TOKENS=secret?two"))
-	for _, name := range []string{"PORT", "DOCUSIGN_URL_TOKENS", "ADOBESIGN_URL_TOKENS"} {
+	one, other := tokensVariable(provider.All()[0]), tokensVariable(provider.All()[1])
+	said := fails(t, command(t.TempDir(), "PORT=abc", one+"=secret/one", other+"=secret?two"))
+	for _, name := range []string{"PORT", one, other} {
 		if !strings.Contains(said, name) {
 			t.Errorf("it says nothing of %s: %s", name, said)
 		}
@@ -423,7 +454,7 @@ func TestAWrongConfigurationIsSaidAllAtOnce(t *testing.T) {
 
 func TestWhatIsTakenIsSaidClearly(t *testing.T) {
 	t.Parallel()
-	g := start(t, docusignKeys)
+	g := start(t)
 	_, port, _ := strings.Cut(strings.TrimPrefix(g.url, "http://"), ":")
 	if said := fails(t, command(g.data)); !strings.Contains(said, g.data) {
 		t.Errorf("a second process on the same DATA: it says %q, and not %s", said, g.data)
@@ -439,41 +470,43 @@ func TestWhatIsTakenIsSaidClearly(t *testing.T) {
 		t.Errorf("a file as DATA: it says %q, and not %s", said, file)
 	}
 	id := guid()
-	g.accept(docusign(id, "envelope-sent", 1)) // the first one is unharmed
-	g.one("docusign", id, 0)
+	g.accept(message(id, "envelope-sent")) // the first one is unharmed
+	g.one(reference, id, 0)
 }
 
 func TestTheGatewayStopsInPeace(t *testing.T) {
 	t.Parallel()
-	g := start(t, docusignKeys)
+	g := start(t)
 	id := guid()
-	g.accept(docusign(id, "envelope-sent", 1))
+	g.accept(message(id, "envelope-sent"))
 	g.stop(syscall.SIGTERM)
 	if code := g.process.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code %d, want 0\n%s", code, g.output)
 	}
-	again := startIn(t, g.data, docusignKeys)
-	again.one("docusign", id, 0)
+	again := startIn(t, g.data)
+	again.one(reference, id, 0)
 }
 
 func TestWhatIsUnderWayWhenTheGatewayStopsIsAnswered(t *testing.T) {
 	t.Parallel()
-	g := start(t, docusignKeys)
+	g := start(t)
 	id := guid()
-	r := docusign(id, "envelope-sent", 1)
+	r := message(id, "envelope-sent")
 	half, rest := r.body[:len(r.body)/2], r.body[len(r.body)/2:]
 	connection, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer connection.Close()
-	fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nExpect: 100-continue\r\nConnection: close\r\n", r.path, len(r.body))
+	fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nExpect: "+
+		"100-continue\r\nConnection: close\r\n", r.path, len(r.body))
 	for name, value := range r.header {
 		fmt.Fprintf(connection, "%s: %s\r\n", name, value)
 	}
 	io.WriteString(connection, "\r\n")
 	answer := bufio.NewReader(connection)
-	if line, err := answer.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") { // the handler reads the body
+	// the handler reads the body
+	if line, err := answer.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
 		t.Fatalf("%q, %v", line, err)
 	}
 	io.WriteString(connection, half)
@@ -490,14 +523,15 @@ func TestWhatIsUnderWayWhenTheGatewayStopsIsAnswered(t *testing.T) {
 		t.Errorf("answered %q, %v", all, err)
 	}
 	<-g.exited
-	startIn(t, g.data, docusignKeys).one("docusign", id, 0)
+	startIn(t, g.data).one(reference, id, 0)
 }
 
 func TestWhatIsStoredIsForThisUserOnly(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
-	g := startIn(t, data, docusignKeys)
-	g.accept(docusignBody(`{"event":"envelope-sent","data":{"envelopeId":"` + guid() + `","more":"` + strings.Repeat("x", 2<<20) + `"}}`))
+	g := startIn(t, data)
+	r := message("", "envelope-sent")
+	g.accept(r.must(t, r.field(`"more":"`+strings.Repeat("x", 2<<20)+`"`)))
 	g.events()
 	files := 0
 	err := filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
@@ -524,7 +558,8 @@ func (g *gateway) providers() int { return strings.Count(g.banner.String(), " ke
 // commands returns the commands that the banner offers to paste.
 func (g *gateway) commands() (commands []string) {
 	g.t.Helper()
-	g.await("a command for each provider", 5*time.Second, func() bool { return strings.Count(g.banner.String(), "\ncurl ") == g.providers() })
+	g.await("a command for each provider", 5*time.Second,
+		func() bool { return strings.Count(g.banner.String(), "\ncurl ") == g.providers() })
 	for _, part := range strings.Split(g.banner.String(), "\n\n") {
 		if strings.HasPrefix(part, "curl ") {
 			commands = append(commands, part)
@@ -561,23 +596,19 @@ func TestDevelopmentKeysAndCommandsArePrinted(t *testing.T) {
 	t.Parallel()
 	needsCurl(t)
 	g := start(t)
-	for _, want := range []string{
-		"DEVELOPMENTCLIENTID", "development-docusign-hmac-key", "development-dropboxsign-api-key", "development-esignglobal-secret",
-		g.url + "/webhooks/adobesign", g.url + "/webhooks/docusign", g.url + "/webhooks/dropboxsign", g.url + "/webhooks/esignglobal",
-	} {
-		g.await(want, 5*time.Second, func() bool { return strings.Contains(g.banner.String(), want) })
+	for _, p := range provider.All() {
+		for _, want := range []string{p.Info().DevelopmentKey, g.url + "/webhooks/" + p.Info().Name} {
+			g.await(want, 5*time.Second, func() bool { return strings.Contains(g.banner.String(), want) })
+		}
 	}
 	for _, command := range g.commands() {
 		g.paste(command, nil)
 		g.paste(command, nil) // pasted twice, it is a duplicate
 	}
 	wantPasted(t, g, 1)
-	g.accept(
-		adobe(guid(), "AGREEMENT_CREATED").with("X-AdobeSign-ClientId", "DEVELOPMENTCLIENTID"),
-		docusignBody(text(docusignMessage(guid(), "envelope-sent", 1)), "development-docusign-hmac-key"),
-		multipartForm(dropboxMessage("development-dropboxsign-api-key", "callback_test", 1, nil, nil), ""),
-		esignSigned("development-esignglobal-secret", text(esignV1(guid(), "ENVELOPE_START", nil)), "", ""),
-	)
+	for _, r := range genuine() {
+		g.accept(r)
+	}
 }
 
 // wantPasted wants a completed agreement of each provider.
@@ -586,7 +617,8 @@ func wantPasted(t *testing.T, g *gateway, duplicates int) {
 	providers := map[string]bool{}
 	for _, e := range g.events() {
 		providers[e.Provider] = true
-		if e.Type != "agreement.completed" || e.State != "processed" || e.Duplicates != duplicates || e.Proof == "partly-signed" {
+		if e.Type != "agreement.completed" || e.State != "processed" || e.Duplicates != duplicates ||
+			e.Proof == "partly-signed" {
 			t.Errorf("a pasted command became %+v", e)
 		}
 	}
@@ -598,38 +630,36 @@ func wantPasted(t *testing.T, g *gateway, duplicates int) {
 func TestKeysFromTheEnvironmentAreNeverPrinted(t *testing.T) {
 	t.Parallel()
 	needsCurl(t)
-	secrets := []string{
-		adobeID, adobeOther, adobeThird, docusignKey, docusignSecond, dropboxKey, dropboxSecond, esignSecret, esignSecond,
-		"adobe-token-5d1", "docusign-token-6e2", "dropbox-token-7f3", "esign-token-804", "esign-token-915",
+	key := func(p webhook.Provider) string { return "black-box-key-5b1e-" + p.Info().Name }
+	var secrets, keys, tokens []string
+	for _, p := range provider.All() {
+		name := p.Info().Name
+		secrets = append(secrets, key(p), "old-"+key(p), "token-6e2-"+name, "old-token-6e2-"+name)
+		keys = append(keys, p.Info().KeysVariable+"="+key(p)+",old-"+key(p))
+		tokens = append(tokens, tokensVariable(p)+"=token-6e2-"+name+",old-token-6e2-"+name)
 	}
-	for name, tokens := range map[string][]string{
-		"with keys": nil,
-		"with keys and tokens": {
-			"ADOBESIGN_URL_TOKENS=adobe-token-5d1", "DOCUSIGN_URL_TOKENS=docusign-token-6e2",
-			"DROPBOXSIGN_URL_TOKENS=dropbox-token-7f3", "ESIGNGLOBAL_URL_TOKENS=esign-token-804,esign-token-915",
-		},
-	} {
+	for name, tokens := range map[string][]string{"with keys": nil, "with keys and tokens": tokens} {
 		t.Run(name, func(t *testing.T) {
-			env := append(slices.Clone(allKeys), tokens...)
+			env := slices.Concat(keys, tokens)
 			g := start(t, env...)
 			for _, command := range g.commands() {
 				g.paste(command, env)
 			}
 			wantPasted(t, g, 0)
-			for _, r := range genuine() { // noise for the log: accepted, refused, not found, unreadable
-				path, token := r.path, ""
-				for _, line := range tokens {
-					if variable, list, _ := strings.Cut(line, "="); strings.HasPrefix(variable, strings.ToUpper(strings.Split(path, "/")[2])) {
-						token = "/" + strings.Split(list, ",")[0]
-					}
+			for name, r := range genuineUnder(key) { // for the log: accepted, refused, not found, unreadable
+				path := r.path
+				if tokens != nil {
+					path += "/token-6e2-" + name
 				}
-				g.accept(r.to(path + token))
-				g.send(r.to(path + token + "x"))
-				g.send(r.without("X-").broken().to(path + token))
-				g.send(request{method: "GET", path: path + token})
-				g.send(request{method: "DELETE", path: path + token + "/" + adobeID})
+				old := r
+				old.key = "old-" + key(r.provider)
+				g.accept(r.to(path), old.must(t, r.body).to(path))
+				g.send(r.to(path + "x"))
+				g.send(r.forged(t).to(path))
+				g.send(request{method: "GET", path: path})
+				g.send(request{method: "DELETE", path: path + "/" + key(r.provider)})
 				r.body = "{"
-				g.send(r.to(path + token))
+				g.send(r.to(path))
 			}
 			g.events()
 			fails(t, command(g.data, env...))
@@ -648,11 +678,11 @@ func TestKeysFromTheEnvironmentAreNeverPrinted(t *testing.T) {
 
 func TestTheLogIsJSON(t *testing.T) {
 	t.Parallel()
-	g := start(t, allKeys...)
+	g := start(t)
 	for _, r := range genuine() {
 		g.accept(r, r)
+		g.refuse(r.forged(t))
 	}
-	g.refuse(adobe(guid(), "AGREEMENT_CREATED").without("X-Adobe"))
 	g.events()
 	log := g.log.String()
 	for line := range strings.Lines(log) {
@@ -660,14 +690,16 @@ func TestTheLogIsJSON(t *testing.T) {
 			t.Errorf("a line of the log is no JSON: %s", line)
 		}
 	}
-	if !strings.Contains(log, "adobesign") {
-		t.Error("the log has no line of the refused request")
+	for _, p := range provider.All() {
+		if !strings.Contains(log, `"provider":"`+p.Info().Name+`"`) {
+			t.Errorf("the log has no line of the refused request of %s", p.Info().Name)
+		}
 	}
 }
 
 func TestManyCopiesAtOnceAreOneEvent(t *testing.T) {
 	t.Parallel()
-	g := start(t, allKeys...)
+	g := start(t)
 	for provider, r := range genuine() {
 		t.Run(provider, func(t *testing.T) {
 			g := g.in(t)
@@ -690,7 +722,7 @@ func TestManyCopiesAtOnceAreOneEvent(t *testing.T) {
 
 func TestManyAgreementsAtOnceAreAllProcessed(t *testing.T) {
 	t.Parallel()
-	g := start(t, allKeys...)
+	g := start(t)
 	var requests []request
 	for range 50 {
 		for _, r := range genuine() {
@@ -703,8 +735,8 @@ func TestManyAgreementsAtOnceAreAllProcessed(t *testing.T) {
 			t.Errorf("got %+v", e)
 		}
 	}
-	if events, agreements := len(g.events()), len(g.agreements()); events != 200 || agreements != 200 {
-		t.Errorf("got %d events and %d agreements, want 200 of each", events, agreements)
+	if events, agreements := len(g.events()), len(g.agreements()); events != len(requests) || agreements != len(requests) {
+		t.Errorf("got %d events and %d agreements, want %d of each", events, agreements, len(requests))
 	}
 }
 

@@ -1,14 +1,20 @@
 package gateway
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
-	"strconv"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"esignhooks/shared/provider"
+	"esignhooks/shared/sample"
 )
 
-// sound wants that every event came to an end that is not a failure, and that what we know can still be read.
-func (g *gateway) sound(atLeast int) {
+// healthy wants that every event was processed or is unreadable, and that the page and the lists can still be read.
+func (g *gateway) healthy(atLeast int) {
 	g.t.Helper()
 	events := g.events()
 	if len(events) < atLeast {
@@ -20,111 +26,154 @@ func (g *gateway) sound(atLeast int) {
 		}
 	}
 	g.agreements()
-	if got := g.send(request{method: "GET", path: "/"}); got.Status != 200 || !strings.HasSuffix(strings.TrimSpace(got.Body), "</html>") {
+	if got := g.send(request{method: "GET", path: "/"}); got.Status != 200 ||
+		!strings.HasSuffix(strings.TrimSpace(got.Body), "</html>") {
 		g.t.Errorf("the page: got %d, %d bytes", got.Status, len(got.Body))
 	}
 }
 
-func TestOddNamesAndIDsAreNeitherRefusedNorLost(t *testing.T) {
+func TestOddIDsAreNeitherRefusedNorLostNorMixedUp(t *testing.T) {
 	t.Parallel()
-	g := start(t, adobeKeys, docusignKeys)
+	g := start(t)
 	odd := []string{
-		"with space", "a#b", "a@b", "@", "a/b/../c", "%2F", "..", "a\nb", "a\x00b", "\u202eabc", "é", "🦀", "ﬀ\u0000",
-		strings.Repeat("x", 129), strings.Repeat("é", 100), strings.Repeat("y", 20_000),
+		"with space", "a#b", "a@b", "@", "x", "x#@", "widget:x", "WIDGET:y", "other:x", "account:x", "template:x", "sha256:x",
+		"a/b/../c", "%2F", "a\nb", "a\x00b", "\u202eabc", "é", "🦀", "ﬀ\u0000", strings.Repeat("x", 129),
+		strings.Repeat("é", 100),
 	}
-	for i, id := range odd {
-		g.accept(adobe(id, "AGREEMENT_WORKFLOW_COMPLETED"), adobe(id, "AGREEMENT_WORKFLOW_COMPLETED"))
-		g.accept(adobe(fmt.Sprint("odd name ", i), "AGREEMENT_"+id), docusign(id, "envelope-"+id, 1))
-	}
-	g.sound(3 * len(odd))
-	for _, id := range odd[:len(odd)-1] {
-		if id == ".." {
-			continue // a client resolves it
+	for _, p := range provider.All() {
+		name, want := p.Info().Name, map[string]string{} // event IDs by agreement
+		for _, id := range odd {
+			escaped, err := json.Marshal(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, known := signed(p, string(escaped[1:len(escaped)-1]), completion(p), p.Info().DevelopmentKey, time.Now())
+			g.accept(r, r)
+			if _, ok := want[known]; ok {
+				t.Errorf("%s: two IDs became %.40q", name, known)
+			}
+			want[known] = r.identities(t)[0].EventID
 		}
-		if a := g.agreement("adobesign", id); a.ID != id || a.Status != "completed" || len(a.Events) != 1 {
-			t.Errorf("%.40q: got %.40q, %s with %d events", id, a.ID, a.Status, len(a.Events))
+		for id, event := range want {
+			if e := g.one(name, id, 1); e.ID != event {
+				t.Errorf("%s %.40q: got event %s, want %s", name, id, e.ID, event)
+			}
 		}
 	}
+	g.healthy(len(odd) * len(provider.All()))
 }
 
-func TestOddIDsDoNotCollide(t *testing.T) {
-	t.Parallel()
-	g := start(t, adobeKeys)
-	ids := []string{"@", "x", "x#@", "widget:x", "WIDGET:x", "other:x", "account:x", "template:x", "sha256:x"}
-	for _, id := range ids {
-		g.accept(adobe(id, "AGREEMENT_CREATED"), adobe(id, "AGREEMENT_CREATED"))
-	}
-	g.accept(adobeBody("{"), adobe("", "WIDGET_CREATED", object{"agreement": nil, "eventResourceType": "WIDGET", "widget": object{"id": "x"}}))
-	for _, id := range ids {
-		g.one("adobesign", id, 1)
-	}
-	if events, agreements := g.events(), g.agreements(); len(events) != len(ids)+2 || len(agreements) != len(ids) {
-		t.Errorf("got %d events and %d agreements, want %d and %d", len(events), len(agreements), len(ids)+2, len(ids))
-	}
-}
+var guids = regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
 
+// Each value of a vendor's message is replaced by values that do not belong there.
 func TestOddValuesAreNeitherRefusedNorLost(t *testing.T) {
 	t.Parallel()
-	g := start(t, allKeys...)
-	values := []any{7, -1.5e300, true, []any{}, []any{[]any{}}, object{}, object{"x": object{}}, "garbage", ""}
-	for _, value := range values {
-		for _, field := range []string{
-			"event", "eventDate", "eventResourceType", "participantUserId", "agreement", "webhookNotificationId", "conditionalParametersTrimmed",
-			"webhookId", "subEvent", "actionType", "accountId", "participantUserEmail",
-		} {
-			g.accept(adobe(guid(), "AGREEMENT_CREATED", object{field: value}))
+	g := start(t)
+	values := []any{
+		7, -1.5e300, true, []any{}, []any{[]any{}}, map[string]any{}, map[string]any{"x": map[string]any{}}, "garbage", "",
+		"a\x00\u202e🦀" + strings.Repeat("y", 20_000), nil,
+	}
+	sent := 0
+	for _, r := range genuine() {
+		start, end := strings.IndexByte(r.body, '{'), strings.LastIndexByte(r.body, '}')+1
+		var body any
+		if err := json.Unmarshal([]byte(r.body[start:end]), &body); err != nil {
+			t.Fatal(err)
 		}
-		for _, field := range []string{"event", "retryCount", "generatedDateTime", "data", "uri", "configurationId"} {
-			g.accept(docusign(guid(), "envelope-sent", 1, object{field: value}))
-		}
-		for _, field := range []string{"envelopeId", "recipientId", "envelopeSummary", "accountId"} {
-			g.accept(docusign(guid(), "recipient-completed", 1, data(guid(), object{"recipientId": "1"}), data(guid(), object{field: value})))
-		}
-		g.accept(docusign(guid(), "envelope-sent", 1, data(guid(), object{"envelopeSummary": object{
-			"status": value, "statusChangedDateTime": value, "recipients": value, "sentDateTime": value,
-		}})))
-		for _, field := range []string{"callBackDesc", "callBackEnum", "callBackEnvelopeVO"} {
-			g.accept(esign(merge(esignV1(guid(), "ENVELOPE_FINISH", nil), object{field: value})))
-		}
-		for _, field := range []string{"envelopeId", "envelopeStatus", "envelopeEndTime", "signerInfo", "signedSignerList"} {
-			g.accept(esign(esignV1(guid(), "ENVELOPE_SIGNER_SIGNED", object{field: value})))
-			g.accept(esign(esignV2(guid(), "ENVELOPE_SIGNER_SIGNED", object{field: value, "signerList": value})))
-		}
-		for _, field := range []string{"signature_request_id", "signatures", "metadata", "title"} {
-			message := dropboxMessage(dropboxKey, "signature_request_signed", 1, object{"related_signature_id": value}, signatureRequest(guid(), object{field: value}))
-			g.accept(multipartForm(message, contentSha256(dropboxKey, message)))
+		replaceEach(body, func() {
+			text, err := json.Marshal(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids := map[string]string{} // every request has GUIDs of its own, such as that of the notification
+			fresh := guids.ReplaceAllStringFunc(string(text), func(old string) string {
+				if ids[old] == "" {
+					ids[old] = guid()
+				}
+				return ids[old]
+			})
+			if odd, ok := r.saying(r.body[:start] + fresh + r.body[end:]); ok {
+				g.accept(odd)
+				sent++
+			} else if !odd.isGenuine() {
+				g.refuse(odd)
+			}
+		}, values)
+		for _, deep := range []string{strings.Repeat("[", 200_000), strings.Repeat(`{"a":`, 200_000),
+			strings.Repeat("<a>", 100_000)} {
+			if odd, ok := r.saying(deep); ok {
+				g.accept(odd)
+			}
 		}
 	}
-	g.accept(adobeBody(strings.Repeat("[", 200_000)), docusignBody(strings.Repeat(`{"a":`, 200_000)), docusignBody(strings.Repeat("<a>", 100_000)))
-	g.sound(100)
+	if sent < 20*len(provider.All()) {
+		t.Errorf("sent only %d requests", sent)
+	}
+	g.healthy(len(provider.All()))
+}
+
+// replaceEach replaces one node of v after the other by one of the values, and calls do.
+func replaceEach(v any, do func(), values []any) {
+	at := 0
+	try := func(set func(any)) {
+		at++
+		set(values[at%len(values)])
+		do()
+	}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, old := range v {
+				try(func(value any) { v[name] = value })
+				v[name] = old
+				walk(old)
+			}
+		case []any:
+			for i, old := range v {
+				try(func(value any) { v[i] = value })
+				v[i] = old
+				walk(old)
+			}
+		}
+	}
+	walk(v)
 }
 
 func TestTimesBeyondAllCalendarsDoNoHarm(t *testing.T) {
 	t.Parallel()
-	g := start(t, allKeys...)
-	n := 0
-	for _, at := range []int64{0, -1, 253402300800, 999999999999999, 9223372036854775807, -9223372036854775808} {
-		id, name := guid(), "signature_request_sent"
-		message := dropboxMessage(dropboxKey, name, 1, nil, signatureRequest(id, nil))
-		before := strconv.FormatInt(moment(1).Unix(), 10)
-		after := strconv.FormatInt(at, 10)
-		hash := func(at string) string { return fmt.Sprintf("%x", sum(dropboxKey, at+name)) }
-		message = strings.NewReplacer(hash(before), hash(after), before, after).Replace(message)
-		if at >= 0 { // a minus sign is for the receiver to judge
-			g.accept(multipartForm(message, contentSha256(dropboxKey, message)))
-			n++
+	g := start(t)
+	text := regexp.MustCompile(`\b20\d\d-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)?`)
+	number := regexp.MustCompile(`\b1[5-9]\d{8}(\d{3})?\b`)
+	sent := 0
+	for _, p := range provider.All() {
+		for _, example := range sample.Names(p) {
+			r := messageOf(p, "", example)
+			for _, odd := range []struct {
+				times  *regexp.Regexp
+				values []string
+			}{
+				{text, []string{
+					"9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+23:59", "0001-01-01T00:00:00Z", "10000-01-01T00:00:00Z",
+					"2026-02-30T00:00:00Z",
+				}},
+				{number, []string{"0", "-1", "253402300800", "999999999999999", "9223372036854775807", "-9223372036854775808"}},
+			} {
+				for i, value := range odd.values {
+					if i%3 != len(example)%3 { // each value meets some examples
+						continue
+					}
+					body := odd.times.ReplaceAll([]byte(r.body), []byte(value))
+					if changed, ok := r.saying(string(body)); ok && !bytes.Equal(body, []byte(r.body)) {
+						g.accept(changed)
+						sent++
+					}
+				}
+			}
 		}
-		g.accept(
-			esign(esignV1(guid(), "ENVELOPE_FINISH", object{"envelopeStatus": 2, "envelopeEndTime": at})),
-			esign(esignV1(guid(), "ENVELOPE_SIGNER_VIEWED", object{"signerInfo": signer("ann", 1, object{"viewedTime": after})})),
-		)
-		n += 2
 	}
-	for _, at := range []string{"9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+23:59", "0001-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "2026-02-30T00:00:00Z"} {
-		id := guid()
-		g.accept(adobe(guid(), "AGREEMENT_CREATED", object{"eventDate": at}), docusign(id, "envelope-resent", 1, object{"generatedDateTime": at}),
-			docusign(guid(), "envelope-sent", 1, data(guid(), object{"envelopeSummary": object{"statusChangedDateTime": at}})))
-		n += 3
+	if sent < 20 {
+		t.Errorf("sent only %s requests", fmt.Sprint(sent))
 	}
-	g.sound(n)
+	g.healthy(len(provider.All()))
 }

@@ -20,11 +20,11 @@ func (g *gateway) operate(arguments ...string) (string, error) {
 
 func TestAnOperatorInspectsAndReplays(t *testing.T) {
 	t.Parallel()
-	g := start(t, docusignKeys)
+	g := start(t)
 	id := guid()
-	g.accept(docusign(id, "envelope-sent", 1), docusign(id, "envelope-completed", 1))
-	before := g.agreement("docusign", id)
-	out, err := g.operate("inspect", "-provider", "docusign", "-id", strings.ToUpper(id))
+	g.accept(message(id, "envelope-sent"), message(id, "envelope-completed"))
+	before := g.agreement(reference, id)
+	out, err := g.operate("inspect", "-provider", reference, "-id", strings.ToUpper(id))
 	for _, want := range []string{id, "completed", "– → sent", "sent → completed", before.Events[0].ID} {
 		if err != nil || !strings.Contains(out, want) {
 			t.Errorf("no %q, %v:\n%s", want, err, out)
@@ -33,8 +33,9 @@ func TestAnOperatorInspectsAndReplays(t *testing.T) {
 	g.await("publication", 10*time.Second, func() bool { return len(g.published()) == 2 })
 	now := time.Now().UTC()
 	from, to := now.Add(-time.Hour).Format(time.RFC3339), now.Add(time.Hour).Format(time.RFC3339)
-	for i, arguments := range [][]string{{"-provider", "docusign", "-id", id}, {"-from", from, "-to", to}} {
-		if out, err := g.operate(append([]string{"replay"}, arguments...)...); err != nil || !strings.Contains(out, "2 events published again") {
+	for i, arguments := range [][]string{{"-provider", reference, "-id", id}, {"-from", from, "-to", to}} {
+		if out, err := g.operate(append([]string{"replay"}, arguments...)...); err != nil ||
+			!strings.Contains(out, "2 events published again") {
 			t.Errorf("%v\n%s", err, out)
 		}
 		all := g.published()
@@ -47,18 +48,19 @@ func TestAnOperatorInspectsAndReplays(t *testing.T) {
 			}
 		}
 	}
-	if out, err := g.operate("replay", "-rebuild", "-provider", "docusign", "-id", id); err != nil || !strings.Contains(out, "no difference") {
+	if out, err := g.operate("replay", "-rebuild", "-provider", reference, "-id", id); err != nil ||
+		!strings.Contains(out, "no difference") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if after := g.agreement("docusign", id); fmt.Sprint(after) != fmt.Sprint(before) {
+	if after := g.agreement(reference, id); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
 }
 
 func TestAnOperatorRedrivesDeadLetters(t *testing.T) {
 	t.Parallel()
-	g := start(t, docusignKeys)
-	g.accept(docusignBody(`{"event":`))
+	g := start(t)
+	g.accept(message("", "envelope-sent").must(t, `{"event":`))
 	unreadable := func() int { return strings.Count(g.log.String(), `"msg":"unreadable"`) }
 	for range 2 { // what is still unreadable is a dead letter again
 		g.unreadable(1)
@@ -73,22 +75,23 @@ func TestAnOperatorRedrivesDeadLetters(t *testing.T) {
 
 func TestOrdersThatAreNone(t *testing.T) {
 	t.Parallel()
-	g := start(t, docusignKeys)
+	g := start(t)
 	for arguments, want := range map[string]string{
-		"explode":                                 "unknown command",
-		"inspect":                                 "name an agreement",
-		"inspect -provider docusign":              "name an agreement",
-		"replay":                                  "name an agreement",
-		"replay -from yesterday -to today":        "2026-11-02T09:30:00Z",
-		"redrive all":                             "redrive",
-		"inspect -provider docusign -id unknown":  "unknown agreement",
-		"replay -provider docusign -id x -from y": "2026-11-02T09:30:00Z",
+		"explode":                          "unknown command",
+		"inspect":                          "name an agreement",
+		"inspect -provider " + reference:   "name an agreement",
+		"replay":                           "name an agreement",
+		"replay -from yesterday -to today": "2026-11-02T09:30:00Z",
+		"redrive all":                      "redrive",
+		"inspect -provider " + reference + " -id unknown":  "unknown agreement",
+		"replay -provider " + reference + " -id x -from y": "2026-11-02T09:30:00Z",
 	} {
 		if out, err := g.operate(strings.Fields(arguments)...); err == nil || !strings.Contains(out, want) {
 			t.Errorf("%s: no %q, %v\n%s", arguments, want, err, out)
 		}
 	}
-	order := request{path: "/api/operate", body: `["redrive"]`, header: map[string]string{"Content-Type": "application/json"}}
+	order := request{path: "/api/operate", body: `["redrive"]`,
+		header: map[string]string{"Content-Type": "application/json"}}
 	if got := g.send(order); got.Status != 200 {
 		t.Errorf("%+v", got)
 	}
@@ -105,20 +108,24 @@ func TestOrdersThatAreNone(t *testing.T) {
 	tunnel.host = "tunnel.example"
 	for name, r := range map[string]request{
 		"through a tunnel": tunnel, "through one that changes the Host header": order.with("X-Forwarded-For", "192.0.2.1"),
-		"through one that names itself": order.with("Via", "1.1 tunnel"), "through one that names the client": order.with("X-Real-Ip", "192.0.2.1"),
+		"through one that names itself":       order.with("Via", "1.1 tunnel"),
+		"through one that names the client":   order.with("X-Real-Ip", "192.0.2.1"),
 		"through one that was told by nobody": order.with("X-Forwarded-For", ""),
-		"through one that tells the host":     order.with("X-Forwarded-Host", "tunnel.example"), "by the standard": order.with("Forwarded", "for=192.0.2.1"),
+		"through one that tells the host":     order.with("X-Forwarded-Host", "tunnel.example"),
+		"by the standard":                     order.with("Forwarded", "for=192.0.2.1"),
 	} {
 		if got := g.send(r); got.Status != 404 {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	for _, host := range []string{"localhost", "127.0.0.1", "tunnel.example"} { // the URL's, which goes before the header's
+	// the URL's, which goes before the header's
+	for _, host := range []string{"localhost", "127.0.0.1", "tunnel.example"} {
 		connection, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(connection, "GET http://%s/api/events HTTP/1.1\r\nHost: tunnel.example\r\nConnection: close\r\n\r\n", host)
+		fmt.Fprintf(connection, "GET http://%s/api/events HTTP/1.1\r\nHost: tunnel.example\r\nConnection: close\r\n\r\n",
+			host)
 		if answer, err := io.ReadAll(connection); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 404 ") {
 			t.Errorf("a URL with the host %s: %s, %v", host, answer, err)
 		}

@@ -46,7 +46,8 @@ func startApplication(t *testing.T, answer func(envelope) int) *application {
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		var e envelope
-		if err != nil || json.Unmarshal(body, &e) != nil || r.Method != "POST" || r.Header.Get("Content-Type") != "application/json" || r.URL.Path != "/events" {
+		if err != nil || json.Unmarshal(body, &e) != nil || r.Method != "POST" ||
+			r.Header.Get("Content-Type") != "application/json" || r.URL.Path != "/events" {
 			t.Errorf("%s %s %v: %q, %v", r.Method, r.URL, r.Header, body, err)
 		}
 		status := http.StatusNoContent
@@ -89,14 +90,13 @@ func (g *gateway) published() []published {
 func TestEveryCommittedEventIsForwardedOnce(t *testing.T) {
 	t.Parallel()
 	app := startApplication(t, nil)
-	g := start(t, docusignKeys, app.variable())
+	g := start(t, app.variable())
 	id := guid()
 	for _, event := range []string{"envelope-sent", "envelope-delivered", "envelope-completed"} {
-		for range 3 {
-			g.accept(docusign(id, event, 1))
-		}
+		r := message(id, event)
+		g.accept(r, r, r)
 	}
-	history := g.agreement("docusign", id).Events
+	history := g.agreement(reference, id).Events
 	g.await("forwarding", 10*time.Second, func() bool { return len(app.envelopes()) >= 3 })
 	time.Sleep(300 * time.Millisecond) // for more than there should be
 	if len(app.envelopes()) != 3 {
@@ -104,17 +104,20 @@ func TestEveryCommittedEventIsForwardedOnce(t *testing.T) {
 	}
 	var changes []string
 	for i, e := range app.envelopes() {
-		if want := (envelope{Version: "0", ID: e.ID, Source: "esign.docusign", Account: "000000000000", Region: "localhost", DetailType: history[i].Type,
+		if want := (envelope{Version: "0", ID: e.ID, Source: "esign." + reference, Account: "000000000000",
+			Region: "localhost", DetailType: history[i].Type,
 			Time: e.Time, Resources: []string{}, Detail: e.Detail}); !cmp.Equal(want, e) {
 			t.Error(cmp.Diff(want, e))
 		}
 		if time.Since(e.Time) > time.Minute || e.ID == "" {
 			t.Errorf("%+v", e)
 		}
-		if d := e.Detail; d.EventID != history[i].ID || d.Event.ID != d.EventID || d.Proof != "signed" || d.Agreement.ID != id || d.Agreement.Status != d.StatusAfter || d.Replay {
+		if d := e.Detail; d.EventID != history[i].ID || d.Event.ID != d.EventID || d.Proof != "signed" ||
+			d.Agreement.ID != id || d.Agreement.Status != d.StatusAfter || d.Replay {
 			t.Errorf("%+v", d)
 		}
-		changes = append(changes, fmt.Sprintf("%s>%s %v", e.Detail.StatusBefore, e.Detail.StatusAfter, e.Detail.StatusChanged))
+		changes = append(changes, fmt.Sprintf("%s>%s %v", e.Detail.StatusBefore, e.Detail.StatusAfter,
+			e.Detail.StatusChanged))
 	}
 	if diff := cmp.Diff([]string{">sent true", "sent>viewed true", "viewed>completed true"}, changes); diff != "" {
 		t.Error(diff)
@@ -139,8 +142,8 @@ func TestAnEventThatTheApplicationRefusesIsForwardedAgain(t *testing.T) {
 		}
 		return http.StatusOK
 	})
-	g := start(t, docusignKeys, app.variable())
-	g.accept(docusign(guid(), "envelope-completed", 1))
+	g := start(t, app.variable())
+	g.accept(message(guid(), "envelope-completed"))
 	g.await("second attempt", 15*time.Second, func() bool { return len(app.envelopes()) == 2 })
 	first, second := app.envelopes()[0], app.envelopes()[1]
 	if diff := cmp.Diff(first, second); diff != "" {
@@ -157,16 +160,18 @@ func TestAnEventThatTheApplicationRefusesIsForwardedAgain(t *testing.T) {
 
 func TestWithoutAnApplicationEventsArePublishedAllTheSame(t *testing.T) {
 	t.Parallel()
-	g := start(t, docusignKeys)
-	g.accept(docusign(guid(), "envelope-completed", 1))
+	g := start(t)
+	g.accept(message(guid(), "envelope-completed"))
 	g.await("publication", 10*time.Second, func() bool { return len(g.published()) == 1 })
-	if p := g.published()[0]; p.State != "unforwarded" || p.Attempts != 0 || p.Envelope.DetailType != "agreement.completed" {
+	if p := g.published()[0]; p.State != "unforwarded" || p.Attempts != 0 ||
+		p.Envelope.DetailType != "agreement.completed" {
 		t.Errorf("%+v", p)
 	}
-	if got := g.send(request{method: "GET", path: "/api/published", host: "tunnel.example"}); got.Status != http.StatusNotFound {
+	if got := g.send(request{method: "GET", path: "/api/published",
+		host: "tunnel.example"}); got.Status != http.StatusNotFound {
 		t.Errorf("through a tunnel: %d", got.Status)
 	}
-	if page := g.send(request{method: "GET", path: "/"}).Body; !strings.Contains(page, "esign.docusign") {
+	if page := g.send(request{method: "GET", path: "/"}).Body; !strings.Contains(page, "esign."+reference) {
 		t.Error("the page does not show it")
 	}
 }
@@ -174,7 +179,7 @@ func TestWithoutAnApplicationEventsArePublishedAllTheSame(t *testing.T) {
 func TestWhatWasCommittedIsPublishedAfterAKill(t *testing.T) {
 	t.Parallel()
 	app := startApplication(t, nil)
-	g := start(t, docusignKeys, app.variable())
+	g := start(t, app.variable())
 	c := crowd{sent: map[string]request{}, acknowledged: map[string]bool{}}
 	var group sync.WaitGroup
 	for range 8 {

@@ -16,17 +16,14 @@ import (
 	"time"
 
 	"esignhooks/shared/lab/vendorstub"
+	"esignhooks/shared/vendorapi/all"
 )
-
-// completions are examples that complete an agreement.
-var completions = map[string]string{
-	"adobesign": "agreement-completed", "docusign": "envelope-completed", "dropboxsign": "signature-request-all-signed", "esignglobal": "envelope-finish",
-}
 
 // credentials are the environment that connects a gateway with the stub, for all providers.
 func credentials(stub *vendorstub.Server) (env []string) {
-	for provider := range completions {
-		env = append(env, strings.ToUpper(provider)+"_API="+string(stub.Credentials(provider)))
+	for _, p := range all.Providers() {
+		name := p.Info().Name
+		env = append(env, strings.ToUpper(name)+"_API="+string(stub.Credentials(name)))
 	}
 	return env
 }
@@ -34,7 +31,8 @@ func credentials(stub *vendorstub.Server) (env []string) {
 // complete sends the webhook that completes an agreement.
 func (g *gateway) complete(provider, id string) {
 	g.t.Helper()
-	if out, err := g.operate("send", "-provider", provider, "-event", completions[provider], "-agreement", id); err != nil {
+	if out, err := g.operate("send", "-provider", provider, "-event", completion(providerOf(provider)), "-agreement",
+		id); err != nil {
 		g.t.Fatalf("%v: %s", err, out)
 	}
 }
@@ -62,7 +60,8 @@ func (g *gateway) archived(provider, id string) (found []document) {
 	for _, d := range found {
 		content, err := os.ReadFile(d.Location)
 		sum := sha256.Sum256(content)
-		if err != nil || hex.EncodeToString(sum[:]) != d.SHA256 || int64(len(content)) != d.Size || !bytes.HasPrefix(content, []byte("%PDF-")) || d.ContentType != "application/pdf" {
+		if err != nil || hex.EncodeToString(sum[:]) != d.SHA256 || int64(len(content)) != d.Size ||
+			!bytes.HasPrefix(content, []byte("%PDF-")) || d.ContentType != "application/pdf" {
 			g.t.Errorf("%+v: %d bytes, %x, %v", d, len(content), sum, err)
 		}
 		if want := filepath.Join(g.data, "documents", provider, id, d.Name); d.Location != want {
@@ -86,7 +85,8 @@ func (g *gateway) types(id string) map[string]int {
 
 func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 	t.Parallel()
-	for provider := range completions {
+	for _, p := range all.Providers() {
+		provider := p.Info().Name
 		t.Run(provider, func(t *testing.T) {
 			t.Parallel()
 			stub := vendorstub.New(t)
@@ -101,7 +101,8 @@ func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 				t.Errorf("published %v", got)
 			}
 			for _, e := range g.agreement(provider, id).Events {
-				if proof := map[bool]string{true: "confirmed"}[e.Type != "agreement.completed"]; proof != "" && e.Proof != proof || proof == "" && e.Proof == "confirmed" {
+				if proof := map[bool]string{true: "confirmed"}[e.Type != "agreement.completed"]; proof != "" && e.Proof != proof ||
+					proof == "" && e.Proof == "confirmed" {
 					t.Errorf("%s has proof %s", e.Type, e.Proof)
 				}
 			}
@@ -112,7 +113,8 @@ func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 			if out, err := g.operate("archive", "-provider", provider, "-id", id); err != nil {
 				t.Errorf("%v: %s", err, out)
 			}
-			g.await("second job's end", 10*time.Second, func() bool { return strings.Count(g.log.String(), `"msg":"archived"`) == 2 })
+			g.await("second job's end", 10*time.Second,
+				func() bool { return strings.Count(g.log.String(), `"msg":"archived"`) == 2 })
 			if got := g.documents(provider, id); fmt.Sprint(got) != fmt.Sprint(found) {
 				t.Errorf("was %v, is %v", found, got)
 			}
@@ -145,9 +147,9 @@ func TestDocumentsAreFoundFromAnywhere(t *testing.T) {
 	g := startIn(t, relative, credentials(stub)...)
 	g.data = data
 	id := guid()
-	stub.Set("docusign", vendorstub.Agreement{ID: id, Status: "completed"})
-	g.complete("docusign", id)
-	g.archived("docusign", id)
+	stub.Set(reference, vendorstub.Agreement{ID: id, Status: "completed"})
+	g.complete(reference, id)
+	g.archived(reference, id)
 }
 
 func TestAForgedCompletionIsNotArchivedUntilTheVendorSaysSo(t *testing.T) {
@@ -155,23 +157,23 @@ func TestAForgedCompletionIsNotArchivedUntilTheVendorSaysSo(t *testing.T) {
 	stub := vendorstub.New(t)
 	g := start(t, credentials(stub)...)
 	id := guid()
-	stub.Set("docusign", vendorstub.Agreement{ID: id, Status: "declined"})
-	g.complete("docusign", id)
+	stub.Set(reference, vendorstub.Agreement{ID: id, Status: "declined"})
+	g.complete(reference, id)
 	g.await("alarm", 20*time.Second, func() bool { return strings.Contains(g.log.String(), `"msg":"forged"`) })
-	if got := g.documents("docusign", id); len(got) > 0 {
+	if got := g.documents(reference, id); len(got) > 0 {
 		t.Errorf("archived %v", got)
 	}
-	if _, err := os.Stat(filepath.Join(g.data, "documents", "docusign", id)); !os.IsNotExist(err) {
+	if _, err := os.Stat(filepath.Join(g.data, "documents", reference, id)); !os.IsNotExist(err) {
 		t.Errorf("something is stored: %v", err)
 	}
 	if got := g.types(id); got["agreement.completed"] != 1 || len(got) != 1 {
 		t.Errorf("published %v", got)
 	}
-	stub.Set("docusign", vendorstub.Agreement{ID: id, Status: "completed"})
+	stub.Set(reference, vendorstub.Agreement{ID: id, Status: "completed"})
 	if out, err := g.operate("redrive"); err != nil || !strings.Contains(out, "documents: 1 moved") {
 		t.Errorf("%v: %s", err, out)
 	}
-	g.archived("docusign", id)
+	g.archived(reference, id)
 }
 
 func TestADocumentThatIsNotReadyIsFetchedAfterAKill(t *testing.T) {
@@ -181,7 +183,8 @@ func TestADocumentThatIsNotReadyIsFetchedAfterAKill(t *testing.T) {
 	id := guid()
 	stub.Set("dropboxsign", vendorstub.Agreement{ID: id, Status: "completed", NotReady: 2})
 	g.complete("dropboxsign", id)
-	for _, attempt := range []string{`"attempt":1,`, `"attempt":2,`} { // which the next waits behind for minutes, but not after a restart
+	// which the next waits behind for minutes, but not after a restart
+	for _, attempt := range []string{`"attempt":1,`, `"attempt":2,`} {
 		g.await(attempt, 20*time.Second, func() bool { return strings.Contains(g.log.String(), attempt) })
 		g = g.kill()
 	}
@@ -191,11 +194,11 @@ func TestADocumentThatIsNotReadyIsFetchedAfterAKill(t *testing.T) {
 func TestNoCompletionIsForgottenByAKill(t *testing.T) {
 	t.Parallel()
 	stub := vendorstub.New(t)
-	g := start(t, append(credentials(stub), docusignKeys)...)
+	g := start(t, credentials(stub)...)
 	var ids, acknowledged []string
 	for range 40 {
 		id := guid()
-		stub.Set("docusign", vendorstub.Agreement{ID: id, Status: "completed"})
+		stub.Set(reference, vendorstub.Agreement{ID: id, Status: "completed"})
 		ids = append(ids, id)
 	}
 	var mu sync.Mutex
@@ -203,7 +206,7 @@ func TestNoCompletionIsForgottenByAKill(t *testing.T) {
 	for some := range slices.Chunk(ids, 10) {
 		group.Go(func() {
 			for _, id := range some {
-				if got, err := g.try(docusign(id, "envelope-completed", 1)); err != nil || got.Status != http.StatusOK {
+				if got, err := g.try(message(id, "envelope-completed")); err != nil || got.Status != http.StatusOK {
 					return
 				}
 				mu.Lock()
@@ -221,7 +224,7 @@ func TestNoCompletionIsForgottenByAKill(t *testing.T) {
 	group.Wait()
 	g = startIn(t, g.data, g.env...)
 	for _, id := range acknowledged {
-		g.archived("docusign", id)
+		g.archived(reference, id)
 	}
 }
 
@@ -229,10 +232,10 @@ func TestAnAgreementThatNoWebhookToldOfIsFoundAndArchived(t *testing.T) {
 	t.Parallel()
 	stub := vendorstub.New(t)
 	id := guid()
-	stub.Set("docusign", vendorstub.Agreement{ID: id, Status: "completed", ChangedAt: time.Now().Add(-time.Hour)})
+	stub.Set(reference, vendorstub.Agreement{ID: id, Status: "completed", ChangedAt: time.Now().Add(-time.Hour)})
 	g := start(t, credentials(stub)...)
-	g.archived("docusign", id)
-	if a := g.agreement("docusign", id); a.Status != "completed" || a.Events[0].VendorType != "reconciled" {
+	g.archived(reference, id)
+	if a := g.agreement(reference, id); a.Status != "completed" || a.Events[0].VendorType != "reconciled" {
 		t.Errorf("%+v", a)
 	}
 }
@@ -242,35 +245,37 @@ func TestAnAgreementIsArchivedByHand(t *testing.T) {
 	stub := vendorstub.New(t)
 	g := start(t, credentials(stub)...)
 	id := guid()
-	if out, err := g.operate("archive", "-provider", "docusign", "-id", id); err == nil || !strings.Contains(out, "unknown to the vendor") {
+	if out, err := g.operate("archive", "-provider", reference, "-id", id); err == nil ||
+		!strings.Contains(out, "unknown to the vendor") {
 		t.Errorf("%v: %s", err, out)
 	}
-	stub.Set("docusign", vendorstub.Agreement{ID: id, Status: "completed"})
-	if out, err := g.operate("archive", "-provider", "docusign", "-id", strings.ToUpper(id)); err != nil {
+	stub.Set(reference, vendorstub.Agreement{ID: id, Status: "completed"})
+	if out, err := g.operate("archive", "-provider", reference, "-id", strings.ToUpper(id)); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
-	g.archived("docusign", id)
+	g.archived(reference, id)
 }
 
 func TestWithoutCredentialsEverythingThatNeedsThemIsOff(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	id := guid()
-	g.complete("docusign", id)
-	g.agreement("docusign", id)
-	if got := g.documents("docusign", id); got != nil {
+	g.complete(reference, id)
+	g.agreement(reference, id)
+	if got := g.documents(reference, id); got != nil {
 		t.Errorf("%v", got)
 	}
-	for provider := range completions {
-		if n := strings.Count(g.log.String(), strings.ToUpper(provider)+"_API"); n != 1 {
-			t.Errorf("said %d times that %s is off", n, provider)
+	for _, p := range all.Providers() {
+		if n := strings.Count(g.log.String(), strings.ToUpper(p.Info().Name)+"_API"); n != 1 {
+			t.Errorf("the log says %d times that %s is off", n, p.Info().Name)
 		}
 	}
-	if banner := g.banner.String(); strings.Count(banner, "API: off") != len(completions) {
+	if banner := g.banner.String(); strings.Count(banner, "API: off") != len(all.Providers()) {
 		t.Errorf("the banner does not say so: %s", banner)
 	}
-	out, err := g.operate("archive", "-provider", "docusign", "-id", id)
-	if err == nil || !strings.Contains(out, "DOCUSIGN_API") || !strings.Contains(out, "a JSON object with integrationKey, userId, accountId, privateKey;") {
+	out, err := g.operate("archive", "-provider", reference, "-id", id)
+	if err == nil || !strings.Contains(out, "DOCUSIGN_API") ||
+		!strings.Contains(out, "a JSON object with integrationKey, userId, accountId, privateKey;") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
@@ -278,7 +283,8 @@ func TestWithoutCredentialsEverythingThatNeedsThemIsOff(t *testing.T) {
 func TestRegisteringATunnel(t *testing.T) {
 	t.Parallel()
 	stub := vendorstub.New(t)
-	g := start(t, append(credentials(stub), dropboxKeys, "DROPBOXSIGN_URL_TOKENS=canary-old,canary-new")...)
+	g := start(t, append(credentials(stub), "DROPBOXSIGN_API_KEYS=key-of-the-account",
+		"DROPBOXSIGN_URL_TOKENS=canary-old,canary-new")...)
 	const tunnel = "https://tunnel.example/webhooks/dropboxsign"
 	for _, tt := range []struct {
 		order string
@@ -286,7 +292,9 @@ func TestRegisteringATunnel(t *testing.T) {
 		fails bool
 	}{
 		{"register -provider dropboxsign", "URL=https://tunnel.example", true},
-		{"register -provider docusign -url https://tunnel.example/webhooks/docusign", "put one there first, on localhost into $DOCUSIGN_HMAC_KEYS", true}, // the development key
+		// the development key
+		{"register -provider docusign -url https://tunnel.example/webhooks/docusign",
+			"put one there first, on localhost into $DOCUSIGN_HMAC_KEYS", true},
 		{"registered -provider dropboxsign -url " + tunnel, "no healthy subscription", true},
 		{"register -provider dropboxsign -url " + tunnel, "APPLY=1", false},
 		{"register -provider dropboxsign -apply -url " + tunnel, "read back", false},
