@@ -1,6 +1,7 @@
 package archive_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -82,7 +83,7 @@ func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 	}
 	delete(manifest, "documents")
 	want := map[string]any{
-		"provider": "acmesign", "agreementId": agreementID, "vendorStatus": "completed", "completedAt": "2026-11-02T09:29:00Z",
+		"v": 1.0, "provider": "acmesign", "agreementId": agreementID, "vendorStatus": "completed", "completedAt": "2026-11-02T09:29:00Z",
 		"archivedAt": "2026-11-02T09:30:00Z",
 	}
 	if diff := cmp.Diff(want, manifest); diff != "" {
@@ -614,6 +615,30 @@ func TestWhatIsWrongForEverIsParkedAtOnce(t *testing.T) {
 				t.Errorf("logged %s", &w.log)
 			}
 		})
+	}
+}
+
+func TestAManifestOfANewerReleaseIsReadAgainLater(t *testing.T) {
+	w := newWorld(t)
+	w.add(archive.Job(completed("acmesign", agreementID)))
+	w.run(w.archiver())
+	file := filepath.Join(w.dir, "acmesign", agreementID, "manifest.json")
+	manifest, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := bytes.Replace(manifest, []byte(`"v": 1`), []byte(`"v": 2`), 1)
+	if err := os.WriteFile(file, newer, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	archived := len(w.sent)
+	w.add(archive.Job(completed("acmesign", agreementID)))
+	w.run(w.archiver())
+	if len(w.delays) == 0 || len(w.sent) > archived || !strings.Contains(w.log.String(), "deploy that release") {
+		t.Errorf("delays %v, sent %v: %s", w.delays, w.sent[archived:], &w.log)
+	}
+	if after, err := os.ReadFile(file); err != nil || !bytes.Equal(after, newer) {
+		t.Errorf("the manifest became %s, %v", after, err)
 	}
 }
 

@@ -10,13 +10,18 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/plumbing/format"
 	"esignhooks/shared/store/document"
 )
 
 const manifestName = "manifest.json"
 
+// manifestVersion is the format version of the manifests that this release writes.
+const manifestVersion = 1
+
 // manifest lists the stored documents of an agreement.
 type manifest struct {
+	V            int              `json:"v"` // the format version; absent means 1
 	Provider     string           `json:"provider"`
 	AgreementID  string           `json:"agreementId"`
 	VendorStatus string           `json:"vendorStatus,omitempty"`
@@ -43,7 +48,11 @@ func (a *Archiver) manifest(ctx context.Context, j job) (m manifest, err error) 
 	if err != nil {
 		return m, fmt.Errorf("archive: manifest: %w", err)
 	}
-	if json.Unmarshal(text, &m) != nil || len(m.Documents) == 0 {
+	unreadable := json.Unmarshal(text, &m) != nil
+	if err := format.Check(m.V, manifestVersion); err != nil {
+		return m, fmt.Errorf("archive: manifest: %w", err)
+	}
+	if unreadable || len(m.Documents) == 0 {
 		return m, fmt.Errorf("%w: the manifest cannot be read", errPermanent)
 	}
 	if m.Provider != j.provider || m.AgreementID != j.agreement { // on a file system that ignores case
@@ -54,6 +63,7 @@ func (a *Archiver) manifest(ctx context.Context, j job) (m manifest, err error) 
 
 // putManifest stores a manifest, and returns the stored one: another archiver may have been faster.
 func (a *Archiver) putManifest(ctx context.Context, j job, m manifest) (manifest, error) {
+	m.V = manifestVersion
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return m, err

@@ -229,6 +229,17 @@ func TestMalformedMessagesAndUnknownProvidersGoToTheDeadLetters(t *testing.T) {
 	w.wantLines(t, []metrictest.Line{{Provider: acmesign.Name, Values: one}, {Values: one}, {Values: one}})
 }
 
+func TestAMessageOfANewerReleaseStaysInTheQueue(t *testing.T) {
+	w, newer, two := newWorld(t), record("newer", step("sent")), "2"
+	v := newer.MessageAttributes["v"]
+	v.StringValue = &two
+	newer.MessageAttributes["v"] = v
+	records := []events.SQSMessage{newer, record("completed", step("completed")), record("other", other())}
+	w.handleRecords(t, records, "newer", "completed")
+	w.wantDeadLetters(t, 0)
+	w.wantAgreement(t, other().Subject, esign.Created, 1) // another group is not blocked
+}
+
 func TestAMissingPayloadIsRetried(t *testing.T) {
 	w, d := newWorld(t), step("completed")
 	key := large(d)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"esignhooks/shared/plumbing/format"
 	"esignhooks/shared/plumbing/metric"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/payload"
@@ -206,7 +207,7 @@ func (r *Receiver) claim(ctx context.Context, claim ledger.Claim) (found ledger.
 	found, err := r.Claims.Claim(ctx, claim)
 	if err != nil {
 		r.logOf(claim).WarnContext(ctx, "not claimed", "error", err)
-		return ledger.New, true
+		return ledger.New, !errors.Is(err, format.ErrNewer)
 	}
 	return found, false
 }

@@ -18,6 +18,7 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/acmesign"
+	"esignhooks/shared/plumbing/format"
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/plumbing/metric"
 	"esignhooks/shared/plumbing/metric/metrictest"
@@ -380,6 +381,19 @@ func TestRepetition(t *testing.T) {
 	w.Receive(t.Context(), r)
 	if entry := w.history(t, subject)[0]; entry.State != ledger.Processed || entry.Duplicates != 2 {
 		t.Errorf("%+v", entry)
+	}
+}
+
+// The claims of an older release cannot read what a newer one has stored.
+func TestAnEventThatANewerReleaseStoredIsEnqueued(t *testing.T) {
+	w := newWorld(t, provider, genuine)
+	w.claimErr = fmt.Errorf("ledger: %w", format.ErrNewer)
+	answer := w.Receive(t.Context(), several(3))
+	if answer.Status != 200 || len(w.sent) != 3 {
+		t.Errorf("answered %d with %d messages", answer.Status, len(w.sent))
+	}
+	if n := strings.Count(w.log.String(), "deploy that release"); n != 3 { // the ledger was reachable for each claim
+		t.Errorf("%d claims: %s", n, &w.log)
 	}
 }
 

@@ -7,11 +7,17 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/plumbing/format"
 )
+
+// progressVersion is the format version of the progress that this release writes.
+const progressVersion = 1
 
 // progress is what a pass leaves to the next one, in a note. It is saved after the work that it records. If a pass dies
 // in between, the next one repeats some work, which has no second effect.
 type progress struct {
+	V int `json:"v"` // the format version; absent means 1
+
 	RetryAfter time.Time `json:"later,omitzero"` // the vendor's rate limit allows no call before this time
 
 	Compared time.Time `json:"compared,omitzero"` // all changes before this time are compared
@@ -52,10 +58,14 @@ func (p *pass) load(ctx context.Context) error {
 	if err := json.Unmarshal([]byte(note), &p.progress); err != nil {
 		return fmt.Errorf("progress: %w", err)
 	}
+	if err := format.Check(p.progress.V, progressVersion); err != nil {
+		return fmt.Errorf("progress: %w", err)
+	}
 	return nil
 }
 
 func (p *pass) save(ctx context.Context) error {
+	p.progress.V = progressVersion
 	note, err := json.Marshal(p.progress)
 	if err != nil {
 		return fmt.Errorf("progress: %w", err)

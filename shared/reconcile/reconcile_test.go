@@ -17,6 +17,7 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/acmesign"
+	"esignhooks/shared/lab/stored"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
@@ -317,6 +318,25 @@ func TestAChangeThatWaitsIsKeptOnce(t *testing.T) {
 	note, _, err := w.ledger.Note(t.Context(), "acmesign/reconciled")
 	if must(t, err); strings.Count(note, `"e-1"`) != 1 {
 		t.Error(note)
+	}
+}
+
+func TestProgressOfOtherReleases(t *testing.T) {
+	const name = "acmesign/reconciled"
+	w := newWorld(t)
+	must(t, w.ledger.PutNote(t.Context(), name, stored.NoteV1(t, name), 0))
+	must(t, w.pass())
+	note, version, err := w.ledger.Note(t.Context(), name)
+	if must(t, err); !strings.Contains(note, `"v":1`) {
+		t.Errorf("no version in %s", note)
+	}
+	newer := strings.Replace(note, `"v":1`, `"v":2`, 1)
+	must(t, w.ledger.PutNote(t.Context(), name, newer, version))
+	if err := w.pass(); err == nil || !strings.Contains(w.log.String(), "deploy that release") {
+		t.Errorf("%v, %s", err, &w.log)
+	}
+	if note, _, err := w.ledger.Note(t.Context(), name); note != newer {
+		t.Errorf("the note of a newer release became %s, %v", note, err)
 	}
 }
 

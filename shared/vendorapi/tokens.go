@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"esignhooks/shared/plumbing/format"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/webhook"
 )
@@ -56,8 +57,12 @@ type token struct {
 	since, expires time.Time
 }
 
+// noteVersion is the format version of the notes that this release writes.
+const noteVersion = 1
+
 // note holds a token, or the lease of the process that is fetching one.
 type note struct {
+	V       int       `json:"v"`                // the format version; absent means 1
 	Sealed  string    `json:"sealed,omitempty"` // nonce and ciphertext, base64
 	Since   time.Time `json:"since,omitzero"`
 	Expires time.Time `json:"expires,omitzero"`
@@ -118,6 +123,9 @@ func (t *Tokens) Token(ctx context.Context) (string, error) {
 		}
 		var n note
 		json.Unmarshal([]byte(text), &n) // an unreadable note is replaced
+		if err := format.Check(n.V, noteVersion); err != nil {
+			return "", fmt.Errorf("vendorapi: shared token: %w", err)
+		}
 		if found := (token{t.unseal(n.Sealed), n.Since, n.Expires}); t.usable(found) {
 			t.last = found
 			break
@@ -176,6 +184,7 @@ func (t *Tokens) release(ctx context.Context, n note, version int64) {
 func (t *Tokens) name() string { return t.Provider + "/token" }
 
 func (t *Tokens) write(ctx context.Context, n note, version int64) error {
+	n.V = noteVersion
 	text, err := json.Marshal(n)
 	if err != nil {
 		return err

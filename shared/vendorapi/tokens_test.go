@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"esignhooks/shared/lab/stored"
+	"esignhooks/shared/plumbing/format"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
@@ -601,5 +603,29 @@ func TestClocksMayDiffer(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestNotesOfOtherReleases(t *testing.T) {
+	for name, tt := range map[string]struct {
+		note, token string
+		err         error
+	}{
+		"version 1":     {stored.NoteV1(t, "acmesign/token"), "the token of 2026", nil},
+		"a newer note":  {`{"v":2}`, "", format.ErrNewer},
+		"none: a fetch": {"", "fetched", nil},
+	} {
+		n := &notes{text: tt.note, version: 1}
+		tokens := vendorapi.Tokens{
+			Provider: "acmesign", Secret: webhook.NewSecret("the credentials of 2026"), Notes: n, Now: time.Now,
+			Fetch: func(context.Context) (string, time.Time, error) { return "fetched", time.Now().Add(time.Hour), nil },
+		}
+		token, err := tokens.Token(t.Context())
+		if token != tt.token || !errors.Is(err, tt.err) {
+			t.Errorf("%s: %q, %v", name, token, err)
+		}
+		if tt.err != nil && n.text != tt.note {
+			t.Errorf("%s: overwritten by %s", name, n.text)
+		}
 	}
 }

@@ -47,6 +47,21 @@ func V1Bytes(t testing.TB, name string) []byte {
 	return b
 }
 
+// NoteV1 returns the text of a note of version 1: "acmesign/reconciled" or "acmesign/token". The token is "the token of 2026",
+// sealed with "the credentials of 2026".
+func NoteV1(t testing.TB, name string) string {
+	t.Helper()
+	var items []struct{ PK, Text struct{ S string } }
+	V1(t, "items.json", &items)
+	for _, item := range items {
+		if item.PK.S == "@"+name {
+			return item.Text.S
+		}
+	}
+	t.Fatalf("no note %s", name)
+	return ""
+}
+
 // LocalV1 unpacks the .local folder of version 1, and returns its path.
 func LocalV1(t testing.TB) string {
 	t.Helper()

@@ -10,10 +10,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/plumbing/format"
 	"esignhooks/shared/store/payload"
 	"esignhooks/shared/webhook"
 )
@@ -59,6 +61,9 @@ const (
 	encodingStored = "stored" // the body is the payload's key in the payload store
 )
 
+// Version is the format version of the messages that this release makes. A message without one is of version 1.
+const Version = 1
+
 // Encode returns the message for a delivery. The key is empty if the message holds the payload. Otherwise the payload
 // is too large, and the caller must put it in the payload store under this key before it sends the message.
 func Encode(d *webhook.Delivery) (m Message, key string) {
@@ -67,6 +72,7 @@ func Encode(d *webhook.Delivery) (m Message, key string) {
 		DeduplicationID: d.EventID,
 		Trace:           d.Trace,
 		Attributes: map[string]string{
+			"v":          strconv.Itoa(Version),
 			"provider":   d.Provider,
 			"eventId":    d.EventID,
 			"subject":    d.Subject,
@@ -117,9 +123,13 @@ func (m Message) Identity() *webhook.Delivery {
 }
 
 // Decode returns the delivery of a message. It reads the payload from the payload store if it is there. It returns
-// ErrMalformed for a message that Encode cannot have made. All other errors come from the payload store.
+// ErrMalformed for a message that Encode cannot have made, and [format.ErrNewer] for a message that a newer release has
+// made: leave that one in the queue. All other errors come from the payload store.
 func Decode(ctx context.Context, m Message, payloads payload.Store) (*webhook.Delivery, error) {
 	attribute, d := m.Attributes, m.Identity()
+	if err := checkVersion(attribute["v"]); err != nil {
+		return nil, err
+	}
 	if d.ReceivedAt.IsZero() {
 		return nil, fmt.Errorf("%w: receivedAt", ErrMalformed)
 	}
@@ -146,6 +156,20 @@ func Decode(ctx context.Context, m Message, payloads payload.Store) (*webhook.De
 		return nil, fmt.Errorf("%w: encoding", ErrMalformed)
 	}
 	return d, nil
+}
+
+func checkVersion(attribute string) error {
+	if attribute == "" {
+		return nil // version 1
+	}
+	v, err := strconv.Atoi(attribute)
+	if err != nil {
+		return fmt.Errorf("%w: v", ErrMalformed)
+	}
+	if err := format.Check(v, Version); err != nil {
+		return fmt.Errorf("queue: message: %w", err)
+	}
+	return nil
 }
 
 // contentType returns a Content-Type that fits in an attribute. It drops any other, because readers do not need it.

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/plumbing/format"
 	"esignhooks/shared/store/payload"
 	"esignhooks/shared/store/queue"
 	"esignhooks/shared/webhook"
@@ -199,7 +200,7 @@ func TestAttributesAreLeftOutIfSQSWouldRefuseThem(t *testing.T) {
 					t.Errorf("%s is %q", attribute, value)
 				}
 			}
-			if want := 8 - len(tt.absent); len(m.Attributes) != want {
+			if want := 9 - len(tt.absent); len(m.Attributes) != want {
 				t.Errorf("%d attributes, want %d", len(m.Attributes), want)
 			}
 		})
@@ -214,13 +215,25 @@ func TestTheWireFormat(t *testing.T) {
 	want := queue.Message{
 		Group: d.Subject, DeduplicationID: d.EventID, Body: `{"event":"sent"}`, Trace: d.Trace,
 		Attributes: map[string]string{
-			"provider": "acmesign", "eventId": d.EventID, "subject": d.Subject, "via": "configuration/1",
+			"v": "1", "provider": "acmesign", "eventId": d.EventID, "subject": d.Subject, "via": "configuration/1",
 			"receivedAt": "2026-11-02T09:30:00.123456789Z", "proof": "signed", "encoding": "text",
 			"contentType": "application/json; charset=utf-8",
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || key != "" {
 		t.Errorf("%s, key %q", diff, key)
+	}
+}
+
+func TestVersions(t *testing.T) {
+	for version, want := range map[string]error{"": nil, "1": nil, "2": format.ErrNewer} {
+		m, _ := queue.Encode(delivery([]byte("{}")))
+		if m.Attributes["v"] = version; version == "" {
+			delete(m.Attributes, "v")
+		}
+		if _, err := queue.Decode(t.Context(), m, nil); !errors.Is(err, want) || errors.Is(err, queue.ErrMalformed) {
+			t.Errorf("version %q: %v, want %v", version, err, want)
+		}
 	}
 }
 
@@ -322,6 +335,7 @@ func TestMalformed(t *testing.T) {
 	with("not a time", "receivedAt", "yesterday")
 	with("a time without a zone", "receivedAt", "2026-11-02T09:30:00")
 	with("a time in seconds", "receivedAt", "1793611800")
+	with("a version that is no number", "v", "one")
 	with("an unknown encoding", "encoding", "gzip")
 	with("an encoding in capitals", "encoding", "TEXT")
 	with("not base64", "encoding", "base64")

@@ -14,12 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	"go.etcd.io/bbolt"
-	bbolterrors "go.etcd.io/bbolt/errors"
-
 	"esignhooks/shared/archive"
 	"esignhooks/shared/plumbing/apigw"
-	"esignhooks/shared/plumbing/durable"
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/process"
 	"esignhooks/shared/publish"
@@ -61,18 +57,9 @@ type Gateway struct {
 
 // Open opens the store in config.Data, with everything that earlier processes have acknowledged.
 func Open(config Config, providers []webhook.Provider, log *slog.Logger) (*Gateway, error) {
-	if err := durable.Mkdir(config.Data, config.Data); err != nil {
+	db, err := openStore(config.Data)
+	if err != nil {
 		return nil, err
-	}
-	file := filepath.Join(config.Data, "esignhooks.db")
-	db, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: time.Second})
-	if errors.Is(err, bbolterrors.ErrTimeout) {
-		return nil, errors.New(file + " is in use by another process; stop it, or set DATA to another folder")
-	} else if err != nil {
-		return nil, err
-	}
-	if err := durable.Sync(config.Data); err != nil {
-		return nil, errors.Join(err, db.Close())
 	}
 	g := &Gateway{
 		config: config, providers: providers, log: log, db: groupcommit.New(db),

@@ -1,16 +1,24 @@
 package localhost
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"esignhooks/shared/lab/stored"
+	"esignhooks/shared/plumbing/format"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/store/ledger"
 )
@@ -114,6 +122,31 @@ func TestAFolderOfVersion1(t *testing.T) {
 	stop()
 	if err := <-served; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAFolderOfANewerReleaseIsRefusedAndUntouched(t *testing.T) {
+	data := stored.LocalV1(t)
+	openFolder(t, data).db.Close()
+	file := filepath.Join(data, "esignhooks.db")
+	db, err := bbolt.Open(file, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(storeBucket).Put(versionKey, []byte("2")) })
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(Config{Data: data}, provider.All(), slog.New(slog.DiscardHandler))
+	if !errors.Is(err, format.ErrNewer) || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "DATA") {
+		t.Errorf("%v, want %v and what to do", err, format.ErrNewer)
+	}
+	if after, err := os.ReadFile(file); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file was changed, %v", err)
 	}
 }
 

@@ -42,10 +42,32 @@ func TestLedger(t *testing.T) {
 	t.Run("with expiry", func(t *testing.T) {
 		ledgertest.Run(t, func(*testing.T) ledgertest.Ledger { return dynamodb.New(c, table, 30*24*time.Hour) })
 	})
+	t.Run("versions", func(t *testing.T) { testVersions(t, c) })
 	t.Run("what has expired counts as absent though it is still there", func(t *testing.T) { testExpired(t, c) })
 	t.Run("a partition is not given more at once than it takes", func(t *testing.T) { testTooLarge(t, c) })
 	t.Run("items hold no personal data and no payload", func(t *testing.T) { testAttributes(t, c) })
 	t.Run("a note stands outside of every provider's subjects and never expires", func(t *testing.T) { testNote(t, c) })
+}
+
+func testVersions(t *testing.T, c *sdk.Client) {
+	ledgertest.Versions(t, dynamodb.New(c, table, 0), func(t *testing.T, key ledger.Key, version int) {
+		t.Helper()
+		input := sdk.UpdateItemInput{
+			TableName: aws.String(table), UpdateExpression: aws.String("REMOVE v"),
+			Key: map[string]types.AttributeValue{
+				"pk": &types.AttributeValueMemberS{Value: key.Subject}, "sk": &types.AttributeValueMemberS{Value: key.ID},
+			},
+		}
+		if version > 0 {
+			input.UpdateExpression = aws.String("SET v = :v")
+			input.ExpressionAttributeValues = map[string]types.AttributeValue{
+				":v": &types.AttributeValueMemberN{Value: fmt.Sprint(version)},
+			}
+		}
+		if _, err := c.UpdateItem(t.Context(), &input); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 func testExpired(t *testing.T, c *sdk.Client) {

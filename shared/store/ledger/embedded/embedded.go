@@ -1,35 +1,24 @@
-// Package embedded is the ledger of localhost: a bbolt file, synced to disk before every call returns.
+// Package embedded is the ledger of localhost, in a bbolt file. Every call returns after its changes are synced to disk.
 package embedded
 
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"slices"
 
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/plumbing/format"
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/store/ledger"
 )
 
-var (
-	// Subject, NUL, event ID → ledger.Entry; subject, NUL, "@" → record: what is written together lies together.
-	itemsBucket  = []byte("ledger.items")
-	streamBucket = []byte("ledger.stream") // sequence → Change
-	notesBucket  = []byte("ledger.notes")  // name → note
-)
-
-type record struct {
-	Agreement esign.Agreement
-	Version   int64
-}
-
-// Ledger implements [ledger.Ledger]. Its methods ignore the context: they do not wait for anything but the disk.
+// Ledger implements [ledger.Ledger]. Its methods ignore the context, because they only wait for the disk.
 type Ledger struct {
 	db      *groupcommit.DB
-	changed chan struct{} // holds one if the stream may have grown
+	changed chan struct{} // holds one value if the stream may have grown
 }
 
 var (
@@ -39,7 +28,7 @@ var (
 	_ ledger.Patroller = (*Ledger)(nil)
 )
 
-// New makes a ledger in db.
+// New opens the ledger in db, and creates it if it does not exist.
 func New(db *groupcommit.DB) (*Ledger, error) {
 	err := db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{itemsBucket, streamBucket, notesBucket} {
@@ -50,7 +39,7 @@ func New(db *groupcommit.DB) (*Ledger, error) {
 		return nil
 	})
 	l := &Ledger{db, make(chan struct{}, 1)}
-	l.signal() // what an earlier process has left
+	l.signal() // an earlier process may have left changes
 	return l, err
 }
 
@@ -61,7 +50,7 @@ func (l *Ledger) Claim(_ context.Context, c ledger.Claim) (found ledger.State, e
 		if e.State != ledger.New {
 			return false
 		}
-		claim(e, c)
+		fill(e, c)
 		e.State = ledger.Received
 		return true
 	})
@@ -82,11 +71,14 @@ func (l *Ledger) Repeated(_ context.Context, key ledger.Key, via string) error {
 
 // Agreement implements [ledger.Ledger].
 func (l *Ledger) Agreement(_ context.Context, subject string) (esign.Agreement, int64, error) {
-	var r record
+	var r agreementRecord
 	err := l.db.View(func(tx *bbolt.Tx) error {
 		return get(tx.Bucket(itemsBucket), agreementKey(subject), &r)
 	})
-	return r.Agreement, r.Version, err
+	if err != nil {
+		return esign.Agreement{}, 0, err
+	}
+	return r.Agreement, r.Version, nil
 }
 
 // Commit implements [ledger.Ledger].
@@ -96,28 +88,12 @@ func (l *Ledger) Commit(_ context.Context, effects ...ledger.Commit) error {
 		if err != nil {
 			return err
 		}
-		if last := effects[len(effects)-1]; last.Agreement != nil {
-			items, key := tx.Bucket(itemsBucket), agreementKey(last.Subject)
-			var r record
-			if err := get(items, key, &r); err != nil {
-				return err
-			}
-			if r.Version != effects[0].Version {
-				return ledger.ErrConflict
-			}
-			if err := put(items, key, record{*last.Agreement, last.Version + 1}); err != nil {
-				return err
-			}
+		if err := commitAgreement(tx, effects); err != nil {
+			return err
 		}
 		for i, c := range effects {
-			entry := entries[i]
-			before := entry.State
-			claim(&entry, c.Claim)
-			entry.State, entry.Type, entry.OccurredAt, entry.ProcessedAt = ledger.Processed, c.Event.Type, c.Event.OccurredAt, c.At
-			entry.VendorType, entry.AgreementID = c.Event.VendorType, c.Event.AgreementID
-			entry.Proof, entry.SHA256, entry.Size = c.Proof, c.SHA256, c.Size
-			entry.Event, entry.Agreement, entry.StatusBefore, entry.StatusAfter = &c.Event, c.Agreement, c.StatusBefore, c.StatusAfter()
-			if err := l.write(tx, before, entry); err != nil {
+			before := entries[i].State
+			if err := l.write(tx, before, processed(entries[i], c)); err != nil {
 				return err
 			}
 		}
@@ -125,18 +101,56 @@ func (l *Ledger) Commit(_ context.Context, effects ...ledger.Commit) error {
 	})
 }
 
-// unprocessed reads the events, and returns ErrProcessed if one of them is, or stands there twice.
+// unprocessed reads the events of effects. It returns ErrProcessed if one is processed, or is in effects twice.
 func unprocessed(tx *bbolt.Tx, effects []ledger.Commit) ([]ledger.Entry, error) {
 	entries := make([]ledger.Entry, len(effects))
 	for i, c := range effects {
-		if err := get(tx.Bucket(itemsBucket), key(c.Key), &entries[i]); err != nil {
+		var err error
+		if entries[i], err = getEvent(tx, c.Key); err != nil {
 			return nil, err
 		}
-		if entries[i].State == ledger.Processed || slices.ContainsFunc(effects[:i], func(earlier ledger.Commit) bool { return earlier.Key == c.Key }) {
+		twice := slices.ContainsFunc(effects[:i], func(earlier ledger.Commit) bool { return earlier.Key == c.Key })
+		if entries[i].State == ledger.Processed || twice {
 			return nil, ledger.ErrProcessed
 		}
 	}
 	return entries, nil
+}
+
+// commitAgreement writes the agreement after the last effect, if the first effect was folded into the stored one.
+func commitAgreement(tx *bbolt.Tx, effects []ledger.Commit) error {
+	last := effects[len(effects)-1]
+	if last.Agreement == nil {
+		return nil
+	}
+	items, key := tx.Bucket(itemsBucket), agreementKey(last.Subject)
+	var r agreementRecord
+	if err := get(items, key, &r); err != nil {
+		return err
+	}
+	if r.Version != effects[0].Version {
+		return ledger.ErrConflict
+	}
+	return put(items, key, agreementRecord{stamp{version}, *last.Agreement, last.Version + 1})
+}
+
+// processed returns an event after its commit.
+func processed(e ledger.Entry, c ledger.Commit) ledger.Entry {
+	fill(&e, c.Claim)
+	e.State = ledger.Processed
+	e.Type = c.Event.Type
+	e.VendorType = c.Event.VendorType
+	e.AgreementID = c.Event.AgreementID
+	e.OccurredAt = c.Event.OccurredAt
+	e.ProcessedAt = c.At
+	e.Proof = c.Proof
+	e.SHA256 = c.SHA256
+	e.Size = c.Size
+	e.Event = &c.Event
+	e.Agreement = c.Agreement
+	e.StatusBefore = c.StatusBefore
+	e.StatusAfter = c.StatusAfter()
+	return e
 }
 
 // MarkUnreadable implements [ledger.Ledger].
@@ -144,10 +158,14 @@ func (l *Ledger) MarkUnreadable(_ context.Context, c ledger.Claim) error {
 	return l.update(c.Key, mark(c, ledger.Unreadable))
 }
 
-// MarkFailed records, together with whatever else is committed, that the queue gave up on the event. It does nothing for
-// a processed one.
+// MarkFailed records in tx that the queue has given up on the event. It does nothing for a processed event, nor for an event
+// of a newer release: the queue must still be able to move the message to its dead-letter queue.
 func (l *Ledger) MarkFailed(tx *bbolt.Tx, c ledger.Claim) error {
-	return l.updateIn(tx, c.Key, mark(c, ledger.Failed))
+	err := l.updateIn(tx, c.Key, mark(c, ledger.Failed))
+	if errors.Is(err, format.ErrNewer) {
+		return nil
+	}
+	return err
 }
 
 func mark(c ledger.Claim, state ledger.State) func(*ledger.Entry) bool {
@@ -155,13 +173,13 @@ func mark(c ledger.Claim, state ledger.State) func(*ledger.Entry) bool {
 		if e.State == ledger.Processed {
 			return false
 		}
-		claim(e, c)
+		fill(e, c)
 		e.State = state
 		return true
 	}
 }
 
-// History implements [ledger.Ledger].
+// History implements [ledger.Reader].
 func (l *Ledger) History(_ context.Context, subject string) ([]ledger.Entry, error) {
 	prefix := key(ledger.Key{Subject: subject})
 	var history []ledger.Entry
@@ -171,11 +189,11 @@ func (l *Ledger) History(_ context.Context, subject string) ([]ledger.Entry, err
 			if isAgreement(k) {
 				continue
 			}
-			var e ledger.Entry
-			if err := json.Unmarshal(v, &e); err != nil {
+			var r eventRecord
+			if err := decode(v, &r); err != nil {
 				return err
 			}
-			history = append(history, e)
+			history = append(history, r.Entry)
 		}
 		return nil
 	})
@@ -185,30 +203,48 @@ func (l *Ledger) History(_ context.Context, subject string) ([]ledger.Entry, err
 
 // Events reads all events, the last received first.
 func (l *Ledger) Events() ([]ledger.Entry, error) {
-	events, err := all[ledger.Entry](l.db, false)
+	var events []ledger.Entry
+	err := l.forEachItem(func(k, b []byte) error {
+		if isAgreement(k) {
+			return nil
+		}
+		var r eventRecord
+		err := decode(b, &r)
+		events = append(events, r.Entry)
+		return err
+	})
 	slices.SortStableFunc(events, func(a, b ledger.Entry) int { return b.ReceivedAt.Compare(a.ReceivedAt) })
 	return events, err
 }
 
 // Agreements reads all agreements, the last updated first.
 func (l *Ledger) Agreements() ([]esign.Agreement, error) {
-	records, err := all[record](l.db, true)
-	agreements := make([]esign.Agreement, len(records))
-	for i, r := range records {
-		agreements[i] = r.Agreement
-	}
+	agreements := []esign.Agreement{}
+	err := l.forEachItem(func(k, b []byte) error {
+		if !isAgreement(k) {
+			return nil
+		}
+		var r agreementRecord
+		err := decode(b, &r)
+		agreements = append(agreements, r.Agreement)
+		return err
+	})
 	slices.SortStableFunc(agreements, func(a, b esign.Agreement) int { return b.UpdatedAt.Compare(a.UpdatedAt) })
 	return agreements, err
 }
 
-// update changes one event; change says whether there is something to write.
+func (l *Ledger) forEachItem(visit func(key, record []byte) error) error {
+	return l.db.View(func(tx *bbolt.Tx) error { return tx.Bucket(itemsBucket).ForEach(visit) })
+}
+
+// update changes one event. It writes the event if change returns true.
 func (l *Ledger) update(k ledger.Key, change func(*ledger.Entry) bool) error {
 	return l.db.Update(func(tx *bbolt.Tx) error { return l.updateIn(tx, k, change) })
 }
 
 func (l *Ledger) updateIn(tx *bbolt.Tx, k ledger.Key, change func(*ledger.Entry) bool) error {
-	var e ledger.Entry
-	if err := get(tx.Bucket(itemsBucket), key(k), &e); err != nil {
+	e, err := getEvent(tx, k)
+	if err != nil {
 		return err
 	}
 	if before := e.State; change(&e) {
@@ -217,12 +253,19 @@ func (l *Ledger) updateIn(tx *bbolt.Tx, k ledger.Key, change func(*ledger.Entry)
 	return nil
 }
 
-// claim fills in what an entry does not have from an earlier copy.
-func claim(e *ledger.Entry, c ledger.Claim) {
+// fill sets a new event's fields from its claim. It keeps the fields that an earlier copy has set.
+func fill(e *ledger.Entry, c ledger.Claim) {
 	if e.State == ledger.New {
 		*e = ledger.Entry{
-			Key: c.Key, Provider: c.Provider, VendorType: c.VendorType, AgreementID: c.AgreementID,
-			OccurredAt: c.OccurredAt, ReceivedAt: c.ReceivedAt, Proof: c.Proof, SHA256: c.SHA256, Size: c.Size,
+			Key:         c.Key,
+			Provider:    c.Provider,
+			VendorType:  c.VendorType,
+			AgreementID: c.AgreementID,
+			OccurredAt:  c.OccurredAt,
+			ReceivedAt:  c.ReceivedAt,
+			Proof:       c.Proof,
+			SHA256:      c.SHA256,
+			Size:        c.Size,
 		}
 		addVia(e, c.Via)
 	}
@@ -233,43 +276,4 @@ func addVia(e *ledger.Entry, via string) {
 		e.Via = append(e.Via, via)
 		slices.Sort(e.Via)
 	}
-}
-
-func key(k ledger.Key) []byte { return []byte(k.Subject + "\x00" + k.ID) }
-
-func agreementKey(subject string) []byte { return key(ledger.Key{Subject: subject, ID: "@"}) }
-
-func isAgreement(key []byte) bool { return bytes.HasSuffix(key, []byte("\x00@")) }
-
-func get(bucket *bbolt.Bucket, key []byte, v any) error {
-	b := bucket.Get(key)
-	if b == nil {
-		return nil
-	}
-	return json.Unmarshal(b, v)
-}
-
-func put(bucket *bbolt.Bucket, key []byte, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return bucket.Put(key, b)
-}
-
-// all reads the agreements, or else the events.
-func all[T any](db *groupcommit.DB, agreements bool) ([]T, error) {
-	var values []T
-	err := db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(itemsBucket).ForEach(func(k, b []byte) error {
-			if isAgreement(k) != agreements {
-				return nil
-			}
-			var v T
-			err := json.Unmarshal(b, &v)
-			values = append(values, v)
-			return err
-		})
-	})
-	return values, err
 }

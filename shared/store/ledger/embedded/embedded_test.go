@@ -1,9 +1,11 @@
 package embedded_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -44,6 +46,31 @@ func markFailed(t *testing.T, db *groupcommit.DB, l *embedded.Ledger, c ledger.C
 
 func TestLedger(t *testing.T) {
 	ledgertest.Run(t, func(t *testing.T) ledgertest.Ledger { return open(t, filepath.Join(t.TempDir(), "db")) })
+}
+
+func TestVersions(t *testing.T) {
+	l, db := openWith(t, filepath.Join(t.TempDir(), "db"))
+	ledgertest.Versions(t, l, func(t *testing.T, key ledger.Key, version int) {
+		t.Helper()
+		bucket, k := "ledger.items", key.Subject+"\x00"+key.ID
+		if note, ok := strings.CutPrefix(key.Subject, "@"); ok {
+			bucket, k = "ledger.notes", note
+		}
+		must(t, db.Update(func(tx *bbolt.Tx) error {
+			var record map[string]any
+			if err := json.Unmarshal(tx.Bucket([]byte(bucket)).Get([]byte(k)), &record); err != nil {
+				return err
+			}
+			if record["v"] = version; version == 0 {
+				delete(record, "v")
+			}
+			b, err := json.Marshal(record)
+			if err != nil {
+				return err
+			}
+			return tx.Bucket([]byte(bucket)).Put([]byte(k), b)
+		}))
+	})
 }
 
 func TestWhatTheQueueGaveUpOnIsMetOnPatrol(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -12,16 +11,17 @@ import (
 	"esignhooks/shared/store/ledger"
 )
 
-// Change is a write to a processed event, as the stream of a DynamoDB table tells it.
+// Change is a change to a processed event. It has what a record of a DynamoDB stream has.
 type Change struct {
+	stamp
 	Sequence uint64
 	Before   ledger.State
 	Entry    ledger.Entry // after the change
 }
 
-// write stores an event, and tells the stream if it is processed.
+// write stores an event. It adds a change to the stream if the event is processed.
 func (l *Ledger) write(tx *bbolt.Tx, before ledger.State, e ledger.Entry) error {
-	if err := put(tx.Bucket(itemsBucket), key(e.Key), e); err != nil || e.State != ledger.Processed {
+	if err := put(tx.Bucket(itemsBucket), key(e.Key), eventRecord{stamp{version}, e}); err != nil || e.State != ledger.Processed {
 		return err
 	}
 	tx.OnCommit(l.signal)
@@ -30,7 +30,7 @@ func (l *Ledger) write(tx *bbolt.Tx, before ledger.State, e ledger.Entry) error 
 	if err != nil {
 		return err
 	}
-	return put(stream, sequenceKey(sequence), Change{sequence, before, e})
+	return put(stream, sequenceKey(sequence), Change{stamp{version}, sequence, before, e})
 }
 
 func sequenceKey(sequence uint64) []byte { return binary.BigEndian.AppendUint64(nil, sequence) }
@@ -42,17 +42,17 @@ func (l *Ledger) signal() {
 	}
 }
 
-// Changed tells the one consumer of the stream that there may be something to read.
+// Changed receives a value when the stream may have grown. The stream has one consumer.
 func (l *Ledger) Changed() <-chan struct{} { return l.changed }
 
-// Changes reads up to limit changes, the oldest first. They stay until they are forgotten.
+// Changes reads up to limit changes, the oldest first. They stay in the stream until Forget removes them.
 func (l *Ledger) Changes(limit int) ([]Change, error) {
 	var changes []Change
 	err := l.db.View(func(tx *bbolt.Tx) error {
 		cursor := tx.Bucket(streamBucket).Cursor()
 		for k, v := cursor.First(); k != nil && len(changes) < limit; k, v = cursor.Next() {
 			var c Change
-			if err := json.Unmarshal(v, &c); err != nil {
+			if err := decode(v, &c); err != nil {
 				return err
 			}
 			changes = append(changes, c)
@@ -62,7 +62,7 @@ func (l *Ledger) Changes(limit int) ([]Change, error) {
 	return changes, err
 }
 
-// Forget drops the changes before the one with this sequence number.
+// Forget removes the changes before the given sequence number.
 func (l *Ledger) Forget(before uint64) error {
 	return l.db.Update(func(tx *bbolt.Tx) error {
 		cursor := tx.Bucket(streamBucket).Cursor()
@@ -84,10 +84,11 @@ func (l *Ledger) Committed(_ context.Context, from, to time.Time, visit func([]l
 			if isAgreement(k) {
 				return nil
 			}
-			var e ledger.Entry
-			if err := json.Unmarshal(v, &e); err != nil {
+			var r eventRecord
+			if err := decode(v, &r); err != nil {
 				return err
 			}
+			e := r.Entry
 			if e.State != ledger.Processed || e.ProcessedAt.Before(from) || !e.ProcessedAt.Before(to) {
 				return nil
 			}
