@@ -16,8 +16,8 @@ import (
 	"esignhooks/shared/webhook/webhooktest"
 )
 
-// TestEventIDsAreFrozen fails if an example's event ID has changed: redelivered events would then be processed twice. The
-// flag -update adds new examples to the file, and never changes the others.
+// TestEventIDsAreFrozen fails if an example's event ID has changed: redelivered events would then be processed twice.
+// The flag -update adds new examples to the file, and never changes the others.
 func TestEventIDsAreFrozen(t *testing.T) {
 	const file = "testdata/event-ids.json"
 	got := map[string]string{}

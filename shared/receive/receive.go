@@ -1,5 +1,5 @@
-// Package receive is what happens before a vendor gets its answer: verify, identify, claim, enqueue, acknowledge. Nothing
-// slow, and nothing that the vendor need not wait for.
+// Package receive answers a vendor's request: it verifies, identifies, claims, enqueues and acknowledges. It does
+// nothing slow, since the vendor waits for the answer.
 package receive
 
 import (
@@ -21,28 +21,28 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// The deadlines of the steps of one request, and of all of it: the answer is out within 4 s whatever happens behind us,
-// since the strictest vendors wait 5 s, and a start may take another. Reading the keys takes at most 1 s of it, so that one event has time for all its
-// steps: 1 + 0.8 + 1 + 1 = 3.8. Several events share what there is; a ledger that does not answer costs them 0.8 s together.
+// The timeouts of a request and of its steps. The answer is sent within 4 s even if AWS does not respond: the strictest
+// vendors wait 5 s, and a cold start may take one of them. Reading the keys takes at most 1 s, so one event has time
+// for all steps: 1 + 0.8 + 1 + 1 = 3.8. Several events share that time; a ledger that does not answer costs them 0.8 s
+// in all.
 //
 // SPEC: https://helpx.adobe.com/sign/developer/webhook/overview.html and
 // https://www.esignglobal.com/developer-center/api/e3esec8grw834hdls3c5uket, read 2026-11-22.
 const (
 	deadline      = 3800 * time.Millisecond
 	claimDeadline = 800 * time.Millisecond
-	countDeadline = 300 * time.Millisecond // of counting a duplicate, beside the sending
+	countDeadline = 300 * time.Millisecond // counts a duplicate, in parallel with sending
 	storeDeadline = 1000 * time.Millisecond
 	sendDeadline  = 1000 * time.Millisecond
 )
 
-// retryAfter is how many seconds a vendor is asked to wait when we cannot take its request. Vendors have schedules of
-// their own; it is for those who read it.
+// retryAfter is the Retry-After of a 503, in seconds. Most vendors ignore it and follow their own schedule.
 const retryAfter = "30"
 
 // Receiver receives the requests of one provider. Its fields are set once, before the first request.
 type Receiver struct {
 	Provider webhook.Provider
-	// Keys returns the keys that are valid now. An error means that there are none, not even old ones.
+	// Keys returns the valid keys. An error means that no keys are known, not even old ones.
 	Keys     func(context.Context) (webhook.Keys, error)
 	Claims   ledger.Claimer
 	Payloads payload.Store
@@ -97,8 +97,10 @@ func (r *Receiver) receive(ctx context.Context, request *webhook.Request, start 
 	return response, err
 }
 
-// challenge answers a verification of the URL. If the provider panics, the request counts as an event: it must be genuine.
-func (r *Receiver) challenge(ctx context.Context, request *webhook.Request, keys webhook.Keys) (response *webhook.Response, err error) {
+// challenge answers a verification of the URL. If the provider panics, the request counts as an event: it must be
+// genuine.
+func (r *Receiver) challenge(ctx context.Context, request *webhook.Request,
+	keys webhook.Keys) (response *webhook.Response, err error) {
 	defer func() {
 		if recover() != nil { // the value may quote the body, the stack does not
 			r.Log.ErrorContext(ctx, "panic in the provider's challenge", "stack", string(debug.Stack()))
@@ -108,8 +110,9 @@ func (r *Receiver) challenge(ctx context.Context, request *webhook.Request, keys
 	return r.Provider.Challenge(request, keys)
 }
 
-func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webhook.Keys, start time.Time) (*webhook.Response, error) {
-	request.KeepContentType()
+func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webhook.Keys,
+	start time.Time) (*webhook.Response, error) {
+	request.LimitContentType()
 	proof, err := r.Provider.Verify(request, keys)
 	if err != nil {
 		return nil, err
@@ -120,7 +123,8 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 	defer counting.Wait() // after the answer the process is frozen
 	for _, id := range ids {
 		delivery := webhook.Delivery{
-			Provider: r.Provider.Info().Name, EventID: id.EventID, Subject: id.Subject, Via: id.Via, ReceivedAt: start.UTC(), Proof: proof,
+			Provider: r.Provider.Info().Name, EventID: id.EventID, Subject: id.Subject, Via: id.Via, ReceivedAt: start.UTC(),
+			Proof:       proof,
 			ContentType: request.Header.Get("Content-Type"), Payload: request.Body, Trace: request.Trace,
 		}
 		claim := ledger.NewClaim(&delivery, id.VendorType, id.AgreementID, id.OccurredAt)
@@ -132,7 +136,7 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 			duplicates++
 			counting.Go(func() { r.count(ctx, claim) }) // beside the sending
 		}
-		if err := r.take(ctx, found, claim, &delivery); err != nil {
+		if err := r.enqueue(ctx, found, claim, &delivery); err != nil {
 			return nil, err
 		}
 	}
@@ -147,7 +151,7 @@ func (r *Receiver) measure(values ...metric.Value) {
 	r.Metrics.Put(r.Provider.Info().Name, values...)
 }
 
-// logHeaders tells which headers a vendor really sends: their names, since not all vendors document how they sign.
+// logHeaders logs the names of the headers that a vendor really sends, since not all vendors document how they sign.
 func (r *Receiver) logHeaders(ctx context.Context, request *webhook.Request) {
 	var names []string
 	for name := range request.Header {
@@ -157,11 +161,11 @@ func (r *Receiver) logHeaders(ctx context.Context, request *webhook.Request) {
 	r.Log.InfoContext(ctx, "first genuine request", "headers", names)
 }
 
-// encoded says whether the body came with a Content-Encoding. API Gateway undoes gzip, and a signature over the
-// compressed bytes can then not be verified.
+// encoded reports whether the request has a Content-Encoding. API Gateway decompresses gzip, and then a signature over
+// the compressed bytes cannot be verified.
 func encoded(request *webhook.Request) bool { return request.Header.Get("Content-Encoding") != "" }
 
-// identify never fails: what cannot be read, or makes the provider panic, is kept as unreadable.
+// identify never fails. A request that cannot be parsed, or that makes the provider panic, is stored as unreadable.
 func (r *Receiver) identify(ctx context.Context, request *webhook.Request) []webhook.Identity {
 	ids, err := r.tryToIdentify(request)
 	if err == nil && len(ids) > 0 {
@@ -181,8 +185,9 @@ func (r *Receiver) tryToIdentify(request *webhook.Request) (ids []webhook.Identi
 	return r.Provider.Identify(request)
 }
 
-// take enqueues an event that was found in this state, unless it is known to be done.
-func (r *Receiver) take(ctx context.Context, found ledger.State, claim ledger.Claim, delivery *webhook.Delivery) error {
+// enqueue sends an event to the queue, unless the ledger found it done.
+func (r *Receiver) enqueue(ctx context.Context, found ledger.State, claim ledger.Claim,
+	delivery *webhook.Delivery) error {
 	log := r.logOf(claim)
 	if found == ledger.Processed || found == ledger.Unreadable {
 		log.InfoContext(ctx, "duplicate", "state", found)
@@ -191,7 +196,7 @@ func (r *Receiver) take(ctx context.Context, found ledger.State, claim ledger.Cl
 	if err := r.send(ctx, delivery); err != nil {
 		return fmt.Errorf("receive: %s: %w", claim.ID, err)
 	}
-	log.InfoContext(ctx, "received", "proof", claim.Proof, "again", found == ledger.Received)
+	log.InfoContext(ctx, "received", "proof", claim.Proof, "redelivered", found == ledger.Received)
 	return nil
 }
 
@@ -199,8 +204,8 @@ func (r *Receiver) logOf(claim ledger.Claim) *slog.Logger {
 	return r.Log.With("event", claim.ID, "vendorType", claim.VendorType)
 }
 
-// claim returns the state that the event was found in. If the ledger cannot tell, the event is taken for new: the worker
-// finds out, and the acknowledgement depends on the queue alone.
+// claim returns the state in which the ledger found the event. If the ledger is unavailable, the event counts as new:
+// the worker deduplicates, and the acknowledgement depends on the queue alone.
 func (r *Receiver) claim(ctx context.Context, claim ledger.Claim) (found ledger.State, unreachable bool) {
 	ctx, cancel := context.WithTimeout(ctx, claimDeadline)
 	defer cancel()
@@ -234,7 +239,8 @@ func (r *Receiver) send(ctx context.Context, delivery *webhook.Delivery) error {
 	return r.Queue.Send(ctx, message)
 }
 
-// refuse is the one place where an error becomes a status. Nothing of the error or of the request gets into the answer.
+// refuse turns an error into an answer. It is the only place that does, and the answer shows nothing of the error or of
+// the request.
 func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, err error) *webhook.Response {
 	info := r.Provider.Info()
 	switch {
@@ -245,7 +251,8 @@ func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, err err
 	case errors.Is(err, webhook.ErrNoChallenge), errors.Is(err, errMethod):
 		r.measure(metric.ProviderCount("Refused", 1))
 		r.Log.InfoContext(ctx, "refused", "reason", "method")
-		return text(http.StatusMethodNotAllowed, "This URL receives "+info.Title+" webhooks, by POST.\n", "Allow", info.Allow)
+		return plainText(http.StatusMethodNotAllowed, "This URL receives "+info.Title+" webhooks, by POST.\n", "Allow",
+			info.Allow)
 	case errors.Is(err, webhook.ErrNotGenuine), errors.Is(err, webhook.ErrNoKey):
 		reason := "signature"
 		if errors.Is(err, webhook.ErrNoKey) {
@@ -258,16 +265,16 @@ func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, err err
 	case errors.Is(err, errTooLarge):
 		r.measure(metric.ProviderCount("Refused", 1))
 		r.Log.ErrorContext(ctx, "refused", "reason", "size", "bytes", len(request.Body))
-		return text(http.StatusRequestEntityTooLarge, "the body is larger than 10 MiB: do not include documents\n")
-	default: // something behind us is out of reach
+		return plainText(http.StatusRequestEntityTooLarge, "the body is larger than 10 MiB: do not include documents\n")
+	default: // a service that we depend on is unavailable
 		r.measure(metric.Count("Unavailable", 1))
-		r.Log.ErrorContext(ctx, "not taken", "error", err)
-		return text(http.StatusServiceUnavailable, "try again later\n", "Retry-After", retryAfter)
+		r.Log.ErrorContext(ctx, "unavailable", "error", err)
+		return plainText(http.StatusServiceUnavailable, "try again later\n", "Retry-After", retryAfter)
 	}
 }
 
-// text makes a plain-text answer with the given names and values of headers.
-func text(status int, body string, headers ...string) *webhook.Response {
+// plainText returns a text/plain answer. headers are names and values in turn.
+func plainText(status int, body string, headers ...string) *webhook.Response {
 	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
 	for i := 0; i < len(headers); i += 2 {
 		header.Set(headers[i], headers[i+1])

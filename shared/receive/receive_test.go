@@ -128,7 +128,9 @@ func completed() *webhook.Request {
 func several(n int) *webhook.Request {
 	var events []acmesign.Event
 	for i := range n {
-		events = append(events, acmesign.Event{Number: int64(i + 1), Type: "completed", Agreement: fmt.Sprint("a", i+1), At: at})
+		events = append(events, acmesign.Event{
+			Number: int64(i + 1), Type: "completed", Agreement: fmt.Sprint("a", i+1), At: at,
+		})
 	}
 	return acmesign.Request(events...)
 }
@@ -155,31 +157,68 @@ func TestAnswers(t *testing.T) {
 		header  string // name: value
 		metric  string // and the reason in the log line of a refusal
 	}{
-		"genuine":                               {genuine, completed(), nil, 200, 1, "", "Received"},
-		"genuine, unknown event":                {genuine, signed(t, `{"events":[{"number":7,"type":"teleported","agreement":"e"}]}`), nil, 200, 1, "", "Received"},
-		"genuine, unreadable":                   {genuine, signed(t, `{"events":`), nil, 200, 1, "", "Received"},
-		"genuine, empty":                        {genuine, signed(t, ``), nil, 200, 1, "", "Received"},
-		"genuine, not UTF-8":                    {genuine, signed(t, "\xff\xfe\x00"), nil, 200, 1, "", "Received"},
-		"genuine, nested too deep":              {genuine, signed(t, strings.Repeat("[", 200000)), nil, 200, 1, "", "Received"},
-		"no signature":                          {genuine, &webhook.Request{Method: "POST", Header: http.Header{}, Body: []byte(`{}`)}, nil, 401, 0, "", "Refused signature"},
-		"no key":                                {webhook.Keys{}, completed(), nil, 401, 0, "", "Refused no key"},
-		"GET":                                   {genuine, &webhook.Request{Method: "GET", Header: http.Header{}}, nil, 405, 0, "Allow: POST", "Refused method"},
-		"HEAD":                                  {genuine, &webhook.Request{Method: "HEAD", Header: http.Header{}}, nil, 405, 0, "Allow: POST", "Refused method"},
-		"PUT":                                   {genuine, &webhook.Request{Method: "PUT", Header: http.Header{}}, nil, 405, 0, "Allow: POST", "Refused method"},
-		"no URL token":                          {withToken, completed(), nil, 404, 0, "", "Refused URL token"},
-		"wrong URL token":                       {withToken, tokened(completed(), "token-three"), nil, 404, 0, "", "Refused URL token"},
-		"wrong URL token by GET":                {withToken, &webhook.Request{Method: "GET", URLToken: "token"}, nil, 404, 0, "", "Refused URL token"},
-		"second URL token":                      {withToken, tokened(completed(), "token-two"), nil, 200, 1, "", "Received"},
-		"a URL token where none is needed":      {genuine, tokened(completed(), "token"), nil, 200, 1, "", "Received"},
-		"over the size limit":                   {genuine, signed(t, strings.Repeat(" ", webhook.MaxBody+1)), nil, 413, 0, "", "Refused size"},
-		"at the size limit":                     {genuine, signed(t, strings.Repeat(" ", webhook.MaxBody)), nil, 200, 1, "", "Received"},
-		"keys cannot be read":                   {genuine, completed(), func(w *world) { w.keysErr = errDown }, 503, 0, "Retry-After: 30", "Unavailable"},
-		"claim store out of reach":              {genuine, completed(), func(w *world) { w.claimErr = errDown }, 200, 1, "", "Received"},
-		"claim store failed after it had it":    {genuine, completed(), func(w *world) { w.claimErr, w.happens = errDown, true }, 200, 1, "", "Received"},
-		"queue out of reach":                    {genuine, completed(), func(w *world) { w.sendErr = errDown }, 503, 0, "Retry-After: 30", "Unavailable"},
-		"queue failed after it had it":          {genuine, completed(), func(w *world) { w.sendErr, w.happens = errDown, true }, 503, 1, "Retry-After: 30", "Unavailable"},
-		"payload store out of reach, not used":  {genuine, completed(), func(w *world) { w.putErr = errDown }, 200, 1, "", "Received"},
-		"payload store out of reach, large one": {genuine, signed(t, strings.Repeat(" ", 2<<20)), func(w *world) { w.putErr = errDown }, 503, 0, "Retry-After: 30", "Unavailable"},
+		"genuine": {genuine, completed(), nil, 200, 1, "", "Received"},
+		"genuine, unknown event": {
+			genuine, signed(t, `{"events":[{"number":7,"type":"teleported","agreement":"e"}]}`), nil, 200, 1, "", "Received",
+		},
+		"genuine, unreadable": {genuine, signed(t, `{"events":`), nil, 200, 1, "", "Received"},
+		"genuine, empty":      {genuine, signed(t, ``), nil, 200, 1, "", "Received"},
+		"genuine, not UTF-8":  {genuine, signed(t, "\xff\xfe\x00"), nil, 200, 1, "", "Received"},
+		"genuine, nested too deep": {
+			genuine, signed(t, strings.Repeat("[", 200000)), nil, 200, 1, "", "Received",
+		},
+		"no signature": {
+			genuine, &webhook.Request{Method: "POST", Header: http.Header{}, Body: []byte(`{}`)}, nil, 401, 0, "",
+			"Refused signature",
+		},
+		"no key": {webhook.Keys{}, completed(), nil, 401, 0, "", "Refused no key"},
+		"GET": {
+			genuine, &webhook.Request{Method: "GET", Header: http.Header{}}, nil, 405, 0, "Allow: POST", "Refused method",
+		},
+		"HEAD": {
+			genuine, &webhook.Request{Method: "HEAD", Header: http.Header{}}, nil, 405, 0, "Allow: POST", "Refused method",
+		},
+		"PUT": {
+			genuine, &webhook.Request{Method: "PUT", Header: http.Header{}}, nil, 405, 0, "Allow: POST", "Refused method",
+		},
+		"no URL token": {withToken, completed(), nil, 404, 0, "", "Refused URL token"},
+		"wrong URL token": {
+			withToken, tokened(completed(), "token-three"), nil, 404, 0, "", "Refused URL token",
+		},
+		"wrong URL token by GET": {
+			withToken, &webhook.Request{Method: "GET", URLToken: "token"}, nil, 404, 0, "", "Refused URL token",
+		},
+		"second URL token":                 {withToken, tokened(completed(), "token-two"), nil, 200, 1, "", "Received"},
+		"a URL token where none is needed": {genuine, tokened(completed(), "token"), nil, 200, 1, "", "Received"},
+		"over the size limit": {
+			genuine, signed(t, strings.Repeat(" ", webhook.MaxBody+1)), nil, 413, 0, "", "Refused size",
+		},
+		"at the size limit": {
+			genuine, signed(t, strings.Repeat(" ", webhook.MaxBody)), nil, 200, 1, "", "Received",
+		},
+		"keys cannot be read": {
+			genuine, completed(), func(w *world) { w.keysErr = errDown }, 503, 0, "Retry-After: 30", "Unavailable",
+		},
+		"claim store out of reach": {
+			genuine, completed(), func(w *world) { w.claimErr = errDown }, 200, 1, "", "Received",
+		},
+		"claim store failed after it had it": {
+			genuine, completed(), func(w *world) { w.claimErr, w.happens = errDown, true }, 200, 1, "", "Received",
+		},
+		"queue out of reach": {
+			genuine, completed(), func(w *world) { w.sendErr = errDown }, 503, 0, "Retry-After: 30", "Unavailable",
+		},
+		"queue failed after it had it": {
+			genuine, completed(), func(w *world) { w.sendErr, w.happens = errDown, true }, 503, 1, "Retry-After: 30",
+			"Unavailable",
+		},
+		"payload store out of reach, not used": {
+			genuine, completed(), func(w *world) { w.putErr = errDown }, 200, 1, "", "Received",
+		},
+		"payload store out of reach, large one": {
+			genuine, signed(t, strings.Repeat(" ", 2<<20)), func(w *world) { w.putErr = errDown }, 503, 0, "Retry-After: 30",
+			"Unavailable",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, provider, tt.keys)
@@ -211,7 +250,8 @@ func TestAnswers(t *testing.T) {
 			if reason != "" && !strings.Contains(w.log.String(), `"reason":"`+reason+`"`) {
 				t.Errorf("the log does not name the reason %q: %s", reason, &w.log)
 			}
-			if events, err := w.ledger.Events(); err != nil || (tt.want == 401 || tt.want == 404 || tt.want == 413 || tt.want == 405) && len(events) > 0 {
+			if events, err := w.ledger.Events(); err != nil ||
+				(tt.want == 401 || tt.want == 404 || tt.want == 413 || tt.want == 405) && len(events) > 0 {
 				t.Errorf("a refusal left %+v, %v", events, err)
 			}
 		})
@@ -295,21 +335,33 @@ func TestChallenges(t *testing.T) {
 		metric   string
 		sent     int
 	}{
-		"POST":                             {provider, genuine, acmesign.Challenge("hello"), 200, "hello", "", 0},
-		"POST before there are keys":       {provider, webhook.Keys{}, acmesign.Challenge("hello"), 200, "hello", "", 0},
-		"POST with the URL token":          {provider, withToken, tokened(acmesign.Challenge("hello"), "token-one"), 200, "hello", "", 0},
-		"POST without the URL token":       {provider, withToken, acmesign.Challenge("hello"), 404, "", "Refused", 0},
-		"POST that is not quite one":       {provider, genuine, forged, 401, "", "Refused WrongKey", 0},
-		"PUT":                              {provider, genuine, &webhook.Request{Method: "PUT", Body: forged.Body}, 405, "This URL", "Refused", 0},
-		"GET":                              {challenger{}, genuine, get, 200, "hello", "", 0},
-		"GET that is refused":              {challenger{err: refused}, genuine, get, 401, "", "Refused WrongKey", 0},
-		"GET before there are keys":        {challenger{err: webhook.ErrNoKey}, webhook.Keys{}, get, 401, "", "Refused WrongKey", 0},
-		"GET of an unknown kind":           {challenger{err: webhook.ErrNoChallenge}, genuine, get, 405, "This URL", "Refused", 0},
-		"POST of an event":                 {challenger{err: refused}, genuine, completed(), 200, "thanks", "Received", 1},
-		"a panic, and a genuine POST":      {challenger{panics: true}, genuine, completed(), 200, "thanks", "Received", 1},
-		"a panic, and a POST without keys": {challenger{panics: true}, webhook.Keys{}, completed(), 401, "", "Refused WrongKey", 0},
-		"a panic, and a forged POST":       {challenger{panics: true}, genuine, acmesign.Challenge("hello"), 401, "", "Refused WrongKey", 0},
-		"a panic, and a GET":               {challenger{panics: true}, genuine, get, 405, "This URL", "Refused", 0},
+		"POST":                       {provider, genuine, acmesign.Challenge("hello"), 200, "hello", "", 0},
+		"POST before there are keys": {provider, webhook.Keys{}, acmesign.Challenge("hello"), 200, "hello", "", 0},
+		"POST with the URL token": {
+			provider, withToken, tokened(acmesign.Challenge("hello"), "token-one"), 200, "hello", "", 0,
+		},
+		"POST without the URL token": {provider, withToken, acmesign.Challenge("hello"), 404, "", "Refused", 0},
+		"POST that is not quite one": {provider, genuine, forged, 401, "", "Refused WrongKey", 0},
+		"PUT": {
+			provider, genuine, &webhook.Request{Method: "PUT", Body: forged.Body}, 405, "This URL", "Refused", 0,
+		},
+		"GET":                 {challenger{}, genuine, get, 200, "hello", "", 0},
+		"GET that is refused": {challenger{err: refused}, genuine, get, 401, "", "Refused WrongKey", 0},
+		"GET before there are keys": {
+			challenger{err: webhook.ErrNoKey}, webhook.Keys{}, get, 401, "", "Refused WrongKey", 0,
+		},
+		"GET of an unknown kind": {
+			challenger{err: webhook.ErrNoChallenge}, genuine, get, 405, "This URL", "Refused", 0,
+		},
+		"POST of an event":            {challenger{err: refused}, genuine, completed(), 200, "thanks", "Received", 1},
+		"a panic, and a genuine POST": {challenger{panics: true}, genuine, completed(), 200, "thanks", "Received", 1},
+		"a panic, and a POST without keys": {
+			challenger{panics: true}, webhook.Keys{}, completed(), 401, "", "Refused WrongKey", 0,
+		},
+		"a panic, and a forged POST": {
+			challenger{panics: true}, genuine, acmesign.Challenge("hello"), 401, "", "Refused WrongKey", 0,
+		},
+		"a panic, and a GET": {challenger{panics: true}, genuine, get, 405, "This URL", "Refused", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, tt.provider, tt.keys)
@@ -443,7 +495,8 @@ func (panicky) Identify(*webhook.Request) ([]webhook.Identity, error) { panic("s
 
 func TestAPanicWhileIdentifyingLosesNothing(t *testing.T) {
 	w := newWorld(t, panicky{}, genuine)
-	if answer := w.Receive(t.Context(), completed()); answer.Status != 200 || len(w.sent) != 1 || w.sent[0].Group != "acmesign#unreadable" {
+	if answer := w.Receive(t.Context(), completed()); answer.Status != 200 || len(w.sent) != 1 ||
+		w.sent[0].Group != "acmesign#unreadable" {
 		t.Errorf("answered %d, sent %+v", answer.Status, w.sent)
 	}
 	if strings.Contains(w.log.String(), "secret of the payload") {
@@ -466,12 +519,14 @@ func TestDeadlines(t *testing.T) {
 		hang func(*hanging)
 		want int
 	}{
-		"the claim":                  {func(h *hanging) { h.claim = true }, 200},
-		"the count":                  {func(h *hanging) { h.count = true }, 200},
-		"the queue":                  {func(h *hanging) { h.send = true }, 503},
-		"the payload store":          {func(h *hanging) { h.put = true }, 503},
-		"the claim and the queue":    {func(h *hanging) { h.claim, h.send = true, true }, 503},
-		"the keys, for their second": {func(h *hanging) { h.keys, h.claim, h.put, h.send = time.Second, true, true, true }, 503},
+		"the claim":               {func(h *hanging) { h.claim = true }, 200},
+		"the count":               {func(h *hanging) { h.count = true }, 200},
+		"the queue":               {func(h *hanging) { h.send = true }, 503},
+		"the payload store":       {func(h *hanging) { h.put = true }, 503},
+		"the claim and the queue": {func(h *hanging) { h.claim, h.send = true, true }, 503},
+		"the keys, for their second": {
+			func(h *hanging) { h.keys, h.claim, h.put, h.send = time.Second, true, true, true }, 503,
+		},
 	} {
 		// Without events, and with many that do not fit into a message.
 		for _, request := range []*webhook.Request{signed(t, strings.Repeat(" ", 2<<20)), large} {

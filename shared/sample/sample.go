@@ -53,10 +53,11 @@ func Completed(p webhook.Provider) (string, error) {
 	return shortest, nil
 }
 
-// Request makes a request of an example, about the agreement with the given ID, or about a new one if it is empty. If the
-// vendor gives its events IDs of their own, the event gets a new one. Request returns the ID under which the agreement is
-// known, or an empty string if the example is not about one.
-func Request(p webhook.Provider, name, agreementID string, key webhook.Secret, now time.Time) (*webhook.Request, string, error) {
+// Request makes a request of an example, about the agreement with the given ID, or about a new one if it is empty. If
+// the vendor gives its events IDs of their own, the event gets a new one. Request returns the ID under which the
+// agreement is known, or an empty string if the example is not about one.
+func Request(p webhook.Provider, name, agreementID string, key webhook.Secret, now time.Time) (*webhook.Request, string,
+	error) {
 	r, err := read(p, name)
 	if err != nil {
 		return nil, "", err
@@ -89,8 +90,8 @@ func Request(p webhook.Provider, name, agreementID string, key webhook.Secret, n
 	return r, id.AgreementID, err
 }
 
-// renewEventID replaces the vendor's own ID of the event, which depends neither on the agreement nor on the time. It tries
-// one word of the body after the other, and keeps the first change that makes another event of the same meaning.
+// renewEventID replaces the vendor's own ID of the event, which depends neither on the agreement nor on the time. It
+// tries one word of the body after the other, and keeps the first change that makes another event of the same meaning.
 func renewEventID(p webhook.Provider, r *webhook.Request, was webhook.Identity) {
 	original := r.Body
 	for _, old := range word.FindAll(original, -1) {
@@ -127,7 +128,8 @@ func renewed(r *webhook.Request, change func([]byte) []byte) []byte {
 func read(p webhook.Provider, name string) (*webhook.Request, error) {
 	b, err := fs.ReadFile(examples, p.Info().Name+"/"+name+".json")
 	if err != nil {
-		return nil, fmt.Errorf("sample: %s has no example %q; there are: %s", p.Info().Name, name, strings.Join(Names(p), ", "))
+		return nil, fmt.Errorf("sample: %s has no example %q; there are: %s", p.Info().Name, name,
+			strings.Join(Names(p), ", "))
 	}
 	var e lambda.APIGatewayProxyRequest
 	if err := json.Unmarshal(b, &e); err != nil {
@@ -150,8 +152,8 @@ func meaning(p webhook.Provider, r *webhook.Request) (webhook.Identity, esign.Ev
 	return ids[0], event, err
 }
 
-// likeness returns a random ID that looks like id. Letters and digits are replaced; case, length and punctuation remain.
-// The likeness of a hexadecimal ID is hexadecimal.
+// likeness returns a random ID that looks like id. Letters and digits are replaced; case, length and punctuation
+// remain. The likeness of a hexadecimal ID is hexadecimal.
 func likeness(id string) string {
 	letters := "ghijkmnpqrstuvwxyz"
 	if !strings.ContainsAny(strings.ToLower(id), letters) {

@@ -20,7 +20,8 @@ import (
 	"esignhooks/shared/webhook/webhooktest"
 )
 
-// The times at which samples are made: before and after those of the examples, in whole seconds and not, in UTC and not.
+// The times at which samples are made: before and after those of the examples, in whole seconds and not, in UTC and
+// not.
 var times = map[string]time.Time{
 	"later":              time.Date(2027, 3, 14, 15, 9, 26, 535897932, time.UTC),
 	"earlier":            time.Date(2025, 12, 31, 23, 59, 59, 999999999, time.UTC),
@@ -106,12 +107,14 @@ func TestEveryExampleBecomesAFreshRequest(t *testing.T) {
 						id, event := meaning(t, p, r)
 						fresh(t, when, now, was, event)
 						if id.AgreementID != agreement || (agreement == "") != (wasID.AgreementID == "") {
-							t.Errorf("%s: about %q, and says %q; the example is about %q", when, id.AgreementID, agreement, wasID.AgreementID)
+							t.Errorf("%s: about %q, and says %q; the example is about %q", when, id.AgreementID, agreement,
+								wasID.AgreementID)
 						}
 						if agreement == "" {
 							continue
 						}
-						if agreement == wasID.AgreementID || strings.Contains(strings.ToLower(string(r.Body)), strings.ToLower(wasID.AgreementID)) {
+						if agreement == wasID.AgreementID ||
+							strings.Contains(strings.ToLower(string(r.Body)), strings.ToLower(wasID.AgreementID)) {
 							t.Errorf("%s: the example's agreement %q is still there", when, wasID.AgreementID)
 						}
 						if len(agreement) != len(wasID.AgreementID) {
@@ -136,7 +139,8 @@ func fresh(t *testing.T, when string, now time.Time, was, is esign.Event) {
 	if off := is.OccurredAt.Sub(now).Abs(); !is.OccurredAt.IsZero() && off > time.Second {
 		t.Errorf("%s: occurred at %v, %v from now", when, is.OccurredAt, off)
 	}
-	if is.Type != was.Type || is.VendorType != was.VendorType || is.Participant != was.Participant || len(is.Participants) != len(was.Participants) {
+	if is.Type != was.Type || is.VendorType != was.VendorType || is.Participant != was.Participant ||
+		len(is.Participants) != len(was.Participants) {
 		t.Errorf("%s: means %+v, the example %+v", when, is, was)
 	}
 	for i := range min(len(is.Participants), len(was.Participants)) { // they moved with the event, by whole seconds or not
@@ -157,7 +161,9 @@ func TestRequestIsAboutTheGivenAgreement(t *testing.T) {
 		for _, name := range sample.Names(p) {
 			t.Run(info.Name+"/"+name, func(t *testing.T) {
 				original := examples[name]
-				for _, given := range []string{"0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d", "0123456789abcdef0123456789abcdef01234567", "a1", "with_under.score"} {
+				for _, given := range []string{
+					"0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d", "0123456789abcdef0123456789abcdef01234567", "a1", "with_under.score",
+				} {
 					r, agreement, err := sample.Request(p, name, given, webhook.NewSecret(info.DevelopmentKey), times["later"])
 					if err != nil {
 						t.Fatal(err)
@@ -209,7 +215,8 @@ func TestTheReturnedAgreementIsTheOneThatIsStored(t *testing.T) { // it is print
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, agreement, err := sample.Request(p, name, "0A1B2C3D-4E5F-4A6B-8C7D-9E0F1A2B3C4D", webhook.NewSecret(p.Info().DevelopmentKey), times["later"])
+		r, agreement, err := sample.Request(p, name, "0A1B2C3D-4E5F-4A6B-8C7D-9E0F1A2B3C4D",
+			webhook.NewSecret(p.Info().DevelopmentKey), times["later"])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +236,8 @@ func TestAnAgreementMayBeTheExamplesOwn(t *testing.T) {
 			if was.AgreementID == "" {
 				continue
 			}
-			_, agreement, err := sample.Request(p, name, was.AgreementID, webhook.NewSecret(p.Info().DevelopmentKey), times["later"])
+			_, agreement, err := sample.Request(p, name, was.AgreementID, webhook.NewSecret(p.Info().DevelopmentKey),
+				times["later"])
 			if err != nil || agreement != was.AgreementID {
 				t.Errorf("%s/%s: %q, %v", p.Info().Name, name, agreement, err)
 			}
@@ -291,8 +299,8 @@ func TestTwiceGivesDifferentAgreements(t *testing.T) {
 	}
 }
 
-// TestTheSameRequestTwiceIsTheSameEvent samples one agreement twice at one instant. That is one event, unless the event has
-// an ID of its own, on which the agreement has no influence.
+// TestTheSameRequestTwiceIsTheSameEvent samples one agreement twice at one instant. That is one event, unless the event
+// has an ID of its own, on which the agreement has no influence.
 func TestTheSameRequestTwiceIsTheSameEvent(t *testing.T) {
 	const agreement, other = "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d", "1a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
 	for _, p := range provider.All() {
@@ -337,7 +345,10 @@ func TestJSONStaysJSON(t *testing.T) {
 
 func TestUnknownExamplesListWhatThereIs(t *testing.T) {
 	for _, p := range provider.All() {
-		for _, name := range []string{"no-such-example", "", "../" + p.Info().Name + "/" + sample.Names(p)[0], sample.Names(p)[0] + ".json", "*", strings.ToUpper(sample.Names(p)[0])} {
+		for _, name := range []string{
+			"no-such-example", "", "../" + p.Info().Name + "/" + sample.Names(p)[0], sample.Names(p)[0] + ".json", "*",
+			strings.ToUpper(sample.Names(p)[0]),
+		} {
 			r, agreement, err := sample.Request(p, name, "", webhook.NewSecret("canary-key"), times["later"])
 			if err == nil || r != nil || agreement != "" {
 				t.Fatalf("%q is %+v", name, r)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// EventID is the identity of an event: lower-case hex SHA-256 of the fields, the provider's name being the first, each
-// prefixed with its length. It fits SQS's 128 characters and shows nobody's e-mail address.
+// EventID returns the ID of an event: the lower-case hex SHA-256 of the provider's name and the fields, each prefixed
+// with its length. It fits into the 128 characters of an SQS deduplication ID, and hides e-mail addresses.
 func EventID(provider string, fields ...string) string {
 	h := sha256.New()
 	for _, field := range append([]string{provider}, fields...) {
@@ -20,23 +20,23 @@ func EventID(provider string, fields ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Unreadable is the identity of a genuine request that cannot be read: the hash of its body, under one subject per
-// provider.
+// Unreadable returns the identity of a genuine request that cannot be parsed. The ID is a hash of the body. All such
+// requests of a provider have one subject.
 func Unreadable(provider string, body []byte) Identity {
 	return Identity{EventID: EventID(provider, "unreadable", string(body)), Subject: UnreadableSubject(provider)}
 }
 
-// UnreadableSubject is the subject of the provider's unreadable requests.
+// UnreadableSubject returns the subject of the provider's unreadable requests.
 func UnreadableSubject(provider string) string { return provider + "#unreadable" }
 
-// maxSubject is the length of a message group ID and of a deduplication ID.
+// maxSubject is the longest subject: it becomes a message group ID.
 //
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html: 128
 // characters, alphanumeric and punctuation.
 const maxSubject = 128
 
-// AgreementSubject is the subject of an event that is about an agreement. An ID that holds anything but printable ASCII,
-// or makes the subject too long, or could be taken for another subject, stands there as its hash.
+// AgreementSubject returns the subject of an event about an agreement: the provider's name and the ID. The ID is hashed
+// if it is not printable ASCII, makes the subject too long, or could be mistaken for another subject.
 func AgreementSubject(provider, agreementID string) string {
 	id := AgreementID(agreementID)
 	subject := provider + "#" + id
@@ -46,7 +46,7 @@ func AgreementSubject(provider, agreementID string) string {
 	return subject
 }
 
-// AgreementID is the vendor's ID of an agreement as it is stored and shown: itself, unless it is absurdly long.
+// AgreementID returns the vendor's ID of an agreement as it is stored and shown. An ID over 512 bytes is hashed.
 func AgreementID(id string) string {
 	if len(id) > 512 {
 		return digest(id)
@@ -54,7 +54,7 @@ func AgreementID(id string) string {
 	return id
 }
 
-// Subject is the subject of an event that is about something else: a template, an account. The id may be empty.
+// Subject returns the subject of an event about something else, such as a template or an account. The id may be empty.
 func Subject(provider, kind, id string) string {
 	prefix := provider + "#" + kind + ":"
 	if !plain(id, maxSubject-len(prefix)) || strings.HasPrefix(id, digestPrefix) {
@@ -63,8 +63,8 @@ func Subject(provider, kind, id string) string {
 	return prefix + id
 }
 
-// ParticipantKey is the form in which a participant is stored and shown: the vendor's opaque ID, or the hash of what may
-// tell who it is.
+// ParticipantKey returns the ID of a participant as it is stored and shown: the vendor's opaque ID, or a hash if the ID
+// could identify the person.
 func ParticipantKey(id string) string {
 	if opaque(id) && !phone(id) {
 		return id
@@ -72,20 +72,20 @@ func ParticipantKey(id string) string {
 	return digest(id)
 }
 
-// opaque says whether id looks like vendors' own IDs. Integrators choose some IDs, and may choose an e-mail address, a name
-// or a telephone number.
+// opaque reports whether id looks like a vendor's own ID. Some IDs are chosen by integrators, who may choose an e-mail
+// address, a name or a telephone number.
 func opaque(id string) bool {
 	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_*-"
 	return len(id) <= 64 && strings.Trim(id, characters) == ""
 }
 
-// phone says whether id looks like a telephone number: nine digits or more, and hyphens.
+// phone reports whether id looks like a telephone number: nine digits or more, and hyphens.
 func phone(id string) bool {
 	return strings.Trim(id, "0123456789-") == "" && len(id)-strings.Count(id, "-") >= 9
 }
 
-// Label makes a vendor's word fit to be logged, stored and sent on: characters beyond printable ASCII become '?', and
-// what goes beyond 100 is cut off.
+// Label makes a vendor's word safe to log, store and publish. It replaces characters that are not printable ASCII by
+// '?', and truncates after 100.
 func Label(s string) string {
 	if plain(s, 100) {
 		return s
@@ -99,7 +99,7 @@ func Label(s string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// plain says whether s consists of at most limit printable ASCII characters without space.
+// plain reports whether s has at most limit characters, all printable ASCII without spaces.
 func plain(s string, limit int) bool {
 	if len(s) > limit {
 		return false

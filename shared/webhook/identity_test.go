@@ -26,11 +26,18 @@ func TestEventID(t *testing.T) {
 		// printf '\0\0\0\0\0\0\0\010docusign\0\0\0\0\0\0\0\003abc' | sha256sum
 		"one field": {"docusign", []string{"abc"}, "19a11fa9dead65bb34ba022e22220cfa472c1bbd8ae66d64338db08e1ec3cac3"},
 		// printf '\0\0\0\0\0\0\0\010docusign\0\0\0\0\0\0\0\0' | sha256sum
-		"an empty field counts": {"docusign", []string{""}, "df03d0b9f17e662429dbd7ea40938f5383553bdde282279d95a9c0ecc3ec351c"},
+		"an empty field counts": {
+			"docusign", []string{""}, "df03d0b9f17e662429dbd7ea40938f5383553bdde282279d95a9c0ecc3ec351c",
+		},
 		// printf '\0\0\0\0\0\0\0\011adobesign\0\0\0\0\0\0\0\005event\0\0\0\0\0\0\0\002\303\251' | sha256sum
-		"a length is that of the bytes": {"adobesign", []string{"event", "é"}, "f568a7d4fb4a464393d15892eb2da1ec8aa0de31f0db1ac4694c16dcf0b7563c"},
+		"a length is that of the bytes": {
+			"adobesign", []string{"event", "é"}, "f568a7d4fb4a464393d15892eb2da1ec8aa0de31f0db1ac4694c16dcf0b7563c",
+		},
 		// (printf '\0\0\0\0\0\0\0\013dropboxsign\0\0\0\0\0\0\001\054'; printf 'x%.0s' $(seq 300)) | sha256sum
-		"a length above 255": {"dropboxsign", []string{strings.Repeat("x", 300)}, "c35c9b714bc93f2e25a188c0113ad7ec4ad73c9620e7d9cc13be0db787ab6020"},
+		"a length above 255": {
+			"dropboxsign", []string{strings.Repeat("x", 300)},
+			"c35c9b714bc93f2e25a188c0113ad7ec4ad73c9620e7d9cc13be0db787ab6020",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := webhook.EventID(tt.provider, tt.fields...); got != tt.want {
@@ -68,7 +75,8 @@ func TestEventIDKeepsTheBordersOfFields(t *testing.T) {
 		}
 		ids[id] = fields
 	}
-	if webhook.EventID("docusign", "a") == webhook.EventID("docusigna") || webhook.EventID("docusign", "a") == webhook.EventID("adobesign", "a") {
+	if webhook.EventID("docusign", "a") == webhook.EventID("docusigna") ||
+		webhook.EventID("docusign", "a") == webhook.EventID("adobesign", "a") {
 		t.Error("the provider does not count")
 	}
 }
@@ -106,7 +114,8 @@ func nasty() []string {
 		"a", "A", "a ", " a", "a\n", "b", "a:b", "a::b", ":", "::", ":a", "a:", "#", "##", "a#b", "#a", "@", "a@b", "+", "+a",
 		"e\u0301", "\u00e9", "🦀", "ａ", "а", // the last two: full-width and Cyrillic
 		"template:1", "template", "account:1", "other:", "sha256:", "sha256", hash("other"),
-		"anna@example.com", "Anna@example.com", "anna+1@example.com", "+4915112345678", "+49 151 12345678", "\"a b\"@example.com",
+		"anna@example.com", "Anna@example.com", "anna+1@example.com", "+4915112345678", "+49 151 12345678",
+		"\"a b\"@example.com",
 		"~", "!", "\\", "'", "\"", "%00", "%20", "../..", "a/b", "{token}", "null", "0", "00", "-",
 		"08740f95-2187-4b01-9a69-452ae3140752", "08740F95-2187-4B01-9A69-452AE3140752",
 	}
@@ -168,10 +177,14 @@ func TestNoAgreementHasTheSubjectOfTheUnreadable(t *testing.T) {
 
 func TestAgreementSubject(t *testing.T) {
 	for name, tt := range map[string]struct{ id, want string }{
-		"an ordinary ID stands there itself": {"08740f95-2187-4b01-9a69-452ae3140752", "docusign#08740f95-2187-4b01-9a69-452ae3140752"},
-		"punctuation stays":                  {"CBJCHBCAABAA*_-.x~", "docusign#CBJCHBCAABAA*_-.x~"},
+		"an ordinary ID stands there itself": {
+			"08740f95-2187-4b01-9a69-452ae3140752", "docusign#08740f95-2187-4b01-9a69-452ae3140752",
+		},
+		"punctuation stays": {"CBJCHBCAABAA*_-.x~", "docusign#CBJCHBCAABAA*_-.x~"},
 		// printf 'a b' | sha256sum
-		"a space makes it a hash": {"a b", "docusign#sha256:c8687a08aa5d6ed2044328fa6a697ab8e96dc34291e8c2034ae8c38e6fcc6d65"},
+		"a space makes it a hash": {
+			"a b", "docusign#sha256:c8687a08aa5d6ed2044328fa6a697ab8e96dc34291e8c2034ae8c38e6fcc6d65",
+		},
 		// printf 'a:b' | sha256sum
 		"a colon makes it a hash":                    {"a:b", "docusign#sha256:"},
 		"the longest that fits":                      {strings.Repeat("x", 119), "docusign#" + strings.Repeat("x", 119)},
@@ -180,7 +193,8 @@ func TestAgreementSubject(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := webhook.AgreementSubject("docusign", tt.id)
-			if got != tt.want && !(strings.HasSuffix(tt.want, "sha256:") && strings.HasPrefix(got, tt.want) && len(got) == len(tt.want)+64) {
+			if got != tt.want && !(strings.HasSuffix(tt.want, "sha256:") && strings.HasPrefix(got, tt.want) &&
+				len(got) == len(tt.want)+64) {
 				t.Error(got)
 			}
 		})
@@ -198,7 +212,8 @@ func TestSubject(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := webhook.Subject("docusign", tt.kind, tt.id)
-			if got != tt.want && !(strings.HasSuffix(tt.want, "sha256:") && strings.HasPrefix(got, tt.want) && len(got) == len(tt.want)+64) {
+			if got != tt.want && !(strings.HasSuffix(tt.want, "sha256:") && strings.HasPrefix(got, tt.want) &&
+				len(got) == len(tt.want)+64) {
 				t.Error(got)
 			}
 		})
@@ -231,7 +246,8 @@ func TestParticipantKey(t *testing.T) {
 		"a@example.com":  "sha256:08168cd80dfd534ab0f10af10f1303fe00af2d43ab5c1432360d137f8197e17a",
 		"+4915112345678": "sha256:536afd523e19dc83fccba822ef5e4ca646111314aaf0aa286667c5bea18dd70b",
 		"CBJCHBCAABAA":   "CBJCHBCAABAA", "1": "1", "": "",
-		strings.Repeat("x", 64): strings.Repeat("x", 64), "12345678": "12345678", "--": "--", "a-123456789": "a-123456789", "123456789_": "123456789_",
+		strings.Repeat("x", 64): strings.Repeat("x", 64), "12345678": "12345678", "--": "--", "a-123456789": "a-123456789",
+		"123456789_":            "123456789_",
 		strings.Repeat("x", 65): "sha256:9537c5fdf120482f7d58d25e9ed583f52c02b4e304ea814db1633ad565aed7e9",
 	} {
 		if got := webhook.ParticipantKey(id); got != want {
@@ -253,9 +269,11 @@ func TestParticipantKey(t *testing.T) {
 
 func TestParticipantKeyShowsNoAddressAndNoNumber(t *testing.T) {
 	for _, id := range []string{
-		"anna@example.com", "ANNA@EXAMPLE.COM", " anna@example.com", "anna@example.com\n", "anna+sign@example.com", "anna@localhost", "@anna",
+		"anna@example.com", "ANNA@EXAMPLE.COM", " anna@example.com", "anna@example.com\n", "anna+sign@example.com",
+		"anna@localhost", "@anna",
 		"mailto:anna@example.com", "Anna <anna@example.com>", "anna＠example.com", "änna@example.com", "\"anna\"@example.com",
-		"+4915112345678", "+49 151 12345678", "+49-151-12345678", "tel:+4915112345678", "0151 12345678", "(0151) 12345678", "00 49 151 12345678",
+		"+4915112345678", "+49 151 12345678", "+49-151-12345678", "tel:+4915112345678", "0151 12345678", "(0151) 12345678",
+		"00 49 151 12345678",
 		"Anna Müller", "Anna Example", "anna.example",
 	} {
 		got := webhook.ParticipantKey(id)
@@ -337,11 +355,14 @@ func FuzzIdentityIsFitToBeStored(f *testing.F) {
 
 func TestDeliveryIsIdentifiedByWhatItKeeps(t *testing.T) {
 	d := webhook.Delivery{ContentType: "multipart/form-data; boundary=x", Payload: []byte("--x")}
-	want := &webhook.Request{Method: "POST", Header: http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}, Body: []byte("--x")}
+	want := &webhook.Request{
+		Method: "POST", Header: http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}, Body: []byte("--x"),
+	}
 	if diff := cmp.Diff(want, d.Request()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(&webhook.Request{Method: "POST", Header: http.Header{}}, (&webhook.Delivery{}).Request()); diff != "" {
+	if diff := cmp.Diff(&webhook.Request{Method: "POST", Header: http.Header{}},
+		(&webhook.Delivery{}).Request()); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"unicode/utf8"
 )
 
-// DecodeJSON reads a vendor's JSON object into v, tolerantly: unknown fields are passed over, and so is a field whose
-// value has another type than v's. Of duplicate keys the last one counts, and objects under them are merged. A byte order
-// mark is skipped. It returns ErrUnreadable if the body is not one JSON object.
+// DecodeJSON parses a vendor's JSON object into v. It skips unknown fields, and fields whose value has another type
+// than in v. Of duplicate keys the last one counts, and objects under them are merged. A byte order mark is skipped. It
+// returns ErrUnreadable if the body is not a single JSON object.
 func DecodeJSON(body []byte, v any) error {
 	body = TrimBOM(body)
 	if err := tolerant(json.Unmarshal(body, v)); err != nil {
@@ -26,7 +26,7 @@ func DecodeJSON(body []byte, v any) error {
 	return nil
 }
 
-// tolerant passes over the error of a value that has another type than what it is read into: the rest has been read.
+// tolerant drops the error about a value of the wrong type: everything else has been decoded.
 func tolerant(err error) error {
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) {
@@ -38,8 +38,8 @@ func tolerant(err error) error {
 // TrimBOM returns body without a leading UTF-8 byte order mark.
 func TrimBOM(body []byte) []byte { return bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) }
 
-// Text is a JSON scalar whose type vendors do not agree on: a string, or a number or boolean as it is written; trimmed.
-// Null, objects and arrays read as empty.
+// Text is any JSON scalar as text, since vendors do not agree on types. A string is trimmed; a number or boolean is
+// kept as written. Null, objects and arrays become empty.
 type Text string
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -57,9 +57,9 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Unquote returns what a string of valid JSON says.
+// Unquote returns the value of a string of valid JSON.
 func Unquote(b []byte) (s string, err error) {
-	if inside := b[1 : len(b)-1]; bytes.IndexByte(inside, '\\') < 0 && utf8.Valid(inside) { // as most are: nothing to undo
+	if inside := b[1 : len(b)-1]; bytes.IndexByte(inside, '\\') < 0 && utf8.Valid(inside) { // the common case
 		return string(inside), nil
 	}
 	err = json.Unmarshal(b, &s)
@@ -72,12 +72,12 @@ func (t *Text) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// MaxList is how many elements of a vendor's list are read. No agreement has as many participants; a body that lists
-// millions of nothing would cost a hundred times its size.
+// MaxList is the number of elements that are read of a vendor's list. No agreement has as many participants. Without a
+// limit, a list of millions of empty objects would need a hundred times its size in memory.
 const MaxList = 1000
 
-// List is a JSON array, of which no more than MaxList elements are read, and those that fit. What is no array reads as
-// empty.
+// List is a JSON array, truncated after MaxList elements. Fields of the wrong type are skipped. Anything but an array
+// becomes empty.
 type List[T any] []T
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -86,10 +86,10 @@ func (l *List[T]) UnmarshalJSON(b []byte) error {
 	if len(b) == 0 || b[0] != '[' {
 		return nil
 	}
-	if bytes.Count(b, []byte(",")) < MaxList { // so that it has no more elements
+	if bytes.Count(b, []byte(",")) < MaxList { // then it has no more elements
 		return tolerant(json.Unmarshal(b, (*[]T)(l)))
 	}
-	d := json.NewDecoder(bytes.NewReader(b)) // of what is known to be valid
+	d := json.NewDecoder(bytes.NewReader(b)) // b is valid JSON
 	d.Token()
 	for d.More() && len(*l) < MaxList {
 		var v T
@@ -101,8 +101,8 @@ func (l *List[T]) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// UnixTime reads seconds or milliseconds since 1970, which are told apart by their size. Like [Time] it returns zero
-// for what it cannot read.
+// UnixTime parses seconds or milliseconds since 1970, which it distinguishes by their size. Like [Time], it returns the
+// zero time if it cannot parse s.
 func UnixTime(s string) time.Time {
 	n, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 	if err != nil || math.IsNaN(n) || n <= 0 {
@@ -117,8 +117,8 @@ func UnixTime(s string) time.Time {
 	return sane(time.UnixMilli(int64(n)))
 }
 
-// Time reads an RFC 3339 time, with any number of fraction digits; where the zone is missing it is taken as UTC. It
-// returns zero for what it cannot read, and for years that no agreement is from.
+// Time parses an RFC 3339 time with any number of fraction digits. A missing zone means UTC. It returns the zero time
+// if it cannot parse s, and for implausible years.
 func Time(s string) time.Time {
 	s = strings.TrimSpace(s)
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999"} {

@@ -36,50 +36,63 @@ func TestDecodeJSON(t *testing.T) {
 		want document
 		err  error
 	}{
-		"an object":                              {`{"id":"a","count":1,"inner":{"name":"n"},"list":["x",1]}`, document{ID: "a", Count: 1, Inner: inner{Name: "n"}, List: []webhook.Text{"x", "1"}}, nil},
-		"an empty object":                        {`{}`, document{}, nil},
-		"white space around it":                  {" \t\r\n{\"id\":\"a\"}\n ", document{ID: "a"}, nil},
-		"a byte order mark":                      {bom + `{"id":"a"}`, document{ID: "a"}, nil},
-		"a byte order mark and white space":      {bom + "\n" + `{"id":"a"}`, document{ID: "a"}, nil},
-		"unknown fields are passed over":         {`{"new":{"deep":[1]},"id":"a"}`, document{ID: "a"}, nil},
-		"a number as an object is passed over":   {`{"count":{"x":1},"last":"z"}`, document{Last: "z"}, nil},
-		"an object as a string is passed over":   {`{"inner":"x","last":"z"}`, document{Last: "z"}, nil},
-		"an object as a list is passed over":     {`{"inner":[],"last":"z"}`, document{Last: "z"}, nil},
-		"a list as a string is passed over":      {`{"list":"x","last":"z"}`, document{Last: "z"}, nil},
-		"a fraction for a whole number":          {`{"count":1.5,"last":"z"}`, document{Last: "z"}, nil},
-		"a number that is too large":             {`{"count":1e400,"last":"z"}`, document{Last: "z"}, nil},
-		"two fields of another type":             {`{"count":"x","inner":1,"last":"z"}`, document{Last: "z"}, nil},
-		"a field of another type deep inside":    {`{"inner":{"size":"x","name":"n"},"last":"z"}`, document{Inner: inner{Name: "n"}, Last: "z"}, nil},
-		"null is nothing":                        {`{"id":null,"count":null,"inner":null,"list":null,"last":"z"}`, document{Last: "z"}, nil},
-		"the last of equal keys counts":          {`{"id":"a","id":"b"}`, document{ID: "b"}, nil},
-		"objects under equal keys are merged":    {`{"inner":{"name":"n"},"inner":{"size":2}}`, document{Inner: inner{"n", 2}}, nil},
-		"keys in another case count":             {`{"ID":"a"}`, document{ID: "a"}, nil},
-		"a lone surrogate":                       {`{"id":"\ud800"}`, document{ID: "\ufffd"}, nil},
-		"what is not UTF-8 in a string":          {"{\"id\":\"\xff\"}", document{ID: "\ufffd"}, nil},
-		"nothing":                                {"", document{}, webhook.ErrUnreadable},
-		"white space":                            {" \n", document{}, webhook.ErrUnreadable},
-		"a byte order mark alone":                {bom, document{}, webhook.ErrUnreadable},
-		"two byte order marks":                   {bom + bom + `{}`, document{}, webhook.ErrUnreadable},
-		"UTF-16":                                 {"\xff\xfe{\x00}\x00", document{}, webhook.ErrUnreadable},
-		"an array":                               {`[{"id":"a"}]`, document{}, webhook.ErrUnreadable},
-		"an empty array":                         {`[]`, document{}, webhook.ErrUnreadable},
-		"a string":                               {`"canary"`, document{}, webhook.ErrUnreadable},
-		"a number":                               {`1`, document{}, webhook.ErrUnreadable},
-		"true":                                   {`true`, document{}, webhook.ErrUnreadable},
-		"null":                                   {`null`, document{}, webhook.ErrUnreadable},
-		"an object that is cut off":              {`{"id":"canary`, document{}, webhook.ErrUnreadable},
-		"two objects":                            {`{"id":"canary"}{}`, document{}, webhook.ErrUnreadable},
-		"something after the object":             {`{"id":"canary"},`, document{}, webhook.ErrUnreadable},
-		"a NUL after the object":                 {"{}\x00", document{}, webhook.ErrUnreadable},
-		"a trailing comma":                       {`{"id":"canary",}`, document{}, webhook.ErrUnreadable},
-		"single quotes":                          {`{'canary':'a'}`, document{}, webhook.ErrUnreadable},
-		"a comment":                              {`{/*canary*/}`, document{}, webhook.ErrUnreadable},
-		"NaN":                                    {`{"count":NaN}`, document{}, webhook.ErrUnreadable},
-		"XML":                                    {`<canary/>`, document{}, webhook.ErrUnreadable},
-		"a form":                                 {`json=%7B%7D`, document{}, webhook.ErrUnreadable},
-		"a control character in a string":        {"{\"id\":\"\n\"}", document{}, webhook.ErrUnreadable},
-		"nested deeper than anybody would":       {strings.Repeat(`{"x":`, 100_000) + "1" + strings.Repeat("}", 100_000), document{}, webhook.ErrUnreadable},
-		"a list nested deeper than anybody does": {`{"x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}", document{}, webhook.ErrUnreadable},
+		"an object": {
+			`{"id":"a","count":1,"inner":{"name":"n"},"list":["x",1]}`,
+			document{ID: "a", Count: 1, Inner: inner{Name: "n"}, List: []webhook.Text{"x", "1"}}, nil,
+		},
+		"an empty object":                      {`{}`, document{}, nil},
+		"white space around it":                {" \t\r\n{\"id\":\"a\"}\n ", document{ID: "a"}, nil},
+		"a byte order mark":                    {bom + `{"id":"a"}`, document{ID: "a"}, nil},
+		"a byte order mark and white space":    {bom + "\n" + `{"id":"a"}`, document{ID: "a"}, nil},
+		"unknown fields are passed over":       {`{"new":{"deep":[1]},"id":"a"}`, document{ID: "a"}, nil},
+		"a number as an object is passed over": {`{"count":{"x":1},"last":"z"}`, document{Last: "z"}, nil},
+		"an object as a string is passed over": {`{"inner":"x","last":"z"}`, document{Last: "z"}, nil},
+		"an object as a list is passed over":   {`{"inner":[],"last":"z"}`, document{Last: "z"}, nil},
+		"a list as a string is passed over":    {`{"list":"x","last":"z"}`, document{Last: "z"}, nil},
+		"a fraction for a whole number":        {`{"count":1.5,"last":"z"}`, document{Last: "z"}, nil},
+		"a number that is too large":           {`{"count":1e400,"last":"z"}`, document{Last: "z"}, nil},
+		"two fields of another type":           {`{"count":"x","inner":1,"last":"z"}`, document{Last: "z"}, nil},
+		"a field of another type deep inside": {
+			`{"inner":{"size":"x","name":"n"},"last":"z"}`, document{Inner: inner{Name: "n"}, Last: "z"}, nil,
+		},
+		"null is nothing": {
+			`{"id":null,"count":null,"inner":null,"list":null,"last":"z"}`, document{Last: "z"}, nil,
+		},
+		"the last of equal keys counts": {`{"id":"a","id":"b"}`, document{ID: "b"}, nil},
+		"objects under equal keys are merged": {
+			`{"inner":{"name":"n"},"inner":{"size":2}}`, document{Inner: inner{"n", 2}}, nil,
+		},
+		"keys in another case count":      {`{"ID":"a"}`, document{ID: "a"}, nil},
+		"a lone surrogate":                {`{"id":"\ud800"}`, document{ID: "\ufffd"}, nil},
+		"what is not UTF-8 in a string":   {"{\"id\":\"\xff\"}", document{ID: "\ufffd"}, nil},
+		"nothing":                         {"", document{}, webhook.ErrUnreadable},
+		"white space":                     {" \n", document{}, webhook.ErrUnreadable},
+		"a byte order mark alone":         {bom, document{}, webhook.ErrUnreadable},
+		"two byte order marks":            {bom + bom + `{}`, document{}, webhook.ErrUnreadable},
+		"UTF-16":                          {"\xff\xfe{\x00}\x00", document{}, webhook.ErrUnreadable},
+		"an array":                        {`[{"id":"a"}]`, document{}, webhook.ErrUnreadable},
+		"an empty array":                  {`[]`, document{}, webhook.ErrUnreadable},
+		"a string":                        {`"canary"`, document{}, webhook.ErrUnreadable},
+		"a number":                        {`1`, document{}, webhook.ErrUnreadable},
+		"true":                            {`true`, document{}, webhook.ErrUnreadable},
+		"null":                            {`null`, document{}, webhook.ErrUnreadable},
+		"an object that is cut off":       {`{"id":"canary`, document{}, webhook.ErrUnreadable},
+		"two objects":                     {`{"id":"canary"}{}`, document{}, webhook.ErrUnreadable},
+		"something after the object":      {`{"id":"canary"},`, document{}, webhook.ErrUnreadable},
+		"a NUL after the object":          {"{}\x00", document{}, webhook.ErrUnreadable},
+		"a trailing comma":                {`{"id":"canary",}`, document{}, webhook.ErrUnreadable},
+		"single quotes":                   {`{'canary':'a'}`, document{}, webhook.ErrUnreadable},
+		"a comment":                       {`{/*canary*/}`, document{}, webhook.ErrUnreadable},
+		"NaN":                             {`{"count":NaN}`, document{}, webhook.ErrUnreadable},
+		"XML":                             {`<canary/>`, document{}, webhook.ErrUnreadable},
+		"a form":                          {`json=%7B%7D`, document{}, webhook.ErrUnreadable},
+		"a control character in a string": {"{\"id\":\"\n\"}", document{}, webhook.ErrUnreadable},
+		"nested deeper than anybody would": {
+			strings.Repeat(`{"x":`, 100_000) + "1" + strings.Repeat("}", 100_000), document{}, webhook.ErrUnreadable,
+		},
+		"a list nested deeper than anybody does": {
+			`{"x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}", document{}, webhook.ErrUnreadable,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got document
@@ -101,7 +114,10 @@ func TestDecodeJSON(t *testing.T) {
 }
 
 func FuzzDecodeJSON(f *testing.F) {
-	for _, s := range []string{`{}`, `{"id":1,"count":"x","inner":[],"list":{},"map":{"a":{}}}`, "\xef\xbb\xbf{}", `[]`, `null`, ``, `{"id":"\ud800"}`, `{"a":1}x`, " {\"ID\":\"a\",\"id\":null}"} {
+	for _, s := range []string{
+		`{}`, `{"id":1,"count":"x","inner":[],"list":{},"map":{"a":{}}}`, "\xef\xbb\xbf{}", `[]`, `null`, ``,
+		`{"id":"\ud800"}`, `{"a":1}x`, " {\"ID\":\"a\",\"id\":null}",
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -144,7 +160,8 @@ func FuzzDecodeJSON(f *testing.F) {
 
 func TestTrimBOM(t *testing.T) {
 	for in, want := range map[string]string{
-		"": "", "a": "a", "\xef\xbb\xbf": "", "\xef\xbb\xbfa": "a", "\xef\xbb\xbf\xef\xbb\xbfa": "\xef\xbb\xbfa", "a\xef\xbb\xbf": "a\xef\xbb\xbf", "\xef\xbb": "\xef\xbb",
+		"": "", "a": "a", "\xef\xbb\xbf": "", "\xef\xbb\xbfa": "a", "\xef\xbb\xbf\xef\xbb\xbfa": "\xef\xbb\xbfa",
+		"a\xef\xbb\xbf": "a\xef\xbb\xbf", "\xef\xbb": "\xef\xbb",
 	} {
 		if got := webhook.TrimBOM([]byte(in)); string(got) != want {
 			t.Errorf("%q became %q", in, got)
@@ -193,7 +210,8 @@ func TestTextInXML(t *testing.T) {
 		Empty   webhook.Text `xml:"empty"`
 		Attr    webhook.Text `xml:"attr,attr"`
 	}
-	if err := xml.Unmarshal([]byte("<x attr=' a '><element>\n  1 &amp; <![CDATA[<2>]]>\n</element><empty/></x>"), &got); err != nil {
+	if err := xml.Unmarshal([]byte("<x attr=' a '><element>\n  1 &amp; <![CDATA[<2>]]>\n</element><empty/></x>"),
+		&got); err != nil {
 		t.Fatal(err)
 	}
 	if got.Element != "1 & <2>" || got.Empty != "" || got.Attr != "a" {
@@ -202,7 +220,9 @@ func TestTextInXML(t *testing.T) {
 }
 
 func FuzzText(f *testing.F) {
-	for _, s := range []string{"", "a", " a ", "\u00a0a\u2003", "null", "{}", "[", "\"", "1", "\xff", "\u2028<>&", "\x00"} {
+	for _, s := range []string{
+		"", "a", " a ", "\u00a0a\u2003", "null", "{}", "[", "\"", "1", "\xff", "\u2028<>&", "\x00",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -258,22 +278,24 @@ func TestUnixTime(t *testing.T) {
 		"a millisecond before it":                  {"631151999999", time.Time{}},
 		"the last that is taken for seconds":       {"99999999999", time.Date(5138, 11, 16, 9, 46, 39, 0, time.UTC)},
 		"the first that is taken for milliseconds": {"100000000000", time.Time{}}, // 1973
-		"the last year that counts":                {"221876927999999", time.Date(9000, 12, 31, 23, 59, 59, 999e6, time.UTC).Add(0)},
-		"the year after it":                        {"221876928000000", time.Time{}},
-		"microseconds":                             {"1793611800123456", time.Time{}},
-		"zero":                                     {"0", time.Time{}},
-		"negative":                                 {"-1793611800", time.Time{}},
-		"nothing":                                  {"", time.Time{}},
-		"a word":                                   {"yesterday", time.Time{}},
-		"an RFC 3339 time":                         {"2026-11-02T09:30:00Z", time.Time{}},
-		"not a number":                             {"NaN", time.Time{}},
-		"infinite":                                 {"Inf", time.Time{}},
-		"infinite, the other way":                  {"-Inf", time.Time{}},
-		"too large for a number":                   {"1e400", time.Time{}},
-		"two numbers":                              {"1793611800 1793611800", time.Time{}},
-		"a comma":                                  {"1793611800,5", time.Time{}},
-		"too large for a time":                     {"99999999999999999999", time.Time{}},
-		"the smallest number there is":             {"5e-324", time.Time{}},
+		"the last year that counts": {
+			"221876927999999", time.Date(9000, 12, 31, 23, 59, 59, 999e6, time.UTC).Add(0),
+		},
+		"the year after it":            {"221876928000000", time.Time{}},
+		"microseconds":                 {"1793611800123456", time.Time{}},
+		"zero":                         {"0", time.Time{}},
+		"negative":                     {"-1793611800", time.Time{}},
+		"nothing":                      {"", time.Time{}},
+		"a word":                       {"yesterday", time.Time{}},
+		"an RFC 3339 time":             {"2026-11-02T09:30:00Z", time.Time{}},
+		"not a number":                 {"NaN", time.Time{}},
+		"infinite":                     {"Inf", time.Time{}},
+		"infinite, the other way":      {"-Inf", time.Time{}},
+		"too large for a number":       {"1e400", time.Time{}},
+		"two numbers":                  {"1793611800 1793611800", time.Time{}},
+		"a comma":                      {"1793611800,5", time.Time{}},
+		"too large for a time":         {"99999999999999999999", time.Time{}},
+		"the smallest number there is": {"5e-324", time.Time{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := webhook.UnixTime(tt.s)
@@ -285,7 +307,9 @@ func TestUnixTime(t *testing.T) {
 }
 
 func FuzzUnixTime(f *testing.F) {
-	for _, s := range []string{"1793611800", "1793611800123", "1e9", "NaN", "-1", "0x1p31", "1_0", "", " 1 ", "1e11", "1e15"} {
+	for _, s := range []string{
+		"1793611800", "1793611800123", "1e9", "NaN", "-1", "0x1p31", "1_0", "", " 1 ", "1e11", "1e15",
+	} {
 		f.Add(s, int64(1793611800123))
 	}
 	f.Add("", int64(631152000000))
@@ -356,7 +380,10 @@ func TestTime(t *testing.T) {
 }
 
 func FuzzTime(f *testing.F) {
-	for _, s := range []string{"2026-11-02T09:30:00Z", "2026-11-02T09:30:00.1234567", "2026-11-02T09:30:00,5+23:59", "", "9000-12-31T23:59:59-23:59", "2026-11-02T09:30:60Z"} {
+	for _, s := range []string{
+		"2026-11-02T09:30:00Z", "2026-11-02T09:30:00.1234567", "2026-11-02T09:30:00,5+23:59", "", "9000-12-31T23:59:59-23:59",
+		"2026-11-02T09:30:60Z",
+	} {
 		f.Add(s, int64(1793611800), int64(123456789), int16(-480))
 	}
 	f.Fuzz(func(t *testing.T, s string, unix, nano int64, zone int16) {
@@ -386,8 +413,8 @@ func FuzzTime(f *testing.F) {
 	})
 }
 
-// sane checks what holds for every time that is read: zero, or in UTC and of a year that agreements are from, and the same
-// when it is written and read again.
+// sane checks what holds for every time that is read: zero, or in UTC and of a year that agreements are from, and the
+// same when it is written and read again.
 func sane(t *testing.T, got time.Time) {
 	t.Helper()
 	if got.Location() != time.UTC {
@@ -426,7 +453,8 @@ func TestList(t *testing.T) {
 			List  webhook.List[webhook.Text]
 			After webhook.Text
 		}
-		if err := webhook.DecodeJSON([]byte(`{"List":`+tt.json+`,"After":"x"}`), &v); err != nil || len(v.List) != tt.want || v.After != "x" {
+		if err := webhook.DecodeJSON([]byte(`{"List":`+tt.json+`,"After":"x"}`), &v); err != nil || len(v.List) != tt.want ||
+			v.After != "x" {
 			t.Errorf("%s: %d elements, %v", name, len(v.List), err)
 		}
 	}

@@ -99,7 +99,8 @@ func tells(t *testing.T, text string) {
 func TestSecretIsRedactedUnderEveryVerb(t *testing.T) {
 	open, hidden := holders()
 	for _, verb := range []string{
-		"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "% x", "%#x", "%o", "%b", "%c", "%U", "%e", "%t", "%10s", "%-3v", "%.2s", "%z",
+		"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "% x", "%#x", "%o", "%b", "%c", "%U", "%e", "%t", "%10s", "%-3v",
+		"%.2s", "%z",
 	} {
 		for name, holder := range open {
 			text := fmt.Sprintf(verb, holder)
@@ -114,7 +115,8 @@ func TestSecretIsRedactedUnderEveryVerb(t *testing.T) {
 	}
 	s := webhook.NewSecret(canary)
 	for _, text := range []string{
-		fmt.Sprintf("%#v", &s), fmt.Sprint(s), fmt.Sprintln(s), s.String(), fmt.Sprint("key ", s), fmt.Errorf("key %v", s).Error(),
+		fmt.Sprintf("%#v", &s), fmt.Sprint(s), fmt.Sprintln(s), s.String(), fmt.Sprint("key ", s),
+		fmt.Errorf("key %v", s).Error(),
 		errors.Join(fmt.Errorf("a %s", s), fmt.Errorf("b %+v", &s)).Error(),
 	} {
 		tells(t, text)
@@ -133,7 +135,8 @@ func TestSecretIsRedactedUnderEveryVerb(t *testing.T) {
 
 func TestZeroSecretIsRedactedToo(t *testing.T) {
 	var zero webhook.Secret
-	if text := fmt.Sprintf("%v %+v %#v %s %q", zero, zero, zero, zero, webhook.NewSecret("")); text != strings.TrimSpace(strings.Repeat("REDACTED ", 5)) {
+	if text := fmt.Sprintf("%v %+v %#v %s %q", zero, zero, zero, zero,
+		webhook.NewSecret("")); text != strings.TrimSpace(strings.Repeat("REDACTED ", 5)) {
 		t.Error(text)
 	}
 	var none *webhook.Secret
@@ -208,7 +211,8 @@ func TestSecretIsRedactedInSlog(t *testing.T) {
 		s := webhook.NewSecret(canary)
 		var out bytes.Buffer
 		log := slog.New(handler(&out)).With("with", s)
-		log.WithGroup("group").Info("m", slog.Group("inner", "a", s, slog.Any("b", &s)), slog.Any("c", []slog.Attr{slog.Any("d", s)}))
+		log.WithGroup("group").Info("m", slog.Group("inner", "a", s, slog.Any("b", &s)),
+			slog.Any("c", []slog.Attr{slog.Any("d", s)}))
 		log.Error("failed", "error", fmt.Errorf("with %v", s))
 		tells(t, out.String())
 		if strings.Count(out.String(), "REDACTED") < 4 {
@@ -234,20 +238,22 @@ func TestEqual(t *testing.T) {
 		candidate string
 		want      bool
 	}{
-		"the secret itself":                      {webhook.NewSecret(canary), canary, true},
-		"another of the same length":             {webhook.NewSecret(canary), "canary-5f0e9c", false},
-		"a beginning of it":                      {webhook.NewSecret(canary), "canary", false},
-		"it and more":                            {webhook.NewSecret(canary), canary + "x", false},
-		"another case":                           {webhook.NewSecret(canary), strings.ToUpper(canary), false},
-		"with a space":                           {webhook.NewSecret(canary), canary + " ", false},
-		"nothing":                                {webhook.NewSecret(canary), "", false},
-		"what it prints":                         {webhook.NewSecret(canary), "REDACTED", false},
-		"nothing equals an empty secret":         {webhook.NewSecret(""), "", false},
-		"nothing equals the zero secret":         {webhook.Secret{}, "", false},
-		"something does not equal an empty one":  {webhook.NewSecret(""), "x", false},
-		"bytes that are not text":                {webhook.NewSecret("\x00\xff"), "\x00\xff", true},
-		"a NUL does not end the comparison":      {webhook.NewSecret("a\x00b"), "a\x00c", false},
-		"the hash of the secret is not a secret": {webhook.NewSecret(canary), fmt.Sprintf("%x", sha256.Sum256([]byte(canary))), false},
+		"the secret itself":                     {webhook.NewSecret(canary), canary, true},
+		"another of the same length":            {webhook.NewSecret(canary), "canary-5f0e9c", false},
+		"a beginning of it":                     {webhook.NewSecret(canary), "canary", false},
+		"it and more":                           {webhook.NewSecret(canary), canary + "x", false},
+		"another case":                          {webhook.NewSecret(canary), strings.ToUpper(canary), false},
+		"with a space":                          {webhook.NewSecret(canary), canary + " ", false},
+		"nothing":                               {webhook.NewSecret(canary), "", false},
+		"what it prints":                        {webhook.NewSecret(canary), "REDACTED", false},
+		"nothing equals an empty secret":        {webhook.NewSecret(""), "", false},
+		"nothing equals the zero secret":        {webhook.Secret{}, "", false},
+		"something does not equal an empty one": {webhook.NewSecret(""), "x", false},
+		"bytes that are not text":               {webhook.NewSecret("\x00\xff"), "\x00\xff", true},
+		"a NUL does not end the comparison":     {webhook.NewSecret("a\x00b"), "a\x00c", false},
+		"the hash of the secret is not a secret": {
+			webhook.NewSecret(canary), fmt.Sprintf("%x", sha256.Sum256([]byte(canary))), false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := tt.secret.Equal(tt.candidate); got != tt.want {

@@ -1,4 +1,4 @@
-// Package webhook holds what every provider and every step of the pipeline share: the request, the answer, the keys,
+// Package webhook defines what all providers and all steps of the pipeline share: the request, the answer, the keys,
 // the delivery that a verified request becomes, and the contract of a [Provider]. It does no I/O.
 package webhook
 
@@ -12,25 +12,25 @@ import (
 	"esignhooks/shared/esign"
 )
 
-// The errors of a [Provider]. They say what the caller does; wrap them with detail, but with no secret, no header value
-// and no part of the body, since the detail is logged.
+// The errors of a [Provider]. Each one says what the caller does next. Wrap them with details, which are logged: no
+// secret, no header value and no part of the body.
 var (
-	// ErrNotGenuine: the request is not proved to come from the vendor. Answer 401 and keep nothing.
+	// ErrNotGenuine means that nothing proves that the vendor sent the request. Answer 401 and store nothing.
 	ErrNotGenuine = errors.New("not genuine")
-	// ErrNoKey: nothing is configured to prove the request with. Answer as for ErrNotGenuine: never fail open.
+	// ErrNoKey means that no key is configured. Answer as for ErrNotGenuine: never fail open.
 	ErrNoKey = errors.New("no key configured")
-	// ErrUnreadable: the request is genuine, but cannot be understood. Keep it, acknowledge it, set it aside.
+	// ErrUnreadable means that the request is genuine, but cannot be parsed. Store it, acknowledge it, set it aside.
 	ErrUnreadable = errors.New("unreadable")
-	// ErrNoChallenge: the request is not a challenge. Go on with Verify for a POST, and answer a GET with 405.
+	// ErrNoChallenge means that the request is not a challenge. Verify a POST, and answer a GET with 405.
 	ErrNoChallenge = errors.New("no challenge")
 )
 
-// MaxBody is the size of a body, in bytes, above which a request is answered 413. Lambda sets a lower limit.
+// MaxBody is the largest accepted body, in bytes. A larger one is answered with 413. Lambda has a lower limit.
 //
 // SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html: API Gateway takes 10 MB.
 const MaxBody = 10 << 20
 
-// Request is what came over HTTP. Nothing in it is verified yet.
+// Request is an HTTP request of a vendor. Nothing in it is verified yet.
 type Request struct {
 	Method string
 	Header http.Header // canonical names, all values
@@ -38,21 +38,21 @@ type Request struct {
 	Body   []byte      // the bytes that the vendor sent, never re-encoded
 	// URLToken is the last segment of /webhooks/<provider>/{token}; empty if there was none.
 	URLToken string
-	// TokenMatched says that URLToken is one of the configured tokens. Set by the receiver before Verify.
+	// TokenMatched reports that URLToken is one of the configured tokens. The receiver sets it before Verify.
 	TokenMatched bool
 	// Trace is the AWS X-Ray trace header of the invocation; empty outside Lambda.
 	Trace string
 }
 
-// KeepContentType removes a Content-Type that a [Delivery] does not carry through the queue. What it would make of the
-// body must not be verified, since the worker reads without it.
-func (r *Request) KeepContentType() {
+// LimitContentType drops a Content-Type that the queue cannot carry. It must be called before the request is verified:
+// the worker parses the body without that header, so the receiver must do the same.
+func (r *Request) LimitContentType() {
 	if !CarriesContentType(r.Header.Get("Content-Type")) {
 		r.Header.Del("Content-Type")
 	}
 }
 
-// CarriesContentType says whether a message of the queue carries this Content-Type: printable ASCII of up to 256 bytes.
+// CarriesContentType reports whether the queue can carry this Content-Type: at most 256 bytes of printable ASCII.
 func CarriesContentType(s string) bool {
 	return len(s) <= 256 && !strings.ContainsFunc(s, func(c rune) bool { return c < 0x20 || c > 0x7e })
 }
@@ -64,19 +64,19 @@ type Response struct {
 	Body   []byte
 }
 
-// Identity is one happening that a request tells of, as far as the receiver must know it.
+// Identity identifies one event of a request. It is all that the receiver knows about the event.
 type Identity struct {
 	EventID     string // see [EventID]
 	Subject     string // see [AgreementSubject] and [Subject]
 	AgreementID string // see [AgreementID]; empty if the subject is not an agreement
 	VendorType  string // see [Label]
 	OccurredAt  time.Time
-	// Via names the vendor's subscription that this copy came through, so that an operator sees why an event comes more
-	// than once. See [Label]. It is no part of the identity and may be empty.
+	// Via names the vendor's subscription that delivered this copy, see [Label]. It shows an operator why an event is
+	// delivered more than once. It does not identify the event, and may be empty.
 	Via string
 }
 
-// Delivery is one verified request on its way through the queue: the raw payload, untouched, and one identity.
+// Delivery is one event of a verified request on its way through the queue, with the unchanged payload.
 type Delivery struct {
 	Provider    string
 	EventID     string
@@ -84,12 +84,12 @@ type Delivery struct {
 	Via         string
 	ReceivedAt  time.Time
 	Proof       esign.Proof
-	ContentType string // of the payload, as sent; some formats cannot be read without
+	ContentType string // of the payload, as sent; some formats cannot be parsed without it
 	Payload     []byte
 	Trace       string
 }
 
-// Request returns the part of the original request that Identify reads, to identify a delivery anew.
+// Request returns the part of the original request that Identify reads, so that a delivery can be identified again.
 func (d *Delivery) Request() *Request {
 	header := http.Header{}
 	if d.ContentType != "" {
@@ -98,9 +98,10 @@ func (d *Delivery) Request() *Request {
 	return &Request{Method: http.MethodPost, Header: header, Body: d.Payload}
 }
 
-// Info is what the pipeline needs to know about a provider beside its methods.
+// Info describes a provider.
 type Info struct {
-	// Name is the one word for the provider: package, folder of events, URL segment, key prefix, log field.
+	// Name is one lower-case word: the package, the folders of examples and of the function, the URL segment, the prefix
+	// of subjects, and the log field.
 	Name string
 	// Resource is Name in CamelCase. It is the parameter of template.yaml that enables the vendor, and the prefix of the
 	// vendor's resources there. It must never change: CloudFormation would replace the resources.
@@ -113,19 +114,18 @@ type Info struct {
 	KeysVariable string
 	// DevelopmentKey is the well-known key of localhost and of `sam local`. It proves nothing.
 	DevelopmentKey string
-	// SignsAll says that the vendor's signature covers the whole body, always. Otherwise the URL should hold a secret token.
+	// SignsAll reports that the vendor's signature always covers the whole body. Otherwise the URL should end in a token.
 	SignsAll bool
 	// Allow lists the methods that the vendor uses, as the Allow header does.
 	Allow string
-	// Registration says where the URL is registered at the vendor and what to set there, in the vendor's own words and in
-	// short lines.
+	// Registration describes, in short lines and in the vendor's words, where to register the URL and what to set there.
 	Registration []string
 }
 
-// TokensVariable names the environment variable with the comma-separated URL tokens on localhost.
+// TokensVariable returns the name of the environment variable with the comma-separated URL tokens on localhost.
 func (i Info) TokensVariable() string { return strings.ToUpper(i.Name) + "_URL_TOKENS" }
 
-// APIVariable names the environment variable with the credentials of the vendor's API on localhost.
+// APIVariable returns the name of the environment variable with the credentials of the vendor's API on localhost.
 func (i Info) APIVariable() string { return strings.ToUpper(i.Name) + "_API" }
 
 // Find returns the provider with this name.
@@ -138,40 +138,41 @@ func Find(providers []Provider, name string) (Provider, bool) {
 	return nil, false
 }
 
-// Provider is one e-signature vendor's protocol, and nothing else: no I/O, no clock, no environment. Its methods may be
-// called at the same time, and must not change the request or the delivery.
+// Provider is the protocol of one e-signature vendor, and nothing else: no I/O, no clock, no environment. Its methods
+// may be called concurrently, and must not change the request or the delivery.
 type Provider interface {
 	Info() Info
 
-	// Challenge answers the vendor's verification of the URL. It is called first, with every GET and POST, also while no
-	// key is configured: some vendors verify the URL before they show the key. The answer must give nothing away.
-	// It returns ErrNoChallenge for any other request, ErrNotGenuine or ErrNoKey for a challenge that must be refused.
+	// Challenge answers the vendor's verification of the URL, and returns ErrNoChallenge for any other request. It is
+	// called first, with every GET and POST, even if no key is configured: some vendors verify the URL before they show
+	// the key. The answer must reveal nothing. A challenge that must be refused returns ErrNotGenuine or ErrNoKey.
+	// Check the cheap conditions first: every event passes through it.
 	Challenge(*Request, Keys) (*Response, error)
 
-	// Verify says how much of a POST is proved to come from the vendor under any of the keys, comparing in constant time.
-	// It returns ErrNotGenuine or ErrNoKey otherwise.
+	// Verify returns how well a POST is proved to come from the vendor, under any of the keys. It compares in constant
+	// time. Without a proof it returns ErrNotGenuine or ErrNoKey.
 	Verify(*Request, Keys) (esign.Proof, error)
 
-	// Identify tells the events that a genuine POST holds, one or several. It returns ErrUnreadable for a body that it
-	// cannot read. It may read the body, the method and the Content-Type, all that a [Delivery] keeps; other headers
-	// only for Via.
+	// Identify returns the identities of the events in a genuine POST, at least one. It returns ErrUnreadable if it cannot
+	// parse the body. It reads only what a [Delivery] keeps: body, method and Content-Type. Via may come from other
+	// headers.
 	Identify(*Request) ([]Identity, error)
 
-	// Normalize says what a delivery means. It sets Type, VendorType, AgreementID, AccountID, OccurredAt (zero if the vendor
-	// tells no time), Approximate, Participant, Participants and Attributes; the rest is the delivery's and set by the
-	// caller. A request with several events is told apart by the delivery's EventID. It returns ErrUnreadable for a
-	// payload that it cannot read.
+	// Normalize returns the meaning of a delivery. It sets Type, VendorType, AgreementID, AccountID, OccurredAt (zero if
+	// the vendor sends no time), Approximate, Participant, Participants and Attributes. The caller sets the rest. In a
+	// payload with several events, the delivery's EventID selects one. It returns ErrUnreadable if it cannot parse the
+	// payload.
 	Normalize(*Delivery) (esign.Event, error)
 
-	// Acknowledge makes the answer that the vendor takes for "received, do not send again", to a genuine POST.
+	// Acknowledge returns the answer to a genuine POST that makes the vendor stop sending it.
 	Acknowledge(*Request) *Response
 
-	// Sign makes r, an example, genuine under the key, as the vendor would at the given time. The Header of r is not nil.
-	// It is for tests and for sending requests to oneself.
+	// Sign makes an example genuine under the key, as the vendor would at the given time. It is for tests and for samples.
+	// The header of r is not nil.
 	Sign(r *Request, key Secret, at time.Time) error
 }
 
-// RefusesAll says whether the provider can find no request genuine with these keys: then somebody has to be told.
+// RefusesAll reports whether these keys make the provider refuse every request. An operator must know of it.
 func RefusesAll(p Provider, keys Keys) bool {
 	_, err := p.Verify(&Request{Method: http.MethodPost, TokenMatched: len(keys.URLTokens) > 0}, keys)
 	return errors.Is(err, ErrNoKey)

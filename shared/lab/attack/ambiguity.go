@@ -43,8 +43,8 @@ func (w *World) Meaning(r *webhook.Request) string {
 	return "none"
 }
 
-// ambiguousJSON sends genuinely signed bodies that JSON readers disagree about. What is verified must be what the receiver
-// and the worker read.
+// ambiguousJSON sends genuinely signed bodies that JSON readers disagree about. What is verified must be what the
+// receiver and the worker read.
 func ambiguousJSON(t *testing.T, v vendor) {
 	if v.Object == "" {
 		return // the bodies below do not fit
@@ -58,58 +58,76 @@ func ambiguousJSON(t *testing.T, v vendor) {
 	otherFormat := exception(refusesFormats, Refused)
 	merged := exception(func(v vendor) bool { return !v.KeepsObject }, "none")
 	for name, tt := range map[string]row{
-		"the ID twice":                           {`"OUTER":{"INNER":"first","INNER":"second"}`, "second", nil},
-		"the ID twice, then in capitals":         {`"OUTER":{"INNER":"first","CAPITALS":"second"}`, "second", nil},
-		"the ID twice, first in capitals":        {`"OUTER":{"CAPITALS":"first","INNER":"second"}`, "second", nil},
-		"the ID twice, then escaped":             {`"OUTER":{"INNER":"first","ESCAPED":"second"}`, "second", nil},
-		"the ID and then null":                   {`"OUTER":{"INNER":"first","INNER":null}`, "none", nil},
-		"the ID and then a list":                 {`"OUTER":{"INNER":"first","INNER":["second"]}`, "none", nil},
-		"the object twice":                       {`"OUTER":{"INNER":"first"},"OUTER":{"INNER":"second"}`, "second", nil},
-		"the object twice, then without the ID":  {`"OUTER":{"INNER":"first"},"OUTER":{}`, "first", merged},
-		"the object twice, then a string":        {`"OUTER":{"INNER":"first"},"OUTER":"second"`, "first", merged},
-		"the object within itself":               {`"OUTER":{"INNER":"first","OUTER":{"INNER":"second"}}`, "first", nil},
-		"a list of objects":                      {`"OUTER":[{"INNER":"first"}]`, "none", nil},
-		"the ID beside its object":               {`"INNER":"second","OUTER":{"INNER":"first"}`, "first", nil},
-		"the object in a string":                 {`"x":"\"OUTER\":{\"INNER\":\"second\"}","OUTER":{"INNER":"first"}`, "first", nil},
-		"half of a surrogate":                    {`"OUTER":{"INNER":"a\ud800"}`, "a\ufffd", nil},
-		"invalid UTF-8":                          {`"OUTER":{"INNER":"` + "a\xff" + `"}`, "a\ufffd", nil},
-		"overlong UTF-8":                         {`"OUTER":{"INNER":"` + "a\xc0\xaf" + `"}`, "a\ufffd\ufffd", nil},
-		"an overlong quotation mark":             {`"OUTER":{"INNER":"` + "a\xc0\xa2" + `,\"x\":\"b"}`, "a\ufffd\ufffd," + `"x":"b`, nil},
-		"a NUL":                                  {`"OUTER":{"INNER":"a\u0000b"}`, "a\x00b", nil},
-		"a right-to-left override":               {`"OUTER":{"INNER":"a\u202eb"}`, "a\u202eb", nil},
-		"a number beyond precision":              {`"OUTER":{"INNER":9007199254740993}`, "9007199254740993", nil},
-		"a number beyond all measure":            {`"OUTER":{"INNER":1e999}`, "1e999", nil},
-		"a number as it is written":              {`"OUTER":{"INNER":1.0}`, "1.0", nil},
-		"objects as deep as can be":              {`"x":` + strings.Repeat(`{"a":`, deep) + "1" + strings.Repeat("}", deep) + `,"OUTER":{"INNER":"first"}`, Unreadable, nil},
-		"lists as deep as can be":                {`"OUTER":` + strings.Repeat("[", deep) + strings.Repeat("]", deep), Unreadable, nil},
-		"lists as deep as can be, never closed":  {`{"OUTER":` + strings.Repeat("[", deep), Unreadable, nil},
-		"a second message behind":                {`"OUTER":{"INNER":"first"}}{"OUTER":{"INNER":"second"}`, Unreadable, nil},
-		"a trailing comma":                       {`"OUTER":{"INNER":"first",}`, Unreadable, nil},
-		"a comment":                              {`"OUTER":{"INNER":"first"/*","INNER":"second*/}`, Unreadable, nil},
-		"a line comment":                         {`"OUTER":{"INNER":"first"//"` + "\n" + `}`, Unreadable, nil},
-		"single quotes":                          {`"OUTER":{'INNER':'first'}`, Unreadable, nil},
-		"a line feed in a string":                {`"OUTER":{"INNER":"a` + "\n" + `"}`, Unreadable, nil},
-		"a number that is none":                  {`"OUTER":{"INNER":NaN}`, Unreadable, nil},
-		"a key without quotes":                   {`"OUTER":{INNER:"first"}`, Unreadable, nil},
-		"a byte order mark":                      {"\ufeff" + `{EVENT,"OUTER":{"INNER":"first"}}`, "first", nil},
-		"two byte order marks":                   {"\ufeff\ufeff" + `{EVENT,"OUTER":{"INNER":"first"}}`, Unreadable, otherFormat},
-		"a byte order mark behind white space":   {" \ufeff" + `{EVENT,"OUTER":{"INNER":"first"}}`, Unreadable, otherFormat},
-		"white space that is none":               {"\u00a0" + `{EVENT,"OUTER":{"INNER":"first"}}`, Unreadable, otherFormat},
-		"a list of messages":                     {`[{EVENT,"OUTER":{"INNER":"first"}}]`, Unreadable, otherFormat},
-		"a message in a string":                  {`"{EVENT}"`, Unreadable, otherFormat},
-		"a prefix against script inclusion":      {`)]}'` + "\n" + `{EVENT,"OUTER":{"INNER":"first"}}`, Unreadable, otherFormat},
-		"UTF-7":                                  {`+AHs-EVENT,+ACI-OUTER+ACI-:+AHsAIg-INNER+ACI-:+ACI-first+ACIAfQB9-`, Unreadable, otherFormat},
-		"nothing":                                {` `, Unreadable, otherFormat},
-		"UTF-16, big end first":                  {utf16Message(binary.BigEndian), Unreadable, otherFormat},
-		"UTF-16, little end first":               {utf16Message(binary.LittleEndian), Unreadable, otherFormat},
-		"UTF-16, without a mark":                 {strings.TrimPrefix(utf16Message(binary.BigEndian), "\xfe\xff"), Unreadable, otherFormat},
+		"the ID twice":                          {`"OUTER":{"INNER":"first","INNER":"second"}`, "second", nil},
+		"the ID twice, then in capitals":        {`"OUTER":{"INNER":"first","CAPITALS":"second"}`, "second", nil},
+		"the ID twice, first in capitals":       {`"OUTER":{"CAPITALS":"first","INNER":"second"}`, "second", nil},
+		"the ID twice, then escaped":            {`"OUTER":{"INNER":"first","ESCAPED":"second"}`, "second", nil},
+		"the ID and then null":                  {`"OUTER":{"INNER":"first","INNER":null}`, "none", nil},
+		"the ID and then a list":                {`"OUTER":{"INNER":"first","INNER":["second"]}`, "none", nil},
+		"the object twice":                      {`"OUTER":{"INNER":"first"},"OUTER":{"INNER":"second"}`, "second", nil},
+		"the object twice, then without the ID": {`"OUTER":{"INNER":"first"},"OUTER":{}`, "first", merged},
+		"the object twice, then a string":       {`"OUTER":{"INNER":"first"},"OUTER":"second"`, "first", merged},
+		"the object within itself":              {`"OUTER":{"INNER":"first","OUTER":{"INNER":"second"}}`, "first", nil},
+		"a list of objects":                     {`"OUTER":[{"INNER":"first"}]`, "none", nil},
+		"the ID beside its object":              {`"INNER":"second","OUTER":{"INNER":"first"}`, "first", nil},
+		"the object in a string": {
+			`"x":"\"OUTER\":{\"INNER\":\"second\"}","OUTER":{"INNER":"first"}`, "first", nil,
+		},
+		"half of a surrogate": {`"OUTER":{"INNER":"a\ud800"}`, "a\ufffd", nil},
+		"invalid UTF-8":       {`"OUTER":{"INNER":"` + "a\xff" + `"}`, "a\ufffd", nil},
+		"overlong UTF-8":      {`"OUTER":{"INNER":"` + "a\xc0\xaf" + `"}`, "a\ufffd\ufffd", nil},
+		"an overlong quotation mark": {
+			`"OUTER":{"INNER":"` + "a\xc0\xa2" + `,\"x\":\"b"}`, "a\ufffd\ufffd," + `"x":"b`, nil,
+		},
+		"a NUL":                       {`"OUTER":{"INNER":"a\u0000b"}`, "a\x00b", nil},
+		"a right-to-left override":    {`"OUTER":{"INNER":"a\u202eb"}`, "a\u202eb", nil},
+		"a number beyond precision":   {`"OUTER":{"INNER":9007199254740993}`, "9007199254740993", nil},
+		"a number beyond all measure": {`"OUTER":{"INNER":1e999}`, "1e999", nil},
+		"a number as it is written":   {`"OUTER":{"INNER":1.0}`, "1.0", nil},
+		"objects as deep as can be": {
+			`"x":` + strings.Repeat(`{"a":`, deep) + "1" + strings.Repeat("}", deep) + `,"OUTER":{"INNER":"first"}`, Unreadable,
+			nil,
+		},
+		"lists as deep as can be": {
+			`"OUTER":` + strings.Repeat("[", deep) + strings.Repeat("]", deep), Unreadable, nil,
+		},
+		"lists as deep as can be, never closed": {`{"OUTER":` + strings.Repeat("[", deep), Unreadable, nil},
+		"a second message behind":               {`"OUTER":{"INNER":"first"}}{"OUTER":{"INNER":"second"}`, Unreadable, nil},
+		"a trailing comma":                      {`"OUTER":{"INNER":"first",}`, Unreadable, nil},
+		"a comment":                             {`"OUTER":{"INNER":"first"/*","INNER":"second*/}`, Unreadable, nil},
+		"a line comment":                        {`"OUTER":{"INNER":"first"//"` + "\n" + `}`, Unreadable, nil},
+		"single quotes":                         {`"OUTER":{'INNER':'first'}`, Unreadable, nil},
+		"a line feed in a string":               {`"OUTER":{"INNER":"a` + "\n" + `"}`, Unreadable, nil},
+		"a number that is none":                 {`"OUTER":{"INNER":NaN}`, Unreadable, nil},
+		"a key without quotes":                  {`"OUTER":{INNER:"first"}`, Unreadable, nil},
+		"a byte order mark":                     {"\ufeff" + `{EVENT,"OUTER":{"INNER":"first"}}`, "first", nil},
+		"two byte order marks": {
+			"\ufeff\ufeff" + `{EVENT,"OUTER":{"INNER":"first"}}`, Unreadable, otherFormat,
+		},
+		"a byte order mark behind white space": {" \ufeff" + `{EVENT,"OUTER":{"INNER":"first"}}`, Unreadable, otherFormat},
+		"white space that is none":             {"\u00a0" + `{EVENT,"OUTER":{"INNER":"first"}}`, Unreadable, otherFormat},
+		"a list of messages":                   {`[{EVENT,"OUTER":{"INNER":"first"}}]`, Unreadable, otherFormat},
+		"a message in a string":                {`"{EVENT}"`, Unreadable, otherFormat},
+		"a prefix against script inclusion": {
+			`)]}'` + "\n" + `{EVENT,"OUTER":{"INNER":"first"}}`, Unreadable, otherFormat,
+		},
+		"UTF-7": {
+			`+AHs-EVENT,+ACI-OUTER+ACI-:+AHsAIg-INNER+ACI-:+ACI-first+ACIAfQB9-`, Unreadable, otherFormat,
+		},
+		"nothing":                  {` `, Unreadable, otherFormat},
+		"UTF-16, big end first":    {utf16Message(binary.BigEndian), Unreadable, otherFormat},
+		"UTF-16, little end first": {utf16Message(binary.LittleEndian), Unreadable, otherFormat},
+		"UTF-16, without a mark": {
+			strings.TrimPrefix(utf16Message(binary.BigEndian), "\xfe\xff"), Unreadable, otherFormat,
+		},
 		"the letters of other alphabets as keys": {`"OUTER":{"INNER":"first"},"ＯＵＴＥＲ":{"INNER":"second"}`, "first", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.NewReplacer("CAPITALS", strings.ToUpper(v.ID),
 				"ESCAPED", fmt.Sprintf(`\u%04x%s`, v.ID[0], v.ID[1:])).Replace(tt.text)
 			text = v.Fill(v.key(), text)
-			if strings.HasPrefix(tt.text, `"OUTER`) || strings.HasPrefix(tt.text, `"INNER`) || strings.HasPrefix(tt.text, `"x"`) {
+			if strings.HasPrefix(tt.text, `"OUTER`) || strings.HasPrefix(tt.text, `"INNER`) ||
+				strings.HasPrefix(tt.text, `"x"`) {
 				text = v.Message(v.key(), text)
 			}
 			want := tt.want
@@ -150,16 +168,30 @@ func bigIDs(t *testing.T, v vendor) {
 func contentTypes(t *testing.T, v vendor) {
 	attacks := map[string]attack{}
 	for _, contentType := range []string{
-		"", "text/plain", "application/xml", "text/xml; charset=utf-16", "application/json; charset=utf-16", "application/json; charset=utf-7", "application/x-www-form-urlencoded",
-		"multipart/form-data", "multipart/form-data; boundary=x", `multipart/form-data; boundary="{\"event\":"`, "multipart/mixed; boundary=x", "application/gzip",
-		"application/octet-stream", "application/json, text/plain", "{}", "é", "\x00", strings.Repeat("x", 70_000), "application/json; " + strings.Repeat("a=b; ", 1000),
+		"", "text/plain", "application/xml", "text/xml; charset=utf-16", "application/json; charset=utf-16",
+		"application/json; charset=utf-7", "application/x-www-form-urlencoded",
+		"multipart/form-data", "multipart/form-data; boundary=x", `multipart/form-data; boundary="{\"event\":"`,
+		"multipart/mixed; boundary=x", "application/gzip",
+		"application/octet-stream", "application/json, text/plain", "{}", "é", "\x00", strings.Repeat("x", 70_000),
+		"application/json; " + strings.Repeat("a=b; ", 1000),
 	} {
-		attacks[fmt.Sprintf("%.60q", contentType)] = attack{func(_ *World, r *webhook.Request) { r.Header.Set("Content-Type", contentType) }, duplicate, nil}
+		attacks[fmt.Sprintf("%.60q", contentType)] = attack{
+			func(_ *World, r *webhook.Request) { r.Header.Set("Content-Type", contentType) }, duplicate, nil,
+		}
 	}
-	attacks["two of them"] = attack{func(_ *World, r *webhook.Request) { r.Header.Add("Content-Type", "multipart/form-data; boundary=x") }, duplicate, nil}
-	attacks["an encoding that is not there"] = attack{func(_ *World, r *webhook.Request) { r.Header.Set("Content-Encoding", "gzip") }, duplicate, nil}
-	attacks["a transfer encoding"] = attack{func(_ *World, r *webhook.Request) { r.Header.Set("Transfer-Encoding", "chunked") }, duplicate, nil}
-	attacks["a length"] = attack{func(_ *World, r *webhook.Request) { r.Header.Set("Content-Length", "1") }, duplicate, nil}
+	attacks["two of them"] = attack{
+		func(_ *World, r *webhook.Request) { r.Header.Add("Content-Type", "multipart/form-data; boundary=x") }, duplicate,
+		nil,
+	}
+	attacks["an encoding that is not there"] = attack{
+		func(_ *World, r *webhook.Request) { r.Header.Set("Content-Encoding", "gzip") }, duplicate, nil,
+	}
+	attacks["a transfer encoding"] = attack{
+		func(_ *World, r *webhook.Request) { r.Header.Set("Transfer-Encoding", "chunked") }, duplicate, nil,
+	}
+	attacks["a length"] = attack{
+		func(_ *World, r *webhook.Request) { r.Header.Set("Content-Length", "1") }, duplicate, nil,
+	}
 	try(t, v, false, attacks)
 }
 

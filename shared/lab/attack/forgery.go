@@ -109,25 +109,35 @@ func (w *World) spell(r *webhook.Request, value string) { r.Header.Set(w.Header,
 
 func missingProofs(t *testing.T, v vendor) {
 	try(t, v, false, map[string]attack{
-		"the proof is missing":                    {func(w *World, r *webhook.Request) { r.Header.Del(w.Header) }, Refused, provedByBody},
-		"all headers are missing":                 {func(_ *World, r *webhook.Request) { r.Header = http.Header{} }, Refused, provedByBody},
-		"the proof is empty":                      {func(w *World, r *webhook.Request) { w.spell(r, "") }, Refused, nil},
-		"the proof is white space":                {func(w *World, r *webhook.Request) { w.spell(r, " \t ") }, Refused, nil},
-		"the proof is the word of no value":       {func(w *World, r *webhook.Request) { w.spell(r, "null") }, Refused, nil},
-		"the proof comes first, then a wrong one": {func(w *World, r *webhook.Request) { r.Header.Add(w.Header, wrong(w.vendor)) }, Refused, anyOfThem},
+		"the proof is missing": {
+			func(w *World, r *webhook.Request) { r.Header.Del(w.Header) }, Refused, provedByBody,
+		},
+		"all headers are missing": {
+			func(_ *World, r *webhook.Request) { r.Header = http.Header{} }, Refused, provedByBody,
+		},
+		"the proof is empty":                {func(w *World, r *webhook.Request) { w.spell(r, "") }, Refused, nil},
+		"the proof is white space":          {func(w *World, r *webhook.Request) { w.spell(r, " \t ") }, Refused, nil},
+		"the proof is the word of no value": {func(w *World, r *webhook.Request) { w.spell(r, "null") }, Refused, nil},
+		"the proof comes first, then a wrong one": {
+			func(w *World, r *webhook.Request) { r.Header.Add(w.Header, wrong(w.vendor)) }, Refused, anyOfThem,
+		},
 		"a wrong one comes first, then the proof": {func(w *World, r *webhook.Request) {
 			right := r.Header.Get(w.Header)
 			w.spell(r, wrong(w.vendor))
 			r.Header.Add(w.Header, right)
 		}, Refused, anyOfThem},
-		"the proof comes first, then an empty one": {func(w *World, r *webhook.Request) { r.Header.Add(w.Header, "") }, Refused, anyOfThem},
+		"the proof comes first, then an empty one": {
+			func(w *World, r *webhook.Request) { r.Header.Add(w.Header, "") }, Refused, anyOfThem,
+		},
 		"the proof stands in a list": {func(w *World, r *webhook.Request) {
 			w.spell(r, wrong(w.vendor)+","+r.Header.Get(w.Header))
 		}, Refused, anyOfThem},
 		"the proof stands under other names": {func(w *World, r *webhook.Request) {
 			right := r.Header.Get(w.Header)
 			r.Header.Del(w.Header)
-			for _, name := range []string{"X-Signature", "X-Hub-Signature-256", "Authorization", w.Header + "a", w.Header[:len(w.Header)-1]} {
+			for _, name := range []string{
+				"X-Signature", "X-Hub-Signature-256", "Authorization", w.Header + "a", w.Header[:len(w.Header)-1],
+			} {
 				r.Header.Set(name, right)
 			}
 		}, Refused, provedByBody},
@@ -197,11 +207,15 @@ func spellings(t *testing.T, v vendor) {
 		"with its algorithm before":   func(_ []byte, right string) string { return "sha256=" + right },
 		"with a version before":       func(_ []byte, right string) string { return "v1=" + right },
 		"in quotes":                   func(_ []byte, right string) string { return `"` + right + `"` },
-		"percent-encoded":             func(_ []byte, right string) string { return "%" + hex.EncodeToString([]byte(right[:1])) + right[1:] },
-		"in another case":             func(_ []byte, right string) string { return swapCase(right) },
-		"with a wide character":       func(_ []byte, right string) string { return string(rune(right[0])+0xfee0) + right[1:] },
-		"with a byte order mark":      func(_ []byte, right string) string { return "\ufeff" + right },
-		"with a line break":           func(_ []byte, right string) string { return right[:8] + "\r\n " + right[8:] },
+		"percent-encoded": func(_ []byte, right string) string {
+			return "%" + hex.EncodeToString([]byte(right[:1])) + right[1:]
+		},
+		"in another case": func(_ []byte, right string) string { return swapCase(right) },
+		"with a wide character": func(_ []byte, right string) string {
+			return string(rune(right[0])+0xfee0) + right[1:]
+		},
+		"with a byte order mark": func(_ []byte, right string) string { return "\ufeff" + right },
+		"with a line break":      func(_ []byte, right string) string { return right[:8] + "\r\n " + right[8:] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, v, keysOf(v, false))
@@ -295,23 +309,33 @@ func changedRequests(t *testing.T, v vendor) {
 		return changed(func(b []byte) []byte { return append(b, s...) })
 	}
 	try(t, v, false, map[string]attack{
-		"another agreement":             {replaced(`"genuine"`, `"forged"`), Refused, otherEvent},
-		"another body":                  {func(w *World, r *webhook.Request) { r.Body = []byte(w.Body(w.key(), "forged")) }, Refused, otherEvent},
-		"no body":                       {changed(func([]byte) []byte { return nil }), Refused, bodyIsWaste},
-		"a body cut off":                {changed(func(b []byte) []byte { return b[:len(b)-1] }), Refused, bodyIsWaste},
-		"the body twice":                {changed(func(b []byte) []byte { return append(b, b...) }), Refused, bodyIsWaste},
-		"a NUL after it":                {after("\x00"), Refused, bodyIsWaste},
-		"a line feed after it":          {after("\n"), Refused, bodyIsFree},
-		"a space after it":              {after(" "), Refused, bodyIsFree},
-		"a space before it":             {before(" "), Refused, bodyIsFree},
-		"a byte order mark":             {before("\ufeff"), Refused, bodyIsFree},
-		"another field before it":       {changed(func(b []byte) []byte { return bytes.Replace(b, []byte("{"), []byte(`{"x":1,`), 1) }), Refused, bodyIsFree},
-		"white space within":            {replaced(`,"leak"`, `, "leak"`), Refused, bodyIsFree},
-		"a line break within":           {replaced(`,"leak"`, ",\r\n\"leak\""), Refused, bodyIsFree},
-		"the same character, escaped":   {replaced(`genuine`, `\u0067enuine`), Refused, bodyIsFree},
-		"the length of SHA-256 extends": {func(w *World, r *webhook.Request) { r.Body = append(r.Body, padding(w, r)...) }, Refused, bodyIsWaste},
-		"another time":                  {func(w *World, r *webhook.Request) { w.setTime(r, "1793610000001") }, duplicate, timeIsSigned},
-		"another query":                 {func(_ *World, r *webhook.Request) { r.Query = url.Values{"a": {"b"}} }, duplicate, timeIsSigned},
+		"another agreement": {replaced(`"genuine"`, `"forged"`), Refused, otherEvent},
+		"another body": {
+			func(w *World, r *webhook.Request) { r.Body = []byte(w.Body(w.key(), "forged")) }, Refused, otherEvent,
+		},
+		"no body":              {changed(func([]byte) []byte { return nil }), Refused, bodyIsWaste},
+		"a body cut off":       {changed(func(b []byte) []byte { return b[:len(b)-1] }), Refused, bodyIsWaste},
+		"the body twice":       {changed(func(b []byte) []byte { return append(b, b...) }), Refused, bodyIsWaste},
+		"a NUL after it":       {after("\x00"), Refused, bodyIsWaste},
+		"a line feed after it": {after("\n"), Refused, bodyIsFree},
+		"a space after it":     {after(" "), Refused, bodyIsFree},
+		"a space before it":    {before(" "), Refused, bodyIsFree},
+		"a byte order mark":    {before("\ufeff"), Refused, bodyIsFree},
+		"another field before it": {
+			changed(func(b []byte) []byte { return bytes.Replace(b, []byte("{"), []byte(`{"x":1,`), 1) }), Refused, bodyIsFree,
+		},
+		"white space within":          {replaced(`,"leak"`, `, "leak"`), Refused, bodyIsFree},
+		"a line break within":         {replaced(`,"leak"`, ",\r\n\"leak\""), Refused, bodyIsFree},
+		"the same character, escaped": {replaced(`genuine`, `\u0067enuine`), Refused, bodyIsFree},
+		"the length of SHA-256 extends": {
+			func(w *World, r *webhook.Request) { r.Body = append(r.Body, padding(w, r)...) }, Refused, bodyIsWaste,
+		},
+		"another time": {
+			func(w *World, r *webhook.Request) { w.setTime(r, "1793610000001") }, duplicate, timeIsSigned,
+		},
+		"another query": {
+			func(_ *World, r *webhook.Request) { r.Query = url.Values{"a": {"b"}} }, duplicate, timeIsSigned,
+		},
 		"the time's last digit moves to the body": {func(w *World, r *webhook.Request) {
 			if at := r.Header.Get(w.SignedTime); at != "" {
 				w.setTime(r, at[:len(at)-1])
@@ -348,10 +372,12 @@ func replays(t *testing.T, v vendor) {
 		return func(w *World, _ *webhook.Request) { w.now = w.now.AddDate(n, 0, 0) }
 	}
 	try(t, v, false, map[string]attack{
-		"at once":            {func(*World, *webhook.Request) {}, duplicate, nil},
-		"after ten years":    {years(10), duplicate, nil},
-		"from the past":      {years(-10), duplicate, nil},
-		"from elsewhere":     {func(_ *World, r *webhook.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.7") }, duplicate, nil},
+		"at once":         {func(*World, *webhook.Request) {}, duplicate, nil},
+		"after ten years": {years(10), duplicate, nil},
+		"from the past":   {years(-10), duplicate, nil},
+		"from elsewhere": {
+			func(_ *World, r *webhook.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.7") }, duplicate, nil,
+		},
 		"as another browser": {func(_ *World, r *webhook.Request) { r.Header.Set("User-Agent", "curl/8") }, duplicate, nil},
 		"signed anew at another time": {func(w *World, r *webhook.Request) {
 			w.setTime(r, fmt.Sprint(w.now.AddDate(3, 0, 0).UnixMilli()))
@@ -414,7 +440,8 @@ var (
 
 // disguised returns requests with the bytes that from has signed, and with that signature where to looks for one. The
 // headers are those of an example of to: its digests are replaced by the signature, in each of to's spellings.
-func disguised(t *testing.T, from vendor, to webhook.Provider, r *webhook.Request, key string) map[string]*webhook.Request {
+func disguised(t *testing.T, from vendor, to webhook.Provider, r *webhook.Request,
+	key string) map[string]*webhook.Request {
 	covered, mac := from.Covered(r), from.mac(sha256.New, key, r)
 	all := map[string]*webhook.Request{}
 	for example, genuine := range webhooktest.Examples(t, to.Info().Name) {
@@ -459,9 +486,11 @@ func urlTokens(t *testing.T, v vendor) {
 	another := func(w *World, r *webhook.Request) { r.Body = []byte(w.Body(w.key(), "forged")) }
 	unsigned := func(w *World, r *webhook.Request) { w.unsign(r) }
 	try(t, v, true, map[string]attack{
-		"no token":                  {to(func(vendor) string { return "" }), noSuchURL, nil},
-		"another token":             {to(func(vendor) string { return "0123456789abcdef" }), noSuchURL, nil},
-		"the token of a neighbour":  {to(func(v vendor) string { return strings.Replace(v.token(), v.name(), "elsewhere", 1) }), noSuchURL, nil},
+		"no token":      {to(func(vendor) string { return "" }), noSuchURL, nil},
+		"another token": {to(func(vendor) string { return "0123456789abcdef" }), noSuchURL, nil},
+		"the token of a neighbour": {
+			to(func(v vendor) string { return strings.Replace(v.token(), v.name(), "elsewhere", 1) }), noSuchURL, nil,
+		},
 		"the key for a token":       {to(vendor.key), noSuchURL, nil},
 		"the token cut off":         {to(func(v vendor) string { return v.token()[:len(v.token())-1] }), noSuchURL, nil},
 		"the token and more":        {to(func(v vendor) string { return v.token() + "x" }), noSuchURL, nil},
@@ -477,13 +506,21 @@ func urlTokens(t *testing.T, v vendor) {
 			r.Header.Set("Authorization", "Bearer "+w.token())
 			r.Header.Set("X-Token", w.token())
 		}, noSuchURL, nil},
-		"a wrong token and a wrong method": {func(_ *World, r *webhook.Request) { r.URLToken, r.Method = "x", http.MethodPut }, noSuchURL, nil},
-		"a wrong token and no proof":       {func(w *World, r *webhook.Request) { r.URLToken = "x"; unsigned(w, r) }, noSuchURL, nil},
+		"a wrong token and a wrong method": {
+			func(_ *World, r *webhook.Request) { r.URLToken, r.Method = "x", http.MethodPut }, noSuchURL, nil,
+		},
+		"a wrong token and no proof": {
+			func(w *World, r *webhook.Request) { r.URLToken = "x"; unsigned(w, r) }, noSuchURL, nil,
+		},
 
-		"the token alone proves what it may":        {unsigned, Refused, exception(trustsToken, duplicate)},
-		"the token does not outweigh a wrong proof": {func(w *World, r *webhook.Request) { w.spell(r, wrong(w.vendor)) }, Refused, nil},
-		"the token does not outweigh half a proof":  {func(w *World, r *webhook.Request) { r.Header.Del(w.Header) }, Refused, provedByBody},
-		"another body under the token":              {another, Refused, otherEvent},
+		"the token alone proves what it may": {unsigned, Refused, exception(trustsToken, duplicate)},
+		"the token does not outweigh a wrong proof": {
+			func(w *World, r *webhook.Request) { w.spell(r, wrong(w.vendor)) }, Refused, nil,
+		},
+		"the token does not outweigh half a proof": {
+			func(w *World, r *webhook.Request) { r.Header.Del(w.Header) }, Refused, provedByBody,
+		},
+		"another body under the token": {another, Refused, otherEvent},
 		"another body under the token alone": {func(w *World, r *webhook.Request) { unsigned(w, r); another(w, r) }, Refused,
 			func(v vendor) string { return string(v.TokenAlone) }},
 	})

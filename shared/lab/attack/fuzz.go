@@ -80,7 +80,8 @@ func newBooks() *books { return &books{stored: map[string][]byte{}} }
 func (b *books) function(p webhook.Provider, keys webhook.Keys) apigw.Function {
 	log, now := slog.New(slog.NewJSONHandler(&b.log, nil)), func() time.Time { return webhooktest.ReceivedAt }
 	r := &receive.Receiver{
-		Provider: p, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil }, Claims: b, Payloads: b, Queue: b, Now: now, Log: log,
+		Provider: p, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil }, Claims: b, Payloads: b, Queue: b,
+		Now: now, Log: log,
 		Metrics: metric.New(&b.log, "fuzz", now),
 	}
 	return r.Receive
@@ -89,7 +90,9 @@ func (b *books) function(p webhook.Provider, keys webhook.Keys) apigw.Function {
 // work processes a message as the worker does, and reports whether it must be delivered again.
 func (b *books) work(t *testing.T, m events.SQSMessage, providers ...webhook.Provider) bool {
 	log, now := slog.New(slog.NewJSONHandler(&b.log, nil)), func() time.Time { return webhooktest.ReceivedAt }
-	worker := &process.Processor{Providers: providers, Ledger: b, Payloads: b, DeadLetters: lettersOf{b}, Now: now, Log: log}
+	worker := &process.Processor{
+		Providers: providers, Ledger: b, Payloads: b, DeadLetters: lettersOf{b}, Now: now, Log: log,
+	}
 	response, err := worker.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{m}})
 	if err != nil {
 		t.Fatal(err)
@@ -97,16 +100,17 @@ func (b *books) work(t *testing.T, m events.SQSMessage, providers ...webhook.Pro
 	return len(response.BatchItemFailures) > 0
 }
 
-// Fuzz sends genuine requests with any body under any Content-Type. Each one must be acknowledged and must not panic the
-// receiver or the worker. The worker must read what the receiver has verified. The event must not depend on the headers
-// around it. All that is kept must be well formed and survive JSON.
+// Fuzz sends genuine requests with any body under any Content-Type. Each one must be acknowledged and must not panic
+// the receiver or the worker. The worker must read what the receiver has verified. The event must not depend on the
+// headers around it. All that is kept must be well formed and survive JSON.
 //
 // The provider's Sign may refuse to sign a body, and a request that RefusesOtherFormats may be refused.
 func Fuzz(f *testing.F, p webhook.Provider, claims webhooktest.Claims) {
 	for _, r := range webhooktest.Examples(f, p.Info().Name) {
 		f.Add(r.Header.Get("Content-Type"), r.Body, "v")
 	}
-	f.Add("multipart/form-data; boundary=x; a="+strings.Repeat("z", 300), []byte("--y\r\n\r\n\r\n--y--\r\n--x\r\n\r\n\r\n--x--\r\n"), "")
+	f.Add("multipart/form-data; boundary=x; a="+strings.Repeat("z", 300),
+		[]byte("--y\r\n\r\n\r\n--y--\r\n--x\r\n\r\n\r\n--x--\r\n"), "")
 	keys := webhooktest.DevelopmentKeys(p)
 	f.Fuzz(func(t *testing.T, contentType string, body []byte, other string) {
 		r := &webhook.Request{Method: http.MethodPost, Header: http.Header{}, Body: body}
@@ -151,7 +155,8 @@ func Fuzz(f *testing.F, p webhook.Provider, claims webhooktest.Claims) {
 			t.Fatalf("panicked: %s", b.log.String())
 		}
 		if len(b.commits)+len(b.marked) != len(b.claims) || len(b.marked) != len(b.dead) {
-			t.Fatalf("%d claims became %d events, %d unreadable and %d dead letters", len(b.claims), len(b.commits), len(b.marked), len(b.dead))
+			t.Fatalf("%d claims became %d events, %d unreadable and %d dead letters", len(b.claims), len(b.commits),
+				len(b.marked), len(b.dead))
 		}
 		for i, c := range b.commits {
 			wellFormed(t, b.claims[i], c)
@@ -189,7 +194,8 @@ func wellFormed(t *testing.T, claim ledger.Claim, c ledger.Commit) {
 	if at.IsZero() {
 		at = e.OccurredAt
 	}
-	if e.ID != claim.ID || e.Subject != claim.Subject || e.AgreementID != claim.AgreementID || e.VendorType != claim.VendorType || e.Proof != claim.Proof || !e.OccurredAt.Equal(at) {
+	if e.ID != claim.ID || e.Subject != claim.Subject || e.AgreementID != claim.AgreementID ||
+		e.VendorType != claim.VendorType || e.Proof != claim.Proof || !e.OccurredAt.Equal(at) {
 		t.Fatalf("verified as %+v, processed as %+v", claim, e)
 	}
 	if !hexID.MatchString(e.ID) || !groupID.MatchString(e.Subject) || len(e.AgreementID) > 512 {

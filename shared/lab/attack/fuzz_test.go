@@ -24,8 +24,8 @@ import (
 // personal are the fields of all vendors that hold what a person is called, writes or is reached by.
 var personal = regexp.MustCompile(`(?i)"([a-z_]*(?:email|username|user_?name|signer_name|fullname|firstname|lastname|phone|accesscode|message|subject|title|reason|comment|company|ipaddress))"\s*:\s*"((?:[^"\\]|\\.)*)"`)
 
-// FuzzNoPersonIsTold: whatever stands where a vendor tells a person's name, address or words, the event does not tell it,
-// unless it looks like an ID that a vendor has made.
+// FuzzNoPersonIsTold: whatever stands where a vendor tells a person's name, address or words, the event does not tell
+// it, unless it looks like an ID that a vendor has made.
 func FuzzNoPersonIsTold(f *testing.F) {
 	type example struct {
 		webhook.Provider
@@ -51,7 +51,8 @@ func FuzzNoPersonIsTold(f *testing.F) {
 		ex := examples[int(n)%len(examples)]
 		r := webhooktest.Clone(requests[ex.Info().Name][ex.name])
 		person = strings.TrimSpace(person)
-		if r.Method != http.MethodPost || len(person) < 6 || webhook.ParticipantKey(person) == person || strings.ContainsFunc(person, func(c rune) bool { return c < ' ' }) {
+		if r.Method != http.MethodPost || len(person) < 6 || webhook.ParticipantKey(person) == person ||
+			strings.ContainsFunc(person, func(c rune) bool { return c < ' ' }) {
 			return
 		}
 		quoted, err := json.Marshal(person)
@@ -89,8 +90,8 @@ func kept(t *testing.T, p webhook.Provider, r *webhook.Request) string {
 	return all
 }
 
-// FuzzProxyEvent: whatever API Gateway passes on, no function panics; an answer is one of those that are documented; what
-// is refused leaves nothing, and no more than a configured public key is ever echoed.
+// FuzzProxyEvent: whatever API Gateway passes on, no function panics; an answer is one of those that are documented;
+// what is refused leaves nothing, and no more than a configured public key is ever echoed.
 func FuzzProxyEvent(f *testing.F) {
 	for _, p := range provider.All() {
 		for _, r := range webhooktest.Examples(f, p.Info().Name) {
@@ -126,7 +127,8 @@ func FuzzProxyEvent(f *testing.F) {
 			if response.StatusCode != 200 && len(b.claims)+len(b.sent)+len(b.stored) > 0 {
 				t.Fatalf("%s: refused with %d, and left a trace", p.Info().Name, response.StatusCode)
 			}
-			if withToken%2 == 1 && response.StatusCode != 404 && !bytes.Contains(event, []byte("0123456789abcdef")) && !bytes.Contains(event, []byte(`\u`)) {
+			if withToken%2 == 1 && response.StatusCode != 404 && !bytes.Contains(event, []byte("0123456789abcdef")) &&
+				!bytes.Contains(event, []byte(`\u`)) {
 				t.Fatalf("%s: answered %d without the token", p.Info().Name, response.StatusCode)
 			}
 			for name, value := range response.Headers {
@@ -166,13 +168,15 @@ func FuzzMessage(f *testing.F) {
 			for _, id := range append(ids, webhook.Unreadable(p.Info().Name, r.Body)) {
 				m, _ := queue.Encode(webhooktest.Delivery(p, r, id, esign.ProofSigned))
 				a := m.Attributes
-				f.Add(m.Body, a["provider"], a["eventId"], a["subject"], a["proof"], a["encoding"], a["contentType"], a["receivedAt"])
+				f.Add(m.Body, a["provider"], a["eventId"], a["subject"], a["proof"], a["encoding"], a["contentType"],
+					a["receivedAt"])
 			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, body, name, eventID, subject, proof, encoding, contentType, receivedAt string) {
 		m := queue.Message{Group: "g", DeduplicationID: "d", Body: body, Attributes: map[string]string{
-			"provider": name, "eventId": eventID, "subject": subject, "proof": proof, "encoding": encoding, "contentType": contentType, "receivedAt": receivedAt,
+			"provider": name, "eventId": eventID, "subject": subject, "proof": proof, "encoding": encoding,
+			"contentType": contentType, "receivedAt": receivedAt,
 		}}
 		b := newBooks()
 		if b.work(t, record(1, m), provider.All()...) {
@@ -187,11 +191,15 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// FuzzPath: localhost answers a path that does not hold the token, and begins with no other word, as if there were nothing.
+// FuzzPath: localhost answers a path that does not hold the token, and begins with no other word, as if there were
+// nothing.
 func FuzzPath(f *testing.F) {
 	g, _ := gateway(f)
 	for _, p := range provider.All() {
-		for _, path := range []string{"/webhooks/NAME", "/webhooks/NAME/", "/webhooks/NAME/x", "/webhooks/NAME//", "/webhooks/NAME/../NAME/%74", "//webhooks/NAME", "/webhooks/NAME?x=%zz", "/webhooks/NAME/x/y", ""} {
+		for _, path := range []string{
+			"/webhooks/NAME", "/webhooks/NAME/", "/webhooks/NAME/x", "/webhooks/NAME//", "/webhooks/NAME/../NAME/%74",
+			"//webhooks/NAME", "/webhooks/NAME?x=%zz", "/webhooks/NAME/x/y", "",
+		} {
 			f.Add(http.MethodPost, strings.ReplaceAll(path, "NAME", p.Info().Name))
 		}
 	}
@@ -203,7 +211,8 @@ func FuzzPath(f *testing.F) {
 		if strings.Contains(unescaped, canary) || err != nil && strings.Contains(path, canary) {
 			return
 		}
-		if a := ask(g, method, path, http.Header{}, nil); a.Code != http.StatusNotFound || strings.Contains(a.Body.String(), canary) {
+		if a := ask(g, method, path, http.Header{}, nil); a.Code != http.StatusNotFound ||
+			strings.Contains(a.Body.String(), canary) {
 			t.Fatalf("%s %q: %d %s", method, path, a.Code, a.Body)
 		}
 	})

@@ -14,23 +14,32 @@ import (
 func otherMethods(t *testing.T, v vendor) {
 	attacks := map[string]attack{}
 	for _, method := range []string{
-		"HEAD", "OPTIONS", "TRACE", "CONNECT", "PUT", "PATCH", "DELETE", "PROPFIND", "post", "Post", " POST", "POST ", "POST\n", "POST\x00", "", "canary-method",
+		"HEAD", "OPTIONS", "TRACE", "CONNECT", "PUT", "PATCH", "DELETE", "PROPFIND", "post", "Post", " POST", "POST ",
+		"POST\n", "POST\x00", "", "canary-method",
 		"POST\r\nX: y", "\x1b[31mPOST", "\u2028", strings.Repeat("P", 100_000),
 	} {
-		attacks["method "+webhook.Label(method)] = attack{func(_ *World, r *webhook.Request) { r.Method = method }, badMethod, nil}
+		attacks["method "+webhook.Label(method)] = attack{
+			func(_ *World, r *webhook.Request) { r.Method = method }, badMethod, nil,
+		}
 	}
 	answered := exception(func(v vendor) bool { // a GET is a challenge: see getLeavesNoTrace
 		return strings.Contains(v.Info().Allow, http.MethodGet)
 	}, notApplicable)
-	attacks["GET with the genuine request"] = attack{func(_ *World, r *webhook.Request) { r.Method = http.MethodGet }, badMethod, answered}
+	attacks["GET with the genuine request"] = attack{
+		func(_ *World, r *webhook.Request) { r.Method = http.MethodGet }, badMethod, answered,
+	}
 	for _, header := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
 		attacks["PUT that says in "+header+" it is POST"] = attack{func(_ *World, r *webhook.Request) {
 			r.Method = http.MethodPut
 			r.Header.Set(header, http.MethodPost)
 		}, badMethod, nil}
-		attacks["POST that says in "+header+" it is GET"] = attack{func(_ *World, r *webhook.Request) { r.Header.Set(header, http.MethodGet) }, duplicate, nil}
+		attacks["POST that says in "+header+" it is GET"] = attack{
+			func(_ *World, r *webhook.Request) { r.Header.Set(header, http.MethodGet) }, duplicate, nil,
+		}
 	}
-	attacks["POST whose query says it is GET"] = attack{func(_ *World, r *webhook.Request) { r.Query = url.Values{"_method": {"GET"}} }, duplicate, timeIsSigned}
+	attacks["POST whose query says it is GET"] = attack{
+		func(_ *World, r *webhook.Request) { r.Query = url.Values{"_method": {"GET"}} }, duplicate, timeIsSigned,
+	}
 	try(t, v, false, attacks)
 }
 
@@ -66,13 +75,19 @@ func headerSizes(t *testing.T, v vendor) {
 		"two thousand headers":                {many(2000, numbered("X-"), "y"), duplicate, nil},
 		"one header a hundred thousand times": {many(100_000, same("X-Same"), "y"), duplicate, nil},
 		"signatures without end":              {many(1000, numbered(v.Header+"2"), "y"), duplicate, nil},
-		"a proof of a megabyte":               {func(w *World, r *webhook.Request) { w.spell(r, strings.Repeat("A", 1<<20)) }, Refused, nil},
-		"a proof that is a list of many":      {func(w *World, r *webhook.Request) { w.spell(r, strings.Repeat("A,", 1<<18)) }, Refused, nil},
-		"names with line breaks":              {many(1, same("X-Evil\r\nSet-Cookie: a=b"), "y"), duplicate, nil},
-		"names that colour a terminal":        {many(1, same("\x1b[31m\x07"), "y"), duplicate, nil},
-		"names of other alphabets":            {many(1, same("Ⅹ-é-\u202e-\u2028"), "y"), duplicate, nil},
-		"values that end a line of JSON":      {many(3, same("X-Log"), "\"}\n{\"level\":\"ERROR\",\"msg\":\"canary\"}\n"), duplicate, nil},
-		"an empty name":                       {many(2, same(""), "y"), duplicate, nil},
+		"a proof of a megabyte": {
+			func(w *World, r *webhook.Request) { w.spell(r, strings.Repeat("A", 1<<20)) }, Refused, nil,
+		},
+		"a proof that is a list of many": {
+			func(w *World, r *webhook.Request) { w.spell(r, strings.Repeat("A,", 1<<18)) }, Refused, nil,
+		},
+		"names with line breaks":       {many(1, same("X-Evil\r\nSet-Cookie: a=b"), "y"), duplicate, nil},
+		"names that colour a terminal": {many(1, same("\x1b[31m\x07"), "y"), duplicate, nil},
+		"names of other alphabets":     {many(1, same("Ⅹ-é-\u202e-\u2028"), "y"), duplicate, nil},
+		"values that end a line of JSON": {
+			many(3, same("X-Log"), "\"}\n{\"level\":\"ERROR\",\"msg\":\"canary\"}\n"), duplicate, nil,
+		},
+		"an empty name": {many(2, same(""), "y"), duplicate, nil},
 	})
 }
 
@@ -84,8 +99,10 @@ func bodySizes(t *testing.T, v vendor) {
 		}
 	}
 	try(t, v, false, map[string]attack{
-		"over the limit":              {sized(webhook.MaxBody + 1), tooLarge, nil},
-		"over the limit and no proof": {func(w *World, r *webhook.Request) { sized(webhook.MaxBody+1)(w, r); r.Header.Del(w.Header) }, tooLarge, nil},
+		"over the limit": {sized(webhook.MaxBody + 1), tooLarge, nil},
+		"over the limit and no proof": {
+			func(w *World, r *webhook.Request) { sized(webhook.MaxBody+1)(w, r); r.Header.Del(w.Header) }, tooLarge, nil,
+		},
 	})
 }
 

@@ -75,15 +75,24 @@ func TestOnlyTheURLIsTheURL(t *testing.T) {
 			}
 			elsewhere := "/webhooks/" + other.Info().Name
 			for _, path := range []string{
-				"/webhooks/NAME", "/webhooks/NAME/", "/webhooks/NAME//", "/webhooks/NAME//TOKEN", "//webhooks/NAME/TOKEN", "/webhooks//NAME/TOKEN", "/webhooks/NAME/TOKEN//",
-				"/./webhooks/NAME/TOKEN", "/webhooks/./NAME/TOKEN", "/webhooks/NAME/./TOKEN", "/webhooks/NAME/TOKEN/.", "/webhooks/NAME/TOKEN/..", "/webhooks/NAME/x/../TOKEN",
-				elsewhere + "/../NAME/TOKEN", elsewhere + "/TOKEN", elsewhere + "/%2e%2e/NAME/TOKEN", elsewhere + "%2f..%2fNAME/TOKEN", elsewhere + "/..%2fNAME%2fTOKEN", elsewhere + `\..\NAME\TOKEN`,
-				"/webhooks/NAME%2FTOKEN", "/webhooks/NAME%2fTOKEN", "/webhooks%2FNAME%2FTOKEN", "/webhooks/NAME/TOKEN%2F", "/webhooks/NAME/%2FTOKEN", "/webhooks/NAME/TOKEN%00", "/webhooks/NAME/TOKEN%20",
-				"/webhooks/NAME/TOKEN%0a", "/webhooks/NAME/TOKEN%0d%0aX:y", "/webhooks/NAME/TOKEN%2500", "/webhooks/NAME/%2554OKEN", "/webhooks/NAME/TOKEN;x=1", "/webhooks/NAME;x=1/TOKEN", "/webhooks/NAME/TOKEN,TOKEN",
-				"/webhooks/NAME%00/TOKEN", "/webhooks/NAME%20/TOKEN", "/webhooks/NAME./TOKEN", "/webhooks/NAME.json/TOKEN", "/webhooks/CAPITALS/TOKEN", "/Webhooks/NAME/TOKEN", "/WEBHOOKS/NAME/TOKEN",
-				"/webhooks/NAME/TOKENx", "/webhooks/NAME/xTOKEN", "/webhooks/NAME/{token}", "/webhooks/NAME/*", "/webhooks/NAME/REDACTED", "/webhooks/NAME/TOKEN/x", "/webhooks/NAME/x/TOKEN",
-				"/webhooks/NAME?token=TOKEN", "/webhooks/NAME/?TOKEN", "/webhooks/TOKEN/NAME", "/NAME/TOKEN", "/TOKEN", "/webhooks/nobody/TOKEN", "/webhooks/%zz/TOKEN", "/webhooks/NAME/%zz", "/prod/webhooks/NAME/TOKEN",
-				"/webhooks/NAME/" + tokenOf(other), "/webhooks/\u202eNAME/TOKEN", "/webhooks/NAME/TOKEN\u200b", "/webhooks/NAME\x00/TOKEN",
+				"/webhooks/NAME", "/webhooks/NAME/", "/webhooks/NAME//", "/webhooks/NAME//TOKEN", "//webhooks/NAME/TOKEN",
+				"/webhooks//NAME/TOKEN", "/webhooks/NAME/TOKEN//",
+				"/./webhooks/NAME/TOKEN", "/webhooks/./NAME/TOKEN", "/webhooks/NAME/./TOKEN", "/webhooks/NAME/TOKEN/.",
+				"/webhooks/NAME/TOKEN/..", "/webhooks/NAME/x/../TOKEN",
+				elsewhere + "/../NAME/TOKEN", elsewhere + "/TOKEN", elsewhere + "/%2e%2e/NAME/TOKEN", elsewhere +
+					"%2f..%2fNAME/TOKEN", elsewhere + "/..%2fNAME%2fTOKEN", elsewhere + `\..\NAME\TOKEN`,
+				"/webhooks/NAME%2FTOKEN", "/webhooks/NAME%2fTOKEN", "/webhooks%2FNAME%2FTOKEN", "/webhooks/NAME/TOKEN%2F",
+				"/webhooks/NAME/%2FTOKEN", "/webhooks/NAME/TOKEN%00", "/webhooks/NAME/TOKEN%20",
+				"/webhooks/NAME/TOKEN%0a", "/webhooks/NAME/TOKEN%0d%0aX:y", "/webhooks/NAME/TOKEN%2500", "/webhooks/NAME/%2554OKEN",
+				"/webhooks/NAME/TOKEN;x=1", "/webhooks/NAME;x=1/TOKEN", "/webhooks/NAME/TOKEN,TOKEN",
+				"/webhooks/NAME%00/TOKEN", "/webhooks/NAME%20/TOKEN", "/webhooks/NAME./TOKEN", "/webhooks/NAME.json/TOKEN",
+				"/webhooks/CAPITALS/TOKEN", "/Webhooks/NAME/TOKEN", "/WEBHOOKS/NAME/TOKEN",
+				"/webhooks/NAME/TOKENx", "/webhooks/NAME/xTOKEN", "/webhooks/NAME/{token}", "/webhooks/NAME/*",
+				"/webhooks/NAME/REDACTED", "/webhooks/NAME/TOKEN/x", "/webhooks/NAME/x/TOKEN",
+				"/webhooks/NAME?token=TOKEN", "/webhooks/NAME/?TOKEN", "/webhooks/TOKEN/NAME", "/NAME/TOKEN", "/TOKEN",
+				"/webhooks/nobody/TOKEN", "/webhooks/%zz/TOKEN", "/webhooks/NAME/%zz", "/prod/webhooks/NAME/TOKEN",
+				"/webhooks/NAME/" + tokenOf(other), "/webhooks/\u202eNAME/TOKEN", "/webhooks/NAME/TOKEN\u200b",
+				"/webhooks/NAME\x00/TOKEN",
 			} {
 				path = strings.NewReplacer("NAME", name, "TOKEN", token, "CAPITALS", strings.ToUpper(name)).Replace(path)
 				for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodPut} {
@@ -96,7 +105,8 @@ func TestOnlyTheURLIsTheURL(t *testing.T) {
 			}
 		}
 	}
-	if a := ask(g, http.MethodGet, "/api/events", http.Header{}, nil); a.Code != http.StatusNotFound { // the host is not localhost
+	// the host is not localhost
+	if a := ask(g, http.MethodGet, "/api/events", http.Header{}, nil); a.Code != http.StatusNotFound {
 		t.Errorf("the read API answers %d to example.com", a.Code)
 	}
 	r := httptest.NewRequest(http.MethodGet, "/api/events", nil)
@@ -124,9 +134,11 @@ func TestTheURLIsTheURL(t *testing.T) {
 	}
 }
 
-// TestLocalhostsServerDoesNotWaitForEver: for a body, or a header, that comes byte by byte. In AWS that is API Gateway's.
+// TestLocalhostsServerDoesNotWaitForEver: for a body, or a header, that comes byte by byte. In AWS that is API
+// Gateway's.
 func TestLocalhostsServerDoesNotWaitForEver(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(webhooktest.Root(t), "shared/wiring/localhost/gateway.go"), nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(),
+		filepath.Join(webhooktest.Root(t), "shared/wiring/localhost/gateway.go"), nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

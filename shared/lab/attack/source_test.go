@@ -59,10 +59,13 @@ func source(t *testing.T, dir string) (all []function, imports map[string][]stri
 // TestSecretsAreRevealedInFewPlaces: to verify, and to send or show on the operator's order.
 func TestSecretsAreRevealedInFewPlaces(t *testing.T) {
 	allowed := []string{
-		"shared/webhook/secret.go Reveal", "shared/webhook/secret.go Equal", "shared/webhook/secret.go HMAC", "shared/webhook/secret.go Any", "shared/webhook/secret.go Matches",
+		"shared/webhook/secret.go Reveal", "shared/webhook/secret.go Equal", "shared/webhook/secret.go HMAC",
+		"shared/webhook/secret.go Any", "shared/webhook/secret.go Matches",
 		"shared/webhook/secret.go URL", // to register
-		"shared/wiring/localhost/banner.go curl", "shared/wiring/localhost/config.go ReadConfig", "shared/wiring/localhost/send.go target",
-		"shared/wiring/localhost/vendors.go wireClients", "shared/vendorapi/adobesign/adobesign.go New", "shared/vendorapi/dropboxsign/dropboxsign.go New",
+		"shared/wiring/localhost/banner.go curl", "shared/wiring/localhost/config.go ReadConfig",
+		"shared/wiring/localhost/send.go target",
+		"shared/wiring/localhost/vendors.go wireClients", "shared/vendorapi/adobesign/adobesign.go New",
+		"shared/vendorapi/dropboxsign/dropboxsign.go New",
 		"shared/vendorapi/tokens.go aead", "shared/vendorapi/tokens.go seal",
 	}
 	all, _ := source(t, ".")
@@ -116,7 +119,8 @@ func TestSecretsAreComparedInConstantTime(t *testing.T) {
 			case *ast.CallExpr:
 				name := selector(n.Fun)
 				compares += strings.Count(name, "hmac.Equal")
-				if first, _, _ := strings.Cut(name, "."); slices.Contains([]string{"bytes", "strings", "slices", "maps", "reflect"}, first) {
+				if first, _, _ := strings.Cut(name, "."); slices.Contains([]string{"bytes", "strings", "slices", "maps", "reflect"},
+					first) {
 					t.Errorf("%s calls %s", f.name, name)
 				}
 			case *ast.RangeStmt, *ast.ForStmt:
@@ -141,7 +145,8 @@ func TestSecretsAreComparedInConstantTime(t *testing.T) {
 		_, imports := source(t, dir)
 		for file, imported := range imports {
 			for _, secretive := range []string{"crypto/hmac", "crypto/subtle", "reflect", "unsafe"} {
-				if file != "shared/webhook/secret.go" && !strings.Contains(file, "webhooktest") && slices.Contains(imported, secretive) {
+				if file != "shared/webhook/secret.go" && !strings.Contains(file, "webhooktest") &&
+					slices.Contains(imported, secretive) {
 					t.Errorf("%s imports %s", file, secretive)
 				}
 			}
@@ -193,7 +198,9 @@ func TestMACsAreNeitherComparedNorKept(t *testing.T) {
 		})
 	}
 	for _, f := range all {
-		matches := calls(f, func(s *ast.SelectorExpr, _ *ast.Ident) bool { return s != nil && selector(s) == "webhook.Matches" })
+		matches := calls(f, func(s *ast.SelectorExpr, _ *ast.Ident) bool {
+			return s != nil && selector(s) == "webhook.Matches"
+		})
 		if dir := filepath.Dir(f.file); matches && !packages[dir] {
 			t.Errorf("%s calls Matches, and no MAC is seen there", dir)
 		}
@@ -218,7 +225,8 @@ func TestKeysAndTokensAreNotLookedInto(t *testing.T) {
 					if name == "len" {
 						return false
 					}
-					if first, _, _ := strings.Cut(name, "."); slices.Contains([]string{"bytes", "strings", "slices", "maps", "fmt", "cmp"}, first) {
+					if first, _, _ := strings.Cut(name,
+						"."); slices.Contains([]string{"bytes", "strings", "slices", "maps", "fmt", "cmp"}, first) {
 						looked = n.Args
 					}
 				case *ast.BinaryExpr:

@@ -82,7 +82,8 @@ func newWorld(t *testing.T, v vendor, keys webhook.Keys) *World {
 	}
 	w.handler = lambda.NewHandler(apigw.Function(receiver.Receive))
 	w.worker = &process.Processor{
-		Providers: []webhook.Provider{v.Provider}, Ledger: l, Payloads: payloads, DeadLetters: (*letters)(w), Now: now, Log: log,
+		Providers: []webhook.Provider{v.Provider}, Ledger: l, Payloads: payloads, DeadLetters: (*letters)(w), Now: now,
+		Log: log,
 	}
 	return w
 }
@@ -151,8 +152,8 @@ func (w *World) Send(r *webhook.Request) *webhook.Response {
 	return a
 }
 
-// echo fails if an answer holds a secret or anything of the request. A vendor that signs nothing gets its configured key,
-// which is a public ID, back byte for byte.
+// echo fails if an answer holds a secret or anything of the request. A vendor that signs nothing gets its configured
+// key, which is a public ID, back byte for byte.
 func (w *World) echo(a *webhook.Response) {
 	w.t.Helper()
 	shown := fmt.Sprintf("%v %s", a.Header, a.Body)
@@ -275,7 +276,8 @@ func (w *World) Fate(r *webhook.Request) string {
 		if w.trace() != trace {
 			w.t.Errorf("refused with %d, and left a trace: %.1000s", a.Status, w.trace())
 		}
-		if silent := a.Status == http.StatusUnauthorized || a.Status == http.StatusNotFound; silent && (len(a.Body) > 0 || len(a.Header) > 0) {
+		if silent := a.Status == http.StatusUnauthorized || a.Status == http.StatusNotFound; silent &&
+			(len(a.Body) > 0 || len(a.Header) > 0) {
 			w.t.Errorf("refused with %d, and said %v %q", a.Status, a.Header, string(a.Body))
 		}
 		return fmt.Sprint(a.Status)
@@ -296,7 +298,8 @@ func (w *World) Fate(r *webhook.Request) string {
 			fates = append(fates, "stuck as "+string(e.State))
 		case e.Duplicates == was.Duplicates+1:
 			e.Duplicates, e.Via, was.Via = was.Duplicates, nil, nil
-			if fmt.Sprint(e.State, e.Proof, e.SHA256, e.StatusAfter) != fmt.Sprint(was.State, was.Proof, was.SHA256, was.StatusAfter) {
+			if fmt.Sprint(e.State, e.Proof, e.SHA256, e.StatusAfter) != fmt.Sprint(was.State, was.Proof, was.SHA256,
+				was.StatusAfter) {
 				fates = append(fates, "a duplicate that changed the event")
 				continue
 			}
@@ -321,7 +324,8 @@ func (w *World) consistent(e ledger.Entry, claims []ledger.Claim) {
 		at = c.OccurredAt
 	}
 	got := fmt.Sprintf("%q %q %q %q %v", e.Subject, cmp.Or(e.AgreementID, "none"), e.VendorType, e.Proof, at.UTC())
-	if want := fmt.Sprintf("%q %q %q %q %v", c.Subject, cmp.Or(c.AgreementID, "none"), c.VendorType, c.Proof, c.OccurredAt.UTC()); got != want {
+	if want := fmt.Sprintf("%q %q %q %q %v", c.Subject, cmp.Or(c.AgreementID, "none"), c.VendorType, c.Proof,
+		c.OccurredAt.UTC()); got != want {
 		w.t.Errorf("verified as %s, processed as %s", want, got)
 	}
 	if e.AgreementID != "" && e.Subject != webhook.AgreementSubject(e.Provider, e.AgreementID) {

@@ -2,8 +2,8 @@
 // token, if there is one, and by the client ID, which anybody can know. Adobe wants the client ID back in every answer.
 //
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/webhookapis, read 2026-11-22: a GET when
-// the webhook is created or reactivated and a POST for each event carry X-AdobeSign-ClientId; an answer without its echo
-// has failed even with status 200, is retried for 72 hours, and all later events wait behind it.
+// the webhook is created or reactivated and a POST for each event carry X-AdobeSign-ClientId; an answer without its
+// echo has failed even with status 200, is retried for 72 hours, and all later events wait behind it.
 package adobesign
 
 import (
@@ -19,7 +19,8 @@ const name = "adobesign"
 // Provider is Adobe Acrobat Sign. Its keys are client IDs, also called application IDs.
 //
 // SPEC: https://helpx.adobe.com/de/sign/web/developers/webhooks/create.html, read 2026-11-22: webhooks made in the web
-// application carry a shared public ID, those made by API the application's own. So there are several, and none is secret.
+// application carry a shared public ID, those made by API the application's own. So there are several, and none is
+// secret.
 type Provider struct{}
 
 var _ webhook.Provider = Provider{}

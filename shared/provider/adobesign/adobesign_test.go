@@ -58,7 +58,9 @@ func TestEcho(t *testing.T) {
 }
 
 func TestAcknowledgeEchoesNothingThatIsNotAnID(t *testing.T) {
-	for _, values := range [][]string{nil, {""}, {"A", "B"}, {"A\r\nSet-Cookie: a=b"}, {"A B"}, {"\x00"}, {"\xff"}, {"é"}} {
+	for _, values := range [][]string{
+		nil, {""}, {"A", "B"}, {"A\r\nSet-Cookie: a=b"}, {"A B"}, {"\x00"}, {"\xff"}, {"é"},
+	} {
 		want := &webhook.Response{Status: http.StatusUnauthorized}
 		if diff := cmp.Diff(want, adobesign.Provider{}.Acknowledge(post("{}", values...))); diff != "" {
 			t.Errorf("%q: %s", values, diff)

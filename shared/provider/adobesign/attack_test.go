@@ -25,7 +25,8 @@ var claims = webhooktest.Claims{
 	KeepsObject: true,
 	LongLists: map[string]func(func(string) string) string{
 		"participants": func(repeat func(string) string) string {
-			return `{"event":"AGREEMENT_CREATED","agreement":{"id":"a","participantSetsInfo":{"participantSets":[` + repeat("{},") + `{}]}}}`
+			return `{"event":"AGREEMENT_CREATED","agreement":{"id":"a","participantSetsInfo":{"participantSets":[` +
+				repeat("{},") + `{}]}}}`
 		},
 		"trimmed parameters": func(repeat func(string) string) string {
 			return `{"event":"AGREEMENT_CREATED","conditionalParametersTrimmed":[` + repeat("1,") + `1],"agreement":{"id":"a"}}`
@@ -37,16 +38,21 @@ func TestProvider(t *testing.T) { webhooktest.Run(t, provider, claims, attack.Ru
 
 func FuzzGenuine(f *testing.F) { attack.Fuzz(f, provider, claims) }
 
-// TestOnlyAConfiguredClientIDIsEchoed sends client IDs in many forms. An answer names a configured one byte for byte, which
-// [attack.World] checks, or is a silent refusal.
+// TestOnlyAConfiguredClientIDIsEchoed sends client IDs in many forms. An answer names a configured one byte for byte,
+// which [attack.World] checks, or is a silent refusal.
 func TestOnlyAConfiguredClientIDIsEchoed(t *testing.T) {
 	key := attack.NewWorld(t, provider, claims).Key()
 	for value, want := range map[string]int{
 		key: 200, " " + key + "\t": 200, key + "\r\n": 200, // what surrounds a value is not of it
-		key + "\r\nSet-Cookie: a=b": 401, key + "\nSet-Cookie: a=b": 401, key + "\r": 200, key + "\r\r\n\nX: y": 401, "\r\n" + key: 200,
-		key + "\u2028X: y": 401, key + "\u2029X: y": 401, key + "\u0085X: y": 401, key + "\u010aX: y": 401, key + "\u560d\u560aX: y": 401, // letters that lose a byte become line breaks
-		key + "\x00": 401, key + "\x0b": 200, key + "\x0b" + key: 401, key + "\x7f": 401, key + "%0d%0aX: y": 401, key + `","x":"y`: 401, key + "<script>": 401,
-		"\u200b" + key: 401, key + "\u00ad": 401, key + ", " + key: 401, "*": 401, "": 401, strings.ToUpper(key): 401, "ｃ" + key[1:]: 401, "с" + key[1:]: 401,
+		key + "\r\nSet-Cookie: a=b": 401, key + "\nSet-Cookie: a=b": 401, key + "\r": 200, key + "\r\r\n\nX: y": 401, "\r\n" +
+			key: 200,
+		// letters that lose a byte become line breaks
+		key + "\u2028X: y": 401, key + "\u2029X: y": 401, key + "\u0085X: y": 401, key + "\u010aX: y": 401, key +
+			"\u560d\u560aX: y": 401,
+		key + "\x00": 401, key + "\x0b": 200, key + "\x0b" + key: 401, key + "\x7f": 401, key + "%0d%0aX: y": 401, key +
+			`","x":"y`: 401, key + "<script>": 401,
+		"\u200b" + key: 401, key + "\u00ad": 401, key + ", " + key: 401, "*": 401, "": 401, strings.ToUpper(key): 401, "ｃ" +
+			key[1:]: 401, "с" + key[1:]: 401,
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			w := attack.NewWorld(t, provider, claims)

@@ -67,15 +67,20 @@ func normalize(t testing.TB, body string) esign.Event {
 func TestOneEvent(t *testing.T) {
 	want := identify(t, signed).EventID
 	for name, body := range map[string]string{
-		"sent again":                         signed,
-		"through another webhook":            with(t, signed, map[string]any{"webhookId": "w2", "webhookNotificationId": "n2", "webhookName": "B"}),
+		"sent again": signed,
+		"through another webhook": with(t, signed,
+			map[string]any{"webhookId": "w2", "webhookNotificationId": "n2", "webhookName": "B"}),
 		"through a webhook of another scope": with(t, signed, map[string]any{"webhookScope": "GROUP"}),
 		"resource type in capitals":          with(t, signed, map[string]any{"eventResourceType": "AGREEMENT"}),
-		"through a webhook with more detail": with(t, signed, map[string]any{"agreement": map[string]any{"id": "a1", "locale": "en_GB"}, "accountId": "c1"}),
-		"trimmed":                            with(t, signed, map[string]any{"conditionalParametersTrimmed": []string{"includeSignedDocuments"}}),
-		"with white space around values":     with(t, signed, map[string]any{"event": " AGREEMENT_ACTION_COMPLETED ", "agreement": map[string]any{"id": " a1\n"}}),
-		"after a byte order mark":            "\xef\xbb\xbf" + signed,
-		"people's addresses left out":        with(t, signed, map[string]any{"participantUserEmail": nil, "actingUserEmail": nil}),
+		"through a webhook with more detail": with(t, signed,
+			map[string]any{"agreement": map[string]any{"id": "a1", "locale": "en_GB"}, "accountId": "c1"}),
+		"trimmed": with(t, signed,
+			map[string]any{"conditionalParametersTrimmed": []string{"includeSignedDocuments"}}),
+		"with white space around values": with(t, signed,
+			map[string]any{"event": " AGREEMENT_ACTION_COMPLETED ", "agreement": map[string]any{"id": " a1\n"}}),
+		"after a byte order mark": "\xef\xbb\xbf" + signed,
+		"people's addresses left out": with(t, signed,
+			map[string]any{"participantUserEmail": nil, "actingUserEmail": nil}),
 		"an empty field left out":            with(t, signed, map[string]any{"subEvent": nil}),
 		"an event given twice: the last one": `{"event": "AGREEMENT_CREATED",` + signed[1:],
 	} {
@@ -90,11 +95,14 @@ func TestOneEvent(t *testing.T) {
 func TestTwoEvents(t *testing.T) {
 	anonymous := with(t, signed, map[string]any{"participantUserId": nil, "actingUserId": nil})
 	bodies := map[string]string{
-		"original":                     signed,
-		"another agreement":            with(t, signed, map[string]any{"agreement": map[string]any{"id": "a2"}}),
-		"a widget of that ID":          with(t, signed, map[string]any{"agreement": nil, "widget": map[string]any{"id": "a1"}}),
-		"a bulk send of that ID":       with(t, signed, map[string]any{"agreement": nil, "megaSign": map[string]any{"id": "a1"}}),
-		"a template of that ID":        with(t, signed, map[string]any{"agreement": nil, "libraryDocument": map[string]any{"id": "a1"}}),
+		"original":          signed,
+		"another agreement": with(t, signed, map[string]any{"agreement": map[string]any{"id": "a2"}}),
+		"a widget of that ID": with(t, signed,
+			map[string]any{"agreement": nil, "widget": map[string]any{"id": "a1"}}),
+		"a bulk send of that ID": with(t, signed,
+			map[string]any{"agreement": nil, "megaSign": map[string]any{"id": "a1"}}),
+		"a template of that ID": with(t, signed,
+			map[string]any{"agreement": nil, "libraryDocument": map[string]any{"id": "a1"}}),
 		"another event":                with(t, signed, map[string]any{"event": "AGREEMENT_PARTICIPANT_COMPLETED"}),
 		"another sub-event":            with(t, signed, map[string]any{"subEvent": "RECALLED"}),
 		"a second later":               with(t, signed, map[string]any{"eventDate": "2026-11-02T08:15:04Z"}),
@@ -107,8 +115,10 @@ func TestTwoEvents(t *testing.T) {
 		"no date":                      with(t, signed, map[string]any{"eventDate": nil}),
 		"no date, another notification": with(t, signed, map[string]any{
 			"eventDate": nil, "webhookNotificationId": "n2"}),
-		"no date and no notification":              with(t, signed, map[string]any{"eventDate": "", "webhookNotificationId": ""}),
-		"no date and no notification, other bytes": with(t, signed, map[string]any{"eventDate": nil, "webhookNotificationId": nil}),
+		"no date and no notification": with(t, signed,
+			map[string]any{"eventDate": "", "webhookNotificationId": ""}),
+		"no date and no notification, other bytes": with(t, signed,
+			map[string]any{"eventDate": nil, "webhookNotificationId": nil}),
 	}
 	seen := map[string]string{}
 	for name, body := range bodies {
@@ -183,9 +193,13 @@ func TestIdentity(t *testing.T) {
 		"an agreement born from a widget": {
 			with(t, signed, map[string]any{"eventResourceParentType": "WIDGET", "eventResourceParentId": "w"}),
 			"adobesign#a1", "a1", "AGREEMENT_ACTION_COMPLETED", "2026-11-02T08:15:03Z"},
-		"no resource":       {`{"event":"AGREEMENT_CREATED","eventResourceType":"agreement"}`, "adobesign#other:", "", "AGREEMENT_CREATED", ""},
-		"nothing":           {`{}`, "adobesign#other:", "", "", ""},
-		"a time in a zone":  {`{"eventDate":"2026-11-02T08:15:03.25-05:00"}`, "adobesign#other:", "", "", "2026-11-02T13:15:03.25Z"},
+		"no resource": {
+			`{"event":"AGREEMENT_CREATED","eventResourceType":"agreement"}`, "adobesign#other:", "", "AGREEMENT_CREATED", "",
+		},
+		"nothing": {`{}`, "adobesign#other:", "", "", ""},
+		"a time in a zone": {
+			`{"eventDate":"2026-11-02T08:15:03.25-05:00"}`, "adobesign#other:", "", "", "2026-11-02T13:15:03.25Z",
+		},
 		"an unusual time":   {`{"eventDate":"yesterday"}`, "adobesign#other:", "", "", ""},
 		"an ID as a number": {`{"event":"E","agreement":{"id":17}}`, "adobesign#17", "17", "E", ""},
 		"values of wrong types": {
@@ -209,7 +223,8 @@ func TestIdentity(t *testing.T) {
 				t.Error(diff)
 			}
 			event := normalize(t, tt.body)
-			if event.AgreementID != got.AgreementID || event.VendorType != got.VendorType || !event.OccurredAt.Equal(got.OccurredAt) {
+			if event.AgreementID != got.AgreementID || event.VendorType != got.VendorType ||
+				!event.OccurredAt.Equal(got.OccurredAt) {
 				t.Errorf("identified as %+v, normalised as %+v", got, event)
 			}
 		})

@@ -78,10 +78,13 @@ func TestTypeOfOtherResources(t *testing.T) {
 func TestActionTypes(t *testing.T) {
 	for actionType, want := range map[any]esign.Type{
 		"ESIGNED": esign.AgreementSigned, "DIGSIGNED": esign.AgreementSigned, "WRITTEN_SIGNED": esign.AgreementSigned,
-		"PRESIGNED": esign.AgreementSigned, "SIGNED": esign.AgreementSigned, "": esign.AgreementSigned, nil: esign.AgreementSigned,
+		"PRESIGNED": esign.AgreementSigned, "SIGNED": esign.AgreementSigned, "": esign.AgreementSigned,
+		nil:                                 esign.AgreementSigned,
 		"DIGITAL_SIGN_UIDAI_SIGNER_CONSENT": esign.AgreementSigned,
-		"ACCEPTED":                          esign.AgreementUpdated, "APPROVED": esign.AgreementUpdated, "DELIVERED": esign.AgreementUpdated,
-		"FORM_FILLED": esign.AgreementUpdated, "ACKNOWLEDGED": esign.AgreementUpdated, "SOMETHING_NEW": esign.AgreementUpdated,
+		"ACCEPTED":                          esign.AgreementUpdated, "APPROVED": esign.AgreementUpdated,
+		"DELIVERED":   esign.AgreementUpdated,
+		"FORM_FILLED": esign.AgreementUpdated, "ACKNOWLEDGED": esign.AgreementUpdated,
+		"SOMETHING_NEW": esign.AgreementUpdated,
 	} {
 		if got := normalize(t, with(t, signed, map[string]any{"actionType": actionType})).Type; got != want {
 			t.Errorf("%v: %s, want %s", actionType, got, want)
@@ -108,7 +111,8 @@ func TestNormalize(t *testing.T) {
 		OccurredAt: webhook.Time("2026-11-02T08:15:03Z"), Participant: "u1",
 		Attributes: map[string]string{
 			"webhookNotificationId": "n1", "webhookScope": "GROUP", "subEvent": "MAX_SIGNING_KBA_ATTEMPTS_EXCEEDED",
-			"parentType": "MEGASIGN", "parentId": "m1", "participantRole": "SIGNER", "actionType": "X", "agreementStatus": "CANCELLED",
+			"parentType": "MEGASIGN", "parentId": "m1", "participantRole": "SIGNER", "actionType": "X",
+			"agreementStatus":              "CANCELLED",
 			"conditionalParametersTrimmed": "includeSignedDocuments,includeParticipantsInfo",
 		},
 	}
@@ -147,8 +151,11 @@ func TestAttributes(t *testing.T) {
 			`{"conditionalParametersTrimmed":"includeSignedDocuments"}`,
 			map[string]string{"conditionalParametersTrimmed": "includeSignedDocuments"},
 		},
-		"nothing trimmed":  {`{"conditionalParametersTrimmed":[""]}`, map[string]string{}},
-		"not fit to print": {`{"subEvent":"A\nB` + strings.Repeat("C", 200) + `"}`, map[string]string{"subEvent": "A?B" + strings.Repeat("C", 97)}},
+		"nothing trimmed": {`{"conditionalParametersTrimmed":[""]}`, map[string]string{}},
+		"not fit to print": {
+			`{"subEvent":"A\nB` + strings.Repeat("C", 200) + `"}`,
+			map[string]string{"subEvent": "A?B" + strings.Repeat("C", 97)},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, normalize(t, tt.body).Attributes); diff != "" {
@@ -181,18 +188,24 @@ func TestParticipants(t *testing.T) {
 		set  string
 		want esign.Status
 	}{
-		"has signed":                 {`{"role":"SIGNER","status":"COMPLETED","memberInfos":[` + member + `]}`, esign.Signed},
-		"is asked to sign":           {`{"role":"SIGNER","status":"WAITING_FOR_MY_SIGNATURE","memberInfos":[` + member + `]}`, esign.Sent},
-		"is asked to prove identity": {`{"role":"SIGNER","status":"WAITING_FOR_MY_VERIFICATION","memberInfos":[` + member + `]}`, esign.Sent},
-		"is not asked yet":           {`{"role":"SIGNER","status":"NOT_YET_VISIBLE","memberInfos":[` + member + `]}`, ""},
-		"waits for others":           {`{"role":"SIGNER","status":"WAITING_FOR_OTHERS","memberInfos":[` + member + `]}`, ""},
-		"is asked no more":           {`{"role":"SIGNER","status":"CANCELLED","memberInfos":[` + member + `]}`, ""},
-		"is too late":                {`{"role":"SIGNER","status":"EXPIRED","memberInfos":[` + member + `]}`, ""},
-		"has approved":               {`{"role":"APPROVER","status":"COMPLETED","memberInfos":[` + member + `]}`, ""},
-		"has no user ID":             {`{"role":"SIGNER","status":"COMPLETED","memberInfos":[{"id":"m1"}]}`, ""},
-		"is one of a group":          {`{"role":"SIGNER","status":"COMPLETED","memberInfos":[` + member + `,{"userId":"u2"}]}`, ""},
-		"is nobody":                  {`{"role":"SIGNER","status":"COMPLETED","memberInfos":[]}`, ""},
-		"is of a wrong type":         {`{"role":"SIGNER","status":"COMPLETED","memberInfos":{"userId":"u1"}}`, ""},
+		"has signed": {`{"role":"SIGNER","status":"COMPLETED","memberInfos":[` + member + `]}`, esign.Signed},
+		"is asked to sign": {
+			`{"role":"SIGNER","status":"WAITING_FOR_MY_SIGNATURE","memberInfos":[` + member + `]}`, esign.Sent,
+		},
+		"is asked to prove identity": {
+			`{"role":"SIGNER","status":"WAITING_FOR_MY_VERIFICATION","memberInfos":[` + member + `]}`, esign.Sent,
+		},
+		"is not asked yet": {`{"role":"SIGNER","status":"NOT_YET_VISIBLE","memberInfos":[` + member + `]}`, ""},
+		"waits for others": {`{"role":"SIGNER","status":"WAITING_FOR_OTHERS","memberInfos":[` + member + `]}`, ""},
+		"is asked no more": {`{"role":"SIGNER","status":"CANCELLED","memberInfos":[` + member + `]}`, ""},
+		"is too late":      {`{"role":"SIGNER","status":"EXPIRED","memberInfos":[` + member + `]}`, ""},
+		"has approved":     {`{"role":"APPROVER","status":"COMPLETED","memberInfos":[` + member + `]}`, ""},
+		"has no user ID":   {`{"role":"SIGNER","status":"COMPLETED","memberInfos":[{"id":"m1"}]}`, ""},
+		"is one of a group": {
+			`{"role":"SIGNER","status":"COMPLETED","memberInfos":[` + member + `,{"userId":"u2"}]}`, "",
+		},
+		"is nobody":          {`{"role":"SIGNER","status":"COMPLETED","memberInfos":[]}`, ""},
+		"is of a wrong type": {`{"role":"SIGNER","status":"COMPLETED","memberInfos":{"userId":"u1"}}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var want []esign.Participant
@@ -239,7 +252,9 @@ func TestExamplesKeepNothingPersonal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, personal := range []string{"@", "192.0.2", "https:", "Example Ltd", "Ada ", "Alan ", "Loan", "price", "Visitor"} {
+		for _, personal := range []string{
+			"@", "192.0.2", "https:", "Example Ltd", "Ada ", "Alan ", "Loan", "price", "Visitor",
+		} {
 			if strings.Contains(string(kept), personal) {
 				t.Errorf("%s keeps %q: %s", name, personal, kept)
 			}
@@ -254,10 +269,16 @@ func TestRecordings(t *testing.T) {
 		signers    int
 		status     string
 	}{
-		"01_AGREEMENT_CREATED.json":                           {esign.AgreementCreated, "2024-05-30T22:57:28Z", 1, "OUT_FOR_SIGNATURE"},
-		"02_AGREEMENT_REJECTED.json":                          {esign.AgreementDeclined, "2024-04-25T20:53:36Z", 0, "CANCELLED"},
-		"05_AGREEMENT_AUTO_CANCELLED_CONVERSION_PROBLEM.json": {esign.AgreementFailed, "2024-04-25T22:58:51Z", 0, "CANCELLED"},
-		"06_AGREEMENT_WORKFLOW_COMPLETED.template.json":       {esign.Other, "", 0, ""},
+		"01_AGREEMENT_CREATED.json": {
+			esign.AgreementCreated, "2024-05-30T22:57:28Z", 1, "OUT_FOR_SIGNATURE",
+		},
+		"02_AGREEMENT_REJECTED.json": {
+			esign.AgreementDeclined, "2024-04-25T20:53:36Z", 0, "CANCELLED",
+		},
+		"05_AGREEMENT_AUTO_CANCELLED_CONVERSION_PROBLEM.json": {
+			esign.AgreementFailed, "2024-04-25T22:58:51Z", 0, "CANCELLED",
+		},
+		"06_AGREEMENT_WORKFLOW_COMPLETED.template.json": {esign.Other, "", 0, ""},
 	} {
 		t.Run(file, func(t *testing.T) {
 			body := webhooktest.Fixture(t, "adobesign/"+file)

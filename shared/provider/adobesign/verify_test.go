@@ -22,27 +22,41 @@ func TestClientID(t *testing.T) {
 		values []string
 		want   error
 	}{
-		"an allowed ID":                               {allowed, []string{documentationID}, nil},
-		"an allowed ID in white space":                {allowed, []string{" \t" + documentationID + " "}, nil},
-		"an allowed ID twice":                         {allowed, []string{documentationID, documentationID + " "}, nil},
-		"two different IDs, both allowed":             {allowed, []string{documentationID, "UNRELATED"}, webhook.ErrNotGenuine},
-		"an allowed ID before an unknown one":         {allowed, []string{documentationID, "123XXX456"}, webhook.ErrNotGenuine},
-		"an allowed ID after an empty one":            {allowed, []string{"", documentationID}, webhook.ErrNotGenuine},
-		"an allowed ID before an empty one":           {allowed, []string{documentationID, ""}, webhook.ErrNotGenuine},
-		"allowed IDs in one value":                    {allowed, []string{documentationID + ", " + documentationID}, webhook.ErrNotGenuine},
-		"an unknown ID":                               {allowed, []string{"123XXX456"}, webhook.ErrNotGenuine},
-		"an ID cut short":                             {allowed, []string{documentationID[:13]}, webhook.ErrNotGenuine},
-		"an ID with something after it":               {allowed, []string{documentationID + "0"}, webhook.ErrNotGenuine},
-		"an ID in other letters":                      {allowed, []string{strings.ToLower(documentationID)}, webhook.ErrNotGenuine},
-		"an ID that would split the answer":           {keys("A\r\nSet-Cookie: a=b"), []string{"A\r\nSet-Cookie: a=b"}, webhook.ErrNotGenuine},
+		"an allowed ID":                {allowed, []string{documentationID}, nil},
+		"an allowed ID in white space": {allowed, []string{" \t" + documentationID + " "}, nil},
+		"an allowed ID twice":          {allowed, []string{documentationID, documentationID + " "}, nil},
+		"two different IDs, both allowed": {
+			allowed, []string{documentationID, "UNRELATED"}, webhook.ErrNotGenuine,
+		},
+		"an allowed ID before an unknown one": {
+			allowed, []string{documentationID, "123XXX456"}, webhook.ErrNotGenuine,
+		},
+		"an allowed ID after an empty one":  {allowed, []string{"", documentationID}, webhook.ErrNotGenuine},
+		"an allowed ID before an empty one": {allowed, []string{documentationID, ""}, webhook.ErrNotGenuine},
+		"allowed IDs in one value": {
+			allowed, []string{documentationID + ", " + documentationID}, webhook.ErrNotGenuine,
+		},
+		"an unknown ID":                 {allowed, []string{"123XXX456"}, webhook.ErrNotGenuine},
+		"an ID cut short":               {allowed, []string{documentationID[:13]}, webhook.ErrNotGenuine},
+		"an ID with something after it": {allowed, []string{documentationID + "0"}, webhook.ErrNotGenuine},
+		"an ID in other letters": {
+			allowed, []string{strings.ToLower(documentationID)}, webhook.ErrNotGenuine,
+		},
+		"an ID that would split the answer": {
+			keys("A\r\nSet-Cookie: a=b"), []string{"A\r\nSet-Cookie: a=b"}, webhook.ErrNotGenuine,
+		},
 		"an ID with a space, though it is configured": {keys("A B"), []string{"A B"}, webhook.ErrNotGenuine},
 		"an ID that is not ASCII, though configured":  {keys("KÖLN"), []string{"KÖLN"}, webhook.ErrNotGenuine},
-		"an empty ID":                                 {allowed, []string{""}, webhook.ErrNotGenuine},
-		"an empty ID, and an empty key":               {webhook.Keys{Keys: []webhook.Secret{{}}}, []string{""}, webhook.ErrNotGenuine},
-		"no ID":                                       {allowed, nil, webhook.ErrNotGenuine},
-		"no ID and no keys":                           {keys(), nil, webhook.ErrNoKey},
-		"an ID and no keys":                           {keys(), []string{documentationID}, webhook.ErrNoKey},
-		"an ID and only URL tokens":                   {webhook.Keys{URLTokens: webhook.Secrets(documentationID)}, []string{documentationID}, webhook.ErrNoKey},
+		"an empty ID": {allowed, []string{""}, webhook.ErrNotGenuine},
+		"an empty ID, and an empty key": {
+			webhook.Keys{Keys: []webhook.Secret{{}}}, []string{""}, webhook.ErrNotGenuine,
+		},
+		"no ID":             {allowed, nil, webhook.ErrNotGenuine},
+		"no ID and no keys": {keys(), nil, webhook.ErrNoKey},
+		"an ID and no keys": {keys(), []string{documentationID}, webhook.ErrNoKey},
+		"an ID and only URL tokens": {
+			webhook.Keys{URLTokens: webhook.Secrets(documentationID)}, []string{documentationID}, webhook.ErrNoKey,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := post(`{"event":"AGREEMENT_CREATED"}`, tt.values...)
@@ -91,8 +105,8 @@ func TestSignReplacesTheClientID(t *testing.T) {
 	}
 }
 
-// FuzzClientID: what verifies is an allowed ID, and it is what the answer echoes; what does not verify under the ID that
-// it names is never echoed.
+// FuzzClientID: what verifies is an allowed ID, and it is what the answer echoes; what does not verify under the ID
+// that it names is never echoed.
 func FuzzClientID(f *testing.F) {
 	for _, id := range []string{documentationID, " " + documentationID + "\t", "", "A\r\nB: C", "é", "\xff", `"`, "A,B"} {
 		f.Add(id, id)

@@ -1,5 +1,5 @@
-// Package docusign receives DocuSign Connect: one message per envelope, recipient, template or click event ("SIM", JSON),
-// and what older configurations send, JSON aggregates and XML.
+// Package docusign receives DocuSign Connect: one message per envelope, recipient, template or click event ("SIM",
+// JSON), and what older configurations send, JSON aggregates and XML.
 //
 // SPEC: https://developers.docusign.com/platform/webhooks/connect/, read 2026-11-22: there is no handshake, no event ID
 // and no delivery ID; retryCount stands inside the signed body, so that body and signature change with every try.
@@ -48,8 +48,8 @@ func (Provider) Challenge(*webhook.Request, webhook.Keys) (*webhook.Response, er
 
 // Acknowledge implements [webhook.Provider].
 //
-// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI 2.1,
-// read 2026-11-22: "a valid 200", no header or body required. One refused message stops all later SIM messages.
+// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
+// 2.1, read 2026-11-22: "a valid 200", no header or body required. One refused message stops all later SIM messages.
 func (Provider) Acknowledge(*webhook.Request) *webhook.Response {
 	return &webhook.Response{Status: http.StatusOK}
 }

@@ -45,7 +45,8 @@ func about(event, data string) string {
 
 // legacy makes an XML message with this content of EnvelopeStatus, and what follows that.
 func legacy(status, more string) string {
-	return `<DocuSignEnvelopeInformation xmlns="http://www.docusign.net/API/3.0"><EnvelopeStatus><EnvelopeID>` + envelopeID +
+	return `<DocuSignEnvelopeInformation xmlns="http://www.docusign.net/API/3.0"><EnvelopeStatus><EnvelopeID>` +
+		envelopeID +
 		`</EnvelopeID>` + status + `</EnvelopeStatus>` + more + `</DocuSignEnvelopeInformation>`
 }
 

@@ -38,8 +38,8 @@ var (
 )
 
 // eventID makes an identity of what does not change when DocuSign sends the same event again, or through a second
-// configuration: not the body, not retryCount, not configurationId, and the account neither, which in "Recipient Connect"
-// is not the sender's and in XML has another form.
+// configuration: not the body, not retryCount, not configurationId, and the account neither, which in "Recipient
+// Connect" is not the sender's and in XML has another form.
 func (p *payload) eventID() string {
 	_, which := p.step()
 	switch {

@@ -72,10 +72,12 @@ func TestOneHappeningIsOneEvent(t *testing.T) {
 			later(about("recipient-delivered", `"recipientId":1,`+signer("1", `"deliveredDateTime":"2026-11-02T08:00:03Z"`))),
 		},
 		"an ID in upper case": {
-			about("envelope-completed", ""), strings.Replace(about("envelope-completed", ""), envelopeID, strings.ToUpper(envelopeID), 1),
+			about("envelope-completed", ""),
+			strings.Replace(about("envelope-completed", ""), envelopeID, strings.ToUpper(envelopeID), 1),
 		},
 		"an ID with white space around": {
-			about("envelope-completed", ""), strings.Replace(about("envelope-completed", ""), envelopeID, " "+envelopeID+"\\n", 1),
+			about("envelope-completed", ""),
+			strings.Replace(about("envelope-completed", ""), envelopeID, " "+envelopeID+"\\n", 1),
 		},
 		"an ID that stands in the URI only": {
 			about("envelope-completed", ""),
@@ -94,8 +96,10 @@ func TestOneHappeningIsOneEvent(t *testing.T) {
 			`{"envelopeId":"E","status":"Sent","sentDateTime":"2026-11-02T08:00:03Z","generatedDateTime":"2026-11-02T08:09:04Z"}`,
 		},
 		"XML made anew": {
-			legacy(`<TimeGenerated>2026-11-02T00:00:20.1</TimeGenerated><Status>Sent</Status><Sent>2026-11-02T00:00:01.5</Sent>`, ""),
-			legacy(`<TimeGenerated>2026-11-03T00:00:20.1</TimeGenerated><Status>Sent</Status><Sent>2026-11-02T00:00:01.5</Sent>`, ""),
+			legacy(`<TimeGenerated>2026-11-02T00:00:20.1</TimeGenerated><Status>Sent</Status><Sent>2026-11-02T00:00:01.5</Sent>`,
+				""),
+			legacy(`<TimeGenerated>2026-11-03T00:00:20.1</TimeGenerated><Status>Sent</Status><Sent>2026-11-02T00:00:01.5</Sent>`,
+				""),
 		},
 		"XML made anew, with recipients": {
 			legacy(`<TimeGenerated>2026-11-02T00:00:20.1</TimeGenerated>`+recipientStatuses("1", "Completed"), ""),
@@ -132,7 +136,8 @@ func TestOneHappeningIsOneEvent(t *testing.T) {
 func recipientStatuses(recipients ...string) string {
 	s := "<Status>Sent</Status><Sent>2026-11-02T00:00:01</Sent><RecipientStatuses>"
 	for i := 0; i < len(recipients); i += 2 {
-		s += "<RecipientStatus><RecipientId>" + recipients[i] + "</RecipientId><Status>" + recipients[i+1] + "</Status></RecipientStatus>"
+		s += "<RecipientStatus><RecipientId>" + recipients[i] + "</RecipientId><Status>" + recipients[i+1] +
+			"</Status></RecipientStatus>"
 	}
 	return s + "</RecipientStatuses>"
 }
@@ -145,12 +150,16 @@ func TestTwoHappeningsAreTwoEvents(t *testing.T) {
 		"two recipients are sent it at once":  {recipient("recipient-sent", "1"), recipient("recipient-sent", "2")},
 		"one recipient completes, one unsaid": {recipient("recipient-completed", "1"), about("recipient-completed", "")},
 		"unsaid recipients at two times":      {about("recipient-completed", ""), later(about("recipient-completed", ""))},
-		"two envelopes":                       {sim("envelope-completed", `"envelopeId":"e1"`), sim("envelope-completed", `"envelopeId":"e2"`)},
-		"two events of one envelope":          {about("envelope-completed", ""), about("envelope-purge", "")},
-		"two corrections":                     {about("envelope-corrected", ""), later(about("envelope-corrected", ""))},
+		"two envelopes": {
+			sim("envelope-completed", `"envelopeId":"e1"`), sim("envelope-completed", `"envelopeId":"e2"`),
+		},
+		"two events of one envelope": {about("envelope-completed", ""), about("envelope-purge", "")},
+		"two corrections":            {about("envelope-corrected", ""), later(about("envelope-corrected", ""))},
 		"two corrections, the summary the same": {
-			about("envelope-corrected", summary(`"status":"sent","sentDateTime":"2026-11-02T07:00:00Z","statusChangedDateTime":"2026-11-02T07:00:00Z","lastModifiedDateTime":"2026-11-02T07:00:00Z"`)),
-			later(about("envelope-corrected", summary(`"status":"sent","sentDateTime":"2026-11-02T07:00:00Z","statusChangedDateTime":"2026-11-02T07:00:00Z","lastModifiedDateTime":"2026-11-02T07:00:00Z"`))),
+			about("envelope-corrected",
+				summary(`"status":"sent","sentDateTime":"2026-11-02T07:00:00Z","statusChangedDateTime":"2026-11-02T07:00:00Z","lastModifiedDateTime":"2026-11-02T07:00:00Z"`)),
+			later(about("envelope-corrected",
+				summary(`"status":"sent","sentDateTime":"2026-11-02T07:00:00Z","statusChangedDateTime":"2026-11-02T07:00:00Z","lastModifiedDateTime":"2026-11-02T07:00:00Z"`))),
 		},
 		"two resendings, the summary the same": {
 			about("envelope-resent", summary(`"status":"sent","sentDateTime":"2026-11-02T07:00:00Z"`)),
@@ -172,30 +181,57 @@ func TestTwoHappeningsAreTwoEvents(t *testing.T) {
 			about("recipient-sent", `"recipientId":"2",`+signer("1", `"sentDateTime":"2026-11-02T07:00:00Z"`)),
 			later(about("recipient-sent", `"recipientId":"2",`+signer("1", `"sentDateTime":"2026-11-02T07:00:00Z"`))),
 		},
-		"two failed authentications":   {recipient("recipient-authenticationfailed", "1"), later(recipient("recipient-authenticationfailed", "1"))},
-		"two unknown events":           {about("envelope-novelty", ""), later(about("envelope-novelty", ""))},
-		"two events that tell no time": {sim("envelope-corrected", `"envelopeId":"e"`), sim("envelope-corrected", `"envelopeId":"e","more":1`)},
-		"an envelope that has no ID":   {sim("envelope-completed", `"accountId":"a","n":1`), sim("envelope-completed", `"accountId":"a","n":2`)},
-		"two templates":                {sim("template-created", `"templateId":"1"`), sim("template-created", `"templateId":"2"`)},
-		"two changes of one template":  {sim("template-modified", `"templateId":"1"`, `"generatedDateTime":"2026-11-02T08:00:03Z"`), sim("template-modified", `"templateId":"1"`, `"generatedDateTime":"2026-11-02T08:00:04Z"`)},
-		"a template and a click":       {sim("template-created", `"templateId":"1","agreementId":"1"`), sim("click-agreed", `"templateId":"1","agreementId":"1"`)},
-		"two clicks of one agreement":  {sim("click-agreed", `"agreementId":"1"`, `"generatedDateTime":"2026-11-02T08:00:03Z"`), sim("click-agreed", `"agreementId":"1"`, `"generatedDateTime":"2026-11-02T08:00:04Z"`)},
-		"opt-ins of two accounts":      {sim("sms-opt-in", `"accountId":"a"`), sim("sms-opt-in", `"accountId":"b"`)},
-		"Deleted in XML and in SIM":    {about("envelope-deleted", ""), legacy("<Status>Deleted</Status>", "")},
-		"Sent at two times in XML":     {legacy("<Status>Sent</Status><Sent>2026-11-02T00:00:01</Sent>", ""), legacy("<Status>Sent</Status><Sent>2026-11-02T00:00:02</Sent>", "")},
-		"Sent and Delivered in XML":    {legacy("<Status>Sent</Status>", ""), legacy("<Status>Delivered</Status>", "")},
+		"two failed authentications": {
+			recipient("recipient-authenticationfailed", "1"), later(recipient("recipient-authenticationfailed", "1")),
+		},
+		"two unknown events": {about("envelope-novelty", ""), later(about("envelope-novelty", ""))},
+		"two events that tell no time": {
+			sim("envelope-corrected", `"envelopeId":"e"`), sim("envelope-corrected", `"envelopeId":"e","more":1`),
+		},
+		"an envelope that has no ID": {
+			sim("envelope-completed", `"accountId":"a","n":1`), sim("envelope-completed", `"accountId":"a","n":2`),
+		},
+		"two templates": {
+			sim("template-created", `"templateId":"1"`), sim("template-created", `"templateId":"2"`),
+		},
+		"two changes of one template": {
+			sim("template-modified", `"templateId":"1"`, `"generatedDateTime":"2026-11-02T08:00:03Z"`),
+			sim("template-modified", `"templateId":"1"`, `"generatedDateTime":"2026-11-02T08:00:04Z"`),
+		},
+		"a template and a click": {
+			sim("template-created", `"templateId":"1","agreementId":"1"`),
+			sim("click-agreed", `"templateId":"1","agreementId":"1"`),
+		},
+		"two clicks of one agreement": {
+			sim("click-agreed", `"agreementId":"1"`, `"generatedDateTime":"2026-11-02T08:00:03Z"`),
+			sim("click-agreed", `"agreementId":"1"`, `"generatedDateTime":"2026-11-02T08:00:04Z"`),
+		},
+		"opt-ins of two accounts":   {sim("sms-opt-in", `"accountId":"a"`), sim("sms-opt-in", `"accountId":"b"`)},
+		"Deleted in XML and in SIM": {about("envelope-deleted", ""), legacy("<Status>Deleted</Status>", "")},
+		"Sent at two times in XML": {
+			legacy("<Status>Sent</Status><Sent>2026-11-02T00:00:01</Sent>", ""),
+			legacy("<Status>Sent</Status><Sent>2026-11-02T00:00:02</Sent>", ""),
+		},
+		"Sent and Delivered in XML": {legacy("<Status>Sent</Status>", ""), legacy("<Status>Delivered</Status>", "")},
 		"a signer's progress in XML": {
-			legacy(recipientStatuses("1", "Sent", "2", "Sent"), ""), legacy(recipientStatuses("1", "Completed", "2", "Sent"), ""),
+			legacy(recipientStatuses("1", "Sent", "2", "Sent"), ""),
+			legacy(recipientStatuses("1", "Completed", "2", "Sent"), ""),
 		},
 		"another signer's progress in XML": {
-			legacy(recipientStatuses("1", "Completed", "2", "Sent"), ""), legacy(recipientStatuses("1", "Sent", "2", "Completed"), ""),
+			legacy(recipientStatuses("1", "Completed", "2", "Sent"), ""),
+			legacy(recipientStatuses("1", "Sent", "2", "Completed"), ""),
 		},
 		"a signer's progress in an aggregate": {
 			`{"envelopeId":"e","status":"sent","sentDateTime":"2026-11-02T00:00:01Z","recipients":{"signers":[{"recipientId":"1","status":"sent"}]}}`,
 			`{"envelopeId":"e","status":"sent","sentDateTime":"2026-11-02T00:00:01Z","recipients":{"signers":[{"recipientId":"1","status":"completed"}]}}`,
 		},
-		"two changes in aggregates":     {`{"envelopeId":"e","status":"correct","statusChangedDateTime":"2026-11-02T00:00:01Z"}`, `{"envelopeId":"e","status":"correct","statusChangedDateTime":"2026-11-02T00:00:02Z"}`},
-		"an ID that runs into the next": {sim("x", `"envelopeId":"e","recipientId":"11"`), sim("x", `"envelopeId":"e1","recipientId":"1"`)},
+		"two changes in aggregates": {
+			`{"envelopeId":"e","status":"correct","statusChangedDateTime":"2026-11-02T00:00:01Z"}`,
+			`{"envelopeId":"e","status":"correct","statusChangedDateTime":"2026-11-02T00:00:02Z"}`,
+		},
+		"an ID that runs into the next": {
+			sim("x", `"envelopeId":"e","recipientId":"11"`), sim("x", `"envelopeId":"e1","recipientId":"1"`),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if a, b := identify(t, tt.a), identify(t, tt.b); a.EventID == b.EventID {
@@ -210,17 +246,24 @@ func TestSubject(t *testing.T) {
 	for name, tt := range map[string]struct{ body, subject, agreementID string }{
 		"an envelope":                     {about("envelope-sent", ""), "docusign#" + envelopeID, envelopeID},
 		"an unknown event of an envelope": {about("novelty", ""), "docusign#" + envelopeID, envelopeID},
-		"an envelope by its URI":          {sim("envelope-sent", "", `"uri":"/restapi/v2.1/accounts/a/envelopes/E1/"`), "docusign#e1", "e1"},
-		"an envelope with an absurd ID":   {sim("envelope-sent", `"envelopeId":"`+long+`"`), webhook.AgreementSubject("docusign", webhook.AgreementID(long)), webhook.AgreementID(long)},
-		"XML":                             {legacy("<Status>Sent</Status>", ""), "docusign#" + envelopeID, envelopeID},
-		"an aggregate":                    {`{"envelopeId":"E1","status":"sent"}`, "docusign#e1", "e1"},
-		"a template":                      {sim("template-created", `"templateId":"T1"`), "docusign#template:t1", ""},
-		"a template by its URI":           {sim("template-created", "", `"uri":"/restapi/v2.1/accounts/a/templates/T1"`), "docusign#template:t1", ""},
-		"a template called an envelope":   {sim("template-created", `"envelopeId":"T1"`), "docusign#template:t1", ""},
-		"a click":                         {sim("click-agreed", `"agreementId":"A1"`), "docusign#click:a1", ""},
-		"an opt-in":                       {sim("sms-opt-in", `"accountId":"C1"`), "docusign#account:c1", ""},
-		"an event of nothing":             {sim("novelty", ""), "docusign#account:", ""},
-		"an envelope that has no ID":      {sim("envelope-completed", `"accountId":"C1"`), "docusign#account:c1", ""},
+		"an envelope by its URI": {
+			sim("envelope-sent", "", `"uri":"/restapi/v2.1/accounts/a/envelopes/E1/"`), "docusign#e1", "e1",
+		},
+		"an envelope with an absurd ID": {
+			sim("envelope-sent", `"envelopeId":"`+long+`"`), webhook.AgreementSubject("docusign", webhook.AgreementID(long)),
+			webhook.AgreementID(long),
+		},
+		"XML":          {legacy("<Status>Sent</Status>", ""), "docusign#" + envelopeID, envelopeID},
+		"an aggregate": {`{"envelopeId":"E1","status":"sent"}`, "docusign#e1", "e1"},
+		"a template":   {sim("template-created", `"templateId":"T1"`), "docusign#template:t1", ""},
+		"a template by its URI": {
+			sim("template-created", "", `"uri":"/restapi/v2.1/accounts/a/templates/T1"`), "docusign#template:t1", "",
+		},
+		"a template called an envelope": {sim("template-created", `"envelopeId":"T1"`), "docusign#template:t1", ""},
+		"a click":                       {sim("click-agreed", `"agreementId":"A1"`), "docusign#click:a1", ""},
+		"an opt-in":                     {sim("sms-opt-in", `"accountId":"C1"`), "docusign#account:c1", ""},
+		"an event of nothing":           {sim("novelty", ""), "docusign#account:", ""},
+		"an envelope that has no ID":    {sim("envelope-completed", `"accountId":"C1"`), "docusign#account:c1", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if id := identify(t, tt.body); id.Subject != tt.subject || id.AgreementID != tt.agreementID {

@@ -10,9 +10,9 @@ import (
 
 // jsonMessage is SIM or an aggregate.
 //
-// SPEC: https://developers.docusign.com/platform/webhooks/connect/json-sim-event-model/, read 2026-11-22: envelopeSummary
-// is optional. Scalars are strings in one version and numbers in another. That a JSON aggregate is the envelope at top
-// level, without event and data, is not documented.
+// SPEC: https://developers.docusign.com/platform/webhooks/connect/json-sim-event-model/, read 2026-11-22:
+// envelopeSummary is optional. Scalars are strings in one version and numbers in another. That a JSON aggregate is the
+// envelope at top level, without event and data, is not documented.
 type jsonMessage struct {
 	envelope
 	Event             *text `json:"event"`

@@ -12,8 +12,8 @@ import (
 
 // types maps SIM's events. Names that are not here are [esign.Other].
 //
-// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI 2.1,
-// read 2026-11-22: the list of events.
+// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
+// 2.1, read 2026-11-22: the list of events.
 var types = map[string]esign.Type{
 	"envelope-created":               esign.AgreementCreated,
 	"envelope-sent":                  esign.AgreementSent,
@@ -102,8 +102,8 @@ func (p *payload) eventType() esign.Type {
 
 // expired tells the end of time from a sender's decision. There is no event for it: an expired envelope is voided.
 //
-// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI 2.1,
-// read 2026-11-22. The wording of the reason is not documented.
+// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
+// 2.1, read 2026-11-22. The wording of the reason is not documented.
 func (p *payload) expired() bool {
 	words := strings.Fields(strings.ToLower(string(p.VoidedReason)))
 	says := func(word string) bool {

@@ -113,7 +113,8 @@ func TestVoidedByTimeIsExpired(t *testing.T) {
 			}
 		}
 	}
-	if got := normalize(t, about("envelope-completed", summary(`"voidedReason":"expired"`))).Type; got != esign.AgreementCompleted {
+	if got := normalize(t, about("envelope-completed",
+		summary(`"voidedReason":"expired"`))).Type; got != esign.AgreementCompleted {
 		t.Errorf("completed with a reason is %q", got)
 	}
 }
@@ -122,7 +123,8 @@ func TestOnlySignersSign(t *testing.T) {
 	for list, want := range map[string]esign.Type{
 		"signers": esign.AgreementSigned, "inPersonSigners": esign.AgreementSigned, "seals": esign.AgreementSigned,
 		"witnesses": esign.AgreementSigned, "notaries": esign.AgreementSigned,
-		"carbonCopies": esign.AgreementUpdated, "certifiedDeliveries": esign.AgreementUpdated, "agents": esign.AgreementUpdated,
+		"carbonCopies": esign.AgreementUpdated, "certifiedDeliveries": esign.AgreementUpdated,
+		"agents":  esign.AgreementUpdated,
 		"editors": esign.AgreementUpdated, "intermediaries": esign.AgreementUpdated, "novelties": esign.AgreementUpdated,
 	} {
 		recipients := fmt.Sprintf(`"recipients":{"recipientCount":"1","errorDetails":{},"signers":[null,7,{}],%q:[{"recipientId":"7","status":"completed"}]}`, list)
@@ -158,42 +160,63 @@ func TestOccurredAt(t *testing.T) {
 		want        string
 		approximate bool
 	}{
-		"no summary: not later than the message":         {about("envelope-completed", ""), made, true},
-		"the summary's status is the event's":            {about("envelope-completed", full), "2026-11-02T07:00:09.5Z", false},
-		"the summary has gone on: the step's own time":   {about("envelope-sent", full), "2026-11-02T07:00:03Z", false},
-		"and so for the view":                            {about("envelope-delivered", full), "2026-11-02T07:00:05Z", false},
-		"and for the creation":                           {about("envelope-created", full), "2026-11-02T07:00:01Z", false},
-		"a correction has no time of its own":            {about("envelope-corrected", full), made, true},
-		"the recipient's own time":                       {about("recipient-completed", `"recipientId":"1",`+full), "2026-11-02T07:00:08Z", false},
-		"a recipient's step that the summary leaves out": {about("recipient-declined", `"recipientId":"1",`+full), made, true},
-		"a recipient that the summary leaves out":        {about("recipient-sent", `"recipientId":"2",`+full), made, true},
-		"a summary without readable times":               {about("envelope-sent", summary(`"status":"sent","statusChangedDateTime":"soon","sentDateTime":7`)), made, true},
-		"a time without a zone":                          {about("envelope-sent", summary(`"sentDateTime":"2026-11-02T07:00:03"`)), "2026-11-02T07:00:03Z", true},
-		"a click":                                        {sim("click-agreed", `"agreementId":"1"`, `"generatedDateTime":"`+generated+`"`), made, true},
-		"no time at all":                                 {sim("envelope-completed", `"envelopeId":"e"`), "0001-01-01T00:00:00Z", false},
+		"no summary: not later than the message": {about("envelope-completed", ""), made, true},
+		"the summary's status is the event's": {
+			about("envelope-completed", full), "2026-11-02T07:00:09.5Z", false,
+		},
+		"the summary has gone on: the step's own time": {about("envelope-sent", full), "2026-11-02T07:00:03Z", false},
+		"and so for the view":                          {about("envelope-delivered", full), "2026-11-02T07:00:05Z", false},
+		"and for the creation":                         {about("envelope-created", full), "2026-11-02T07:00:01Z", false},
+		"a correction has no time of its own":          {about("envelope-corrected", full), made, true},
+		"the recipient's own time": {
+			about("recipient-completed", `"recipientId":"1",`+full), "2026-11-02T07:00:08Z", false,
+		},
+		"a recipient's step that the summary leaves out": {
+			about("recipient-declined", `"recipientId":"1",`+full), made, true,
+		},
+		"a recipient that the summary leaves out": {about("recipient-sent", `"recipientId":"2",`+full), made, true},
+		"a summary without readable times": {
+			about("envelope-sent", summary(`"status":"sent","statusChangedDateTime":"soon","sentDateTime":7`)), made, true,
+		},
+		"a time without a zone": {
+			about("envelope-sent", summary(`"sentDateTime":"2026-11-02T07:00:03"`)), "2026-11-02T07:00:03Z", true,
+		},
+		"a click": {
+			sim("click-agreed", `"agreementId":"1"`, `"generatedDateTime":"`+generated+`"`), made, true,
+		},
+		"no time at all": {
+			sim("envelope-completed", `"envelopeId":"e"`), "0001-01-01T00:00:00Z", false,
+		},
 		"an aggregate": {
-			`{"envelopeId":"e","status":"correct","statusChangedDateTime":"2026-11-02T07:00:03.25Z"}`, "2026-11-02T07:00:03.25Z", false,
+			`{"envelopeId":"e","status":"correct","statusChangedDateTime":"2026-11-02T07:00:03.25Z"}`, "2026-11-02T07:00:03.25Z",
+			false,
 		},
 		"XML, zone unknown": {
 			legacy("<Status>Sent</Status><Sent>2026-11-02T07:00:03.25</Sent>", ""), "2026-11-02T07:00:03.25Z", true,
 		},
 		"XML, zone beside it": {
-			legacy("<Status>Sent</Status><Sent>2026-11-02T07:00:03.25</Sent>", "<TimeZoneOffset> -7 </TimeZoneOffset>"), "2026-11-02T14:00:03.25Z", false,
+			legacy("<Status>Sent</Status><Sent>2026-11-02T07:00:03.25</Sent>", "<TimeZoneOffset> -7 </TimeZoneOffset>"),
+			"2026-11-02T14:00:03.25Z", false,
 		},
 		"XML, zone east and not of full hours": {
-			legacy("<Status>Sent</Status><Sent>2026-11-02T07:00:03.25</Sent>", "<TimeZoneOffset>5.5</TimeZoneOffset>"), "2026-11-02T01:30:03.25Z", false,
+			legacy("<Status>Sent</Status><Sent>2026-11-02T07:00:03.25</Sent>", "<TimeZoneOffset>5.5</TimeZoneOffset>"),
+			"2026-11-02T01:30:03.25Z", false,
 		},
 		"XML, a zone that is none": {
-			legacy("<Status>Sent</Status><Sent>2026-11-02T07:00:03.25</Sent>", "<TimeZoneOffset>NaN</TimeZoneOffset>"), "2026-11-02T07:00:03.25Z", true,
+			legacy("<Status>Sent</Status><Sent>2026-11-02T07:00:03.25</Sent>", "<TimeZoneOffset>NaN</TimeZoneOffset>"),
+			"2026-11-02T07:00:03.25Z", true,
 		},
 		"XML, Greenwich": {
-			legacy("<Status>Sent</Status><Sent>2026-11-02T07:00:03.25</Sent>", "<TimeZoneOffset>0</TimeZoneOffset>"), "2026-11-02T07:00:03.25Z", false,
+			legacy("<Status>Sent</Status><Sent>2026-11-02T07:00:03.25</Sent>", "<TimeZoneOffset>0</TimeZoneOffset>"),
+			"2026-11-02T07:00:03.25Z", false,
 		},
 		"XML, zone in the time": {
-			legacy("<Status>Sent</Status><Sent>2014-11-02T07:00:03.25-07:00</Sent>", "<TimeZoneOffset>-8</TimeZoneOffset>"), "2014-11-02T14:00:03.25Z", false,
+			legacy("<Status>Sent</Status><Sent>2014-11-02T07:00:03.25-07:00</Sent>", "<TimeZoneOffset>-8</TimeZoneOffset>"),
+			"2014-11-02T14:00:03.25Z", false,
 		},
 		"XML, only the message's time": {
-			legacy("<TimeGenerated>2026-11-02T07:00:20.1085476</TimeGenerated><Status>Voided</Status>", "<TimeZoneOffset>0</TimeZoneOffset>"), "2026-11-02T07:00:20.1085476Z", true,
+			legacy("<TimeGenerated>2026-11-02T07:00:20.1085476</TimeGenerated><Status>Voided</Status>",
+				"<TimeZoneOffset>0</TimeZoneOffset>"), "2026-11-02T07:00:20.1085476Z", true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -239,7 +262,8 @@ func TestParticipants(t *testing.T) {
 
 func TestParticipantsOfXML(t *testing.T) {
 	recipient := func(kind, id, status, times string) string {
-		return "<RecipientStatus><Type>" + kind + "</Type>" + times + "<Status>" + status + "</Status><RecipientId>" + id + "</RecipientId></RecipientStatus>"
+		return "<RecipientStatus><Type>" + kind + "</Type>" + times + "<Status>" + status + "</Status><RecipientId>" + id +
+			"</RecipientId></RecipientStatus>"
 	}
 	body := legacy("<RecipientStatuses>"+
 		recipient("Signer", "b", "Completed", "<Sent>2026-11-02T00:00:01</Sent><Signed>2026-11-02T00:00:02</Signed>")+
@@ -260,7 +284,8 @@ func TestParticipantsAreNoMoreThanAnAgreementRemembers(t *testing.T) {
 	for i := range esign.MaxParticipants + 50 {
 		signers = append(signers, fmt.Sprintf(`{"recipientId":"%04d","status":"sent"}`, esign.MaxParticipants+50-i))
 	}
-	got := normalize(t, about("envelope-sent", summary(`"recipients":{"signers":[`+strings.Join(signers, ",")+`]}`))).Participants
+	got := normalize(t, about("envelope-sent",
+		summary(`"recipients":{"signers":[`+strings.Join(signers, ",")+`]}`))).Participants
 	if len(got) != esign.MaxParticipants || got[0].ID != "0001" || got[len(got)-1].ID != "0500" {
 		t.Errorf("%d participants from %v", len(got), got[0])
 	}
@@ -297,7 +322,8 @@ func TestAttributes(t *testing.T) {
 			map[string]string{"format": "sim", "envelopeStatus": "sent", "recipientType": "signer"},
 		},
 		"documents listed": {
-			about("envelope-completed", summary(`"envelopeDocuments":[{"documentId":"1","PDFBytes":""},{"PDFBytes":null},{}]`)), map[string]string{"format": "sim"},
+			about("envelope-completed", summary(`"envelopeDocuments":[{"documentId":"1","PDFBytes":""},{"PDFBytes":null},{}]`)),
+			map[string]string{"format": "sim"},
 		},
 		"documents included": {
 			about("envelope-completed", summary(`"envelopeDocuments":[{"documentId":"1"},{"PDFBytes":"JVBERg=="}]`)),
@@ -308,7 +334,8 @@ func TestAttributes(t *testing.T) {
 			map[string]string{"format": "aggregate", "envelopeStatus": "sent", "documentsIncluded": "true"},
 		},
 		"documents included in XML": {
-			legacy("<Status>Sent</Status>", "<DocumentPDFs><DocumentPDF><Name>x</Name><PDFBytes>JVBERg==</PDFBytes></DocumentPDF></DocumentPDFs>"),
+			legacy("<Status>Sent</Status>",
+				"<DocumentPDFs><DocumentPDF><Name>x</Name><PDFBytes>JVBERg==</PDFBytes></DocumentPDF></DocumentPDFs>"),
 			map[string]string{"format": "xml", "envelopeStatus": "Sent", "documentsIncluded": "true"},
 		},
 		"no documents in XML": {
@@ -327,7 +354,9 @@ func TestAttributes(t *testing.T) {
 func TestNothingPersonalIsKept(t *testing.T) {
 	for name, r := range webhooktest.Examples(t, "docusign") {
 		b, _ := json.Marshal(normalize(t, string(r.Body)))
-		for _, word := range []string{"Example", "example.com", "Sam", "192.0.2.", "lease", "rent", "version", "http", "/envelopes/"} {
+		for _, word := range []string{
+			"Example", "example.com", "Sam", "192.0.2.", "lease", "rent", "version", "http", "/envelopes/",
+		} {
 			if strings.Contains(string(b), word) {
 				t.Errorf("%s tells %q: %s", name, word, b)
 			}

@@ -41,14 +41,16 @@ func TestUnreadable(t *testing.T) {
 		"an aggregate without an ID":    `{"status":"sent"}`,
 		"an aggregate without a status": `{"envelopeId":"e"}`,
 		"UTF-16":                        "\xff\xfe{\x00}\x00",
-		"nested 100,000 levels deep":    `{"event":"x","data":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}`,
-		"nested and never closed":       strings.Repeat(`{"data":`, 100_000),
+		"nested 100,000 levels deep": `{"event":"x","data":` + strings.Repeat("[", 100_000) +
+			strings.Repeat("]", 100_000) + `}`,
+		"nested and never closed": strings.Repeat(`{"data":`, 100_000),
 
-		"XML cut off":                good[:len(good)-9],
-		"XML of another kind":        `<Envelope><Status>Sent</Status></Envelope>`,
-		"HTML":                       "<!DOCTYPE html><html></html>",
-		"XML's declaration alone":    `<?xml version="1.0"?>`,
-		"SOAP":                       `<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>` + good + `</soap:Body></soap:Envelope>`,
+		"XML cut off":             good[:len(good)-9],
+		"XML of another kind":     `<Envelope><Status>Sent</Status></Envelope>`,
+		"HTML":                    "<!DOCTYPE html><html></html>",
+		"XML's declaration alone": `<?xml version="1.0"?>`,
+		"SOAP": `<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>` +
+			good + `</soap:Body></soap:Envelope>`,
 		"XML without an ID":          `<DocuSignEnvelopeInformation><EnvelopeStatus><Status>Sent</Status></EnvelopeStatus></DocuSignEnvelopeInformation>`,
 		"XML without a status":       legacy("", ""),
 		"XML with nil":               legacy(`<Status xsi:nil="true" />`, ""),
@@ -64,7 +66,8 @@ func TestUnreadable(t *testing.T) {
 		"XML nested in status, deep": legacy("<RecipientStatuses>"+strings.Repeat("<RecipientStatus>", 100_000), ""),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if ids, err := provider.Identify(&webhook.Request{Body: []byte(body)}); !errors.Is(err, webhook.ErrUnreadable) || ids != nil {
+			if ids, err := provider.Identify(&webhook.Request{Body: []byte(body)}); !errors.Is(err, webhook.ErrUnreadable) ||
+				ids != nil {
 				t.Errorf("identified as %v, %v", ids, err)
 			}
 			e, err := provider.Normalize(&webhook.Delivery{Payload: []byte(body)})
@@ -82,32 +85,38 @@ func TestReadable(t *testing.T) {
 	xmlns := ` xmlns="http://www.docusign.net/API/3.0"`
 	status := "<Status>Sent</Status>"
 	for name, body := range map[string]string{
-		"as it comes":                   about("envelope-sent", ""),
-		"byte order mark":               "\xef\xbb\xbf" + about("envelope-sent", ""),
-		"white space around":            "\r\n " + about("envelope-sent", "") + " \n",
-		"unknown members":               about("envelope-sent", `"future":{"a":[1,null]},"hasFormDataChanged":"false"`),
-		"wrong types":                   about("envelope-sent", `"accountId":{},"recipientId":[],"envelopeSummary":"none"`),
-		"wrong types inside":            about("envelope-sent", summary(`"status":7,"recipients":[],"envelopeDocuments":{},"voidedReason":{}`)),
-		"wrong types further inside":    about("envelope-sent", summary(`"recipients":{"signers":"none","agents":[[]]},"envelopeDocuments":["a",{"PDFBytes":7}]`)),
-		"nulls":                         about("envelope-sent", `"accountId":null,`+summary(`"status":null,"recipients":null,"envelopeDocuments":null,"anySigner":null`)),
-		"data of the wrong type":        `{"event":"envelope-sent","data":"none","uri":"/accounts/a/envelopes/` + envelopeID + `"}`,
-		"retryCount as text":            strings.Replace(about("envelope-sent", ""), `"data"`, `"retryCount":"0","data"`, 1),
-		"a body that is not UTF-8":      about("envelope-sent", summary(`"emailSubject":"`+"\xff\xfe"+`"`)),
-		"duplicate keys, the last":      strings.Replace(about("envelope-sent", ""), `{"event"`, `{"event":"envelope-voided","event"`, 1),
+		"as it comes":        about("envelope-sent", ""),
+		"byte order mark":    "\xef\xbb\xbf" + about("envelope-sent", ""),
+		"white space around": "\r\n " + about("envelope-sent", "") + " \n",
+		"unknown members":    about("envelope-sent", `"future":{"a":[1,null]},"hasFormDataChanged":"false"`),
+		"wrong types":        about("envelope-sent", `"accountId":{},"recipientId":[],"envelopeSummary":"none"`),
+		"wrong types inside": about("envelope-sent",
+			summary(`"status":7,"recipients":[],"envelopeDocuments":{},"voidedReason":{}`)),
+		"wrong types further inside": about("envelope-sent",
+			summary(`"recipients":{"signers":"none","agents":[[]]},"envelopeDocuments":["a",{"PDFBytes":7}]`)),
+		"nulls": about("envelope-sent",
+			`"accountId":null,`+summary(`"status":null,"recipients":null,"envelopeDocuments":null,"anySigner":null`)),
+		"data of the wrong type": `{"event":"envelope-sent","data":"none","uri":"/accounts/a/envelopes/` + envelopeID +
+			`"}`,
+		"retryCount as text":       strings.Replace(about("envelope-sent", ""), `"data"`, `"retryCount":"0","data"`, 1),
+		"a body that is not UTF-8": about("envelope-sent", summary(`"emailSubject":"`+"\xff\xfe"+`"`)),
+		"duplicate keys, the last": strings.Replace(about("envelope-sent", ""), `{"event"`,
+			`{"event":"envelope-voided","event"`, 1),
 		"an aggregate":                  `{"envelopeId":"` + envelopeID + `","status":"sent"}`,
 		"an aggregate, the event empty": `{"event":"","envelopeId":"` + envelopeID + `","status":"sent"}`,
 		"nested 100,000 levels deep":    legacy(status+strings.Repeat("<a>", 100_000)+strings.Repeat("</a>", 100_000), ""),
 
-		"namespace on the root":     legacy(status, ""),
-		"namespace on the children": `<DocuSignEnvelopeInformation><EnvelopeStatus` + xmlns + `><EnvelopeID>` + envelopeID + `</EnvelopeID>` + status + `</EnvelopeStatus></DocuSignEnvelopeInformation>`,
-		"no namespace":              strings.Replace(legacy(status, ""), xmlns, "", 1),
-		"a prefix":                  `<d:DocuSignEnvelopeInformation xmlns:d="http://www.docusign.net/API/3.0"><d:EnvelopeStatus><d:EnvelopeID>` + envelopeID + `</d:EnvelopeID><d:Status>Sent</d:Status></d:EnvelopeStatus></d:DocuSignEnvelopeInformation>`,
-		"XML's declaration":         `<?xml version="1.0" encoding="UTF-8"?>` + "\r\n" + legacy(status, "") + "\r\n",
-		"XML's byte order mark":     "\xef\xbb\xbf" + `<?xml version="1.0" encoding="utf-8"?>` + legacy(status, ""),
-		"predefined entities":       legacy(status+"<Subject>&lt;&amp;&#233;</Subject>", ""),
-		"CDATA and comments":        legacy("<!-- x --><Status><![CDATA[Sent]]></Status>", "") + "<!-- y -->",
-		"unknown elements":          legacy(status+"<Future><Status>Voided</Status></Future>", "<Future />"),
-		"the status of a tab":       legacy("<RecipientStatuses><RecipientStatus><TabStatuses><TabStatus><Status>Voided</Status></TabStatus></TabStatuses></RecipientStatus></RecipientStatuses>"+status, ""),
+		"namespace on the root": legacy(status, ""),
+		"namespace on the children": `<DocuSignEnvelopeInformation><EnvelopeStatus` + xmlns + `><EnvelopeID>` + envelopeID +
+			`</EnvelopeID>` + status + `</EnvelopeStatus></DocuSignEnvelopeInformation>`,
+		"no namespace":          strings.Replace(legacy(status, ""), xmlns, "", 1),
+		"a prefix":              `<d:DocuSignEnvelopeInformation xmlns:d="http://www.docusign.net/API/3.0"><d:EnvelopeStatus><d:EnvelopeID>` + envelopeID + `</d:EnvelopeID><d:Status>Sent</d:Status></d:EnvelopeStatus></d:DocuSignEnvelopeInformation>`,
+		"XML's declaration":     `<?xml version="1.0" encoding="UTF-8"?>` + "\r\n" + legacy(status, "") + "\r\n",
+		"XML's byte order mark": "\xef\xbb\xbf" + `<?xml version="1.0" encoding="utf-8"?>` + legacy(status, ""),
+		"predefined entities":   legacy(status+"<Subject>&lt;&amp;&#233;</Subject>", ""),
+		"CDATA and comments":    legacy("<!-- x --><Status><![CDATA[Sent]]></Status>", "") + "<!-- y -->",
+		"unknown elements":      legacy(status+"<Future><Status>Voided</Status></Future>", "<Future />"),
+		"the status of a tab":   legacy("<RecipientStatuses><RecipientStatus><TabStatuses><TabStatus><Status>Voided</Status></TabStatus></TabStatuses></RecipientStatus></RecipientStatuses>"+status, ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if e := normalize(t, body); e.Type != esign.AgreementSent || e.AgreementID != envelopeID {
@@ -123,9 +132,11 @@ func TestReadable(t *testing.T) {
 func TestDocumentsOfMegabytesArePassedOver(t *testing.T) {
 	pdf := strings.Repeat("JVBERi0x", 3<<20/8)
 	for name, body := range map[string]string{
-		"sim":       about("envelope-completed", summary(`"envelopeDocuments":[{"documentId":"1","PDFBytes":"`+pdf+`"}]`)),
-		"aggregate": `{"envelopeId":"` + envelopeID + `","status":"completed","envelopeDocuments":[{"PDFBytes":"` + pdf + `"}]}`,
-		"xml":       legacy("<Status>Completed</Status>", "<DocumentPDFs><DocumentPDF><PDFBytes>"+pdf+"</PDFBytes></DocumentPDF></DocumentPDFs>"),
+		"sim": about("envelope-completed", summary(`"envelopeDocuments":[{"documentId":"1","PDFBytes":"`+pdf+`"}]`)),
+		"aggregate": `{"envelopeId":"` + envelopeID + `","status":"completed","envelopeDocuments":[{"PDFBytes":"` + pdf +
+			`"}]}`,
+		"xml": legacy("<Status>Completed</Status>",
+			"<DocumentPDFs><DocumentPDF><PDFBytes>"+pdf+"</PDFBytes></DocumentPDF></DocumentPDFs>"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &webhook.Request{Method: http.MethodPost, Header: http.Header{}, Body: []byte(body)}
@@ -158,7 +169,8 @@ func TestRecordedRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := normalize(t, string(body))
-		if e.VendorType != message.Event || e.AgreementID != message.Data.EnvelopeID || e.AccountID != message.Data.AccountID || e.OccurredAt.IsZero() {
+		if e.VendorType != message.Event || e.AgreementID != message.Data.EnvelopeID ||
+			e.AccountID != message.Data.AccountID || e.OccurredAt.IsZero() {
 			t.Errorf("%s: %+v", file, e)
 		}
 		if via := identify(t, string(body)).Via; !strings.HasPrefix(via, "configuration/") {
@@ -166,14 +178,16 @@ func TestRecordedRequests(t *testing.T) {
 		}
 		events[file] = e
 	}
-	signed, completed, full := events["recipient_completed_min"], events["envelope_completed_min"], events["envelope_completed_full"]
+	signed, completed, full := events["recipient_completed_min"], events["envelope_completed_min"],
+		events["envelope_completed_full"]
 	if signed.Type != esign.AgreementSigned || signed.Participant != "1" || !signed.Approximate {
 		t.Errorf("the recipient's completion: %+v", signed)
 	}
 	if completed.Type != esign.AgreementCompleted || completed.AgreementID != signed.AgreementID {
 		t.Errorf("the same envelope's completion: %+v", completed)
 	}
-	if full.Approximate || len(full.Participants) != 1 || full.Participants[0].Status != esign.Signed || !full.Participants[0].At.Equal(full.OccurredAt) {
+	if full.Approximate || len(full.Participants) != 1 || full.Participants[0].Status != esign.Signed ||
+		!full.Participants[0].At.Equal(full.OccurredAt) {
 		t.Errorf("the completion with a summary: %+v", full)
 	}
 }
@@ -187,13 +201,15 @@ func TestOfficialXML(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := normalize(t, string(body))
-	if e.Type != esign.AgreementCompleted || e.VendorType != "Completed" || e.AgreementID != want.EnvelopeStatus.EnvelopeID {
+	if e.Type != esign.AgreementCompleted || e.VendorType != "Completed" ||
+		e.AgreementID != want.EnvelopeStatus.EnvelopeID {
 		t.Errorf("normalised to %+v", e)
 	}
 	if e.Approximate || !e.OccurredAt.Equal(at(want.EnvelopeStatus.Completed+"-07:00")) {
 		t.Errorf("occurred at %v, approximate %v", e.OccurredAt, e.Approximate)
 	}
-	if len(e.Participants) != 1 || e.Participants[0].Status != esign.Signed || strings.Trim(e.AccountID, "0123456789") != "" || e.AccountID == "" {
+	if len(e.Participants) != 1 || e.Participants[0].Status != esign.Signed ||
+		strings.Trim(e.AccountID, "0123456789") != "" || e.AccountID == "" {
 		t.Errorf("participants %v, account %q", e.Participants, e.AccountID)
 	}
 	sim := identify(t, sim("envelope-completed", `"envelopeId":"`+want.EnvelopeStatus.EnvelopeID+`"`))

@@ -71,5 +71,6 @@ func signatures(header http.Header) []string {
 
 func isSignature(header string) bool {
 	const n = len(signaturePrefix)
-	return len(header) > n && strings.EqualFold(header[:n], signaturePrefix) && strings.Trim(header[n:], "0123456789") == ""
+	return len(header) > n && strings.EqualFold(header[:n], signaturePrefix) &&
+		strings.Trim(header[n:], "0123456789") == ""
 }

@@ -26,14 +26,17 @@ const (
 // SPEC: DocuSign publishes no vectors; these are a public Rust crate's, read 2026-11-22.
 func TestVectors(t *testing.T) {
 	for name, tt := range map[string]struct{ key, body, signature string }{
-		"a message":            {vectorKey, vectorBody, vector},
-		"an empty body":        {vectorKey, "", "luftNupekYB9JqqII+6dHdZd8kuup7kDvRC6/fWUQf0="},
-		"beyond ASCII":         {vectorKey, "héllo, 🦀 world!", "3LsFZjZT0N61GsHXFZEj2SN4DmgEe+rfs1ZD796/HbU="},
-		"the key of all zeros": {"00000000-0000-0000-0000-000000000000", vectorBody, "/H+hDmayNt2QohkBOPy1SEdouGGRGialuyKO3JCoRHU="},
+		"a message":     {vectorKey, vectorBody, vector},
+		"an empty body": {vectorKey, "", "luftNupekYB9JqqII+6dHdZd8kuup7kDvRC6/fWUQf0="},
+		"beyond ASCII":  {vectorKey, "héllo, 🦀 world!", "3LsFZjZT0N61GsHXFZEj2SN4DmgEe+rfs1ZD796/HbU="},
+		"the key of all zeros": {
+			"00000000-0000-0000-0000-000000000000", vectorBody, "/H+hDmayNt2QohkBOPy1SEdouGGRGialuyKO3JCoRHU=",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &webhook.Request{Body: []byte(tt.body), Header: http.Header{"X-Docusign-Signature-1": {tt.signature}}}
-			if proof, err := provider.Verify(r, webhook.Keys{Keys: webhook.Secrets(tt.key)}); err != nil || proof != esign.ProofSigned {
+			if proof, err := provider.Verify(r, webhook.Keys{Keys: webhook.Secrets(tt.key)}); err != nil ||
+				proof != esign.ProofSigned {
 				t.Errorf("got %q, %v", proof, err)
 			}
 		})
@@ -62,37 +65,49 @@ func TestVerifyReadsHeadersAsTheyCome(t *testing.T) {
 		header  http.Header
 		genuine bool
 	}{
-		"the only one":                     {http.Header{"X-Docusign-Signature-1": {vector}}, true},
-		"the second one":                   {http.Header{"X-Docusign-Signature-1": {other}, "X-Docusign-Signature-2": {vector}}, true},
-		"the hundredth one alone":          {http.Header{"X-Docusign-Signature-100": {vector}}, true},
-		"lower-case name":                  {http.Header{"x-docusign-signature-1": {vector}}, true},
-		"the documentation's spelling":     {http.Header{"X-DocuSign-Signature-1": {vector}}, true},
-		"upper-case name":                  {http.Header{"X-DOCUSIGN-SIGNATURE-1": {vector}}, true},
-		"repeated header":                  {http.Header{"X-Docusign-Signature-1": {other, vector}}, true},
-		"joined by a comma":                {http.Header{"X-Docusign-Signature-1": {other + ", " + vector}}, true},
-		"white space around":               {http.Header{"X-Docusign-Signature-1": {" \t" + vector + " "}}, true},
-		"no header at all":                 {nil, false},
-		"an empty value":                   {http.Header{"X-Docusign-Signature-1": {""}}, false},
-		"no value":                         {http.Header{"X-Docusign-Signature-1": {}}, false},
-		"only commas":                      {http.Header{"X-Docusign-Signature-1": {",,"}}, false},
-		"no number":                        {http.Header{"X-Docusign-Signature-": {vector}}, false},
-		"no number and no dash":            {http.Header{"X-Docusign-Signature": {vector}}, false},
-		"something else than a number":     {http.Header{"X-Docusign-Signature-1a": {vector}}, false},
-		"another header":                   {http.Header{"X-Signature-1": {vector}}, false},
-		"truncated":                        {http.Header{"X-Docusign-Signature-1": {vector[:40]}}, false},
-		"without padding":                  {http.Header{"X-Docusign-Signature-1": {strings.TrimRight(vector, "=")}}, false},
-		"followed by more":                 {http.Header{"X-Docusign-Signature-1": {vector + "AAAA"}}, false},
-		"a line break inside":              {http.Header{"X-Docusign-Signature-1": {vector[:20] + "\n" + vector[20:]}}, false},
-		"same bits, other last character":  {http.Header{"X-Docusign-Signature-1": {strings.Replace(vector, "Q=", "R=", 1)}}, false},
-		"other case":                       {http.Header{"X-Docusign-Signature-1": {strings.ToLower(vector)}}, false},
-		"base64 for URLs":                  {http.Header{"X-Docusign-Signature-1": {base64.URLEncoding.EncodeToString(raw)}}, false},
-		"hex":                              {http.Header{"X-Docusign-Signature-1": {hex.EncodeToString(raw)}}, false},
-		"the bytes themselves":             {http.Header{"X-Docusign-Signature-1": {string(raw)}}, false},
-		"prefixed with the algorithm":      {http.Header{"X-Docusign-Signature-1": {"sha256=" + vector}}, false},
-		"the vector of another body":       {http.Header{"X-Docusign-Signature-1": {"luftNupekYB9JqqII+6dHdZd8kuup7kDvRC6/fWUQf0="}}, false},
-		"the vector of another key":        {http.Header{"X-Docusign-Signature-1": {"/H+hDmayNt2QohkBOPy1SEdouGGRGialuyKO3JCoRHU="}}, false},
-		"after ninety-nine others":         {http.Header{"X-Docusign-Signature-1": append(slices.Repeat([]string{other}, 99), vector)}, true},
-		"after more than an account's own": {http.Header{"X-Docusign-Signature-1": append(slices.Repeat([]string{other}, 100), vector)}, false},
+		"the only one": {http.Header{"X-Docusign-Signature-1": {vector}}, true},
+		"the second one": {
+			http.Header{"X-Docusign-Signature-1": {other}, "X-Docusign-Signature-2": {vector}}, true,
+		},
+		"the hundredth one alone":      {http.Header{"X-Docusign-Signature-100": {vector}}, true},
+		"lower-case name":              {http.Header{"x-docusign-signature-1": {vector}}, true},
+		"the documentation's spelling": {http.Header{"X-DocuSign-Signature-1": {vector}}, true},
+		"upper-case name":              {http.Header{"X-DOCUSIGN-SIGNATURE-1": {vector}}, true},
+		"repeated header":              {http.Header{"X-Docusign-Signature-1": {other, vector}}, true},
+		"joined by a comma":            {http.Header{"X-Docusign-Signature-1": {other + ", " + vector}}, true},
+		"white space around":           {http.Header{"X-Docusign-Signature-1": {" \t" + vector + " "}}, true},
+		"no header at all":             {nil, false},
+		"an empty value":               {http.Header{"X-Docusign-Signature-1": {""}}, false},
+		"no value":                     {http.Header{"X-Docusign-Signature-1": {}}, false},
+		"only commas":                  {http.Header{"X-Docusign-Signature-1": {",,"}}, false},
+		"no number":                    {http.Header{"X-Docusign-Signature-": {vector}}, false},
+		"no number and no dash":        {http.Header{"X-Docusign-Signature": {vector}}, false},
+		"something else than a number": {http.Header{"X-Docusign-Signature-1a": {vector}}, false},
+		"another header":               {http.Header{"X-Signature-1": {vector}}, false},
+		"truncated":                    {http.Header{"X-Docusign-Signature-1": {vector[:40]}}, false},
+		"without padding":              {http.Header{"X-Docusign-Signature-1": {strings.TrimRight(vector, "=")}}, false},
+		"followed by more":             {http.Header{"X-Docusign-Signature-1": {vector + "AAAA"}}, false},
+		"a line break inside": {
+			http.Header{"X-Docusign-Signature-1": {vector[:20] + "\n" + vector[20:]}}, false,
+		},
+		"same bits, other last character": {
+			http.Header{"X-Docusign-Signature-1": {strings.Replace(vector, "Q=", "R=", 1)}}, false,
+		},
+		"other case": {http.Header{"X-Docusign-Signature-1": {strings.ToLower(vector)}}, false},
+		"base64 for URLs": {
+			http.Header{"X-Docusign-Signature-1": {base64.URLEncoding.EncodeToString(raw)}}, false,
+		},
+		"hex":                         {http.Header{"X-Docusign-Signature-1": {hex.EncodeToString(raw)}}, false},
+		"the bytes themselves":        {http.Header{"X-Docusign-Signature-1": {string(raw)}}, false},
+		"prefixed with the algorithm": {http.Header{"X-Docusign-Signature-1": {"sha256=" + vector}}, false},
+		"the vector of another body":  {http.Header{"X-Docusign-Signature-1": {"luftNupekYB9JqqII+6dHdZd8kuup7kDvRC6/fWUQf0="}}, false},
+		"the vector of another key":   {http.Header{"X-Docusign-Signature-1": {"/H+hDmayNt2QohkBOPy1SEdouGGRGialuyKO3JCoRHU="}}, false},
+		"after ninety-nine others": {
+			http.Header{"X-Docusign-Signature-1": append(slices.Repeat([]string{other}, 99), vector)}, true,
+		},
+		"after more than an account's own": {
+			http.Header{"X-Docusign-Signature-1": append(slices.Repeat([]string{other}, 100), vector)}, false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			proof, err := provider.Verify(&webhook.Request{Body: []byte(vectorBody), Header: tt.header}, keys)
@@ -114,16 +129,26 @@ func TestVerifyUsesTheKeysAsTheyAre(t *testing.T) {
 		keys       webhook.Keys
 		want       error
 	}{
-		"the string itself":                    {key, webhook.Keys{Keys: webhook.Secrets(key)}, nil},
-		"not what it would decode to":          {string(decoded), webhook.Keys{Keys: webhook.Secrets(key)}, webhook.ErrNotGenuine},
-		"pasted with quotes and a newline":     {key, webhook.Keys{Keys: webhook.Secrets("\"" + key + "\"\n")}, nil},
-		"the last of several":                  {key, webhook.Keys{Keys: webhook.Secrets("one", "two", key)}, nil},
-		"beside an empty one":                  {key, webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(""), webhook.NewSecret(key)}}, nil},
-		"an empty key proves nothing":          {"", webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(""), {}}}, webhook.ErrNotGenuine},
-		"an empty key beside a good one":       {"", webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(""), webhook.NewSecret(key)}}, webhook.ErrNotGenuine},
-		"no key":                               {key, webhook.Keys{}, webhook.ErrNoKey},
-		"a URL token is no key":                {key, webhook.Keys{URLTokens: webhook.Secrets(key)}, webhook.ErrNoKey},
-		"and does not make up for a wrong one": {"other", webhook.Keys{Keys: webhook.Secrets(key), URLTokens: webhook.Secrets("token")}, webhook.ErrNotGenuine},
+		"the string itself": {key, webhook.Keys{Keys: webhook.Secrets(key)}, nil},
+		"not what it would decode to": {
+			string(decoded), webhook.Keys{Keys: webhook.Secrets(key)}, webhook.ErrNotGenuine,
+		},
+		"pasted with quotes and a newline": {key, webhook.Keys{Keys: webhook.Secrets("\"" + key + "\"\n")}, nil},
+		"the last of several":              {key, webhook.Keys{Keys: webhook.Secrets("one", "two", key)}, nil},
+		"beside an empty one": {
+			key, webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(""), webhook.NewSecret(key)}}, nil,
+		},
+		"an empty key proves nothing": {
+			"", webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(""), {}}}, webhook.ErrNotGenuine,
+		},
+		"an empty key beside a good one": {
+			"", webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(""), webhook.NewSecret(key)}}, webhook.ErrNotGenuine,
+		},
+		"no key":                {key, webhook.Keys{}, webhook.ErrNoKey},
+		"a URL token is no key": {key, webhook.Keys{URLTokens: webhook.Secrets(key)}, webhook.ErrNoKey},
+		"and does not make up for a wrong one": {
+			"other", webhook.Keys{Keys: webhook.Secrets(key), URLTokens: webhook.Secrets("token")}, webhook.ErrNotGenuine,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &webhook.Request{Body: []byte(vectorBody), Header: http.Header{}, URLToken: "token", TokenMatched: true}
@@ -174,7 +199,8 @@ func FuzzVerify(f *testing.F) {
 			exact = exact || strings.TrimSpace(part) == sign(vectorKey, body)
 		}
 		switch {
-		case err == nil && (!exact || proof != esign.ProofSigned || !strings.HasPrefix(strings.ToLower(header), "x-docusign-signature-")):
+		case err == nil && (!exact || proof != esign.ProofSigned ||
+			!strings.HasPrefix(strings.ToLower(header), "x-docusign-signature-")):
 			t.Errorf("%q: %q verifies as %q", header, value, proof)
 		case err != nil && (!errors.Is(err, webhook.ErrNotGenuine) || proof != ""):
 			t.Errorf("%q, %v", proof, err)

@@ -17,8 +17,8 @@ import (
 // xmlMessage is the legacy format. Its namespace stands on the root, on the children only, or nowhere: tags without one
 // match all of these.
 //
-// SPEC: https://github.com/docusign/connect-node-listener-aws, webhook_eg_msg_completed.xml, read 2026-11-22: no event name
-// and no account GUID; times without a zone.
+// SPEC: https://github.com/docusign/connect-node-listener-aws, webhook_eg_msg_completed.xml, read 2026-11-22: no event
+// name and no account GUID; times without a zone.
 type xmlMessage struct {
 	XMLName        xml.Name `xml:"DocuSignEnvelopeInformation"` // a SOAP envelope is another
 	EnvelopeStatus struct {

@@ -42,8 +42,8 @@ func field(boundary, name, value string) string {
 	return "--" + boundary + "\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
 }
 
-// TestAFormHasOneMessage puts forged parts around the signed message of a form. Only the message that the signature covers
-// may count.
+// TestAFormHasOneMessage puts forged parts around the signed message of a form. Only the message that the signature
+// covers may count.
 func TestAFormHasOneMessage(t *testing.T) {
 	key := attack.NewWorld(t, provider, claims).Key()
 	genuine, forged := claims.Body(key, "genuine"), claims.Body(key, "forged") // the forger has seen the event_hash
@@ -53,39 +53,85 @@ func TestAFormHasOneMessage(t *testing.T) {
 	two := field("y", "json", forged) + "--y--\r\n" + field("x", "json", genuine) + "--x--\r\n"
 	long := strings.Repeat("z", 300)
 	for name, tt := range map[string]struct{ contentType, body, want string }{
-		"a form of parts":                               {multipart, field("x", "json", genuine) + "--x--\r\n", "genuine"},
-		"a form of parts, and an epilogue":              {multipart, field("x", "json", genuine) + "--x--\r\n" + field("x", "json", forged) + "--x--\r\n", "genuine"},
-		"a form of parts, and a preamble":               {multipart, two, "genuine"},
-		"a preamble under a long type":                  {multipart + "; a=" + long, two, "none or genuine"},
-		"a preamble under a type that is not ASCII":     {multipart + `; a="é"`, two, "none or genuine"},
-		"a preamble under a type with a tab":            {multipart + ";\ta=b", two, "none or genuine"},
-		"pairs under a long type":                       {urlencoded + "; a=" + long, "--y=1&json=" + encoded, "none or genuine"},
-		"pairs under a long type, and parts":            {urlencoded + "; a=" + long, "--y\r\nContent-Disposition: form-data; name=json\r\n\r\n" + forged + "\r\n--y--&json=" + encoded, "none or genuine"},
-		"two parts":                                     {multipart, field("x", "json", genuine) + field("x", "json", forged) + "--x--\r\n", attack.Refused},
-		"two parts, the forged one first":               {multipart, field("x", "json", forged) + field("x", "json", genuine) + "--x--\r\n", attack.Refused},
-		"a part in capitals":                            {multipart, field("x", "JSON", forged) + field("x", "json", genuine) + "--x--\r\n", "genuine"},
-		"a part with two names":                         {multipart, field("x", `json"; name="y`, forged) + field("x", "json", genuine) + "--x--\r\n", "genuine"},
-		"a part with an extended name":                  {multipart, field("x", `y"; name*=utf-8''json; a="`, forged) + field("x", "json", genuine) + "--x--\r\n", "none or genuine"},
-		"a part that is a file":                         {multipart, strings.Replace(field("x", "json", forged), `"json"`, `"json"; filename="a"`, 1) + field("x", "json", genuine) + "--x--\r\n", attack.Refused},
-		"a form in a part":                              {multipart, "--x\r\nContent-Disposition: form-data; name=json\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n" + two + "--x--\r\n", attack.Refused},
-		"a part in quoted-printable":                    {multipart, "--x\r\nContent-Disposition: form-data; name=json\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + genuine + "\r\n--x--\r\n", "genuine"},
-		"a part in base64":                              {multipart, "--x\r\nContent-Disposition: form-data; name=json\r\nContent-Transfer-Encoding: base64\r\n\r\n" + webhooktest.Base64([]byte(genuine)) + "\r\n--x--\r\n", attack.Refused},
-		"a part that is never closed":                   {multipart, field("x", "json", genuine), attack.Refused},
-		"another boundary than the type's":              {"multipart/form-data; boundary=y", field("x", "json", genuine) + "--x--\r\n", attack.Refused},
-		"pairs":                                         {urlencoded, "json=" + encoded, "genuine"},
-		"the pair twice":                                {urlencoded, "json=" + encoded + "&json=" + lie, attack.Refused},
-		"the pair twice, the forged one first":          {urlencoded, "json=" + lie + "&json=" + encoded, attack.Refused},
-		"the pair twice, then escaped":                  {urlencoded, "json=" + encoded + "&%6ason=" + lie, attack.Refused},
-		"the pair twice, then in capitals":              {urlencoded, "json=" + encoded + "&JSON=" + lie, "genuine"},
-		"the pair twice, then as a list":                {urlencoded, "json=" + encoded + "&json[]=" + lie, "genuine"},
-		"the pair twice, with a semicolon":              {urlencoded, "json=" + encoded + ";json=" + lie, attack.Refused},
-		"pairs that say they are parts":                 {multipart, "json=" + encoded, attack.Refused},
-		"parts that say they are pairs":                 {urlencoded, field("x", "json", genuine) + "--x--\r\n", attack.Refused},
-		"parts that say they are JSON":                  {"application/json", field("x", "json", genuine) + "--x--\r\n", "genuine"},
-		"JSON that says it is pairs":                    {urlencoded, genuine, "genuine"},
-		"JSON that says it is parts":                    {multipart, genuine, "genuine"},
-		"JSON of another, and the genuine one in parts": {multipart, forged + "\r\n" + field("x", "json", genuine) + "--x--\r\n", attack.Refused},
-		"pairs of another behind the genuine JSON":      {urlencoded, genuine + "&json=" + lie, attack.Refused},
+		"a form of parts": {multipart, field("x", "json", genuine) + "--x--\r\n", "genuine"},
+		"a form of parts, and an epilogue": {
+			multipart, field("x", "json", genuine) + "--x--\r\n" + field("x", "json", forged) + "--x--\r\n", "genuine",
+		},
+		"a form of parts, and a preamble":           {multipart, two, "genuine"},
+		"a preamble under a long type":              {multipart + "; a=" + long, two, "none or genuine"},
+		"a preamble under a type that is not ASCII": {multipart + `; a="é"`, two, "none or genuine"},
+		"a preamble under a type with a tab":        {multipart + ";\ta=b", two, "none or genuine"},
+		"pairs under a long type": {
+			urlencoded + "; a=" + long, "--y=1&json=" + encoded, "none or genuine",
+		},
+		"pairs under a long type, and parts": {
+			urlencoded + "; a=" + long,
+			"--y\r\nContent-Disposition: form-data; name=json\r\n\r\n" + forged + "\r\n--y--&json=" + encoded, "none or genuine",
+		},
+		"two parts": {
+			multipart, field("x", "json", genuine) + field("x", "json", forged) + "--x--\r\n", attack.Refused,
+		},
+		"two parts, the forged one first": {
+			multipart, field("x", "json", forged) + field("x", "json", genuine) + "--x--\r\n", attack.Refused,
+		},
+		"a part in capitals": {
+			multipart, field("x", "JSON", forged) + field("x", "json", genuine) + "--x--\r\n", "genuine",
+		},
+		"a part with two names": {
+			multipart, field("x", `json"; name="y`, forged) + field("x", "json", genuine) + "--x--\r\n", "genuine",
+		},
+		"a part with an extended name": {
+			multipart, field("x", `y"; name*=utf-8''json; a="`, forged) + field("x", "json", genuine) + "--x--\r\n",
+			"none or genuine",
+		},
+		"a part that is a file": {
+			multipart,
+			strings.Replace(field("x", "json", forged), `"json"`, `"json"; filename="a"`, 1) + field("x", "json", genuine) +
+				"--x--\r\n",
+			attack.Refused,
+		},
+		"a form in a part": {
+			multipart,
+			"--x\r\nContent-Disposition: form-data; name=json\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n" + two +
+				"--x--\r\n",
+			attack.Refused,
+		},
+		"a part in quoted-printable": {
+			multipart,
+			"--x\r\nContent-Disposition: form-data; name=json\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + genuine +
+				"\r\n--x--\r\n",
+			"genuine",
+		},
+		"a part in base64": {
+			multipart,
+			"--x\r\nContent-Disposition: form-data; name=json\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+				webhooktest.Base64([]byte(genuine)) + "\r\n--x--\r\n",
+			attack.Refused,
+		},
+		"a part that is never closed": {multipart, field("x", "json", genuine), attack.Refused},
+		"another boundary than the type's": {
+			"multipart/form-data; boundary=y", field("x", "json", genuine) + "--x--\r\n", attack.Refused,
+		},
+		"pairs":                                {urlencoded, "json=" + encoded, "genuine"},
+		"the pair twice":                       {urlencoded, "json=" + encoded + "&json=" + lie, attack.Refused},
+		"the pair twice, the forged one first": {urlencoded, "json=" + lie + "&json=" + encoded, attack.Refused},
+		"the pair twice, then escaped":         {urlencoded, "json=" + encoded + "&%6ason=" + lie, attack.Refused},
+		"the pair twice, then in capitals":     {urlencoded, "json=" + encoded + "&JSON=" + lie, "genuine"},
+		"the pair twice, then as a list":       {urlencoded, "json=" + encoded + "&json[]=" + lie, "genuine"},
+		"the pair twice, with a semicolon":     {urlencoded, "json=" + encoded + ";json=" + lie, attack.Refused},
+		"pairs that say they are parts":        {multipart, "json=" + encoded, attack.Refused},
+		"parts that say they are pairs": {
+			urlencoded, field("x", "json", genuine) + "--x--\r\n", attack.Refused,
+		},
+		"parts that say they are JSON": {
+			"application/json", field("x", "json", genuine) + "--x--\r\n", "genuine",
+		},
+		"JSON that says it is pairs": {urlencoded, genuine, "genuine"},
+		"JSON that says it is parts": {multipart, genuine, "genuine"},
+		"JSON of another, and the genuine one in parts": {
+			multipart, forged + "\r\n" + field("x", "json", genuine) + "--x--\r\n", attack.Refused,
+		},
+		"pairs of another behind the genuine JSON": {urlencoded, genuine + "&json=" + lie, attack.Refused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := attack.NewWorld(t, provider, claims)

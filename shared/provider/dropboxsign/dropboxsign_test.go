@@ -39,7 +39,8 @@ func TestExamplesOfAllShapes(t *testing.T) {
 
 func TestAcknowledgementIsTheExactText(t *testing.T) {
 	answer := provider.Acknowledge(&webhook.Request{})
-	if answer.Status != 200 || string(answer.Body) != "Hello API Event Received" || answer.Header.Get("Content-Type") != "text/plain" {
+	if answer.Status != 200 || string(answer.Body) != "Hello API Event Received" ||
+		answer.Header.Get("Content-Type") != "text/plain" {
 		t.Errorf("%d %q %v", answer.Status, answer.Body, answer.Header)
 	}
 }

@@ -11,7 +11,8 @@ import (
 )
 
 func TestForms(t *testing.T) {
-	message := callback("signature_request_sent", "1793610000", `,"signature_request":{"signature_request_id":"r1","title":"a=20b"}`)
+	message := callback("signature_request_sent", "1793610000",
+		`,"signature_request":{"signature_request_id":"r1","title":"a=20b"}`)
 	encoded := string(asURLEncoded(message).Body)
 	form := part("json", message) + end
 	nested := "--xYz\r\nContent-Disposition: form-data; name=\"json\"\r\nContent-Type: Multipart/Mixed; boundary=in\r\n\r\n" +
@@ -23,27 +24,37 @@ func TestForms(t *testing.T) {
 		contentType, body string
 		readable          bool
 	}{
-		"multipart":                                     {multipartType, form, true},
-		"multipart, type in capitals":                   {"Multipart/Form-Data; Boundary=xYz", form, true},
-		"multipart, boundary in quotes":                 {`multipart/form-data; boundary="xYz"`, form, true},
-		"multipart without a boundary in the type":      {"multipart/form-data", form, true},
-		"multipart with a broken parameter":             {"multipart/form-data; boundary", form, true},
-		"multipart without a type":                      {"", form, true},
-		"multipart under a foreign type":                {"text/plain", form, true},
-		"multipart, as old vendor prose calls it":       {"form/multipart; boundary=xYz", form, true},
-		"multipart with a preamble":                     {multipartType, "preamble\r\n" + form, true},
-		"multipart with an empty line before":           {"", "\r\n" + form, true},
-		"multipart with an epilogue":                    {multipartType, form + "epilogue", true},
-		"multipart with bare line feeds":                {multipartType, strings.ReplaceAll(form, "\r\n", "\n"), true},
-		"multipart without a final line end":            {multipartType, strings.TrimSuffix(form, "\r\n"), true},
-		"multipart with other fields":                   {multipartType, part("a", "1") + part("json", message) + part("JSON", "{}") + end, true},
-		"multipart with the field's type":               {multipartType, headed("Content-Type: application/json"), true},
-		"multipart that says quoted-printable":          {multipartType, headed("Content-Transfer-Encoding: quoted-printable"), true},
-		"multipart with two fields json":                {multipartType, part("json", message) + part("json", message) + end, false},
-		"multipart with a second, empty field json":     {multipartType, part("json", message) + part("json", "") + end, false},
-		"multipart without the field":                   {multipartType, part("payload", message) + end, false},
-		"multipart with a form inside":                  {multipartType, nested, false},
-		"multipart with a form inside another field":    {multipartType, part("json", message) + strings.Replace(nested, `"json"`, `"x"`, 1), false},
+		"multipart":                                {multipartType, form, true},
+		"multipart, type in capitals":              {"Multipart/Form-Data; Boundary=xYz", form, true},
+		"multipart, boundary in quotes":            {`multipart/form-data; boundary="xYz"`, form, true},
+		"multipart without a boundary in the type": {"multipart/form-data", form, true},
+		"multipart with a broken parameter":        {"multipart/form-data; boundary", form, true},
+		"multipart without a type":                 {"", form, true},
+		"multipart under a foreign type":           {"text/plain", form, true},
+		"multipart, as old vendor prose calls it":  {"form/multipart; boundary=xYz", form, true},
+		"multipart with a preamble":                {multipartType, "preamble\r\n" + form, true},
+		"multipart with an empty line before":      {"", "\r\n" + form, true},
+		"multipart with an epilogue":               {multipartType, form + "epilogue", true},
+		"multipart with bare line feeds":           {multipartType, strings.ReplaceAll(form, "\r\n", "\n"), true},
+		"multipart without a final line end":       {multipartType, strings.TrimSuffix(form, "\r\n"), true},
+		"multipart with other fields": {
+			multipartType, part("a", "1") + part("json", message) + part("JSON", "{}") + end, true,
+		},
+		"multipart with the field's type": {multipartType, headed("Content-Type: application/json"), true},
+		"multipart that says quoted-printable": {
+			multipartType, headed("Content-Transfer-Encoding: quoted-printable"), true,
+		},
+		"multipart with two fields json": {
+			multipartType, part("json", message) + part("json", message) + end, false,
+		},
+		"multipart with a second, empty field json": {
+			multipartType, part("json", message) + part("json", "") + end, false,
+		},
+		"multipart without the field":  {multipartType, part("payload", message) + end, false},
+		"multipart with a form inside": {multipartType, nested, false},
+		"multipart with a form inside another field": {
+			multipartType, part("json", message) + strings.Replace(nested, `"json"`, `"x"`, 1), false,
+		},
 		"multipart with another boundary in the type":   {"multipart/form-data; boundary=other", form, false},
 		"multipart cut off before the end":              {multipartType, part("json", message), false},
 		"multipart cut off within the field":            {multipartType, part("json", message)[:80], false},
@@ -83,7 +94,8 @@ func TestForms(t *testing.T) {
 			if _, err := provider.Identify(r); !errors.Is(err, wantIdentify) {
 				t.Errorf("Identify: %v, want %v", err, wantIdentify)
 			}
-			if _, err := provider.Normalize(&webhook.Delivery{ContentType: tt.contentType, Payload: r.Body}); !errors.Is(err, wantIdentify) {
+			if _, err := provider.Normalize(&webhook.Delivery{ContentType: tt.contentType, Payload: r.Body}); !errors.Is(err,
+				wantIdentify) {
 				t.Errorf("Normalize: %v, want %v", err, wantIdentify)
 			}
 			exact := message

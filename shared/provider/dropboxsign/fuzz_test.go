@@ -32,13 +32,15 @@ func FuzzIdentify(f *testing.F) {
 			return
 		}
 		id, event := only(t, r), meaning(t, r)
-		if !eventID.MatchString(id.EventID) || id.VendorType == "" || id.VendorType != webhook.Label(id.VendorType) || id.Via != webhook.Label(id.Via) {
+		if !eventID.MatchString(id.EventID) || id.VendorType == "" || id.VendorType != webhook.Label(id.VendorType) ||
+			id.Via != webhook.Label(id.Via) {
 			t.Errorf("%+v", id)
 		}
 		if !strings.HasPrefix(id.Subject, "dropboxsign"+"#") || len(id.Subject) > 128 {
 			t.Errorf("subject %q", id.Subject)
 		}
-		if event.VendorType != id.VendorType || event.AgreementID != id.AgreementID || !event.OccurredAt.Equal(id.OccurredAt) {
+		if event.VendorType != id.VendorType || event.AgreementID != id.AgreementID ||
+			!event.OccurredAt.Equal(id.OccurredAt) {
 			t.Errorf("identified as %+v, normalised as %+v", id, event)
 		}
 		if event.AgreementID == "" && (strings.HasPrefix(string(event.Type), "agreement.") || event.Participants != nil) {
@@ -67,7 +69,8 @@ func FuzzVerify(f *testing.F) {
 		if proof != esign.ProofSigned {
 			return
 		}
-		if diff := cmp.Diff(only(t, example), only(t, changed)) + cmp.Diff(meaning(t, example), meaning(t, changed)); diff != "" {
+		if diff := cmp.Diff(only(t, example), only(t, changed)) +
+			cmp.Diff(meaning(t, example), meaning(t, changed)); diff != "" {
 			t.Error(diff)
 		}
 	})

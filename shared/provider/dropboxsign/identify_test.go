@@ -30,10 +30,12 @@ func TestOneEvent(t *testing.T) {
 			asMultipart(callback(signed, at, request)), asURLEncoded(callback(signed, at, request)),
 		},
 		"sent again with another key": {
-			asJSON(callback(signed, at, request)), asJSON(strings.Replace(callback(signed, at, request), mac(developmentKey, at+signed), "x", 1)),
+			asJSON(callback(signed, at, request)),
+			asJSON(strings.Replace(callback(signed, at, request), mac(developmentKey, at+signed), "x", 1)),
 		},
 		"of something that is unknown, sent again with another key": {
-			asJSON(callback("new", at, `,"n":1`)), asJSON(strings.Replace(callback("new", at, `,"n":1`), mac(developmentKey, at+"new"), "x", 1)),
+			asJSON(callback("new", at, `,"n":1`)),
+			asJSON(strings.Replace(callback("new", at, `,"n":1`), mac(developmentKey, at+"new"), "x", 1)),
 		},
 		"sent again with Content-Sha256": {
 			asJSON(callback(signed, at, request)), withDigest(asJSON(callback(signed, at, request)), "x"),
@@ -43,23 +45,27 @@ func TestOneEvent(t *testing.T) {
 			asJSON(withMetadata("signature_request_sent", at, byApp, request+`,"client_id":"p1","account_guid":"a1"`)),
 		},
 		"of a type that names no signer, reported for account and app": {
-			asJSON(withMetadata(remind, at, byAccount, request)), asJSON(withMetadata(remind, at, byApp, request+`,"client_id":"p1"`)),
+			asJSON(withMetadata(remind, at, byAccount, request)),
+			asJSON(withMetadata(remind, at, byApp, request+`,"client_id":"p1"`)),
 		},
 		"of an account, reported for account and app": {
 			asJSON(withMetadata("account_confirmed", at, byAccount, `,"account":{"account_id":"a1"}`)),
 			asJSON(withMetadata("account_confirmed", at, byApp, `,"account":{"account_id":"a1"},"client_id":"p1"`)),
 		},
 		"with and without empty metadata": {
-			asJSON(withMetadata(signed, at, `{"related_signature_id":null,"event_message":null}`, request)), asJSON(callback(signed, at, request)),
+			asJSON(withMetadata(signed, at, `{"related_signature_id":null,"event_message":null}`, request)),
+			asJSON(callback(signed, at, request)),
 		},
 		"with another message": {
-			asJSON(withMetadata("file_error", at, `{"event_message":"x"}`, request)), asJSON(withMetadata("file_error", at, `{"event_message":"y"}`, request)),
+			asJSON(withMetadata("file_error", at, `{"event_message":"x"}`, request)),
+			asJSON(withMetadata("file_error", at, `{"event_message":"y"}`, request)),
 		},
 		"of one signer, with a newer state": {
 			asJSON(withMetadata(signed, at, related("s1"), request)), asJSON(withMetadata(signed, at, related("s1"), viewed)),
 		},
 		"of the request, with a newer state": {
-			asJSON(callback("signature_request_all_signed", at, request)), asJSON(callback("signature_request_all_signed", at, viewed)),
+			asJSON(callback("signature_request_all_signed", at, request)),
+			asJSON(callback("signature_request_all_signed", at, viewed)),
 		},
 		"with white space about the IDs": {
 			asJSON(withMetadata(signed, at, related("s1"), request)),
@@ -81,25 +87,63 @@ func TestOneEvent(t *testing.T) {
 
 func TestTwoEvents(t *testing.T) {
 	for name, pair := range map[string][2]string{
-		"two signers in one second":          {withMetadata(signed, at, related("s1"), request), withMetadata(signed, at, related("s2"), request)},
-		"two seconds":                        {callback(signed, at, request), callback(signed, later, request)},
-		"two requests in one second":         {callback("signature_request_sent", at, request), callback("signature_request_sent", at, second)},
-		"two types in one second":            {callback(signed, at, request), callback("signature_request_viewed", at, request)},
-		"signers who are not named":          {callback(signed, at, request), callback(signed, at, viewed)},
-		"reminders to two in one second":     {callback(remind, at, request), callback(remind, at, viewed)},
-		"bounces from two in one second":     {callback("signature_request_email_bounce", at, request), callback("signature_request_email_bounce", at, viewed)},
-		"two reassigned in one second":       {callback("signature_request_reassigned", at, request), callback("signature_request_reassigned", at, viewed)},
-		"two of an unknown type":             {callback("new", at, request), callback("new", at, viewed)},
-		"two templates":                      {callback("template_created", at, `,"template":{"template_id":"1"}`), callback("template_created", at, `,"template":{"template_id":"2"}`)},
-		"two accounts":                       {callback("account_confirmed", at, `,"account":{"account_id":"1"}`), callback("account_confirmed", at, `,"account":{"account_id":"2"}`)},
-		"two faxes":                          {callback("fax_sent", at, `,"transmission":{"files_url":"1"}`), callback("fax_sent", at, `,"transmission":{"files_url":"2"}`)},
-		"two of something that is unknown":   {callback("bulk_send_job_finished", at, `,"bulk_send_job_id":"1"`), callback("bulk_send_job_finished", at, `,"bulk_send_job_id":"2"`)},
-		"two templates without an ID":        {callback("template_error", at, `,"template":{"title":"1"}`), callback("template_error", at, `,"template":{"title":"2"}`)},
-		"two accounts without an ID":         {callback("account_confirmed", at, `,"account":{"email_address":"1"}`), callback("account_confirmed", at, `,"account":{"email_address":"2"}`)},
-		"two faxes under another name":       {callback("fax_sent", at, `,"fax":{"fax_id":"1"}`), callback("fax_sent", at, `,"fax":{"fax_id":"2"}`)},
-		"two errors of nothing":              {withMetadata("unknown_error", at, `{"event_message":"x"}`, ""), withMetadata("unknown_error", at, `{"event_message":"y"}`, "")},
-		"a template and an account":          {callback("new", at, `,"template":{"template_id":"1"}`), callback("new", at, `,"account":{"account_id":"1"}`)},
-		"an ID that moves to the signer":     {withMetadata(signed, at, related("s1"), request), withMetadata(signed, at, related("1"), strings.Replace(request, "r1", "r1s", 1))},
+		"two signers in one second": {
+			withMetadata(signed, at, related("s1"), request), withMetadata(signed, at, related("s2"), request),
+		},
+		"two seconds": {callback(signed, at, request), callback(signed, later, request)},
+		"two requests in one second": {
+			callback("signature_request_sent", at, request), callback("signature_request_sent", at, second),
+		},
+		"two types in one second": {
+			callback(signed, at, request), callback("signature_request_viewed", at, request),
+		},
+		"signers who are not named":      {callback(signed, at, request), callback(signed, at, viewed)},
+		"reminders to two in one second": {callback(remind, at, request), callback(remind, at, viewed)},
+		"bounces from two in one second": {
+			callback("signature_request_email_bounce", at, request), callback("signature_request_email_bounce", at, viewed),
+		},
+		"two reassigned in one second": {
+			callback("signature_request_reassigned", at, request), callback("signature_request_reassigned", at, viewed),
+		},
+		"two of an unknown type": {callback("new", at, request), callback("new", at, viewed)},
+		"two templates": {
+			callback("template_created", at, `,"template":{"template_id":"1"}`),
+			callback("template_created", at, `,"template":{"template_id":"2"}`),
+		},
+		"two accounts": {
+			callback("account_confirmed", at, `,"account":{"account_id":"1"}`),
+			callback("account_confirmed", at, `,"account":{"account_id":"2"}`),
+		},
+		"two faxes": {
+			callback("fax_sent", at, `,"transmission":{"files_url":"1"}`),
+			callback("fax_sent", at, `,"transmission":{"files_url":"2"}`),
+		},
+		"two of something that is unknown": {
+			callback("bulk_send_job_finished", at, `,"bulk_send_job_id":"1"`),
+			callback("bulk_send_job_finished", at, `,"bulk_send_job_id":"2"`),
+		},
+		"two templates without an ID": {
+			callback("template_error", at, `,"template":{"title":"1"}`),
+			callback("template_error", at, `,"template":{"title":"2"}`),
+		},
+		"two accounts without an ID": {
+			callback("account_confirmed", at, `,"account":{"email_address":"1"}`),
+			callback("account_confirmed", at, `,"account":{"email_address":"2"}`),
+		},
+		"two faxes under another name": {
+			callback("fax_sent", at, `,"fax":{"fax_id":"1"}`), callback("fax_sent", at, `,"fax":{"fax_id":"2"}`),
+		},
+		"two errors of nothing": {
+			withMetadata("unknown_error", at, `{"event_message":"x"}`, ""),
+			withMetadata("unknown_error", at, `{"event_message":"y"}`, ""),
+		},
+		"a template and an account": {
+			callback("new", at, `,"template":{"template_id":"1"}`), callback("new", at, `,"account":{"account_id":"1"}`),
+		},
+		"an ID that moves to the signer": {
+			withMetadata(signed, at, related("s1"), request),
+			withMetadata(signed, at, related("1"), strings.Replace(request, "r1", "r1s", 1)),
+		},
 		"a digit that moves from time to ID": {callback("callback_test", at, ""), callback("callback_test", at[:9], "")},
 	} {
 		if a, b := only(t, asJSON(pair[0])), only(t, asJSON(pair[1])); a.EventID == b.EventID {
@@ -126,7 +170,8 @@ func TestExamplesHoldOneEventTwiceAndNoOther(t *testing.T) {
 
 func TestRecordedCallbacksAreEightEvents(t *testing.T) {
 	var helper map[string]json.RawMessage
-	if err := json.Unmarshal(webhooktest.Fixture(t, "dropboxsign/01_EventCallbackHelper_AccountCallbacks.json"), &helper); err != nil {
+	if err := json.Unmarshal(webhooktest.Fixture(t, "dropboxsign/01_EventCallbackHelper_AccountCallbacks.json"),
+		&helper); err != nil {
 		t.Fatal(err)
 	}
 	events := map[string]bool{}
@@ -142,32 +187,63 @@ func TestSubjects(t *testing.T) {
 	long := strings.Repeat("r", 600)
 	fax := webhook.Subject("dropboxsign", "fax", webhook.EventID("dropboxsign", "fax", "https://example.com/f"))
 	for name, tt := range map[string]struct{ message, subject, agreement string }{
-		"a request":                   {callback(signed, at, request), "dropboxsign#r1", "r1"},
-		"a request of unknown type":   {callback("new", at, request), "dropboxsign#r1", "r1"},
-		"an error of a request":       {callback("unknown_error", at, request), "dropboxsign#r1", "r1"},
-		"an error of nothing":         {callback("unknown_error", at, ""), "dropboxsign#other:", ""},
-		"a request that is missing":   {callback(signed, at, ""), "dropboxsign#other:", ""},
-		"a request that is null":      {callback(signed, at, `,"signature_request":null`), "dropboxsign#other:", ""},
-		"a request that is a list":    {callback(signed, at, `,"signature_request":[]`), "dropboxsign#other:", ""},
-		"a request that is a string":  {callback(signed, at, `,"signature_request":"r1"`), "dropboxsign#other:", ""},
-		"a request whose ID is empty": {callback(signed, at, `,"signature_request":{"signature_request_id":" "}`), "dropboxsign#other:", ""},
-		"an ID that is a number":      {callback(signed, at, `,"signature_request":{"signature_request_id":12}`), "dropboxsign#12", "12"},
-		"an ID that is a list":        {callback(signed, at, `,"signature_request":{"signature_request_id":["r1"]}`), "dropboxsign#other:", ""},
-		"the last of two IDs":         {callback(signed, at, `,"signature_request":{"signature_request_id":"r0","signature_request_id":"r1"}`), "dropboxsign#r1", "r1"},
-		"the last of two requests":    {callback(signed, at, second+request), "dropboxsign#r1", "r1"},
-		"a very long ID":              {callback(signed, at, strings.Replace(request, "r1", long, 1)), webhook.AgreementSubject("dropboxsign", webhook.AgreementID(long)), webhook.AgreementID(long)},
-		"a template":                  {callback("template_created", at, `,"template":{"template_id":"t1"}`), "dropboxsign#template:t1", ""},
-		"a template beside a request": {callback("template_error", at, `,"template":{"template_id":"t1"}`+request), "dropboxsign#template:t1", ""},
-		"a template that is missing":  {callback("template_error", at, ""), "dropboxsign#template:", ""},
-		"a template of unknown type":  {callback("new", at, `,"template":{"template_id":"t1"}`), "dropboxsign#template:t1", ""},
-		"an account":                  {callback("account_confirmed", at, `,"account":{"account_id":"a1"},"account_guid":"a2"`), "dropboxsign#account:a1", ""},
-		"an account by metadata":      {withMetadata("account_confirmed", at, `{"reported_for_account_id":"a3"}`, `,"account_guid":"a2"`), "dropboxsign#account:a3", ""},
-		"an account by its GUID":      {callback("account_confirmed", at, `,"account_guid":"a2"`), "dropboxsign#account:a2", ""},
-		"an account of unknown type":  {callback("new", at, `,"account":{"account_id":"a1"}`), "dropboxsign#account:a1", ""},
-		"a fax":                       {callback("fax_received", at, `,"transmission":{"signature_request_id":"","files_url":"https://example.com/f"}`), fax, ""},
-		"a fax of unknown type":       {callback("new", at, `,"transmission":{"files_url":"https://example.com/f"}`), fax, ""},
-		"a test":                      {callback("callback_test", at, ""), "dropboxsign#test:", ""},
-		"a test beside a request":     {callback("callback_test", at, request), "dropboxsign#test:", ""},
+		"a request":                  {callback(signed, at, request), "dropboxsign#r1", "r1"},
+		"a request of unknown type":  {callback("new", at, request), "dropboxsign#r1", "r1"},
+		"an error of a request":      {callback("unknown_error", at, request), "dropboxsign#r1", "r1"},
+		"an error of nothing":        {callback("unknown_error", at, ""), "dropboxsign#other:", ""},
+		"a request that is missing":  {callback(signed, at, ""), "dropboxsign#other:", ""},
+		"a request that is null":     {callback(signed, at, `,"signature_request":null`), "dropboxsign#other:", ""},
+		"a request that is a list":   {callback(signed, at, `,"signature_request":[]`), "dropboxsign#other:", ""},
+		"a request that is a string": {callback(signed, at, `,"signature_request":"r1"`), "dropboxsign#other:", ""},
+		"a request whose ID is empty": {
+			callback(signed, at, `,"signature_request":{"signature_request_id":" "}`), "dropboxsign#other:", "",
+		},
+		"an ID that is a number": {
+			callback(signed, at, `,"signature_request":{"signature_request_id":12}`), "dropboxsign#12", "12",
+		},
+		"an ID that is a list": {
+			callback(signed, at, `,"signature_request":{"signature_request_id":["r1"]}`), "dropboxsign#other:", "",
+		},
+		"the last of two IDs": {
+			callback(signed, at, `,"signature_request":{"signature_request_id":"r0","signature_request_id":"r1"}`),
+			"dropboxsign#r1", "r1",
+		},
+		"the last of two requests": {callback(signed, at, second+request), "dropboxsign#r1", "r1"},
+		"a very long ID": {
+			callback(signed, at, strings.Replace(request, "r1", long, 1)),
+			webhook.AgreementSubject("dropboxsign", webhook.AgreementID(long)), webhook.AgreementID(long),
+		},
+		"a template": {
+			callback("template_created", at, `,"template":{"template_id":"t1"}`), "dropboxsign#template:t1", "",
+		},
+		"a template beside a request": {
+			callback("template_error", at, `,"template":{"template_id":"t1"}`+request), "dropboxsign#template:t1", "",
+		},
+		"a template that is missing": {callback("template_error", at, ""), "dropboxsign#template:", ""},
+		"a template of unknown type": {
+			callback("new", at, `,"template":{"template_id":"t1"}`), "dropboxsign#template:t1", "",
+		},
+		"an account": {
+			callback("account_confirmed", at, `,"account":{"account_id":"a1"},"account_guid":"a2"`), "dropboxsign#account:a1",
+			"",
+		},
+		"an account by metadata": {
+			withMetadata("account_confirmed", at, `{"reported_for_account_id":"a3"}`, `,"account_guid":"a2"`),
+			"dropboxsign#account:a3", "",
+		},
+		"an account by its GUID": {
+			callback("account_confirmed", at, `,"account_guid":"a2"`), "dropboxsign#account:a2", "",
+		},
+		"an account of unknown type": {callback("new", at, `,"account":{"account_id":"a1"}`), "dropboxsign#account:a1", ""},
+		"a fax": {
+			callback("fax_received", at, `,"transmission":{"signature_request_id":"","files_url":"https://example.com/f"}`), fax,
+			"",
+		},
+		"a fax of unknown type": {
+			callback("new", at, `,"transmission":{"files_url":"https://example.com/f"}`), fax, "",
+		},
+		"a test":                  {callback("callback_test", at, ""), "dropboxsign#test:", ""},
+		"a test beside a request": {callback("callback_test", at, request), "dropboxsign#test:", ""},
 	} {
 		id := only(t, asJSON(tt.message))
 		if id.Subject != tt.subject || id.AgreementID != tt.agreement {
@@ -178,7 +254,9 @@ func TestSubjects(t *testing.T) {
 
 func TestVia(t *testing.T) {
 	for name, tt := range map[string]struct{ metadata, rest, want string }{
-		"account":                            {`{"reported_for_account_id":"a1","reported_for_app_id":null}`, ``, "account/a1"},
+		"account": {
+			`{"reported_for_account_id":"a1","reported_for_app_id":null}`, ``, "account/a1",
+		},
 		"app":                                {`{"reported_for_account_id":"a1","reported_for_app_id":"p1"}`, ``, "app/p1"},
 		"an empty app is none":               {`{"reported_for_account_id":"a1","reported_for_app_id":""}`, ``, "account/a1"},
 		"the GUID for want of metadata":      {`{}`, `,"account_guid":"a2"`, "account/a2"},
@@ -197,7 +275,8 @@ func TestVia(t *testing.T) {
 func TestOccurredAt(t *testing.T) {
 	nine := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 	for eventTime, want := range map[string]time.Time{
-		`"1793610000"`: nine, `1793610000`: nine, `"0"`: {}, `""`: {}, `null`: {}, `"soon"`: {}, `{}`: {}, `"1e999"`: {}, `"-5"`: {},
+		`"1793610000"`: nine, `1793610000`: nine, `"0"`: {}, `""`: {}, `null`: {}, `"soon"`: {}, `{}`: {}, `"1e999"`: {},
+		`"-5"`: {},
 	} {
 		r := asJSON(`{"event":{"event_type":"signature_request_sent","event_time":` + eventTime + `}}`)
 		if id := only(t, r); !id.OccurredAt.Equal(want) || !meaning(t, r).OccurredAt.Equal(want) {
@@ -215,8 +294,9 @@ func TestUnreadable(t *testing.T) {
 		"a type of white space":  `{"event":{"event_type":"  "}}`,
 		"a type that is a list":  `{"event":{"event_type":["signature_request_sent"]}}`,
 		"cut off":                `{"event":{"event_type":"signature_request_sent"`,
-		"too deep":               `{"event":{"event_type":"x"},"x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}`,
-		"too deep, and cut off":  strings.Repeat(`{"event":`, 100_000),
+		"too deep": `{"event":{"event_type":"x"},"x":` + strings.Repeat("[", 100_000) +
+			strings.Repeat("]", 100_000) + `}`,
+		"too deep, and cut off": strings.Repeat(`{"event":`, 100_000),
 	} {
 		if _, err := provider.Identify(asJSON(message)); !errors.Is(err, webhook.ErrUnreadable) {
 			t.Errorf("%s: identified: %v", name, err)

@@ -58,7 +58,8 @@ func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
 	}, nil
 }
 
-// eventType is a type of an agreement only where the agreement is named: official samples of unknown_error have no object.
+// eventType is a type of an agreement only where the agreement is named: official samples of unknown_error have no
+// object.
 func (p *payload) eventType() esign.Type {
 	t := cmp.Or(types[string(p.Event.Type)], esign.Other)
 	if strings.HasPrefix(string(t), "agreement.") && p.agreementID() == "" {

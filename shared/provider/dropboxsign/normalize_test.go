@@ -83,7 +83,8 @@ func TestEvent(t *testing.T) {
 				{"signature_id":"s4","status_code":"awaiting_signature","signed_at":null,"last_viewed_at":null},
 				{"signature_id":"s5","status_code":"on_hold"},{"signature_id":"s6"},{"status_code":"signed"},{"signature_id":"","status_code":"signed"}]}`),
 			esign.Event{
-				Type: esign.AgreementSigned, VendorType: signed, AgreementID: "r1", AccountID: "a1", OccurredAt: nine, Participant: "s1",
+				Type: esign.AgreementSigned, VendorType: signed, AgreementID: "r1", AccountID: "a1", OccurredAt: nine,
+				Participant: "s1",
 				Participants: []esign.Participant{
 					{ID: "s1", Status: esign.Signed, At: second(1793609990)},
 					{ID: "s2", Status: esign.Declined},
@@ -96,12 +97,14 @@ func TestEvent(t *testing.T) {
 		"an account callback of an app's request": {
 			callback("signature_request_sent", at, request+`,"account_guid":"a2","client_id":"p2"`),
 			esign.Event{
-				Type: esign.AgreementSent, VendorType: "signature_request_sent", AgreementID: "r1", AccountID: "a2", OccurredAt: nine,
+				Type: esign.AgreementSent, VendorType: "signature_request_sent", AgreementID: "r1", AccountID: "a2",
+				OccurredAt: nine,
 				Attributes: map[string]string{"callback": "account", "app_id": "p2"},
 			},
 		},
 		"a copy to download": {
-			callback("signature_request_downloadable", at, `,"signature_request":{"signature_request_id":"r1","is_complete":true,"test_mode":1}`),
+			callback("signature_request_downloadable", at,
+				`,"signature_request":{"signature_request_id":"r1","is_complete":true,"test_mode":1}`),
 			esign.Event{
 				Type: esign.AgreementUpdated, VendorType: "signature_request_downloadable", AgreementID: "r1", OccurredAt: nine,
 				Attributes: map[string]string{"callback": "account", "is_complete": "true", "test_mode": "true"},
@@ -117,13 +120,15 @@ func TestEvent(t *testing.T) {
 			withMetadata(signed, at, `[]`, `,"account_guid":{},"client_id":[],"template":[],"account":"x","transmission":1,"signature_request":
 				{"signature_request_id":"r1","metadata":[],"test_mode":"no","is_complete":{},"signatures":{"signature_id":"s1","status_code":"signed"}}`),
 			esign.Event{
-				Type: esign.AgreementSigned, VendorType: signed, AgreementID: "r1", OccurredAt: nine, Attributes: map[string]string{"callback": "account"},
+				Type: esign.AgreementSigned, VendorType: signed, AgreementID: "r1", OccurredAt: nine,
+				Attributes: map[string]string{"callback": "account"},
 			},
 		},
 		"one signer of a wrong type among others": {
 			callback(signed, at, `,"signature_request":{"signature_request_id":"r1","signatures":[null,1,"s",[],{"signature_id":7,"status_code":"signed","signed_at":{}}]}`),
 			esign.Event{
-				Type: esign.AgreementSigned, VendorType: signed, AgreementID: "r1", OccurredAt: nine, Attributes: map[string]string{"callback": "account"},
+				Type: esign.AgreementSigned, VendorType: signed, AgreementID: "r1", OccurredAt: nine,
+				Attributes:   map[string]string{"callback": "account"},
 				Participants: []esign.Participant{{ID: "7", Status: esign.Signed}},
 			},
 		},
@@ -137,7 +142,8 @@ func TestEvent(t *testing.T) {
 }
 
 func TestNothingPersonalInTheEvent(t *testing.T) {
-	r := asJSON(withMetadata("signature_request_declined", at, `{"related_signature_id":"private@example.com","event_message":"private"}`,
+	r := asJSON(withMetadata("signature_request_declined", at,
+		`{"related_signature_id":"private@example.com","event_message":"private"}`,
 		`,"signature_request":{"signature_request_id":"r1","title":"private","original_title":"private","subject":"private","message":"private",
 		"metadata":{"private":"private"},"custom_fields":[{"value":"private"}],"response_data":[{"value":"private"}],"signing_url":"https://private",
 		"files_url":"https://private","details_url":"https://private","final_copy_uri":"/private","requester_email_address":"private@example.com",

@@ -95,7 +95,8 @@ func (p *payload) rawDigest(key webhook.Secret) string {
 	return base64.StdEncoding.EncodeToString(key.HMAC(sha256.New, p.message))
 }
 
-// contentHeader returns the value of Content-Sha256, empty if it comes with different values, and whether it comes at all.
+// contentHeader returns the value of Content-Sha256, empty if it comes with different values, and whether it comes at
+// all.
 func contentHeader(h http.Header) (value string, present bool) {
 	for _, next := range h.Values("Content-Sha256") {
 		if next = strings.TrimSpace(next); present && next != value {

@@ -52,7 +52,8 @@ func TestPublishedVectors(t *testing.T) {
 func TestRecordedCallbacks(t *testing.T) {
 	published := webhook.Keys{Keys: webhook.Secrets(publishedKey)}
 	var helper map[string]json.RawMessage
-	if err := json.Unmarshal(webhooktest.Fixture(t, "dropboxsign/01_EventCallbackHelper_AccountCallbacks.json"), &helper); err != nil {
+	if err := json.Unmarshal(webhooktest.Fixture(t, "dropboxsign/01_EventCallbackHelper_AccountCallbacks.json"),
+		&helper); err != nil {
 		t.Fatal(err)
 	}
 	genuine := map[string]string{
@@ -89,7 +90,8 @@ func TestRecordedRequest(t *testing.T) {
 	if err := json.Unmarshal(webhooktest.Fixture(t, "dropboxsign/synthetic/vectors.json"), &vectors); err != nil {
 		t.Fatal(err)
 	}
-	head, body, _ := strings.Cut(string(webhooktest.Fixture(t, "dropboxsign/synthetic/all_signed.multipart.http")), "\r\n\r\n")
+	head, body, _ := strings.Cut(string(webhooktest.Fixture(t, "dropboxsign/synthetic/all_signed.multipart.http")),
+		"\r\n\r\n")
 	r := post("", body)
 	for _, line := range strings.Split(head, "\r\n")[1:] {
 		name, value, _ := strings.Cut(line, ":")
@@ -97,7 +99,8 @@ func TestRecordedRequest(t *testing.T) {
 	}
 	for _, digest := range []string{vectors.AsHex, vectors.AsBytes} {
 		r.Header.Set("Content-Sha256", digest)
-		if proof, err := provider.Verify(r, webhook.Keys{Keys: webhook.Secrets(publishedKey)}); err != nil || proof != esign.ProofSigned {
+		if proof, err := provider.Verify(r, webhook.Keys{Keys: webhook.Secrets(publishedKey)}); err != nil ||
+			proof != esign.ProofSigned {
 			t.Errorf("%q, %v", proof, err)
 		}
 	}
@@ -135,44 +138,82 @@ func TestEventHash(t *testing.T) {
 		message string
 		want    error
 	}{
-		"genuine":                              {event(timeAndType + `"event_hash":"` + hash + `"`), nil},
-		"with a time that is a number":         {event(`"event_time":1793610000,"event_type":"signature_request_sent","event_hash":"` + hash + `"`), nil},
-		"with unknown fields":                  {event(`"new":[{}],` + timeAndType + `"event_hash":"` + hash + `"`), nil},
-		"with metadata that is an empty array": {event(`"event_metadata":[],` + timeAndType + `"event_hash":"` + hash + `"`), nil},
-		"with a byte order mark":               {"\xef\xbb\xbf" + event(timeAndType+`"event_hash":"`+hash+`"`), nil},
-		"with surrounding white space":         {" \r\n" + event(timeAndType+`"event_hash":"`+hash+`"`) + "\n", nil},
-		"with a title that is not UTF-8":       {`{"signature_request":{"title":"` + "\xe9" + `"},` + event(timeAndType + `"event_hash":"` + hash + `"`)[1:], nil},
-		"with escapes in the type":             {event(`"event_time":"1793610000","event_type":"\u0073ignature_request_sent","event_hash":"` + hash + `"`), nil},
-		"the last of two hashes counts":        {event(timeAndType + `"event_hash":"` + other + `","event_hash":"` + hash + `"`), nil},
-		"the last of two types counts":         {event(`"event_type":"x",` + timeAndType + `"event_hash":"` + hash + `"`), nil},
+		"genuine":                      {event(timeAndType + `"event_hash":"` + hash + `"`), nil},
+		"with a time that is a number": {event(`"event_time":1793610000,"event_type":"signature_request_sent","event_hash":"` + hash + `"`), nil},
+		"with unknown fields":          {event(`"new":[{}],` + timeAndType + `"event_hash":"` + hash + `"`), nil},
+		"with metadata that is an empty array": {
+			event(`"event_metadata":[],` + timeAndType + `"event_hash":"` + hash + `"`), nil,
+		},
+		"with a byte order mark":       {"\xef\xbb\xbf" + event(timeAndType+`"event_hash":"`+hash+`"`), nil},
+		"with surrounding white space": {" \r\n" + event(timeAndType+`"event_hash":"`+hash+`"`) + "\n", nil},
+		"with a title that is not UTF-8": {
+			`{"signature_request":{"title":"` + "\xe9" + `"},` + event(timeAndType + `"event_hash":"` + hash + `"`)[1:], nil,
+		},
+		"with escapes in the type": {event(`"event_time":"1793610000","event_type":"\u0073ignature_request_sent","event_hash":"` + hash + `"`), nil},
+		"the last of two hashes counts": {
+			event(timeAndType + `"event_hash":"` + other + `","event_hash":"` + hash + `"`), nil,
+		},
+		"the last of two types counts": {
+			event(`"event_type":"x",` + timeAndType + `"event_hash":"` + hash + `"`), nil,
+		},
 
-		"a later wrong hash counts":           {event(timeAndType + `"event_hash":"` + hash + `","event_hash":"` + other + `"`), webhook.ErrNotGenuine},
-		"a later type counts":                 {event(timeAndType + `"event_hash":"` + hash + `","event_type":"signature_request_viewed"`), webhook.ErrNotGenuine},
-		"of another type":                     {event(timeAndType + `"event_hash":"` + other + `"`), webhook.ErrNotGenuine},
-		"of the time alone":                   {event(timeAndType + `"event_hash":"` + mac(developmentKey, "1793610000") + `"`), webhook.ErrNotGenuine},
-		"with a separator":                    {event(timeAndType + `"event_hash":"` + mac(developmentKey, "1793610000 signature_request_sent") + `"`), webhook.ErrNotGenuine},
-		"of type and time":                    {event(timeAndType + `"event_hash":"` + mac(developmentKey, "signature_request_sent1793610000") + `"`), webhook.ErrNotGenuine},
-		"of a time with white space":          {event(`"event_time":" 1793610000","event_type":"signature_request_sent","event_hash":"` + hash + `"`), webhook.ErrNotGenuine},
-		"of a number written in another way":  {event(`"event_time":1793610000.0,"event_type":"signature_request_sent","event_hash":"` + hash + `"`), webhook.ErrNotGenuine},
-		"a digit moved from time to type":     {event(`"event_time":"179361000","event_type":"0signature_request_sent","event_hash":"` + hash + `"`), webhook.ErrNotGenuine},
-		"a letter moved from type to time":    {event(`"event_time":"1793610000s","event_type":"ignature_request_sent","event_hash":"` + hash + `"`), webhook.ErrNotGenuine},
-		"the time moved wholly into the type": {event(`"event_type":"1793610000signature_request_sent","event_hash":"` + hash + `"`), webhook.ErrNotGenuine},
-		"the type moved wholly into the time": {event(`"event_time":"1793610000signature_request_sent","event_hash":"` + hash + `"`), webhook.ErrNotGenuine},
-		"empty":                               {event(timeAndType + `"event_hash":""`), webhook.ErrNotGenuine},
-		"null":                                {event(timeAndType + `"event_hash":null`), webhook.ErrNotGenuine},
-		"a list":                              {event(timeAndType + `"event_hash":["` + hash + `"]`), webhook.ErrNotGenuine},
-		"missing":                             {event(timeAndType + `"x":1`), webhook.ErrNotGenuine},
-		"truncated":                           {event(timeAndType + `"event_hash":"` + hash[:63] + `"`), webhook.ErrNotGenuine},
-		"with something after it":             {event(timeAndType + `"event_hash":"` + hash + ` "`), webhook.ErrNotGenuine},
-		"in upper case":                       {event(timeAndType + `"event_hash":"` + strings.ToUpper(hash) + `"`), webhook.ErrNotGenuine},
-		"in base64":                           {event(timeAndType + `"event_hash":"` + base64.StdEncoding.EncodeToString(raw) + `"`), webhook.ErrNotGenuine},
-		"under the empty key":                 {event(timeAndType + `"event_hash":"` + mac("", "1793610000signature_request_sent") + `"`), webhook.ErrNotGenuine},
-		"beside the event":                    {`{"event":{` + timeAndType + `"x":1},"event_hash":"` + hash + `"}`, webhook.ErrNotGenuine},
-		"no event":                            {`{}`, webhook.ErrNotGenuine},
-		"an event that is a string":           {`{"event":"x"}`, webhook.ErrNotGenuine},
-		"no JSON":                             {`{"event":`, webhook.ErrNotGenuine},
-		"something after the JSON":            {event(timeAndType+`"event_hash":"`+hash+`"`) + `{}`, webhook.ErrNotGenuine},
-		"too deep":                            {event(timeAndType + `"event_hash":"` + hash + `","x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)), webhook.ErrNotGenuine},
+		"a later wrong hash counts": {
+			event(timeAndType + `"event_hash":"` + hash + `","event_hash":"` + other + `"`), webhook.ErrNotGenuine,
+		},
+		"a later type counts": {
+			event(timeAndType + `"event_hash":"` + hash + `","event_type":"signature_request_viewed"`), webhook.ErrNotGenuine,
+		},
+		"of another type": {event(timeAndType + `"event_hash":"` + other + `"`), webhook.ErrNotGenuine},
+		"of the time alone": {
+			event(timeAndType + `"event_hash":"` + mac(developmentKey, "1793610000") + `"`), webhook.ErrNotGenuine,
+		},
+		"with a separator": {
+			event(timeAndType + `"event_hash":"` + mac(developmentKey, "1793610000 signature_request_sent") + `"`),
+			webhook.ErrNotGenuine,
+		},
+		"of type and time": {
+			event(timeAndType + `"event_hash":"` + mac(developmentKey, "signature_request_sent1793610000") + `"`),
+			webhook.ErrNotGenuine,
+		},
+		"of a time with white space":         {event(`"event_time":" 1793610000","event_type":"signature_request_sent","event_hash":"` + hash + `"`), webhook.ErrNotGenuine},
+		"of a number written in another way": {event(`"event_time":1793610000.0,"event_type":"signature_request_sent","event_hash":"` + hash + `"`), webhook.ErrNotGenuine},
+		"a digit moved from time to type":    {event(`"event_time":"179361000","event_type":"0signature_request_sent","event_hash":"` + hash + `"`), webhook.ErrNotGenuine},
+		"a letter moved from type to time":   {event(`"event_time":"1793610000s","event_type":"ignature_request_sent","event_hash":"` + hash + `"`), webhook.ErrNotGenuine},
+		"the time moved wholly into the type": {
+			event(`"event_type":"1793610000signature_request_sent","event_hash":"` + hash + `"`), webhook.ErrNotGenuine,
+		},
+		"the type moved wholly into the time": {
+			event(`"event_time":"1793610000signature_request_sent","event_hash":"` + hash + `"`), webhook.ErrNotGenuine,
+		},
+		"empty":   {event(timeAndType + `"event_hash":""`), webhook.ErrNotGenuine},
+		"null":    {event(timeAndType + `"event_hash":null`), webhook.ErrNotGenuine},
+		"a list":  {event(timeAndType + `"event_hash":["` + hash + `"]`), webhook.ErrNotGenuine},
+		"missing": {event(timeAndType + `"x":1`), webhook.ErrNotGenuine},
+		"truncated": {
+			event(timeAndType + `"event_hash":"` + hash[:63] + `"`), webhook.ErrNotGenuine,
+		},
+		"with something after it": {event(timeAndType + `"event_hash":"` + hash + ` "`), webhook.ErrNotGenuine},
+		"in upper case": {
+			event(timeAndType + `"event_hash":"` + strings.ToUpper(hash) + `"`), webhook.ErrNotGenuine,
+		},
+		"in base64": {
+			event(timeAndType + `"event_hash":"` + base64.StdEncoding.EncodeToString(raw) + `"`), webhook.ErrNotGenuine,
+		},
+		"under the empty key": {
+			event(timeAndType + `"event_hash":"` + mac("", "1793610000signature_request_sent") + `"`), webhook.ErrNotGenuine,
+		},
+		"beside the event": {
+			`{"event":{` + timeAndType + `"x":1},"event_hash":"` + hash + `"}`, webhook.ErrNotGenuine,
+		},
+		"no event":                  {`{}`, webhook.ErrNotGenuine},
+		"an event that is a string": {`{"event":"x"}`, webhook.ErrNotGenuine},
+		"no JSON":                   {`{"event":`, webhook.ErrNotGenuine},
+		"something after the JSON":  {event(timeAndType+`"event_hash":"`+hash+`"`) + `{}`, webhook.ErrNotGenuine},
+		"too deep": {
+			event(timeAndType + `"event_hash":"` + hash + `","x":` + strings.Repeat("[", 100_000) +
+				strings.Repeat("]", 100_000)),
+			webhook.ErrNotGenuine,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := provider.Verify(asJSON(tt.message), keys); !errors.Is(err, tt.want) {
@@ -197,15 +238,17 @@ func TestContentSHA256(t *testing.T) {
 		proof  esign.Proof
 		want   error
 	}{
-		"base64 of hex":               {[]string{asHex}, esign.ProofSigned, nil},
-		"base64 of bytes":             {[]string{asBytes}, esign.ProofSigned, nil},
-		"with white space":            {[]string{" " + asHex + "\t"}, esign.ProofSigned, nil},
-		"said twice":                  {[]string{asHex, asHex}, esign.ProofSigned, nil},
-		"missing":                     {nil, esign.ProofPartlySigned, nil},
-		"empty":                       {[]string{""}, "", webhook.ErrNotGenuine},
-		"white space":                 {[]string{" "}, "", webhook.ErrNotGenuine},
-		"hex":                         {[]string{digest}, "", webhook.ErrNotGenuine},
-		"base64 of upper-case hex":    {[]string{base64.StdEncoding.EncodeToString([]byte(strings.ToUpper(digest)))}, "", webhook.ErrNotGenuine},
+		"base64 of hex":    {[]string{asHex}, esign.ProofSigned, nil},
+		"base64 of bytes":  {[]string{asBytes}, esign.ProofSigned, nil},
+		"with white space": {[]string{" " + asHex + "\t"}, esign.ProofSigned, nil},
+		"said twice":       {[]string{asHex, asHex}, esign.ProofSigned, nil},
+		"missing":          {nil, esign.ProofPartlySigned, nil},
+		"empty":            {[]string{""}, "", webhook.ErrNotGenuine},
+		"white space":      {[]string{" "}, "", webhook.ErrNotGenuine},
+		"hex":              {[]string{digest}, "", webhook.ErrNotGenuine},
+		"base64 of upper-case hex": {
+			[]string{base64.StdEncoding.EncodeToString([]byte(strings.ToUpper(digest)))}, "", webhook.ErrNotGenuine,
+		},
 		"truncated":                   {[]string{asHex[:84]}, "", webhook.ErrNotGenuine},
 		"without padding":             {[]string{strings.TrimRight(asHex, "=")}, "", webhook.ErrNotGenuine},
 		"of another message":          {[]string{foreign}, "", webhook.ErrNotGenuine},
@@ -244,7 +287,8 @@ func TestContentSHA256CoversEveryByteOfTheMessage(t *testing.T) {
 		}
 	}
 	for name, changed := range map[string]string{"a space before": " " + message, "a space after": message + " "} {
-		if _, err := provider.Verify(withDigest(asMultipart(changed), message), keys); !errors.Is(err, webhook.ErrNotGenuine) {
+		if _, err := provider.Verify(withDigest(asMultipart(changed), message), keys); !errors.Is(err,
+			webhook.ErrNotGenuine) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

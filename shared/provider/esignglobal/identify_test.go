@@ -76,15 +76,30 @@ func TestOneEvent(t *testing.T) {
 			v1("ENVELOPE_SIGNER_VIEWED", signerInfo(ada+`,"viewedTime":"1793607600000"`)),
 		},
 		"a template's task with its fields filled differently": {
-			template(`"task-1"`, `"2"`), strings.Replace(template(`"task-1"`, `2`), `}}`, `,"downloadUrl":"https://x.example"}}`, 1),
+			template(`"task-1"`, `"2"`),
+			strings.Replace(template(`"task-1"`, `2`), `}}`, `,"downloadUrl":"https://x.example"}}`, 1),
 		},
-		"an envelope ID with white space around":  {v2("ENVELOPE_FINISH", ""), strings.Replace(finish, "env-1", ` env-1\t`, 1)},
-		"a byte order mark":                       {finish, "\xef\xbb\xbf" + finish},
-		"keys in another case and with spaces":    {v1("ENVELOPE_FINISH", ""), `{"Call Back Desc":"ENVELOPE_FINISH","CallBack EnvelopeVO":{"ENVELOPE ID":"env-1"}}`},
-		"a signer's keys with spaces":             {v2("SIGNER_DECLINED", `,"signerList":[{`+ada+`,"signerStatus":3}]`), v2("SIGNER_DECLINED", `,"signerList":[{`+ada+`,"Signer status":3}]`)},
-		"unknown fields":                          {finish, strings.Replace(finish, `{"event"`, `{"x":[{"y":null}],"event"`, 1)},
-		"of duplicate keys the last one counts":   {finish, strings.Replace(finish, `{"event"`, `{"event":"ENVELOPE_START","eventPayload":{"envelopeId":"other"},"event"`, 1)},
-		"of duplicate objects nothing else stays": {v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ben)), v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)+signerInfo(ben))},
+		"an envelope ID with white space around": {
+			v2("ENVELOPE_FINISH", ""), strings.Replace(finish, "env-1", ` env-1\t`, 1),
+		},
+		"a byte order mark": {finish, "\xef\xbb\xbf" + finish},
+		"keys in another case and with spaces": {
+			v1("ENVELOPE_FINISH", ""), `{"Call Back Desc":"ENVELOPE_FINISH","CallBack EnvelopeVO":{"ENVELOPE ID":"env-1"}}`,
+		},
+		"a signer's keys with spaces": {
+			v2("SIGNER_DECLINED", `,"signerList":[{`+ada+`,"signerStatus":3}]`),
+			v2("SIGNER_DECLINED", `,"signerList":[{`+ada+`,"Signer status":3}]`),
+		},
+		"unknown fields": {
+			finish, strings.Replace(finish, `{"event"`, `{"x":[{"y":null}],"event"`, 1),
+		},
+		"of duplicate keys the last one counts": {
+			finish,
+			strings.Replace(finish, `{"event"`, `{"event":"ENVELOPE_START","eventPayload":{"envelopeId":"other"},"event"`, 1),
+		},
+		"of duplicate objects nothing else stays": {
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ben)), v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)+signerInfo(ben)),
+		},
 		"of keys that differ in case and spaces the last one counts, too": {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ben)),
 			v2("ENVELOPE_SIGNER_SIGNED", `,"Signer Info":{`+ada+`}`+signerInfo(ben)),
@@ -95,16 +110,28 @@ func TestOneEvent(t *testing.T) {
 		},
 		"of two telephones of a signer nothing of the first stays": {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"phoneNumber":{"number":"1"}`)),
-			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"phoneNumber":{"countryCode":"44","number":"2"},"phone number":{"number":"1"}`)),
+			v2("ENVELOPE_SIGNER_SIGNED",
+				signerInfo(`"phoneNumber":{"countryCode":"44","number":"2"},"phone number":{"number":"1"}`)),
 		},
-		"keys with escapes, and spaces beyond ASCII":   {v1("ENVELOPE_FINISH", ""), `{"Call\u00a0Back\u2003Desc":"ENVELOPE_FINISH","call\u0042ackEnvelopeVO":{"\tenvelopeId\n":"env-1"}}`},
-		"keys with spaces, and white space after them": {v1("ENVELOPE_FINISH", ""), "{\"Call Back Desc\" :\"ENVELOPE_FINISH\",\"CallBack EnvelopeVO\"\r\n\t:{\"envelope Id\":\"env-1\"}}"},
-		"keys with spaces behind an escaped quote":     {v1("ENVELOPE_FINISH", ""), `{"x":"\"","Call Back Desc":"ENVELOPE_FINISH","y\\":"\\","CallBack EnvelopeVO":{"envelopeId":"env-1"}}`},
+		"keys with escapes, and spaces beyond ASCII": {
+			v1("ENVELOPE_FINISH", ""),
+			`{"Call\u00a0Back\u2003Desc":"ENVELOPE_FINISH","call\u0042ackEnvelopeVO":{"\tenvelopeId\n":"env-1"}}`,
+		},
+		"keys with spaces, and white space after them": {
+			v1("ENVELOPE_FINISH", ""),
+			"{\"Call Back Desc\" :\"ENVELOPE_FINISH\",\"CallBack EnvelopeVO\"\r\n\t:{\"envelope Id\":\"env-1\"}}",
+		},
+		"keys with spaces behind an escaped quote": {
+			v1("ENVELOPE_FINISH", ""),
+			`{"x":"\"","Call Back Desc":"ENVELOPE_FINISH","y\\":"\\","CallBack EnvelopeVO":{"envelopeId":"env-1"}}`,
+		},
 		"a key with a letter that folds to another's is unknown": {
-			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)), v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)+`,"\u017figner Info":{`+ben+`},"ſignerInfo":{`+ben+`}`),
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)),
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)+`,"\u017figner Info":{`+ben+`},"ſignerInfo":{`+ben+`}`),
 		},
 		"a value that looks like a key with spaces is none": {
-			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)), v2("ENVELOPE_SIGNER_SIGNED", `,"x":"\"signer Info\":","y":["signer Info",{"z":"\\"}]`+signerInfo(ada)),
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)),
+			v2("ENVELOPE_SIGNER_SIGNED", `,"x":"\"signer Info\":","y":["signer Info",{"z":"\\"}]`+signerInfo(ada)),
 		},
 		"an unknown event, byte by byte": {v2("ENVELOPE_PAUSED", ""), v2("ENVELOPE_PAUSED", "")},
 	}
@@ -126,8 +153,12 @@ func TestTwoEvents(t *testing.T) {
 		"two events of an envelope":  {v2("ENVELOPE_FINISH", ""), v2("ENVELOPE_ALL_SIGNER_SIGNED", "")},
 		"one event of two envelopes": {finish, strings.Replace(finish, "env-1", "env-2", 1)},
 		"envelope IDs in two cases":  {finish, strings.Replace(finish, "env-1", "ENV-1", 1)},
-		"two signers":                {v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)), v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ben))},
-		"a growing list of signers":  {v1("ENVELOPE_SIGNER_SIGNED", signed(ada)), v1("ENVELOPE_SIGNER_SIGNED", signed(ada, ben))},
+		"two signers": {
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)), v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ben)),
+		},
+		"a growing list of signers": {
+			v1("ENVELOPE_SIGNER_SIGNED", signed(ada)), v1("ENVELOPE_SIGNER_SIGNED", signed(ada, ben)),
+		},
 		"signers with one e-mail address and two business IDs": {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"userEmail":"ada@example.com","businessId":"1"`)),
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"userEmail":"ada@example.com","businessId":"2"`)),
@@ -278,7 +309,8 @@ func TestExamplesOfOneEvent(t *testing.T) {
 		{"envelope-finish", "envelope-finish-v2"},
 		{"envelope-declined", "signer-declined"},
 	} {
-		if id := identify(t, string(examples[pair[0]].Body)).EventID; id != identify(t, string(examples[pair[1]].Body)).EventID {
+		if id := identify(t, string(examples[pair[0]].Body)).EventID; id != identify(t,
+			string(examples[pair[1]].Body)).EventID {
 			t.Errorf("two events: %s", pair)
 		}
 	}
@@ -315,7 +347,8 @@ func FuzzIdentify(f *testing.F) {
 		if !hexID.MatchString(id.EventID) || !strings.HasPrefix(id.Subject, "esignglobal#") || len(id.Subject) > 128 {
 			t.Fatalf("%+v", id)
 		}
-		if id.AgreementID != event.AgreementID || id.VendorType != event.VendorType || !id.OccurredAt.Equal(event.OccurredAt) {
+		if id.AgreementID != event.AgreementID || id.VendorType != event.VendorType ||
+			!id.OccurredAt.Equal(event.OccurredAt) {
 			t.Fatalf("identified as %+v, normalised as %+v", id, event)
 		}
 		if strings.HasPrefix(string(event.Type), "agreement.") && event.AgreementID == "" {
@@ -331,7 +364,8 @@ func FuzzIdentify(f *testing.F) {
 
 func TestTwoViewsWithoutATimeAreTwo(t *testing.T) {
 	info := signerInfo(`"businessId":"b1"`)
-	if identify(t, v1("ENVELOPE_SIGNER_VIEWED", info)).EventID == identify(t, v1("ENVELOPE_SIGNER_VIEWED", info+`,"expireTime":1`)).EventID {
+	if identify(t, v1("ENVELOPE_SIGNER_VIEWED", info)).EventID == identify(t,
+		v1("ENVELOPE_SIGNER_VIEWED", info+`,"expireTime":1`)).EventID {
 		t.Error("two views are one")
 	}
 }

@@ -26,34 +26,40 @@ func TestTypes(t *testing.T) {
 		"all signatures complete nothing": {
 			v1("ENVELOPE_ALL_SIGNER_SIGNED", `,"envelopeStatus":2`), esign.AgreementUpdated,
 		},
-		"finished, completed":                   {v1("ENVELOPE_FINISH", `,"envelopeStatus":2`), esign.AgreementCompleted},
-		"finished, completed, as a string":      {v2("ENVELOPE_FINISH", `,"envelopeStatus":"2"`), esign.AgreementCompleted},
-		"finished, without a status":            {v2("ENVELOPE_FINISH", ``), esign.AgreementCompleted},
-		"finished, with null as its status":     {v2("ENVELOPE_FINISH", `,"envelopeStatus":null`), esign.AgreementCompleted},
-		"finished, expired":                     {v2("ENVELOPE_FINISH", `,"envelopeStatus":3`), esign.AgreementUpdated},
-		"finished, cancelled":                   {v1("ENVELOPE_FINISH", `,"envelopeStatus":5`), esign.AgreementUpdated},
-		"cancelled":                             {v1("ENVELOPE_CANCEL", `,"envelopeStatus":5`), esign.AgreementCancelled},
-		"cancelled, v2":                         {v2("ENVELOPE_CANCEL", `,"envelopeStatus":5`), esign.AgreementCancelled},
-		"expired, though the status is 2":       {v1("ENVELOPE_EXPIRED", `,"envelopeStatus":2`), esign.AgreementExpired},
-		"expired":                               {v2("ENVELOPE_EXPIRED", `,"envelopeStatus":3`), esign.AgreementExpired},
-		"declined":                              {v1("ENVELOPE_DECLINED", `,"envelopeStatus":4`), esign.AgreementDeclined},
-		"declined, v2":                          {v2("SIGNER_DECLINED", `,"envelopeStatus":4`), esign.AgreementDeclined},
-		"failed":                                {v1("ENVELOPE_SIGNER_FAILED", `,"envelopeStatus":7`), esign.AgreementFailed},
-		"an unknown event of an envelope":       {v2("ENVELOPE_PAUSED", `,"envelopeStatus":2`), esign.AgreementUpdated},
-		"an unknown event of a signer":          {v2("SIGNER_REPLACED", ``), esign.AgreementUpdated},
-		"an update that does not say of what":   {`{"callBackEnum":"ENVELOPE_UPDATE","callBackEnvelopeVO":{"envelopeId":"env-1"}}`, esign.AgreementUpdated},
-		"an unknown event of something else":    {v2("SEAL_CREATED", ``), esign.Other},
-		"finished, but which envelope?":         {`{"event":"ENVELOPE_FINISH","eventPayload":{"envelopeStatus":2}}`, esign.Other},
-		"the name in lower case":                {v2("envelope_finish", ``), esign.Other},
-		"no name":                               {`{"eventPayload":{"envelopeId":"env-1","envelopeStatus":2}}`, esign.Other},
-		"a name of the wrong type":              {`{"event":["ENVELOPE_FINISH"],"eventPayload":{"envelopeId":"env-1"}}`, esign.Other},
+		"finished, completed":                 {v1("ENVELOPE_FINISH", `,"envelopeStatus":2`), esign.AgreementCompleted},
+		"finished, completed, as a string":    {v2("ENVELOPE_FINISH", `,"envelopeStatus":"2"`), esign.AgreementCompleted},
+		"finished, without a status":          {v2("ENVELOPE_FINISH", ``), esign.AgreementCompleted},
+		"finished, with null as its status":   {v2("ENVELOPE_FINISH", `,"envelopeStatus":null`), esign.AgreementCompleted},
+		"finished, expired":                   {v2("ENVELOPE_FINISH", `,"envelopeStatus":3`), esign.AgreementUpdated},
+		"finished, cancelled":                 {v1("ENVELOPE_FINISH", `,"envelopeStatus":5`), esign.AgreementUpdated},
+		"cancelled":                           {v1("ENVELOPE_CANCEL", `,"envelopeStatus":5`), esign.AgreementCancelled},
+		"cancelled, v2":                       {v2("ENVELOPE_CANCEL", `,"envelopeStatus":5`), esign.AgreementCancelled},
+		"expired, though the status is 2":     {v1("ENVELOPE_EXPIRED", `,"envelopeStatus":2`), esign.AgreementExpired},
+		"expired":                             {v2("ENVELOPE_EXPIRED", `,"envelopeStatus":3`), esign.AgreementExpired},
+		"declined":                            {v1("ENVELOPE_DECLINED", `,"envelopeStatus":4`), esign.AgreementDeclined},
+		"declined, v2":                        {v2("SIGNER_DECLINED", `,"envelopeStatus":4`), esign.AgreementDeclined},
+		"failed":                              {v1("ENVELOPE_SIGNER_FAILED", `,"envelopeStatus":7`), esign.AgreementFailed},
+		"an unknown event of an envelope":     {v2("ENVELOPE_PAUSED", `,"envelopeStatus":2`), esign.AgreementUpdated},
+		"an unknown event of a signer":        {v2("SIGNER_REPLACED", ``), esign.AgreementUpdated},
+		"an update that does not say of what": {`{"callBackEnum":"ENVELOPE_UPDATE","callBackEnvelopeVO":{"envelopeId":"env-1"}}`, esign.AgreementUpdated},
+		"an unknown event of something else":  {v2("SEAL_CREATED", ``), esign.Other},
+		"finished, but which envelope?": {
+			`{"event":"ENVELOPE_FINISH","eventPayload":{"envelopeStatus":2}}`, esign.Other,
+		},
+		"the name in lower case": {v2("envelope_finish", ``), esign.Other},
+		"no name":                {`{"eventPayload":{"envelopeId":"env-1","envelopeStatus":2}}`, esign.Other},
+		"a name of the wrong type": {
+			`{"event":["ENVELOPE_FINISH"],"eventPayload":{"envelopeId":"env-1"}}`, esign.Other,
+		},
 		"an empty object":                       {`{}`, esign.Other},
 		"a template being filled":               {template(`"task-1"`, `"1"`), esign.TemplateUpdated},
 		"a template filled":                     {template(`"task-1"`, `"2"`), esign.TemplateFilled},
 		"a template filled, status as a number": {template(`"task-1"`, `2`), esign.TemplateFilled},
 		"a template not filled":                 {template(`"task-1"`, `"3"`), esign.TemplateFailed},
 		"a template without status":             {template(`"task-1"`, `null`), esign.TemplateUpdated},
-		"something else of a template":          {`{"callBackEnum":"TEMPLATE","callBackTemplateVO":{"taskId":"task-1"}}`, esign.Other},
+		"something else of a template": {
+			`{"callBackEnum":"TEMPLATE","callBackTemplateVO":{"taskId":"task-1"}}`, esign.Other,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := normalize(t, tt.body).Type; got != tt.want {
@@ -71,25 +77,40 @@ func TestOccurredAt(t *testing.T) {
 		want        time.Time
 		approximate bool
 	}{
-		"START has the time of creation":     {v1("ENVELOPE_START", times), time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC), true},
-		"FINISH":                             {v1("ENVELOPE_FINISH", times), end, false},
-		"CANCEL":                             {v1("ENVELOPE_CANCEL", times), end, false},
-		"EXPIRED":                            {v1("ENVELOPE_EXPIRED", times), end, false},
-		"DECLINED":                           {v1("ENVELOPE_DECLINED", times), end, false},
-		"SIGNER_FAILED":                      {v1("ENVELOPE_SIGNER_FAILED", times), end, false},
-		"SIGNER_VIEWED":                      {v1("ENVELOPE_SIGNER_VIEWED", times+signerInfo(ada+`,"viewedTime":1793610032000`)), end, false},
-		"SIGNER_SIGNED":                      {v1("ENVELOPE_SIGNER_SIGNED", times+signerInfo(ada+`,"signDate":1793610032000`)), end, false},
-		"SIGNER_SIGNED has the last of list": {v1("ENVELOPE_SIGNER_SIGNED", signed(ada+`,"signDate":1793610032000`, ben+`,"signDate":1793610000000`)), end, false},
-		"ALL_SIGNER_SIGNED is when the last one signed": {
-			v1("ENVELOPE_ALL_SIGNER_SIGNED", times+signed(ada+`,"signDate":1793610032000`, ben+`,"signDate":1793610000000`)), end, true,
+		"START has the time of creation": {
+			v1("ENVELOPE_START", times), time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC), true,
 		},
-		"a time as a string":            {v1("ENVELOPE_FINISH", `,"envelopeEndTime":"1793610032000"`), end, false},
-		"a time in seconds":             {v1("ENVELOPE_FINISH", `,"envelopeEndTime":1793610032`), end, false},
-		"a time in RFC 3339":            {v1("ENVELOPE_FINISH", `,"envelopeEndTime":"2026-11-02T17:00:32+08:00"`), end, false},
-		"a time in words":               {v1("ENVELOPE_FINISH", `,"envelopeEndTime":"this morning"`), time.Time{}, false},
-		"a time of the wrong type":      {v1("ENVELOPE_FINISH", `,"envelopeEndTime":{"time":1793610032000}`), time.Time{}, false},
-		"a time beyond all years":       {v1("ENVELOPE_FINISH", `,"envelopeEndTime":1e300`), time.Time{}, false},
-		"v2 has none of its own":        {v2("ENVELOPE_FINISH", `,"envelopeStartTime":"1793606400000","expireTime":"1796025600000"`), time.Time{}, false},
+		"FINISH":        {v1("ENVELOPE_FINISH", times), end, false},
+		"CANCEL":        {v1("ENVELOPE_CANCEL", times), end, false},
+		"EXPIRED":       {v1("ENVELOPE_EXPIRED", times), end, false},
+		"DECLINED":      {v1("ENVELOPE_DECLINED", times), end, false},
+		"SIGNER_FAILED": {v1("ENVELOPE_SIGNER_FAILED", times), end, false},
+		"SIGNER_VIEWED": {
+			v1("ENVELOPE_SIGNER_VIEWED", times+signerInfo(ada+`,"viewedTime":1793610032000`)), end, false,
+		},
+		"SIGNER_SIGNED": {
+			v1("ENVELOPE_SIGNER_SIGNED", times+signerInfo(ada+`,"signDate":1793610032000`)), end, false,
+		},
+		"SIGNER_SIGNED has the last of list": {
+			v1("ENVELOPE_SIGNER_SIGNED", signed(ada+`,"signDate":1793610032000`, ben+`,"signDate":1793610000000`)), end, false,
+		},
+		"ALL_SIGNER_SIGNED is when the last one signed": {
+			v1("ENVELOPE_ALL_SIGNER_SIGNED", times+signed(ada+`,"signDate":1793610032000`, ben+`,"signDate":1793610000000`)),
+			end, true,
+		},
+		"a time as a string": {v1("ENVELOPE_FINISH", `,"envelopeEndTime":"1793610032000"`), end, false},
+		"a time in seconds":  {v1("ENVELOPE_FINISH", `,"envelopeEndTime":1793610032`), end, false},
+		"a time in RFC 3339": {
+			v1("ENVELOPE_FINISH", `,"envelopeEndTime":"2026-11-02T17:00:32+08:00"`), end, false,
+		},
+		"a time in words": {v1("ENVELOPE_FINISH", `,"envelopeEndTime":"this morning"`), time.Time{}, false},
+		"a time of the wrong type": {
+			v1("ENVELOPE_FINISH", `,"envelopeEndTime":{"time":1793610032000}`), time.Time{}, false,
+		},
+		"a time beyond all years": {v1("ENVELOPE_FINISH", `,"envelopeEndTime":1e300`), time.Time{}, false},
+		"v2 has none of its own": {
+			v2("ENVELOPE_FINISH", `,"envelopeStartTime":"1793606400000","expireTime":"1796025600000"`), time.Time{}, false,
+		},
 		"v2 has none of the signatures": {v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)), time.Time{}, false},
 		"templates have none":           {template(`"task-1"`, `"2"`), time.Time{}, false},
 		"unknown events have none":      {v1("ENVELOPE_PAUSED", times), time.Time{}, false},
@@ -108,19 +129,35 @@ func TestOccurredAt(t *testing.T) {
 
 func TestParticipant(t *testing.T) {
 	for name, tt := range map[string]struct{ body, want string }{
-		"who viewed":                      {v1("ENVELOPE_SIGNER_VIEWED", signerInfo(ada)), "emp-1"},
-		"who signed":                      {v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)), "emp-1"},
-		"who signed, of a list of one":    {v1("ENVELOPE_SIGNER_SIGNED", signed(ada)), "emp-1"},
-		"who signed last, nobody says":    {v1("ENVELOPE_SIGNER_SIGNED", signed(ada, ben)), ""},
-		"who declined":                    {v1("ENVELOPE_DECLINED", signed(ben)+`,"declineSigner":{"userEmail":"ada@example.com"}`), webhook.ParticipantKey("ada@example.com")},
-		"who declined, v2":                {v2("SIGNER_DECLINED", `,"signerList":[{`+ada+`,"signerStatus":3},{`+ben+`,"signerStatus":2}]`), "emp-1"},
-		"who declined, of two":            {v2("SIGNER_DECLINED", `,"signerList":[{`+ada+`,"signerStatus":3},{`+ben+`,"signerStatus":3}]`), ""},
-		"whose signature failed":          {v1("ENVELOPE_SIGNER_FAILED", signed(ada+`,"signerStatus":2`, ben+`,"signerStatus":5`)), "emp-2"},
-		"an e-mail address is hashed":     {v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"userEmail":"ada@example.com"`)), webhook.ParticipantKey("ada@example.com")},
-		"an e-mail address as businessId": {v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"businessId":"ada@example.com"`)), webhook.ParticipantKey("ada@example.com")},
-		"a telephone is nobody's ID":      {v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"phoneNumber":{"countryCode":"44","number":"7700900101"}`)), ""},
-		"an envelope's end is nobody's":   {v1("ENVELOPE_FINISH", signed(ada)), ""},
-		"a signer of the wrong type":      {v2("ENVELOPE_SIGNER_SIGNED", `,"signerInfo":"emp-1"`), ""},
+		"who viewed":                   {v1("ENVELOPE_SIGNER_VIEWED", signerInfo(ada)), "emp-1"},
+		"who signed":                   {v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)), "emp-1"},
+		"who signed, of a list of one": {v1("ENVELOPE_SIGNER_SIGNED", signed(ada)), "emp-1"},
+		"who signed last, nobody says": {v1("ENVELOPE_SIGNER_SIGNED", signed(ada, ben)), ""},
+		"who declined": {
+			v1("ENVELOPE_DECLINED", signed(ben)+`,"declineSigner":{"userEmail":"ada@example.com"}`),
+			webhook.ParticipantKey("ada@example.com"),
+		},
+		"who declined, v2": {
+			v2("SIGNER_DECLINED", `,"signerList":[{`+ada+`,"signerStatus":3},{`+ben+`,"signerStatus":2}]`), "emp-1",
+		},
+		"who declined, of two": {
+			v2("SIGNER_DECLINED", `,"signerList":[{`+ada+`,"signerStatus":3},{`+ben+`,"signerStatus":3}]`), "",
+		},
+		"whose signature failed": {
+			v1("ENVELOPE_SIGNER_FAILED", signed(ada+`,"signerStatus":2`, ben+`,"signerStatus":5`)), "emp-2",
+		},
+		"an e-mail address is hashed": {
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"userEmail":"ada@example.com"`)), webhook.ParticipantKey("ada@example.com"),
+		},
+		"an e-mail address as businessId": {
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"businessId":"ada@example.com"`)),
+			webhook.ParticipantKey("ada@example.com"),
+		},
+		"a telephone is nobody's ID": {
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"phoneNumber":{"countryCode":"44","number":"7700900101"}`)), "",
+		},
+		"an envelope's end is nobody's": {v1("ENVELOPE_FINISH", signed(ada)), ""},
+		"a signer of the wrong type":    {v2("ENVELOPE_SIGNER_SIGNED", `,"signerInfo":"emp-1"`), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := normalize(t, tt.body).Participant
@@ -140,7 +177,10 @@ func TestParticipants(t *testing.T) {
 			{"businessId":"i","signerStatus":{"code":2}},{"businessId":9,"signerStatus":2,"phoneNumber":"7700900101"}]`)
 	want := []esign.Participant{
 		{ID: "c", Status: esign.Sent},
-		{ID: webhook.ParticipantKey("eve@example.com"), Status: esign.Viewed, At: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)},
+		{
+			ID: webhook.ParticipantKey("eve@example.com"), Status: esign.Viewed,
+			At: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC),
+		},
 		{ID: "a", Status: esign.Signed, At: time.Date(2026, 11, 2, 9, 0, 32, 0, time.UTC)},
 		{ID: "f", Status: esign.Declined},
 		{ID: "9", Status: esign.Signed},
@@ -155,8 +195,12 @@ func TestAttributes(t *testing.T) {
 		body string
 		want map[string]string
 	}{
-		"an envelope's status":               {v1("ENVELOPE_CANCEL", `,"envelopeStatus":5`), map[string]string{"envelopeStatus": "5"}},
-		"a status as a string":               {v2("ENVELOPE_CANCEL", `,"envelopeStatus":"5"`), map[string]string{"envelopeStatus": "5"}},
+		"an envelope's status": {
+			v1("ENVELOPE_CANCEL", `,"envelopeStatus":5`), map[string]string{"envelopeStatus": "5"},
+		},
+		"a status as a string": {
+			v2("ENVELOPE_CANCEL", `,"envelopeStatus":"5"`), map[string]string{"envelopeStatus": "5"},
+		},
 		"a task's status":                    {template(`"task-1"`, `"3"`), map[string]string{"taskStatus": "3"}},
 		"none":                               {v1("ENVELOPE_CANCEL", ""), nil},
 		"a status in words is not passed on": {v1("ENVELOPE_CANCEL", `,"envelopeStatus":"by ada@example.com"`), nil},
@@ -170,7 +214,9 @@ func TestAttributes(t *testing.T) {
 }
 
 func TestNothingPersonalIsKept(t *testing.T) {
-	secrets := []string{"@", "Example", "77009", "55500", "483920", "rent", "annex", "ertificate", "lease", "https:", "file-"}
+	secrets := []string{
+		"@", "Example", "77009", "55500", "483920", "rent", "annex", "ertificate", "lease", "https:", "file-",
+	}
 	for name, r := range webhooktest.Examples(t, "esignglobal") {
 		event, id := normalize(t, string(r.Body)), identify(t, string(r.Body))
 		b, err := json.Marshal([]any{event, id})
@@ -186,7 +232,8 @@ func TestNothingPersonalIsKept(t *testing.T) {
 }
 
 func TestTextThatIsNotUTF8IsRead(t *testing.T) {
-	event := normalize(t, v2("ENVELOPE_FINISH", `,"envelopeStatus":2,"signerList":[{"businessId":"emp-1","userName":"`+"\xff\xfe"+`","signerStatus":2}]`))
+	event := normalize(t, v2("ENVELOPE_FINISH",
+		`,"envelopeStatus":2,"signerList":[{"businessId":"emp-1","userName":"`+"\xff\xfe"+`","signerStatus":2}]`))
 	if event.Type != esign.AgreementCompleted || len(event.Participants) != 1 {
 		t.Errorf("got %+v", event)
 	}
@@ -204,7 +251,9 @@ func TestWronglyTypedValuesAreRead(t *testing.T) {
 			}
 			identify(t, v2(`X`, `,"signerInfo":{"`+field+`":`+wrong+`}`))
 		}
-		for _, field := range []string{"callBackEnum", "callBackDesc", "callBackEnvelopeVO", "callBackTemplateVO", "event", "eventPayload"} {
+		for _, field := range []string{
+			"callBackEnum", "callBackDesc", "callBackEnvelopeVO", "callBackTemplateVO", "event", "eventPayload",
+		} {
 			normalize(t, `{"`+field+`":`+wrong+`}`)
 		}
 	}

@@ -106,8 +106,8 @@ func (l *last[T]) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// foldKeys returns JSON whose keys have lost their spaces, because the vendor's pages also print "CallBack EnvelopeVO" and
-// "Signer status". What is not valid JSON stays invalid.
+// foldKeys returns JSON whose keys have lost their spaces, because the vendor's pages also print "CallBack EnvelopeVO"
+// and "Signer status". What is not valid JSON stays invalid.
 func foldKeys(body []byte) []byte {
 	var folded []byte
 	done := 0 // of body
@@ -165,7 +165,8 @@ func fold(key []byte) []byte {
 	return []byte(`"` + name + `"`)
 }
 
-// event is the vendor's name of the event, never derived from a status. ENVELOPE_UPDATE without callBackDesc stays that.
+// event is the vendor's name of the event, never derived from a status. ENVELOPE_UPDATE without callBackDesc stays
+// that.
 func (p *payload) event() string { return string(cmp.Or(p.Desc, p.Enum, p.Event)) }
 
 // via is the shape that the callback has, and so the kind of subscription.

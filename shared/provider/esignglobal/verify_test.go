@@ -113,7 +113,8 @@ func TestVerifyWhatOpenSSLSigned(t *testing.T) {
 			if got := r.Header.Get(signature); got != want {
 				t.Fatalf("the example is signed %s", got)
 			}
-			if proof, err := provider.Verify(r, webhooktest.DevelopmentKeys(provider)); proof != esign.ProofSigned || err != nil {
+			if proof, err := provider.Verify(r, webhooktest.DevelopmentKeys(provider)); proof != esign.ProofSigned ||
+				err != nil {
 				t.Errorf("got %q, %v", proof, err)
 			}
 		})
@@ -145,42 +146,103 @@ func TestVerify(t *testing.T) {
 		proof  esign.Proof
 		err    error
 	}{
-		"signed":                                     {development, with(), esign.ProofSigned, nil},
-		"signed, at a secret URL":                    {development, matched, esign.ProofSigned, nil},
-		"the second of two keys":                     {webhook.Keys{Keys: webhook.Secrets("other", "development-esignglobal-secret")}, with(), esign.ProofSigned, nil},
-		"the same header twice":                      {development, func(r *webhook.Request) { r.Header.Add(signature, r.Header.Get(signature)) }, esign.ProofSigned, nil},
-		"white space around the headers":             {development, with(convert(func(s string) string { return " " + s + "\t" }), func(r *webhook.Request) { r.Header.Set(timestamp, " "+r.Header.Get(timestamp)) }), esign.ProofSigned, nil},
-		"App-Id and algorithm are not signed":        {development, with(set("X-Tsign-Open-App-Id", "1"), set("X-Tsign-Open-SIGNATURE-ALGORITHM", "")), esign.ProofSigned, nil},
-		"names of query keys are not signed":         {development, func(r *webhook.Request) { r.Query = url.Values{"x": {"1"}, "y": {"2"}} }, esign.ProofSigned, nil},
-		"no signature headers, at a secret URL":      {webhook.Keys{Keys: development.Keys, URLTokens: tokens}, with(unsigned, matched), esign.ProofURLToken, nil},
-		"no secret: headers are ignored":             {webhook.Keys{URLTokens: tokens}, with(set(signature, "wrong"), matched), esign.ProofURLToken, nil},
-		"no secret and not the secret URL":           {webhook.Keys{URLTokens: tokens}, with(), "", webhook.ErrNotGenuine},
-		"no signature headers":                       {development, unsigned, "", webhook.ErrNotGenuine},
-		"nothing configured":                         {webhook.Keys{}, with(), "", webhook.ErrNoKey},
-		"nothing configured, unsigned":               {webhook.Keys{}, unsigned, "", webhook.ErrNoKey},
-		"another key":                                {webhook.Keys{Keys: webhook.Secrets("other")}, with(), "", webhook.ErrNotGenuine},
-		"another key, at a secret URL":               {webhook.Keys{Keys: webhook.Secrets("other"), URLTokens: tokens}, matched, "", webhook.ErrNotGenuine},
-		"signed with the empty key":                  {webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret("")}}, func(r *webhook.Request) { sign(r, "") }, "", webhook.ErrNotGenuine},
-		"signed with the empty key, of a zero value": {webhook.Keys{Keys: []webhook.Secret{{}}}, func(r *webhook.Request) { sign(r, "") }, "", webhook.ErrNotGenuine},
-		"an empty signature at a secret URL":         {development, with(set(signature, ""), matched), "", webhook.ErrNotGenuine},
-		"an empty timestamp at a secret URL":         {development, with(set(timestamp, ""), matched), "", webhook.ErrNotGenuine},
-		"a timestamp only, at a secret URL":          {development, with(func(r *webhook.Request) { r.Header.Del(signature) }, matched), "", webhook.ErrNotGenuine},
-		"a signature only, at a secret URL":          {development, with(func(r *webhook.Request) { r.Header.Del(timestamp) }, matched), "", webhook.ErrNotGenuine},
-		"the timestamp moved into the query":         {development, func(r *webhook.Request) { r.Query.Set("0", r.Header.Get(timestamp)); r.Header.Del(timestamp) }, "", webhook.ErrNotGenuine},
-		"cut off":                                    {development, convert(func(s string) string { return s[:63] }), "", webhook.ErrNotGenuine},
-		"a character more":                           {development, convert(func(s string) string { return s + "0" }), "", webhook.ErrNotGenuine},
-		"upper-case hex":                             {development, convert(strings.ToUpper), "", webhook.ErrNotGenuine},
-		"base64 of the same bytes":                   {development, convert(base64OfHex), "", webhook.ErrNotGenuine},
-		"raw bytes":                                  {development, convert(rawOfHex), "", webhook.ErrNotGenuine},
-		"two different signatures, the first right":  {development, func(r *webhook.Request) { r.Header.Add(signature, "wrong") }, "", webhook.ErrNotGenuine},
-		"two different signatures, the last right":   {development, func(r *webhook.Request) { r.Header[signature] = []string{"wrong", r.Header.Get(signature)} }, "", webhook.ErrNotGenuine},
-		"two different timestamps":                   {development, func(r *webhook.Request) { r.Header.Add(timestamp, "1793608801001") }, "", webhook.ErrNotGenuine},
-		"another timestamp":                          {development, set(timestamp, "1793608801001"), "", webhook.ErrNotGenuine},
-		"another body":                               {development, func(r *webhook.Request) { r.Body = bytes.ToUpper(r.Body) }, "", webhook.ErrNotGenuine},
-		"the same JSON with other bytes":             {development, func(r *webhook.Request) { r.Body = append(r.Body, '\n') }, "", webhook.ErrNotGenuine},
-		"another query value":                        {development, func(r *webhook.Request) { r.Query.Set("a", "3") }, "", webhook.ErrNotGenuine},
-		"query values in another order of keys":      {development, func(r *webhook.Request) { r.Query = url.Values{"a": {"2"}, "b": {"1"}} }, "", webhook.ErrNotGenuine},
-		"no query":                                   {development, func(r *webhook.Request) { r.Query = nil }, "", webhook.ErrNotGenuine},
+		"signed":                  {development, with(), esign.ProofSigned, nil},
+		"signed, at a secret URL": {development, matched, esign.ProofSigned, nil},
+		"the second of two keys": {
+			webhook.Keys{Keys: webhook.Secrets("other", "development-esignglobal-secret")}, with(), esign.ProofSigned, nil,
+		},
+		"the same header twice": {
+			development, func(r *webhook.Request) { r.Header.Add(signature, r.Header.Get(signature)) }, esign.ProofSigned, nil,
+		},
+		"white space around the headers": {
+			development,
+			with(convert(func(s string) string { return " " + s + "\t" }),
+				func(r *webhook.Request) { r.Header.Set(timestamp, " "+r.Header.Get(timestamp)) }),
+			esign.ProofSigned, nil,
+		},
+		"App-Id and algorithm are not signed": {
+			development, with(set("X-Tsign-Open-App-Id", "1"), set("X-Tsign-Open-SIGNATURE-ALGORITHM", "")), esign.ProofSigned,
+			nil,
+		},
+		"names of query keys are not signed": {
+			development, func(r *webhook.Request) { r.Query = url.Values{"x": {"1"}, "y": {"2"}} }, esign.ProofSigned, nil,
+		},
+		"no signature headers, at a secret URL": {
+			webhook.Keys{Keys: development.Keys, URLTokens: tokens}, with(unsigned, matched), esign.ProofURLToken, nil,
+		},
+		"no secret: headers are ignored": {
+			webhook.Keys{URLTokens: tokens}, with(set(signature, "wrong"), matched), esign.ProofURLToken, nil,
+		},
+		"no secret and not the secret URL": {webhook.Keys{URLTokens: tokens}, with(), "", webhook.ErrNotGenuine},
+		"no signature headers":             {development, unsigned, "", webhook.ErrNotGenuine},
+		"nothing configured":               {webhook.Keys{}, with(), "", webhook.ErrNoKey},
+		"nothing configured, unsigned":     {webhook.Keys{}, unsigned, "", webhook.ErrNoKey},
+		"another key": {
+			webhook.Keys{Keys: webhook.Secrets("other")}, with(), "", webhook.ErrNotGenuine,
+		},
+		"another key, at a secret URL": {
+			webhook.Keys{Keys: webhook.Secrets("other"), URLTokens: tokens}, matched, "", webhook.ErrNotGenuine,
+		},
+		"signed with the empty key": {
+			webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret("")}}, func(r *webhook.Request) { sign(r, "") }, "",
+			webhook.ErrNotGenuine,
+		},
+		"signed with the empty key, of a zero value": {
+			webhook.Keys{Keys: []webhook.Secret{{}}}, func(r *webhook.Request) { sign(r, "") }, "", webhook.ErrNotGenuine,
+		},
+		"an empty signature at a secret URL": {
+			development, with(set(signature, ""), matched), "", webhook.ErrNotGenuine,
+		},
+		"an empty timestamp at a secret URL": {
+			development, with(set(timestamp, ""), matched), "", webhook.ErrNotGenuine,
+		},
+		"a timestamp only, at a secret URL": {
+			development, with(func(r *webhook.Request) { r.Header.Del(signature) }, matched), "", webhook.ErrNotGenuine,
+		},
+		"a signature only, at a secret URL": {
+			development, with(func(r *webhook.Request) { r.Header.Del(timestamp) }, matched), "", webhook.ErrNotGenuine,
+		},
+		"the timestamp moved into the query": {
+			development, func(r *webhook.Request) { r.Query.Set("0", r.Header.Get(timestamp)); r.Header.Del(timestamp) }, "",
+			webhook.ErrNotGenuine,
+		},
+		"cut off": {
+			development, convert(func(s string) string { return s[:63] }), "", webhook.ErrNotGenuine,
+		},
+		"a character more": {
+			development, convert(func(s string) string { return s + "0" }), "", webhook.ErrNotGenuine,
+		},
+		"upper-case hex":           {development, convert(strings.ToUpper), "", webhook.ErrNotGenuine},
+		"base64 of the same bytes": {development, convert(base64OfHex), "", webhook.ErrNotGenuine},
+		"raw bytes":                {development, convert(rawOfHex), "", webhook.ErrNotGenuine},
+		"two different signatures, the first right": {
+			development, func(r *webhook.Request) { r.Header.Add(signature, "wrong") }, "", webhook.ErrNotGenuine,
+		},
+		"two different signatures, the last right": {
+			development, func(r *webhook.Request) { r.Header[signature] = []string{"wrong", r.Header.Get(signature)} }, "",
+			webhook.ErrNotGenuine,
+		},
+		"two different timestamps": {
+			development, func(r *webhook.Request) { r.Header.Add(timestamp, "1793608801001") }, "", webhook.ErrNotGenuine,
+		},
+		"another timestamp": {
+			development, set(timestamp, "1793608801001"), "", webhook.ErrNotGenuine,
+		},
+		"another body": {
+			development, func(r *webhook.Request) { r.Body = bytes.ToUpper(r.Body) }, "", webhook.ErrNotGenuine,
+		},
+		"the same JSON with other bytes": {
+			development, func(r *webhook.Request) { r.Body = append(r.Body, '\n') }, "", webhook.ErrNotGenuine,
+		},
+		"another query value": {
+			development, func(r *webhook.Request) { r.Query.Set("a", "3") }, "", webhook.ErrNotGenuine,
+		},
+		"query values in another order of keys": {
+			development, func(r *webhook.Request) { r.Query = url.Values{"a": {"2"}, "b": {"1"}} }, "", webhook.ErrNotGenuine,
+		},
+		"no query": {
+			development, func(r *webhook.Request) { r.Query = nil }, "", webhook.ErrNotGenuine,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := post(finish)

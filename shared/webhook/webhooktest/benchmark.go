@@ -39,7 +39,8 @@ func Benchmark(b *testing.B, p webhook.Provider) {
 func longest(b *testing.B, p webhook.Provider) (found *webhook.Request, ids []webhook.Identity) {
 	b.Helper()
 	for _, r := range Examples(b, p.Info().Name) {
-		if identities, err := p.Identify(r); err != nil || identities[0].AgreementID == "" || found != nil && len(r.Body) <= len(found.Body) {
+		if identities, err := p.Identify(r); err != nil || identities[0].AgreementID == "" || found != nil &&
+			len(r.Body) <= len(found.Body) {
 			continue
 		} else {
 			found, ids = r, identities

@@ -202,7 +202,8 @@ func longList(t *testing.T, p webhook.Provider, list func(func(string) string) s
 // challenge: the vendor sends GET if and only if it sends a challenge.
 func challenge(t *testing.T, p webhook.Provider, keys webhook.Keys) {
 	_, err := p.Challenge(&webhook.Request{Method: http.MethodGet, Header: http.Header{}}, keys)
-	if allow := p.Info().Allow; slices.Contains(strings.Split(allow, ", "), http.MethodGet) == errors.Is(err, webhook.ErrNoChallenge) {
+	if allow := p.Info().Allow; slices.Contains(strings.Split(allow, ", "), http.MethodGet) == errors.Is(err,
+		webhook.ErrNoChallenge) {
 		t.Errorf("Allow is %q, and Challenge returns %v", allow, err)
 	}
 }
@@ -319,8 +320,8 @@ func wellFormed(t *testing.T, p webhook.Provider, id webhook.Identity, e esign.E
 	}
 }
 
-// refusals: without a key, under a wrong one, and under an empty one that it is even signed with, nothing is genuine, and
-// the error tells no secrets.
+// refusals: without a key, under a wrong one, and under an empty one that it is even signed with, nothing is genuine,
+// and the error tells no secrets.
 func refusals(t *testing.T, p webhook.Provider, r *webhook.Request) {
 	empty, signed := webhook.NewSecret(""), Clone(r)
 	if err := p.Sign(signed, empty, ReceivedAt); err != nil {
