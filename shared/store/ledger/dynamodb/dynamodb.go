@@ -78,7 +78,7 @@ func (l *Ledger) repeated(ctx context.Context, key ledger.Key, via string) error
 	condition := "attribute_exists(" + p.name(item.PK) + ") AND " + p.readable()
 	if via != "" {
 		subscriptions := p.name(item.Via)
-		update += ", " + subscriptions + " " + p.value("via", item.Value{Kind: item.StringSet, Set: []string{via}})
+		update += ", " + subscriptions + " " + p.value("subscription", item.Value{Kind: item.StringSet, Set: []string{via}})
 		condition += " AND (attribute_not_exists(" + subscriptions + ") OR size(" + subscriptions + ") < " +
 			p.value("most", item.N(ledger.MaxVia)) + ")"
 	}

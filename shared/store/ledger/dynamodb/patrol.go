@@ -25,7 +25,7 @@ func (l *Ledger) Patrol(ctx context.Context, from string, visit func(ledger.Stan
 		return "", wrap("patrol", err)
 	}
 	p := newPlaceholders()
-	stopped := p.name(item.SK) + " = " + p.value("agreement", item.S(item.AgreementSK)) +
+	stopped := p.name(item.SK) + " = " + p.value("at", item.S(item.AgreementSK)) +
 		" AND attribute_exists(" + p.name(item.Status) + ") OR " +
 		p.name(item.State) + " = " + p.value("received", item.S(string(ledger.Received)))
 	var projection []string
