@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// Sort orders a history: by OccurredAt, then ReceivedAt, then ID. An event whose time is not known stands at the time it
-// was received.
+// Sort orders a history by OccurredAt, then ReceivedAt, then ID. An event without a time is placed at its ReceivedAt.
 func Sort(history []Entry) {
 	slices.SortFunc(history, func(a, b Entry) int {
 		return cmp.Or(a.occurred().Compare(b.occurred()), a.ReceivedAt.Compare(b.ReceivedAt), cmp.Compare(a.ID, b.ID))
