@@ -1,6 +1,6 @@
-// Package archive is the archiver. When an agreement is completed, it confirms that with the vendor's API, downloads the
-// signed documents and the audit trail, and stores them. It sends what it has done as findings, which are processed like
-// every delivery.
+// Package archive is the archiver. When an agreement is completed, it confirms that with the vendor's API, downloads
+// the signed documents and the audit trail, and stores them. It sends what it has done as findings, which are processed
+// like every delivery.
 package archive
 
 import (
@@ -32,7 +32,8 @@ type Jobs interface {
 
 // Archiver is the consumer of jobs. Set its fields before the first batch.
 type Archiver struct {
-	// Clients returns the client of a provider's API. It returns [vendorapi.ErrOff] if there is none, and logs that itself.
+	// Clients returns the client of a provider's API. It returns [vendorapi.ErrOff] if there is none, and logs that
+	// itself.
 	Clients   func(ctx context.Context, provider string) (vendorapi.Client, error)
 	Documents document.Store
 	Queue     queue.Sender // for the findings
@@ -56,8 +57,9 @@ const (
 	maxLater   = 11 * time.Hour // if the vendor asks for longer; SQS allows 12 hours
 )
 
-// A problem that may only be the vendor's delay is final after this many attempts and this age of the event. The seventh
-// attempt is more than an hour after the first. The age matters because the queue also counts receives that failed early.
+// A problem that may only be the vendor's delay is final after this many attempts and this age of the event. The
+// seventh attempt is more than an hour after the first. The age matters because the queue also counts receives that
+// failed early.
 const (
 	finalAttempts = 7
 	finalAge      = time.Hour
@@ -122,7 +124,8 @@ func (a *Archiver) finish(ctx context.Context, j job, pause time.Duration, err e
 }
 
 // park moves a job to the dead-letter queue, and logs and counts that.
-func (a *Archiver) park(ctx context.Context, log *slog.Logger, j job, reason error, message string, values ...metric.Value) (done bool) {
+func (a *Archiver) park(ctx context.Context, log *slog.Logger, j job, reason error, message string,
+	values ...metric.Value) (done bool) {
 	if err := a.Jobs.Park(ctx, j.body); err != nil {
 		log.ErrorContext(ctx, "not moved to the dead-letter queue", "error", err)
 		return false
@@ -132,8 +135,8 @@ func (a *Archiver) park(ctx context.Context, log *slog.Logger, j job, reason err
 	return true
 }
 
-// work archives the agreement of a job, unless the vendor's rate limit is exhausted. It ends early enough to delay the job.
-// pause is the least time to wait before the next attempt.
+// work archives the agreement of a job, unless the vendor's rate limit is exhausted. It ends early enough to delay the
+// job. pause is the least time to wait before the next attempt.
 func (a *Archiver) work(ctx context.Context, j job) (pause time.Duration, err error) {
 	if end, limited := ctx.Deadline(); limited { // on localhost there is none
 		var cancel context.CancelFunc
@@ -170,8 +173,8 @@ func (a *Archiver) block(provider string, d time.Duration) {
 	a.until[provider] = a.Now().Add(d)
 }
 
-// archive does what is not done yet. The manifest is written last. If it exists, the vendor has confirmed the completion and
-// all documents are stored, so only the finding is left to send, perhaps again.
+// archive does what is not done yet. The manifest is written last. If it exists, the vendor has confirmed the
+// completion and all documents are stored, so only the finding is left to send, perhaps again.
 func (a *Archiver) archive(ctx context.Context, client vendorapi.Client, j job) error {
 	m, err := a.manifest(ctx, j)
 	made := errors.Is(err, document.ErrNotFound)
@@ -227,7 +230,8 @@ func (a *Archiver) store(ctx context.Context, client vendorapi.Client, j job) (m
 	return a.putManifest(ctx, j, m)
 }
 
-// confirm asks the vendor whether the agreement is completed, whatever the event's proof, and sends the finding if it is.
+// confirm asks the vendor whether the agreement is completed, whatever the event's proof, and sends the finding if it
+// is.
 func (a *Archiver) confirm(ctx context.Context, client vendorapi.Client, j job) (vendorapi.Agreement, error) {
 	reported, err := client.Agreement(ctx, j.agreement)
 	switch {

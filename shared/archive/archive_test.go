@@ -83,8 +83,9 @@ func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 	}
 	delete(manifest, "documents")
 	want := map[string]any{
-		"v": 1.0, "provider": "acmesign", "agreementId": agreementID, "vendorStatus": "completed", "completedAt": "2026-11-02T09:29:00Z",
-		"archivedAt": "2026-11-02T09:30:00Z",
+		"v": 1.0, "provider": "acmesign", "agreementId": agreementID, "vendorStatus": "completed",
+		"completedAt": "2026-11-02T09:29:00Z",
+		"archivedAt":  "2026-11-02T09:30:00Z",
 	}
 	if diff := cmp.Diff(want, manifest); diff != "" {
 		t.Error(diff)
@@ -363,13 +364,21 @@ func TestErrors(t *testing.T) {
 		err             error
 		status, opening outcome // if the status is refused, or the download
 	}{
-		"not ready":        {late(vendorapi.ErrNotReady), outcome{Dead: true, Attempts: maxReceives, Level: "INFO"}, outcome{Dead: true, Attempts: maxReceives, Level: "INFO"}},
-		"the limit":        {&vendorapi.LaterError{After: time.Hour}, outcome{Dead: true, Attempts: maxReceives, Level: "INFO"}, outcome{Dead: true, Attempts: maxReceives, Level: "INFO"}},
-		"denied":           {late(vendorapi.ErrDenied), outcome{Dead: true, Attempts: maxReceives, Level: "ERROR"}, outcome{Dead: true, Attempts: maxReceives, Level: "ERROR"}},
-		"a failure":        {errors.New("the network"), outcome{Dead: true, Attempts: maxReceives, Level: "ERROR"}, outcome{Dead: true, Attempts: maxReceives, Level: "ERROR"}},
-		"unknown":          {late(vendorapi.ErrUnknown), outcome{Parked: true, Attempts: doubted, Level: "ERROR"}, outcome{Parked: true, Attempts: doubted, Level: "ERROR"}},
-		"refused for good": {late(vendorapi.ErrInvalid), outcome{Parked: true, Attempts: 1, Level: "ERROR"}, outcome{Parked: true, Attempts: 1, Level: "ERROR"}},
-		"not supported":    {late(errors.ErrUnsupported), outcome{Parked: true, Attempts: 1, Level: "ERROR"}, outcome{Parked: true, Attempts: 1, Level: "ERROR"}},
+		"not ready": {late(vendorapi.ErrNotReady), outcome{Dead: true, Attempts: maxReceives, Level: "INFO"},
+			outcome{Dead: true, Attempts: maxReceives, Level: "INFO"}},
+		"the limit": {&vendorapi.LaterError{After: time.Hour},
+			outcome{Dead: true, Attempts: maxReceives, Level: "INFO"},
+			outcome{Dead: true, Attempts: maxReceives, Level: "INFO"}},
+		"denied": {late(vendorapi.ErrDenied), outcome{Dead: true, Attempts: maxReceives, Level: "ERROR"},
+			outcome{Dead: true, Attempts: maxReceives, Level: "ERROR"}},
+		"a failure": {errors.New("the network"), outcome{Dead: true, Attempts: maxReceives, Level: "ERROR"},
+			outcome{Dead: true, Attempts: maxReceives, Level: "ERROR"}},
+		"unknown": {late(vendorapi.ErrUnknown), outcome{Parked: true, Attempts: doubted, Level: "ERROR"},
+			outcome{Parked: true, Attempts: doubted, Level: "ERROR"}},
+		"refused for good": {late(vendorapi.ErrInvalid), outcome{Parked: true, Attempts: 1, Level: "ERROR"},
+			outcome{Parked: true, Attempts: 1, Level: "ERROR"}},
+		"not supported": {late(errors.ErrUnsupported), outcome{Parked: true, Attempts: 1, Level: "ERROR"},
+			outcome{Parked: true, Attempts: 1, Level: "ERROR"}},
 	} {
 		for where, want := range map[string]outcome{"status": tt.status, "opening": tt.opening} {
 			t.Run(name+" at the "+where, func(t *testing.T) {
@@ -379,9 +388,10 @@ func TestErrors(t *testing.T) {
 				if where == "status" {
 					w.vendor.statusErr = refuse
 				} else {
-					w.vendor.files = of(vendorapi.Document{Name: "documents.pdf", Open: func(context.Context) (vendorapi.Content, error) {
-						return vendorapi.Content{}, refuse()
-					}})
+					w.vendor.files = of(vendorapi.Document{Name: "documents.pdf",
+						Open: func(context.Context) (vendorapi.Content, error) {
+							return vendorapi.Content{}, refuse()
+						}})
 				}
 				w.add(archive.Job(completed("acmesign", agreementID)))
 				w.run(w.archiver())
@@ -405,7 +415,8 @@ func TestErrors(t *testing.T) {
 // A client that was asked in vain once asks again, and succeeds.
 func TestEveryPassingErrorPasses(t *testing.T) {
 	for _, err := range []error{
-		vendorapi.ErrNotReady, &vendorapi.LaterError{After: 20 * time.Hour}, vendorapi.ErrDenied, vendorapi.ErrUnknown, errors.New("the network"), context.DeadlineExceeded,
+		vendorapi.ErrNotReady, &vendorapi.LaterError{After: 20 * time.Hour}, vendorapi.ErrDenied, vendorapi.ErrUnknown,
+		errors.New("the network"), context.DeadlineExceeded,
 	} {
 		w := newWorld(t)
 		w.vendor.statusErr = func() error { w.vendor.statusErr = nil; return err }
@@ -454,26 +465,41 @@ func TestDocumentsThatAreNotWholeAreFetchedAgain(t *testing.T) {
 		content func() vendorapi.Content
 		parked  bool // for good after an hour; else the queue gives up in the end
 	}{
-		"a web page instead of a PDF":        {func() vendorapi.Content { return content("<html>busy</html>", contentType) }, true},
-		"a PDF that ends too early":          {func() vendorapi.Content { return content("%PDF-1.7\ncontract", contentType) }, true},
-		"an end that is not at the end":      {func() vendorapi.Content { return content(pdf("")+strings.Repeat(" ", 1024), contentType) }, true},
-		"a head that is not at the head":     {func() vendorapi.Content { return content(strings.Repeat(" ", 1024)+pdf(""), contentType) }, true},
-		"an empty file":                      {func() vendorapi.Content { return content("", "text/csv") }, true},
-		"nothing":                            {func() vendorapi.Content { return content("", contentType) }, true},
-		"less than was announced":            {func() vendorapi.Content { c := content(pdf(""), contentType); c.Size++; return c }, true},
-		"more than was announced":            {func() vendorapi.Content { c := content(pdf(""), contentType); c.Size--; return c }, true},
+		"a web page instead of a PDF": {func() vendorapi.Content { return content("<html>busy</html>", contentType) },
+			true},
+		"a PDF that ends too early": {func() vendorapi.Content { return content("%PDF-1.7\ncontract", contentType) },
+			true},
+		"an end that is not at the end": {func() vendorapi.Content {
+			return content(pdf("")+strings.Repeat(" ", 1024), contentType)
+		}, true},
+		"a head that is not at the head": {func() vendorapi.Content {
+			return content(strings.Repeat(" ", 1024)+pdf(""), contentType)
+		}, true},
+		"an empty file": {func() vendorapi.Content { return content("", "text/csv") }, true},
+		"nothing":       {func() vendorapi.Content { return content("", contentType) }, true},
+		"less than was announced": {func() vendorapi.Content {
+			c := content(pdf(""), contentType)
+			c.Size++
+			return c
+		}, true},
+		"more than was announced": {func() vendorapi.Content {
+			c := content(pdf(""), contentType)
+			c.Size--
+			return c
+		}, true},
 		"a download that breaks off":         {func() vendorapi.Content { return broken(pdf("")) }, false},
 		"a download that breaks off at once": {func() vendorapi.Content { return broken("") }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			bad := true
-			w.vendor.files = of(vendorapi.Document{Name: "documents.pdf", PDF: name != "an empty file", Open: func(context.Context) (vendorapi.Content, error) {
-				if bad {
-					return tt.content(), nil
-				}
-				return content(pdf("contract"), contentType), nil
-			}})
+			w.vendor.files = of(vendorapi.Document{Name: "documents.pdf", PDF: name != "an empty file",
+				Open: func(context.Context) (vendorapi.Content, error) {
+					if bad {
+						return tt.content(), nil
+					}
+					return content(pdf("contract"), contentType), nil
+				}})
 			w.add(archive.Job(completed("acmesign", agreementID)))
 			w.run(w.archiver())
 			if (len(w.parked) == 1) != tt.parked || (len(w.dead) == 1) == tt.parked {
@@ -506,14 +532,16 @@ func TestWhatMayStandAroundAPDF(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.vendor.files = of(vendorapi.Document{Name: "documents.pdf", PDF: true, Open: func(context.Context) (vendorapi.Content, error) {
-				c := content(body, "")
-				c.Size = -1
-				return c, nil
-			}})
+			w.vendor.files = of(vendorapi.Document{Name: "documents.pdf", PDF: true,
+				Open: func(context.Context) (vendorapi.Content, error) {
+					c := content(body, "")
+					c.Size = -1
+					return c, nil
+				}})
 			w.add(archive.Job(completed("acmesign", agreementID)))
 			w.run(w.archiver())
-			if got, err := w.store.Get(t.Context(), document.Key("acmesign", agreementID, "documents.pdf")); err != nil || string(got) != body {
+			if got, err := w.store.Get(t.Context(), document.Key("acmesign", agreementID, "documents.pdf")); err != nil ||
+				string(got) != body {
 				t.Errorf("%d bytes, %v", len(got), err)
 			}
 		})
@@ -534,9 +562,10 @@ func TestContentTypes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.vendor.files = of(vendorapi.Document{Name: "file", PDF: tt.pdf, Open: func(context.Context) (vendorapi.Content, error) {
-				return content(pdf(""), tt.said), nil
-			}})
+			w.vendor.files = of(vendorapi.Document{Name: "file", PDF: tt.pdf,
+				Open: func(context.Context) (vendorapi.Content, error) {
+					return content(pdf(""), tt.said), nil
+				}})
 			w.add(archive.Job(completed("acmesign", agreementID)))
 			w.run(w.archiver())
 			documents := w.detail(w.found()["archived"]).Documents
@@ -560,9 +589,10 @@ func TestWhatDoesNotFitIsParkedAtOnce(t *testing.T) {
 	for name, size := range map[string]int64{"said before": limit + 1, "not said": -1} {
 		t.Run(name, func(t *testing.T) {
 			w, file := newWorld(t), &endless{}
-			w.vendor.files = of(vendorapi.Document{Name: "documents.pdf", PDF: true, Open: func(context.Context) (vendorapi.Content, error) {
-				return vendorapi.Content{ReadCloser: io.NopCloser(file), Size: size}, nil
-			}})
+			w.vendor.files = of(vendorapi.Document{Name: "documents.pdf", PDF: true,
+				Open: func(context.Context) (vendorapi.Content, error) {
+					return vendorapi.Content{ReadCloser: io.NopCloser(file), Size: size}, nil
+				}})
 			w.add(archive.Job(completed("acmesign", agreementID)))
 			w.run(w.archiver())
 			if len(w.parked) != 1 || len(w.vendor.asked) != 1 || file.read > limit+1<<20 || (size > limit) != (file.read == 0) {
@@ -574,7 +604,8 @@ func TestWhatDoesNotFitIsParkedAtOnce(t *testing.T) {
 
 func TestWhatIsWrongForEverIsParkedAtOnce(t *testing.T) {
 	document := func(name string) vendorapi.Document {
-		return vendorapi.Document{Name: name, Open: func(context.Context) (vendorapi.Content, error) { return content("x", ""), nil }}
+		return vendorapi.Document{Name: name,
+			Open: func(context.Context) (vendorapi.Content, error) { return content("x", ""), nil }}
 	}
 	for name, tt := range map[string]struct {
 		body     string
@@ -590,7 +621,8 @@ func TestWhatIsWrongForEverIsParkedAtOnce(t *testing.T) {
 		"a document named as we name one": {"", []vendorapi.Document{document("manifest.json")}, "", "Parked acmesign"},
 		"a manifest that is none":         {"", nil, "{", "Parked acmesign"},
 		"an empty manifest":               {"", nil, "{}", "Parked acmesign"},
-		"another agreement's manifest":    {"", nil, `{"provider":"acmesign","agreementId":"other","documents":[{"name":"a"}]}`, "Parked acmesign"},
+		"another agreement's manifest": {"", nil,
+			`{"provider":"acmesign","agreementId":"other","documents":[{"name":"a"}]}`, "Parked acmesign"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -602,13 +634,15 @@ func TestWhatIsWrongForEverIsParkedAtOnce(t *testing.T) {
 				if err := os.MkdirAll(filepath.Join(w.dir, "acmesign", agreementID), 0o700); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(filepath.Join(w.dir, "acmesign", agreementID, "manifest.json"), []byte(tt.manifest), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(w.dir, "acmesign", agreementID, "manifest.json"), []byte(tt.manifest),
+					0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
 			w.add(tt.body)
 			w.run(w.archiver())
-			if diff := cmp.Diff([]string{tt.body}, w.parked); diff != "" || len(w.delays) > 0 || w.counted()[tt.metric] != 1 || index(w.sent, "archived") >= 0 {
+			if diff := cmp.Diff([]string{tt.body}, w.parked); diff != "" || len(w.delays) > 0 || w.counted()[tt.metric] != 1 ||
+				index(w.sent, "archived") >= 0 {
 				t.Errorf("parked %s, put off %v, %v, sent %v", diff, w.delays, w.counted(), w.sent)
 			}
 			if strings.Contains(w.log.String(), "canary") {
@@ -705,16 +739,18 @@ func TestABatchReportsWhatIsPutOff(t *testing.T) {
 // What hangs is put off while there is time for it.
 func TestAnInvocationEndsBeforeItIsEnded(t *testing.T) {
 	w := newWorld(t)
-	w.vendor.files = of(vendorapi.Document{Name: "documents.pdf", Open: func(ctx context.Context) (vendorapi.Content, error) {
-		<-ctx.Done()
-		return vendorapi.Content{}, ctx.Err()
-	}})
+	w.vendor.files = of(vendorapi.Document{Name: "documents.pdf",
+		Open: func(ctx context.Context) (vendorapi.Content, error) {
+			<-ctx.Done()
+			return vendorapi.Content{}, ctx.Err()
+		}})
 	w.add(archive.Job(completed("acmesign", agreementID)))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second+100*time.Millisecond)
 	defer cancel()
 	m := w.jobs[0]
 	m.receives = 1
-	response, err := w.archiver().Handle(ctx, events.SQSEvent{Records: []events.SQSMessage{record(m, fmt.Sprintf("receipt %p", m))}})
+	response, err := w.archiver().Handle(ctx,
+		events.SQSEvent{Records: []events.SQSMessage{record(m, fmt.Sprintf("receipt %p", m))}})
 	if err != nil || ctx.Err() != nil || len(response.BatchItemFailures) != 1 || len(w.delays) != 1 {
 		t.Errorf("%+v, %v, %v, put off %v", response, err, ctx.Err(), w.delays)
 	}
@@ -757,7 +793,8 @@ func TestIDsOfAllKinds(t *testing.T) {
 		w.add(archive.Job(completed("acmesign", id)))
 		w.run(w.archiver())
 		for _, d := range w.detail(w.found()["archived"]).Documents {
-			if inside, err := filepath.Rel(filepath.Join(w.dir, "acmesign"), d.Location); err != nil || !filepath.IsLocal(inside) {
+			if inside, err := filepath.Rel(filepath.Join(w.dir, "acmesign"), d.Location); err != nil ||
+				!filepath.IsLocal(inside) {
 				t.Errorf("%q: %s", id, d.Location)
 			}
 		}
@@ -781,7 +818,8 @@ func TestLogsHoldNothingPersonal(t *testing.T) {
 		w.run(w.archiver())
 		w.add("{\"detail\":\"" + canary)
 		w.run(w.archiver())
-		for what, text := range map[string]string{"log": w.log.String(), "metrics": w.out.String(), "findings": fmt.Sprintf("%s", w.sent)} {
+		for what, text := range map[string]string{"log": w.log.String(), "metrics": w.out.String(),
+			"findings": fmt.Sprintf("%s", w.sent)} {
 			if text == "" || strings.Contains(text, "Ada") || strings.Contains(text, "example.com") {
 				if what == "findings" && text == "[]" {
 					continue
@@ -803,7 +841,8 @@ func TestAJobIsWhatEventBridgeDelivers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := events.EventBridgeEvent{
-		Version: "0", DetailType: "agreement.completed", Source: "esign.acmesign", Time: start, Resources: []string{}, Detail: detail,
+		Version: "0", DetailType: "agreement.completed", Source: "esign.acmesign", Time: start, Resources: []string{},
+		Detail: detail,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -21,8 +21,8 @@ import (
 // configured otherwise.
 const maxDocument = 400 << 20
 
-// fetch downloads and stores a document unless it is already stored, and returns the stored copy. The first stored copy is
-// never overwritten, since some vendors generate another audit trail for each download.
+// fetch downloads and stores a document unless it is already stored, and returns the stored copy. The first stored copy
+// is never overwritten, since some vendors generate another audit trail for each download.
 func (a *Archiver) fetch(
 	ctx context.Context, d vendorapi.Document, key string, metadata map[string]string,
 ) (document.Stored, error) {
@@ -88,8 +88,8 @@ func download(file *os.File, content vendorapi.Content, pdf bool) (document.File
 
 // checkPDF returns an error unless a file begins and ends like a PDF.
 //
-// SPEC: https://www.verypdf.com/document/pdf-format-reference/pg_1102.htm, read 2026-11-23, which is Adobe's PDF Reference,
-// appendix H.3, notes 13 and 18: the header is in the first 1,024 bytes, %%EOF in the last.
+// SPEC: https://www.verypdf.com/document/pdf-format-reference/pg_1102.htm, read 2026-11-23, which is Adobe's PDF
+// Reference, appendix H.3, notes 13 and 18: the header is in the first 1,024 bytes, %%EOF in the last.
 func checkPDF(file io.ReaderAt, size int64) error {
 	part := make([]byte, min(size, 1024))
 	for marker, offset := range map[string]int64{"%PDF-": 0, "%%EOF": size - int64(len(part))} {

@@ -49,7 +49,8 @@ func TestEveryVendorsDocumentsAreArchived(t *testing.T) {
 			documents := w.detail(found["archived"]).Documents
 			for _, d := range documents {
 				content, err := os.ReadFile(d.Location)
-				if err != nil || d.ContentType != "application/pdf" || d.Size != int64(len(content)) || filepath.Base(d.Location) != d.Name {
+				if err != nil || d.ContentType != "application/pdf" || d.Size != int64(len(content)) ||
+					filepath.Base(d.Location) != d.Name {
 					t.Errorf("%+v, %v", d, err)
 				}
 				kept = kept || bytes.Equal(content, contract)

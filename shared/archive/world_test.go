@@ -42,14 +42,16 @@ var start = time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
 // completed is the event that begins it all.
 func completed(provider, agreement string) bus.Event {
 	event := &esign.Event{
-		ID: webhook.EventID(provider, "completed", agreement), Provider: provider, Type: esign.AgreementCompleted, AgreementID: agreement,
-		Subject: webhook.AgreementSubject(provider, agreement), Proof: esign.ProofURLToken, OccurredAt: start, ReceivedAt: start,
+		ID: webhook.EventID(provider, "completed", agreement), Provider: provider, Type: esign.AgreementCompleted,
+		AgreementID: agreement,
+		Subject:     webhook.AgreementSubject(provider, agreement), Proof: esign.ProofURLToken, OccurredAt: start,
+		ReceivedAt: start,
 	}
 	return bus.EventOf(ledger.Entry{Event: event, ProcessedAt: start, StatusAfter: esign.Completed})
 }
 
-// world is all that is around an archiver: the queue of jobs with its clock, the stores, and a vendor. Each call to one of
-// them is a step, which may fail.
+// world is all that is around an archiver: the queue of jobs with its clock, the stores, and a vendor. Each call to one
+// of them is a step, which may fail.
 type world struct {
 	t      *testing.T
 	vendor *vendor
@@ -79,7 +81,8 @@ type message struct {
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, now: start, dir: t.TempDir()}
 	w.store = folder.New(w.dir)
-	w.vendor = &vendor{world: w, status: vendorapi.Agreement{ID: agreementID, Status: esign.Completed, VendorStatus: "completed", ChangedAt: start.Add(-time.Minute)}}
+	w.vendor = &vendor{world: w, status: vendorapi.Agreement{ID: agreementID, Status: esign.Completed,
+		VendorStatus: "completed", ChangedAt: start.Add(-time.Minute)}}
 	w.open = func(context.Context, string) (vendorapi.Client, error) { return w.vendor, nil }
 	return w
 }
@@ -152,7 +155,8 @@ func (w *world) invoke(a *archive.Archiver, m *message) (done bool) {
 			panic(r)
 		}
 	}()
-	response, err := a.Handle(w.t.Context(), events.SQSEvent{Records: []events.SQSMessage{record(m, fmt.Sprintf("receipt %p", m))}})
+	response, err := a.Handle(w.t.Context(),
+		events.SQSEvent{Records: []events.SQSMessage{record(m, fmt.Sprintf("receipt %p", m))}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -164,7 +168,8 @@ func (w *world) invoke(a *archive.Archiver, m *message) (done bool) {
 
 func record(m *message, receipt string) events.SQSMessage {
 	return events.SQSMessage{
-		MessageId: "id", ReceiptHandle: receipt, Body: m.body, Attributes: map[string]string{"ApproximateReceiveCount": strconv.Itoa(m.receives)},
+		MessageId: "id", ReceiptHandle: receipt, Body: m.body,
+		Attributes: map[string]string{"ApproximateReceiveCount": strconv.Itoa(m.receives)},
 	}
 }
 
@@ -273,7 +278,8 @@ func (v *vendor) Documents(context.Context, string) (all []vendorapi.Document, e
 			return err
 		}
 		all = []vendorapi.Document{
-			{Name: "documents.pdf", PDF: true, Open: func(context.Context) (vendorapi.Content, error) { return v.content("the contract") }},
+			{Name: "documents.pdf", PDF: true,
+				Open: func(context.Context) (vendorapi.Content, error) { return v.content("the contract") }},
 			{Name: "audit-trail.pdf", PDF: true, Open: func(context.Context) (vendorapi.Content, error) {
 				v.mu.Lock()
 				v.downloads++

@@ -27,8 +27,8 @@ type Progress struct {
 // DynamoDB's 400 KB. Beyond it, those with the lowest IDs are kept, which does not depend on the order of arrival.
 const MaxParticipants = 500
 
-// Fold returns the state after e. It changes neither argument. The result depends only on the set of folded events, not on
-// their order or repetition, because every part of the state is a minimum, a maximum or a union.
+// Fold returns the state after e. It changes neither argument. The result depends only on the set of folded events, not
+// on their order or repetition, because every part of the state is a minimum, a maximum or a union.
 func Fold(a Agreement, e Event) Agreement {
 	a.Provider, a.ID = e.Provider, e.AgreementID
 	if e.OccurredAt.After(a.UpdatedAt) {

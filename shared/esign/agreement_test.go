@@ -108,7 +108,8 @@ func TestFoldIgnoresOrderAndRepetition(t *testing.T) {
 			e := event(allTypes[random.IntN(len(allTypes))], random.IntN(6), fmt.Sprintf("p%d", random.IntN(3)))
 			for range random.IntN(3) {
 				e.Participants = append(e.Participants, esign.Participant{
-					ID: fmt.Sprintf("p%d", random.IntN(4)), Status: allTypes[random.IntN(len(allTypes))].Status(), At: at(random.IntN(6)),
+					ID: fmt.Sprintf("p%d", random.IntN(4)), Status: allTypes[random.IntN(len(allTypes))].Status(),
+					At: at(random.IntN(6)),
 				})
 			}
 			events[i] = e

@@ -1,5 +1,5 @@
-// Package esign holds the meaning of e-signature events, independent of the vendor: the normalised [Event], the [Agreement]
-// that events are folded into, and the fold itself. It imports only the standard library and does no I/O.
+// Package esign holds the meaning of e-signature events, independent of the vendor: the normalised [Event], the
+// [Agreement] that events are folded into, and the fold itself. It imports only the standard library and does no I/O.
 package esign
 
 import (
@@ -83,8 +83,8 @@ func (t Type) Status() Status {
 	return s
 }
 
-// Proof is the evidence that an event comes from the vendor. It travels with the event, so that a consumer can decide how
-// far to trust it.
+// Proof is the evidence that an event comes from the vendor. It travels with the event, so that a consumer can decide
+// how far to trust it.
 type Proof string
 
 // The proofs, strongest first.
@@ -96,7 +96,8 @@ const (
 	ProofClientID     Proof = "client-id"     // nothing is signed; the sender knew a public identifier
 )
 
-// Event is one event at a vendor. It holds no names, e-mail addresses or document contents, since it is stored and shown.
+// Event is one event at a vendor. It holds no names, e-mail addresses or document contents, since it is stored and
+// shown.
 type Event struct {
 	// ID is lower-case hex SHA-256.
 	ID         string `json:"id" jsonschema:"equal if and only if it is the same event, however often and through however many subscriptions it is delivered"`

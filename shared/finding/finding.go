@@ -1,6 +1,6 @@
 // Package finding makes events from what we learned by asking a vendor's API: that an agreement has a status, that a
-// completion is genuine, where its documents are stored. A finding is processed like every delivery: queued, folded, stored
-// and published, once in effect.
+// completion is genuine, where its documents are stored. A finding is processed like every delivery: queued, folded,
+// stored and published, once in effect.
 package finding
 
 import (
@@ -29,8 +29,8 @@ const (
 	archived   = "archived"
 )
 
-// Reconciled reports that an agreement has a status that no webhook has reported yet. If that webhook arrives later, it is
-// recorded but changes no status. occurredAt is zero if the vendor does not report it.
+// Reconciled reports that an agreement has a status that no webhook has reported yet. If that webhook arrives later, it
+// is recorded but changes no status. occurredAt is zero if the vendor does not report it.
 func Reconciled(
 	provider, agreementID string, status esign.Status, vendorStatus string, occurredAt, now time.Time,
 ) webhook.Delivery {

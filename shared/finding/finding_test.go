@@ -21,7 +21,8 @@ var (
 	at        = time.Date(2026, 11, 2, 9, 30, 0, 123456789, time.UTC)
 	now       = at.Add(time.Hour)
 	documents = []esign.Document{{
-		Name: "document.pdf", Location: "s3://documents/acmesign/a/document.pdf", ContentType: "application/pdf", SHA256: strings.Repeat("0a", 32), Size: 17,
+		Name: "document.pdf", Location: "s3://documents/acmesign/a/document.pdf", ContentType: "application/pdf",
+		SHA256: strings.Repeat("0a", 32), Size: 17,
 	}}
 )
 
@@ -33,7 +34,8 @@ func TestAFindingTravelsAndMeansTheSame(t *testing.T) {
 	}{
 		"a status that no webhook told of": {
 			finding.Reconciled("acmesign", "a", esign.Declined, "Declined", at, now), "reconciled",
-			esign.Event{Type: esign.AgreementDeclined, VendorType: "reconciled", AgreementID: "a", OccurredAt: at, Attributes: map[string]string{"vendorStatus": "Declined"}},
+			esign.Event{Type: esign.AgreementDeclined, VendorType: "reconciled", AgreementID: "a", OccurredAt: at,
+				Attributes: map[string]string{"vendorStatus": "Declined"}},
 		},
 		"at a time that the vendor does not tell": {
 			finding.Reconciled("acmesign", "a", esign.Sent, "", time.Time{}, now), "reconciled",
@@ -41,17 +43,20 @@ func TestAFindingTravelsAndMeansTheSame(t *testing.T) {
 		},
 		"a completion that is true": {
 			finding.Confirmed("acmesign", "a", "completed\n", now), "confirmed",
-			esign.Event{Type: esign.AgreementConfirmed, VendorType: "confirmed", AgreementID: "a", OccurredAt: now, Attributes: map[string]string{"vendorStatus": "completed?"}},
+			esign.Event{Type: esign.AgreementConfirmed, VendorType: "confirmed", AgreementID: "a", OccurredAt: now,
+				Attributes: map[string]string{"vendorStatus": "completed?"}},
 		},
 		"stored documents": {
 			finding.Archived("acmesign", "a", documents, at, now), "archived",
-			esign.Event{Type: esign.AgreementArchived, VendorType: "archived", AgreementID: "a", OccurredAt: at, Documents: documents},
+			esign.Event{Type: esign.AgreementArchived, VendorType: "archived", AgreementID: "a", OccurredAt: at,
+				Documents: documents},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := tt.delivery
 			want := webhook.Delivery{
-				Provider: "acmesign", EventID: d.EventID, Subject: "acmesign#a", Via: tt.via, ReceivedAt: now, Proof: esign.ProofConfirmed,
+				Provider: "acmesign", EventID: d.EventID, Subject: "acmesign#a", Via: tt.via, ReceivedAt: now,
+				Proof:       esign.ProofConfirmed,
 				ContentType: "application/json", Payload: d.Payload,
 			}
 			if diff := cmp.Diff(want, d); diff != "" || len(d.EventID) != 64 {
@@ -81,13 +86,15 @@ func TestAFindingIsTheSameHoweverOften(t *testing.T) {
 			finding.Reconciled("acmesign", "a", esign.Completed, "completed", at, now),
 			finding.Reconciled("acmesign", "a", esign.Completed, "", time.Time{}, later),
 		},
-		"declined":             {finding.Reconciled("acmesign", "a", esign.Declined, "", at, now)},
-		"another's":            {finding.Reconciled("acmesign", "b", esign.Completed, "completed", at, now)},
-		"at another vendor":    {finding.Reconciled("other", "a", esign.Completed, "completed", at, now)},
-		"confirmed":            {finding.Confirmed("acmesign", "a", "completed", now), finding.Confirmed("acmesign", "a", "", later)},
+		"declined":          {finding.Reconciled("acmesign", "a", esign.Declined, "", at, now)},
+		"another's":         {finding.Reconciled("acmesign", "b", esign.Completed, "completed", at, now)},
+		"at another vendor": {finding.Reconciled("other", "a", esign.Completed, "completed", at, now)},
+		"confirmed": {finding.Confirmed("acmesign", "a", "completed", now),
+			finding.Confirmed("acmesign", "a", "", later)},
 		"another's, confirmed": {finding.Confirmed("acmesign", "b", "completed", now)},
-		"archived":             {finding.Archived("acmesign", "a", documents, at, now), finding.Archived("acmesign", "a", nil, later, later)},
-		"another's, archived":  {finding.Archived("acmesign", "b", documents, at, now)},
+		"archived": {finding.Archived("acmesign", "a", documents, at, now),
+			finding.Archived("acmesign", "a", nil, later, later)},
+		"another's, archived": {finding.Archived("acmesign", "b", documents, at, now)},
 	} {
 		for _, d := range again {
 			if other, ok := seen[d.EventID]; ok && other != name {
@@ -105,7 +112,8 @@ func TestAFindingIsTheSameHoweverOften(t *testing.T) {
 
 // TestAFindingIsAboutTheAgreementThatTheVendorTellsOf: under the same subject, whatever the vendor's IDs are like.
 func TestAFindingIsAboutTheAgreementThatTheVendorTellsOf(t *testing.T) {
-	for _, id := range []string{"CBJCHBCAABAA*-_", "an ID with spaces", "unreadable", "kind:id", "naïve", strings.Repeat("x", 600)} {
+	for _, id := range []string{"CBJCHBCAABAA*-_", "an ID with spaces", "unreadable", "kind:id", "naïve",
+		strings.Repeat("x", 600)} {
 		d := finding.Confirmed("other", id, "", now)
 		e, err := finding.Event(&d)
 		if err != nil || d.Subject != webhook.AgreementSubject("other", id) || e.AgreementID != webhook.AgreementID(id) {
@@ -148,7 +156,8 @@ func TestMalformedFindingsAreUnreadable(t *testing.T) {
 		"no agreement":        `{"type":"agreement.completed"}`,
 		"a time that is none": `{"type":"agreement.completed","agreementId":"a","occurredAt":"yesterday"}`,
 	} {
-		e, err := finding.Event(&webhook.Delivery{Provider: "acmesign", Proof: esign.ProofConfirmed, Payload: []byte(payload)})
+		e, err := finding.Event(&webhook.Delivery{Provider: "acmesign", Proof: esign.ProofConfirmed,
+			Payload: []byte(payload)})
 		if !errors.Is(err, webhook.ErrUnreadable) || cmp.Diff(esign.Event{}, e) != "" {
 			t.Errorf("%s: %+v, %v", name, e, err)
 		}

@@ -18,8 +18,8 @@ import (
 // ErrOff means that there are no credentials, so everything that needs the vendor's API is off.
 var ErrOff = errors.New("vendorapi: no credentials for the vendor's API")
 
-// ErrNoClient reports that esignhooks has no client for the vendor's API. It is an [ErrOff] that no credentials can change,
-// and an [errors.ErrUnsupported].
+// ErrNoClient reports that esignhooks has no client for the vendor's API. It is an [ErrOff] that no credentials can
+// change, and an [errors.ErrUnsupported].
 var ErrNoClient error = noClient{}
 
 type noClient struct{}
@@ -39,8 +39,8 @@ type Options struct {
 	Now   func() time.Time
 }
 
-// ReadCredentials decodes the member "api" of a secret into v, a pointer to a struct of string fields. It trims surrounding
-// white space, such as a copied line break. Its errors name members and quote no value.
+// ReadCredentials decodes the member "api" of a secret into v, a pointer to a struct of string fields. It trims
+// surrounding white space, such as a copied line break. Its errors name members and quote no value.
 func ReadCredentials(text []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
@@ -75,7 +75,8 @@ func members(v any) string {
 	return strings.Join(names, ", ")
 }
 
-// Missing returns one error that names all empty members, or nil if none is empty. It takes alternating names and values.
+// Missing returns one error that names all empty members, or nil if none is empty. It takes alternating names and
+// values.
 func Missing(members ...string) error {
 	var problems []error
 	for i := 0; i < len(members); i += 2 {
@@ -86,8 +87,8 @@ func Missing(members ...string) error {
 	return errors.Join(problems...)
 }
 
-// BaseURL returns the URL of a host that is given by its name, as in "api.vendor.example". For tests, a host on this machine
-// is given with a scheme: http://127.0.0.1:4010.
+// BaseURL returns the URL of a host that is given by its name, as in "api.vendor.example". For tests, a host on this
+// machine is given with a scheme: http://127.0.0.1:4010.
 func BaseURL(member, host string) (string, error) {
 	address := "https://" + host
 	if name, ok := strings.CutPrefix(host, "http://"); ok {

@@ -10,9 +10,10 @@ import (
 
 func TestReadCredentials(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
-		"all members":             {`{"apiKey": "TOPSECRET", "host": "h"}`, ""},
-		"fewer":                   {` {"apiKey": "TOPSECRET"} `, ""},
-		"a member nobody knows":   {`{"apikeys": "TOPSECRET"}`, `api has the unknown member "apikeys"; the members are apiKey, host`},
+		"all members": {`{"apiKey": "TOPSECRET", "host": "h"}`, ""},
+		"fewer":       {` {"apiKey": "TOPSECRET"} `, ""},
+		"a member nobody knows": {`{"apikeys": "TOPSECRET"}`,
+			`api has the unknown member "apikeys"; the members are apiKey, host`},
 		"a member that is a list": {`{"apiKey": ["TOPSECRET"]}`, "api.apiKey is not a string"},
 		"a member that is a number": {
 			`{"apiKey": 4711, "host": "TOPSECRET"}`, "api.apiKey is not a string",
@@ -22,7 +23,8 @@ func TestReadCredentials(t *testing.T) {
 		"nothing":         {"", "api is not a JSON object"},
 		"what is no JSON": {"TOPSECRET", "api is not a JSON object"},
 		"a key as it is in a text": {
-			"{\"apiKey\": \"-----BEGIN PRIVATE KEY-----\nTOPSECRET\"}", `api is not a JSON object: a line break in a string, as in a key, must be written as \n`,
+			"{\"apiKey\": \"-----BEGIN PRIVATE KEY-----\nTOPSECRET\"}",
+			`api is not a JSON object: a line break in a string, as in a key, must be written as \n`,
 		},
 		"what was copied with a line break": {`{"apiKey": " TOPSECRET\r\n"}`, ""},
 		"what breaks off":                   {`{"apiKey": "TOPSECRET`, "api is not a JSON object"},

@@ -18,7 +18,8 @@ const (
 	maxResponse = 8 << 20           // bytes of a response that is not a download
 )
 
-// HTTP sends the requests of one vendor client. It authorizes them, retries them within limits and decodes the responses.
+// HTTP sends the requests of one vendor client. It authorizes them, retries them within limits and decodes the
+// responses.
 type HTTP struct {
 	Client *http.Client
 	// Authorize adds the credentials. It is called before every attempt, and its error ends the call. Nil adds none.
@@ -124,8 +125,8 @@ func (h *HTTP) authorized(ctx context.Context, c call) (*http.Request, error) {
 	return request, err
 }
 
-// send makes one attempt. It reads the whole response into memory, except a download, whose body ends the timeout when it
-// is closed.
+// send makes one attempt. It reads the whole response into memory, except a download, whose body ends the timeout when
+// it is closed.
 func (h *HTTP) send(request *http.Request, c call) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(request.Context(), c.timeout)
 	response, err := h.Client.Do(request.WithContext(ctx))

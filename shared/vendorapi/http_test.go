@@ -183,56 +183,78 @@ func TestDo(t *testing.T) {
 		requests int
 		waits    time.Duration // at the least; at most the pauses more
 	}{
-		"an answer":                                       {get, []answer{ok}, 0, nil, 1, 0},
-		"a fault passes":                                  {get, []answer{fault, {status: 503}, ok}, 0, nil, 3, 0},
-		"a fault stays":                                   {get, []answer{fault}, 0, errAny, 4, 0},
-		"a PUT is repeated":                               {http.MethodPut, []answer{fault, ok}, 0, nil, 2, 0},
-		"a DELETE is repeated":                            {http.MethodDelete, []answer{fault, ok}, 0, nil, 2, 0},
-		"a POST may have been carried out":                {post, []answer{fault, ok}, 0, errAny, 1, 0},
-		"the vendor got tired of waiting":                 {get, []answer{{status: 408}, ok}, 0, nil, 2, 0},
-		"the vendor got tired of waiting for a POST":      {post, []answer{{status: 408}, ok}, 0, errAny, 1, 0},
-		"no connection":                                   {get, []answer{ok}, 3, nil, 1, 0},
-		"a POST that found no way was not heard":          {post, []answer{ok}, 3, nil, 1, 0},
-		"no connection for long":                          {post, []answer{ok}, 4, errAny, 0, 0},
-		"an answer that breaks off":                       {get, []answer{{cut: true, body: `{"name":`}, ok}, 0, nil, 2, 0},
-		"an answer that always breaks off":                {get, []answer{{cut: true, body: secret}}, 0, io.ErrUnexpectedEOF, 4, 0},
-		"an answer to a POST that breaks off":             {post, []answer{{cut: true, body: secret}, ok}, 0, io.ErrUnexpectedEOF, 1, 0},
-		"no answer":                                       {get, []answer{{hang: true}, ok}, 0, nil, 2, 30 * time.Second},
-		"an answer that stops in the middle":              {get, []answer{{body: `{"name":`, hang: true}, ok}, 0, nil, 2, 30 * time.Second},
-		"no answer to a POST":                             {post, []answer{{hang: true}, ok}, 0, context.DeadlineExceeded, 1, 30 * time.Second},
-		"no HTTP":                                         {get, []answer{{raw: secret + "\r\n\r\n"}}, 0, errAny, 4, 0},
-		"a header that is none":                           {get, []answer{{raw: "HTTP/1.1 200 OK\r\n" + secret + "\r\n\r\n"}}, 0, errAny, 4, 0},
-		"no JSON":                                         {get, []answer{{body: secret}}, 0, errAny, 1, 0},
-		"other JSON":                                      {get, []answer{{body: `{"name":["` + secret + `"]}`}}, 0, errAny, 1, 0},
-		"an endless answer":                               {get, []answer{{body: `{"name":"` + strings.Repeat("x", 8<<20) + `"}`}}, 0, errAny, 1, 0},
-		"a limit, for a little":                           {get, []answer{limited(429, "3"), ok}, 0, nil, 2, 3 * time.Second},
-		"a POST beyond the limit is not carried out":      {post, []answer{limited(429, "10"), ok}, 0, nil, 2, 10 * time.Second},
-		"a limit, for long":                               {get, []answer{limited(429, "11")}, 0, later(11 * time.Second), 1, 0},
-		"a limit until a date":                            {get, []answer{limited(429, "Sat, 01 Jan 2000 00:00:08 GMT"), ok}, 0, nil, 2, 7 * time.Second},
-		"a limit until a date that is far":                {get, []answer{limited(429, "Sat, 01 Jan 2000 01:00:00 GMT")}, 0, later(time.Hour), 1, 0},
-		"a limit until a date that is over, by our clock": {get, []answer{limited(429, "Fri, 31 Dec 1999 23:00:00 GMT")}, 0, later(time.Minute), 1, 0},
-		"a limit, and nobody says for how long":           {get, []answer{limit}, 0, later(time.Minute), 1, 0},
-		"a limit for a time that cannot be read":          {get, []answer{limited(429, "-5")}, 0, later(time.Minute), 1, 0},
-		"a limit for ever":                                {get, []answer{limited(429, "4000000000")}, 0, later(24 * time.Hour), 1, 0},
-		"a limit that does not end":                       {get, []answer{limited(429, "1")}, 0, later(time.Second), 4, 3 * time.Second},
-		"too busy, for a little":                          {get, []answer{limited(503, "3"), ok}, 0, nil, 2, 3 * time.Second},
-		"too busy, for long":                              {get, []answer{limited(503, "60")}, 0, later(time.Minute), 1, 0},
-		"too busy, after a POST":                          {post, []answer{limited(503, "3"), ok}, 0, later(3 * time.Second), 1, 0},
-		"unknown":                                         {get, []answer{{status: 404, body: secret}}, 0, vendorapi.ErrUnknown, 1, 0},
-		"gone":                                            {get, []answer{{status: 410}}, 0, vendorapi.ErrUnknown, 1, 0},
-		"denied":                                          {get, []answer{{status: 401, body: secret}}, 0, vendorapi.ErrDenied, 1, 0},
-		"forbidden":                                       {get, []answer{{status: 403}}, 0, vendorapi.ErrDenied, 1, 0},
-		"invalid":                                         {post, []answer{{status: 400, body: secret}}, 0, vendorapi.ErrInvalid, 1, 0},
-		"unprocessable":                                   {get, []answer{{status: 422}}, 0, vendorapi.ErrInvalid, 1, 0},
-		"neither yes nor no":                              {get, []answer{{status: 304}}, 0, errAny, 1, 0},
-		"what the vendor says otherwise":                  {get, []answer{{status: 409, body: secret}}, 0, errSaid, 1, 0},
-		"a limit in the vendor's own words":               {post, []answer{{status: 400, body: `{"code":"LIMIT"}`}, ok}, 0, nil, 2, time.Second},
-		"elsewhere":                                       {get, []answer{elsewhere(302, "/elsewhere?"), ok}, 0, nil, 2, 0},
-		"elsewhere, with the body":                        {post, []answer{elsewhere(307, "/elsewhere?"), ok}, 0, errAny, 1, 0},
-		"elsewhere, and a POST is a GET":                  {post, []answer{elsewhere(302, "/elsewhere?"), ok}, 0, errAny, 1, 0},
-		"elsewhere, in another scheme":                    {get, []answer{elsewhere(302, "https://vendor.example/?")}, 0, errAny, 1, 0},
-		"in circles":                                      {get, []answer{elsewhere(302, "/?")}, 0, errAny, 5, 0},
-		"nowhere":                                         {get, []answer{elsewhere(302, "http://[")}, 0, errAny, 4, 0},
+		"an answer":                                  {get, []answer{ok}, 0, nil, 1, 0},
+		"a fault passes":                             {get, []answer{fault, {status: 503}, ok}, 0, nil, 3, 0},
+		"a fault stays":                              {get, []answer{fault}, 0, errAny, 4, 0},
+		"a PUT is repeated":                          {http.MethodPut, []answer{fault, ok}, 0, nil, 2, 0},
+		"a DELETE is repeated":                       {http.MethodDelete, []answer{fault, ok}, 0, nil, 2, 0},
+		"a POST may have been carried out":           {post, []answer{fault, ok}, 0, errAny, 1, 0},
+		"the vendor got tired of waiting":            {get, []answer{{status: 408}, ok}, 0, nil, 2, 0},
+		"the vendor got tired of waiting for a POST": {post, []answer{{status: 408}, ok}, 0, errAny, 1, 0},
+		"no connection":                              {get, []answer{ok}, 3, nil, 1, 0},
+		"a POST that found no way was not heard":     {post, []answer{ok}, 3, nil, 1, 0},
+		"no connection for long":                     {post, []answer{ok}, 4, errAny, 0, 0},
+		"an answer that breaks off":                  {get, []answer{{cut: true, body: `{"name":`}, ok}, 0, nil, 2, 0},
+		"an answer that always breaks off": {get, []answer{{cut: true, body: secret}}, 0, io.ErrUnexpectedEOF,
+			4, 0},
+		"an answer to a POST that breaks off": {post, []answer{{cut: true, body: secret}, ok}, 0,
+			io.ErrUnexpectedEOF, 1, 0},
+		"no answer": {get, []answer{{hang: true}, ok}, 0, nil, 2, 30 * time.Second},
+		"an answer that stops in the middle": {get, []answer{{body: `{"name":`, hang: true}, ok}, 0, nil, 2,
+			30 * time.Second},
+		"no answer to a POST": {post, []answer{{hang: true}, ok}, 0, context.DeadlineExceeded, 1,
+			30 * time.Second},
+		"no HTTP": {get, []answer{{raw: secret + "\r\n\r\n"}}, 0, errAny, 4, 0},
+		"a header that is none": {get, []answer{{raw: "HTTP/1.1 200 OK\r\n" + secret + "\r\n\r\n"}},
+			0, errAny, 4, 0},
+		"no JSON": {get, []answer{{body: secret}}, 0, errAny, 1, 0},
+		"other JSON": {get, []answer{{body: `{"name":["` + secret + `"]}`}}, 0, errAny,
+			1, 0},
+		"an endless answer": {get,
+			[]answer{{body: `{"name":"` + strings.Repeat("x", 8<<20) + `"}`}}, 0, errAny, 1, 0},
+		"a limit, for a little": {get, []answer{limited(429, "3"), ok}, 0, nil, 2, 3 * time.Second},
+		"a POST beyond the limit is not carried out": {post, []answer{limited(429, "10"), ok}, 0, nil, 2,
+			10 * time.Second},
+		"a limit, for long": {get, []answer{limited(429, "11")}, 0, later(11 * time.Second), 1,
+			0},
+		"a limit until a date": {get, []answer{limited(429, "Sat, 01 Jan 2000 00:00:08 GMT"), ok},
+			0, nil, 2, 7 * time.Second},
+		"a limit until a date that is far": {get, []answer{limited(429, "Sat, 01 Jan 2000 01:00:00 GMT")}, 0,
+			later(time.Hour), 1, 0},
+		"a limit until a date that is over, by our clock": {get, []answer{limited(429, "Fri, 31 Dec 1999 23:00:00 GMT")}, 0,
+			later(time.Minute), 1, 0},
+		"a limit, and nobody says for how long":  {get, []answer{limit}, 0, later(time.Minute), 1, 0},
+		"a limit for a time that cannot be read": {get, []answer{limited(429, "-5")}, 0, later(time.Minute), 1, 0},
+		"a limit for ever": {get, []answer{limited(429, "4000000000")}, 0,
+			later(24 * time.Hour), 1, 0},
+		"a limit that does not end": {get, []answer{limited(429, "1")}, 0, later(time.Second), 4,
+			3 * time.Second},
+		"too busy, for a little": {get, []answer{limited(503, "3"), ok}, 0, nil, 2, 3 * time.Second},
+		"too busy, for long":     {get, []answer{limited(503, "60")}, 0, later(time.Minute), 1, 0},
+		"too busy, after a POST": {post, []answer{limited(503, "3"), ok}, 0, later(3 * time.Second),
+			1, 0},
+		"unknown": {get, []answer{{status: 404, body: secret}}, 0,
+			vendorapi.ErrUnknown, 1, 0},
+		"gone": {get, []answer{{status: 410}}, 0, vendorapi.ErrUnknown, 1, 0},
+		"denied": {get, []answer{{status: 401, body: secret}}, 0,
+			vendorapi.ErrDenied, 1, 0},
+		"forbidden": {get, []answer{{status: 403}}, 0, vendorapi.ErrDenied, 1, 0},
+		"invalid": {post, []answer{{status: 400, body: secret}}, 0,
+			vendorapi.ErrInvalid, 1, 0},
+		"unprocessable":                  {get, []answer{{status: 422}}, 0, vendorapi.ErrInvalid, 1, 0},
+		"neither yes nor no":             {get, []answer{{status: 304}}, 0, errAny, 1, 0},
+		"what the vendor says otherwise": {get, []answer{{status: 409, body: secret}}, 0, errSaid, 1, 0},
+		"a limit in the vendor's own words": {post, []answer{{status: 400, body: `{"code":"LIMIT"}`}, ok}, 0,
+			nil, 2, time.Second},
+		"elsewhere": {get, []answer{elsewhere(302, "/elsewhere?"), ok}, 0, nil, 2, 0},
+		"elsewhere, with the body": {post, []answer{elsewhere(307, "/elsewhere?"), ok}, 0, errAny, 1,
+			0},
+		"elsewhere, and a POST is a GET": {post, []answer{elsewhere(302, "/elsewhere?"), ok}, 0, errAny, 1,
+			0},
+		"elsewhere, in another scheme": {get, []answer{elsewhere(302, "https://vendor.example/?")}, 0,
+			errAny, 1, 0},
+		"in circles": {get, []answer{elsewhere(302, "/?")}, 0, errAny, 5, 0},
+		"nowhere":    {get, []answer{elsewhere(302, "http://[")}, 0, errAny, 4, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -279,14 +301,16 @@ func TestDo(t *testing.T) {
 var errAny = errors.New("any")
 
 func TestAnErrorThatMayPassIsNoneOfTheContracts(t *testing.T) {
-	for _, a := range []answer{fault, {status: 408}, {status: 304}, {cut: true, body: "{"}, {hang: true}, {body: "no JSON"}} {
+	for _, a := range []answer{fault, {status: 408}, {status: 304}, {cut: true, body: "{"}, {hang: true},
+		{body: "no JSON"}} {
 		synctest.Test(t, func(t *testing.T) {
 			client, _ := serve(t, a.write)
 			err := send(t.Context(), &vendorapi.HTTP{Client: client, Now: time.Now}, http.MethodPost, new(any))
 			if err == nil {
 				t.Fatal("no error")
 			}
-			for _, final := range []error{vendorapi.ErrNotReady, vendorapi.ErrUnknown, vendorapi.ErrDenied, vendorapi.ErrInvalid, errors.ErrUnsupported} {
+			for _, final := range []error{vendorapi.ErrNotReady, vendorapi.ErrUnknown, vendorapi.ErrDenied, vendorapi.ErrInvalid,
+				errors.ErrUnsupported} {
 				if errors.Is(err, final) || errors.As(err, new(*vendorapi.LaterError)) {
 					t.Errorf("%+v: %v", a, err)
 				}
@@ -300,10 +324,12 @@ func TestARequestIsTheSameEachTime(t *testing.T) {
 		request            vendorapi.Request
 		wantType, wantBody string
 	}{
-		"JSON":                     {vendorapi.Request{JSON: map[string]string{"a": "b"}}, "application/json", `{"a":"b"}`},
-		"JSON of another name":     {vendorapi.Request{Header: http.Header{"Content-Type": {"application/a+json"}}, JSON: []string{"a"}}, "application/a+json", `["a"]`},
-		"what the caller has made": {vendorapi.Request{Header: http.Header{"Content-Type": {"text/plain"}}, Body: []byte("a b")}, "text/plain", "a b"},
-		"nothing":                  {vendorapi.Request{}, "", ""},
+		"JSON": {vendorapi.Request{JSON: map[string]string{"a": "b"}}, "application/json", `{"a":"b"}`},
+		"JSON of another name": {vendorapi.Request{Header: http.Header{"Content-Type": {"application/a+json"}},
+			JSON: []string{"a"}}, "application/a+json", `["a"]`},
+		"what the caller has made": {vendorapi.Request{Header: http.Header{"Content-Type": {"text/plain"}},
+			Body: []byte("a b")}, "text/plain", "a b"},
+		"nothing": {vendorapi.Request{}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -400,13 +426,14 @@ func TestRejectedCredentials(t *testing.T) {
 		want    error
 		used    string // credentials, one after the other
 	}{
-		"others do":                       {http.MethodGet, []answer{denied, ok}, true, nil, "1 2"},
-		"a POST that was denied":          {http.MethodPost, []answer{denied, ok}, true, nil, "1 2"},
-		"others do not either":            {http.MethodGet, []answer{denied, denied, ok}, true, vendorapi.ErrDenied, "1 2"},
-		"there are no others":             {http.MethodGet, []answer{denied, ok}, false, vendorapi.ErrDenied, "1"},
-		"after a fault":                   {http.MethodGet, []answer{fault, denied, fault, ok}, true, nil, "1 2 3 4"},
-		"others are forbidden":            {http.MethodGet, []answer{{status: 403}, ok}, true, vendorapi.ErrDenied, "1"},
-		"denied in the vendor's own word": {http.MethodGet, []answer{{status: 401, body: `{"code":"LIMIT"}`}, ok}, true, nil, "1 2"},
+		"others do":              {http.MethodGet, []answer{denied, ok}, true, nil, "1 2"},
+		"a POST that was denied": {http.MethodPost, []answer{denied, ok}, true, nil, "1 2"},
+		"others do not either":   {http.MethodGet, []answer{denied, denied, ok}, true, vendorapi.ErrDenied, "1 2"},
+		"there are no others":    {http.MethodGet, []answer{denied, ok}, false, vendorapi.ErrDenied, "1"},
+		"after a fault":          {http.MethodGet, []answer{fault, denied, fault, ok}, true, nil, "1 2 3 4"},
+		"others are forbidden":   {http.MethodGet, []answer{{status: 403}, ok}, true, vendorapi.ErrDenied, "1"},
+		"denied in the vendor's own word": {http.MethodGet, []answer{{status: 401, body: `{"code":"LIMIT"}`}, ok}, true, nil,
+			"1 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -494,7 +521,8 @@ func TestTheCallerMayEndIt(t *testing.T) {
 
 func TestWhatIsNoURLIsNotQuoted(t *testing.T) {
 	h := vendorapi.HTTP{Client: vendorapi.NewHTTPClient(), Now: time.Now}
-	for _, address := range []string{"http://vendor.example/%zz?" + secret, "http://[" + secret, secret + "\x7f", "vendor:" + secret} {
+	for _, address := range []string{"http://vendor.example/%zz?" + secret, "http://[" + secret, secret + "\x7f",
+		"vendor:" + secret} {
 		_, err := h.Do(t.Context(), vendorapi.Request{Method: http.MethodPost, URL: address}, nil)
 		if err == nil || strings.Contains(err.Error(), secret) {
 			t.Errorf("%q: %v", address, err)
@@ -539,9 +567,10 @@ func TestOpen(t *testing.T) {
 		read     string
 		wantRead error
 	}{
-		"a document":               {[]answer{{body: "%PDF", header: pdf}}, nil, 1, "%PDF", nil},
-		"one that breaks off":      {[]answer{{body: "%P", header: pdf, cut: true}}, nil, 1, "%P", io.ErrUnexpectedEOF},
-		"one that is larger":       {[]answer{{body: strings.Repeat("x", 9<<20), header: pdf}}, nil, 1, strings.Repeat("x", 9<<20), nil},
+		"a document":          {[]answer{{body: "%PDF", header: pdf}}, nil, 1, "%PDF", nil},
+		"one that breaks off": {[]answer{{body: "%P", header: pdf, cut: true}}, nil, 1, "%P", io.ErrUnexpectedEOF},
+		"one that is larger": {[]answer{{body: strings.Repeat("x", 9<<20), header: pdf}}, nil, 1,
+			strings.Repeat("x", 9<<20), nil},
 		"after a fault":            {[]answer{fault, {body: "%PDF", header: pdf}}, nil, 2, "%PDF", nil},
 		"one that does not begin":  {[]answer{{hang: true}, {body: "%PDF", header: pdf}}, nil, 2, "%PDF", nil},
 		"what does not exist":      {[]answer{{status: 404}}, vendorapi.ErrUnknown, 1, "", nil},
@@ -571,7 +600,8 @@ func TestOpen(t *testing.T) {
 				if string(got) != tt.read || !errors.Is(err, tt.wantRead) || err != nil && strings.Contains(err.Error(), secret) {
 					t.Errorf("%d bytes, %v", len(got), err)
 				}
-				if tt.wantRead == nil && content.Size != int64(len(tt.read)) && content.Size != -1 || content.Type != "application/pdf" {
+				if tt.wantRead == nil && content.Size != int64(len(tt.read)) && content.Size != -1 ||
+					content.Type != "application/pdf" {
 					t.Errorf("size %d, type %s", content.Size, content.Type)
 				}
 			})
@@ -591,7 +621,8 @@ func TestADownloadMayTakeFourMinutes(t *testing.T) {
 				}
 			}
 		})
-		content, err := (&vendorapi.HTTP{Client: client, Now: time.Now}).Open(t.Context(), "http://vendor.example/"+secret, nil)
+		content, err := (&vendorapi.HTTP{Client: client, Now: time.Now}).Open(t.Context(), "http://vendor.example/"+secret,
+			nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -616,7 +647,8 @@ func (tr *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestWhatIsClosedHoldsNothing(t *testing.T) {
 	tr := &transport{}
-	content, err := (&vendorapi.HTTP{Client: &http.Client{Transport: tr}, Now: time.Now}).Open(t.Context(), "http://vendor.example", nil)
+	content, err := (&vendorapi.HTTP{Client: &http.Client{Transport: tr}, Now: time.Now}).Open(t.Context(),
+		"http://vendor.example", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

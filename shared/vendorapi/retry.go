@@ -49,7 +49,8 @@ func (h *HTTP) renews(ctx context.Context, request *http.Request, response *http
 	return response.StatusCode == http.StatusUnauthorized && h.Rejected != nil && h.Rejected(ctx, request.Header)
 }
 
-// retryable reports whether a request without a response may be sent again. A POST may be only if no connection was made.
+// retryable reports whether a request without a response may be sent again. A POST may be only if no connection was
+// made.
 func retryable(method string, err error) bool {
 	var failed *net.OpError
 	return method != http.MethodPost && !errors.Is(err, errRedirect) || errors.As(err, &failed) && failed.Op == "dial"

@@ -21,12 +21,12 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Tokens fetches access tokens and shares them with all other processes through the notes, encrypted under a key that is
-// derived from the credentials. One process at a time fetches a token, since some vendors invalidate the old token soon
-// after they issue a new one.
+// Tokens fetches access tokens and shares them with all other processes through the notes, encrypted under a key that
+// is derived from the credentials. One process at a time fetches a token, since some vendors invalidate the old token
+// soon after they issue a new one.
 //
-// A crash at any point is repaired by the next process. The lease expires, a token that was not stored is fetched again, and
-// the token that this invalidates is rejected and dropped.
+// A crash at any point is repaired by the next process. The lease expires, a token that was not stored is fetched
+// again, and the token that this invalidates is rejected and dropped.
 //
 // Set the fields before the first call.
 type Tokens struct {
@@ -45,7 +45,8 @@ type Tokens struct {
 }
 
 const (
-	tokenMargin  = 2 * time.Minute        // a token is not used this close to its expiry: clocks differ, requests take time
+	// a token is not used this close to its expiry: clocks differ, requests take time
+	tokenMargin  = 2 * time.Minute
 	tokenMinAge  = time.Minute            // a rejected token that is younger is kept: then the token is not the problem
 	tokenLease   = 40 * time.Second       // how long a process has to fetch and store a token
 	tokenWriting = 5 * time.Second        // the part of the lease for storing
@@ -79,8 +80,8 @@ func (t *Tokens) Bearer(ctx context.Context, r *http.Request) error {
 	return err
 }
 
-// Rejected drops the token of a rejected request, and reports whether another attempt is worthwhile. It keeps a token that is
-// very new, since then something else must be wrong. It is a Rejected for [HTTP].
+// Rejected drops the token of a rejected request, and reports whether another attempt is worthwhile. It keeps a token
+// that is very new, since then something else must be wrong. It is a Rejected for [HTTP].
 func (t *Tokens) Rejected(ctx context.Context, header http.Header) bool {
 	rejected, ok := strings.CutPrefix(header.Get("Authorization"), "Bearer ")
 	if !ok || t.lock(ctx) != nil {
@@ -152,8 +153,8 @@ func (t *Tokens) usable(k token) bool {
 	return k.value != "" && k.value != t.rejected && t.Now().Add(tokenMargin).Before(k.expires)
 }
 
-// renew fetches and stores a token while we hold the lease, which is this version of the note. A token that cannot be stored
-// is used all the same.
+// renew fetches and stores a token while we hold the lease, which is this version of the note. A token that cannot be
+// stored is used all the same.
 func (t *Tokens) renew(ctx context.Context, version int64) (string, error) {
 	var n note // after a failure it stays empty, so that the next process need not wait
 	value, expires, err := t.fetch(ctx)

@@ -31,8 +31,8 @@ type notes struct {
 
 	slow    time.Duration // so old is what is read
 	readErr error
-	// beforeWrite is called before the nth write, from 1. If it returns an error, that is the answer; the write happens all
-	// the same if happens is set.
+	// beforeWrite is called before the nth write, from 1. If it returns an error, that is the answer; the write happens
+	// all the same if happens is set.
 	beforeWrite func(n int) error
 	happens     bool
 }
@@ -422,7 +422,8 @@ func TestNotesThatFail(t *testing.T) {
 	})
 	t.Run("nonsense is written anew", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			for _, text := range []string{"{", "[]", `{"sealed":"?","expires":"9999-01-01T00:00:00Z"}`, `{"sealed":"AAAA","expires":"9999-01-01T00:00:00Z"}`} {
+			for _, text := range []string{"{", "[]", `{"sealed":"?","expires":"9999-01-01T00:00:00Z"}`,
+				`{"sealed":"AAAA","expires":"9999-01-01T00:00:00Z"}`} {
 				n, v := &notes{text: text, version: 7}, newIssuer()
 				for range 2 {
 					if got := token(t, process(n, v, 0)); got != "token-1" {

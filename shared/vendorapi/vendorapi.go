@@ -1,5 +1,6 @@
-// Package vendorapi is the contract of the clients for the vendors' APIs. There is one package per vendor below it. It also
-// holds what they share: requests with timeouts, bounded retries and rate limits, and access tokens that all processes share.
+// Package vendorapi is the contract of the clients for the vendors' APIs. There is one package per vendor below it. It
+// also holds what they share: requests with timeouts, bounded retries and rate limits, and access tokens that all
+// processes share.
 package vendorapi
 
 import (
@@ -17,9 +18,9 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// The errors of a [Client] say what the caller must do. Their text holds no token, no query of a URL, and of a body only the
-// vendor's own error code. [errors.ErrUnsupported] means that the vendor's API cannot do it. Any other error is temporary:
-// retry.
+// The errors of a [Client] say what the caller must do. Their text holds no token, no query of a URL, and of a body
+// only the vendor's own error code. [errors.ErrUnsupported] means that the vendor's API cannot do it. Any other error
+// is temporary: retry.
 var (
 	// ErrNotReady means that the vendor is still preparing it, or was asked for it too often. Retry after the [Client]'s
 	// Pause.
@@ -39,8 +40,8 @@ func (e *LaterError) Error() string {
 	return fmt.Sprintf("vendorapi: the vendor's rate limit is exhausted for %s", e.After.Round(time.Second))
 }
 
-// Client calls one vendor's API with one set of credentials. It is safe for concurrent use. The IDs of agreements are those
-// in the vendor's events.
+// Client calls one vendor's API with one set of credentials. It is safe for concurrent use. The IDs of agreements are
+// those in the vendor's events.
 type Client interface {
 	// Pause returns the least time between two calls about the same agreement.
 	Pause() time.Duration
@@ -52,8 +53,8 @@ type Client interface {
 	// ErrUnknown, and so may opening a document.
 	Documents(ctx context.Context, id string) ([]Document, error)
 
-	// Changed lists the agreements that changed at or after from and before to, one page at a time. The cursor is empty for
-	// the first page; next is the cursor of the following page, or empty after the last. The list may contain further
+	// Changed lists the agreements that changed at or after from and before to, one page at a time. The cursor is empty
+	// for the first page; next is the cursor of the following page, or empty after the last. The list may contain further
 	// agreements, and may repeat one. Changed returns ErrInvalid or ErrUnknown for an unknown cursor: start again without.
 	Changed(ctx context.Context, from, to time.Time, cursor string) (changed []Agreement, next string, err error)
 
@@ -65,8 +66,8 @@ type Client interface {
 	// [SameEndpoint]) or create one.
 	Register(ctx context.Context, webhookURL string) ([]Step, error)
 
-	// Repair returns the steps after which the subscription to this URL works again and its undelivered events are delivered.
-	// It returns none if nothing is wrong. It creates no subscription.
+	// Repair returns the steps after which the subscription to this URL works again and its undelivered events are
+	// delivered. It returns none if nothing is wrong. It creates no subscription.
 	Repair(ctx context.Context, webhookURL string) ([]Step, error)
 }
 
@@ -109,7 +110,8 @@ func (s Subscription) Healthy() bool { return s.Active && len(s.Problems) == 0 &
 func (s Subscription) Checked(keys webhook.Keys) Subscription {
 	u, err := url.Parse(s.URL)
 	if len(keys.URLTokens) > 0 && (err != nil || !webhook.Any(keys.URLTokens, path.Base(u.Path))) {
-		s.Problems = append(slices.Clone(s.Problems), "the URL's token is not one of the configured tokens: every request is refused")
+		s.Problems = append(slices.Clone(s.Problems),
+			"the URL's token is not one of the configured tokens: every request is refused")
 	}
 	return s
 }
@@ -120,7 +122,8 @@ type Step struct {
 	Do          func(context.Context) error
 }
 
-// SameEndpoint reports whether two URLs lead to the same function: whether they differ only in the secret token at the end.
+// SameEndpoint reports whether two URLs lead to the same function: whether they differ only in the secret token at the
+// end.
 func SameEndpoint(a, b string) bool {
 	u, _, isOurs := webhookURL(a)
 	v, _, areOurs := webhookURL(b)
@@ -147,8 +150,8 @@ func Masked(s string) string {
 	return shown.String()
 }
 
-// webhookURL splits the token off a URL of the form …/webhooks/<provider>/{token}, and reports whether it has that form. u is
-// nil if s is not a URL.
+// webhookURL splits the token off a URL of the form …/webhooks/<provider>/{token}, and reports whether it has that
+// form. u is nil if s is not a URL.
 func webhookURL(s string) (u *url.URL, token string, ok bool) {
 	u, err := url.Parse(s)
 	if err != nil {

@@ -74,7 +74,8 @@ func FuzzMasked(f *testing.F) {
 	f.Add("a?b", "c#d", "e")
 	f.Fuzz(func(t *testing.T, before, provider, after string) {
 		const token = "0123456789abcdef"
-		if u, err := url.Parse(before); err == nil && u.Scheme != "" && u.Host == "" || strings.Contains(before+provider, token) {
+		if u, err := url.Parse(before); err == nil && u.Scheme != "" && u.Host == "" ||
+			strings.Contains(before+provider, token) {
 			t.Skip("what follows is the host, or the token is no secret")
 		}
 		for _, s := range []string{
@@ -105,7 +106,8 @@ func TestHealthy(t *testing.T) {
 }
 
 func TestALaterErrorSaysHowLong(t *testing.T) {
-	if got, want := (&vendorapi.LaterError{After: 90 * time.Second}).Error(), "vendorapi: the vendor's rate limit is exhausted for 1m30s"; got != want {
+	if got, want := (&vendorapi.LaterError{After: 90 * time.Second}).Error(), "vendorapi: the vendor's rate limit is "+
+		"exhausted for 1m30s"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -1,7 +1,7 @@
-// Package adobesign asks the REST API of Adobe Acrobat Sign, version 6.
+// Package adobesign is the client for the REST API of Adobe Acrobat Sign, version 6.
 //
-// SPEC: https://github.com/adobe/acrobat-sign sdks/AcrobatSign_OpenAPI_SDK/json, read 2026-11-23: paths, answers and the
-// codes of errors. What came later is in https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide.
+// SPEC: https://github.com/adobe/acrobat-sign sdks/AcrobatSign_OpenAPI_SDK/json, read 2026-11-23: paths, answers and
+// the codes of errors. Later additions are in https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide.
 package adobesign
 
 import (
@@ -21,16 +21,16 @@ import (
 
 type client struct {
 	http vendorapi.HTTP
-	host string // where a token is refreshed, and the access point is asked for
+	host string // serves tokens and the access point
 	now  func() time.Time
 
 	mu     sync.Mutex
-	access string // the access point of the account; empty before it is known
+	access string // the access point of the account; empty until it is known
 	people people
 	listed listed
 }
 
-// credentials are one set or the other.
+// credentials hold either an integration key or the rest.
 type credentials struct {
 	IntegrationKey string `json:"integrationKey"`
 	ClientID       string `json:"clientId"`
@@ -39,16 +39,17 @@ type credentials struct {
 	Host           string `json:"host"`
 }
 
-// New makes a client. Its credentials are either of
+// New returns a client. Its credentials are one of
 //
 //	{"integrationKey": "…", "host": "api.na1.adobesign.com"}
 //	{"clientId": "…", "clientSecret": "…", "refreshToken": "…", "host": "api.na1.adobesign.com"}
 //
-// host is the account's API access point. An integration key can do without: it is asked for then, by every process. A
-// refresh token cannot: it came with its api_access_point.
+// host is the account's API access point. With an integration key it is optional: without it, every process asks for
+// the access point. With a refresh token it is required: the token came with its api_access_point.
 //
-// They need the scopes agreement_read, webhook_read and webhook_write; webhook_retention to replace a webhook whose URL has
-// an old token; and agreement_read:account with user_read:account to read what other users of the account have sent.
+// The scopes agreement_read, webhook_read and webhook_write are required. Replacing a webhook whose URL has an old
+// token takes webhook_retention. Reading what other users of the account have sent takes agreement_read:account and
+// user_read:account.
 func New(text []byte, o vendorapi.Options) (vendorapi.Client, error) {
 	var given credentials
 	if err := vendorapi.ReadCredentials(text, &given); err != nil {
@@ -77,7 +78,7 @@ func New(text []byte, o vendorapi.Options) (vendorapi.Client, error) {
 	}
 	c.http.Authorize = tokens.Bearer
 	c.http.Rejected = func(ctx context.Context, h http.Header) bool {
-		return h.Get(userHeader) == "" && tokens.Rejected(ctx, h) // else it may be the user who is rejected
+		return h.Get(userHeader) == "" && tokens.Rejected(ctx, h) // with a user, the user may be what is rejected
 	}
 	return c, nil
 }
@@ -85,35 +86,36 @@ func New(text []byte, o vendorapi.Options) (vendorapi.Client, error) {
 func (k credentials) check() error {
 	switch oauth := k.ClientID + k.ClientSecret + k.RefreshToken; {
 	case oauth != "" && k.IntegrationKey != "":
-		return errors.New("api has integrationKey as well as clientId, clientSecret or refreshToken: it must be one or the other")
+		return errors.New("api has integrationKey as well as clientId, clientSecret or refreshToken: only one kind is allowed")
 	case oauth != "":
-		return vendorapi.Missing("clientId", k.ClientID, "clientSecret", k.ClientSecret, "refreshToken", k.RefreshToken, "host", k.Host)
+		return vendorapi.Missing("clientId", k.ClientID, "clientSecret", k.ClientSecret, "refreshToken", k.RefreshToken,
+			"host", k.Host)
 	case k.IntegrationKey == "":
-		return errors.New("api.integrationKey is missing, or else clientId, clientSecret, refreshToken and host")
+		return errors.New("api.integrationKey is missing, or instead clientId, clientSecret, refreshToken and host")
 	}
 	return nil
 }
 
-// Pause implements [vendorapi.Client]. ETags do not help: what they stand for is gone with the process, and a 304 does not
-// tell "too early" from "as before".
+// Pause implements [vendorapi.Client]. ETags do not help: the content that they identify is lost with the process, and
+// a 304 may mean "too early" as well as "unchanged".
 //
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/apiusage, API polling threshold, read
 // 2026-11-23: one identical GET in 10 minutes, of global and enterprise accounts three in a minute.
 func (*client) Pause() time.Duration { return 10 * time.Minute }
 
 var (
-	// errElsewhere: the account is not at this access point. The request was not carried out.
+	// errElsewhere means that the account is not at this access point. The request was not carried out.
 	errElsewhere = errors.New("the account has another access point")
-	// errUser: it is another user's, or the user cannot be acted for.
+	// errUser means that the object is another user's, or that we cannot act for this user.
 	errUser = errors.New("not for this user")
-	// errDuplicate: there is such a webhook.
-	errDuplicate = errors.New("there is such a webhook")
+	// errDuplicate means that this webhook exists already.
+	errDuplicate = errors.New("the webhook exists already")
 )
 
-// meanings are the codes that say more than the status does.
+// meanings lists the error codes that say more than the status.
 //
-// SPEC: as for the package. PERMISSION_DENIED comes with 403 or 404, the other three about users with 401, which else is
-// about the token.
+// SPEC: as for the package. PERMISSION_DENIED comes with 403 or 404, the other three about users with 401, which else
+// is about the token.
 var meanings = map[string]error{
 	"INVALID_API_ACCESS_POINT": errElsewhere,
 
@@ -129,22 +131,22 @@ var meanings = map[string]error{
 
 	"DUPLICATE_WEBHOOK_CONFIGURATION": fmt.Errorf("%w: %w", vendorapi.ErrInvalid, errDuplicate),
 
-	"RESOURCE_MODIFIED": errors.New("it was changed meanwhile: try again"),
-	"MISC_ERROR":        errors.New("it failed"), // status 400, and no fault of the request
+	"RESOURCE_MODIFIED": errors.New("changed concurrently: retry"),
+	"MISC_ERROR":        errors.New("internal failure"), // status 400, but not the fault of the request
 }
 
-// explain reads the code of an error, and how long to wait where Retry-After is missing.
+// explain interprets the code of an error, and reads the time to wait from the body where Retry-After is missing.
 func explain(r *vendorapi.Refusal) error {
-	var said struct {
+	var answer struct {
 		Code       webhook.Text `json:"code"`
 		RetryAfter float64      `json:"retryAfter"` // seconds
 	}
-	r.JSON(&said)
-	meaning := meanings[string(said.Code)]
+	r.JSON(&answer)
+	meaning := meanings[string(answer.Code)]
 	switch {
-	case r.Status == http.StatusTooManyRequests && r.Header.Get("Retry-After") == "" && said.RetryAfter >= 1:
-		return &vendorapi.LaterError{After: time.Duration(min(said.RetryAfter, 24*60*60)) * time.Second}
-	case r.Status == http.StatusTooManyRequests || r.Status >= 500 || said.Code == "":
+	case r.Status == http.StatusTooManyRequests && r.Header.Get("Retry-After") == "" && answer.RetryAfter >= 1:
+		return &vendorapi.LaterError{After: time.Duration(min(answer.RetryAfter, 24*60*60)) * time.Second}
+	case r.Status == http.StatusTooManyRequests || r.Status >= 500 || answer.Code == "":
 		return nil
 	case meaning != nil:
 	case r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden:
@@ -154,7 +156,7 @@ func explain(r *vendorapi.Refusal) error {
 	default:
 		meaning = vendorapi.ErrInvalid
 	}
-	return fmt.Errorf("%w: answered %d (%s)", meaning, r.Status, webhook.Label(string(said.Code)))
+	return fmt.Errorf("%w: answered %d (%s)", meaning, r.Status, webhook.Label(string(answer.Code)))
 }
 
 // call sends a request, whose URL is a path, for a user. The empty user is the token's.
@@ -174,7 +176,7 @@ func (c *client) get(ctx context.Context, user, path string, out any) error {
 	return err
 }
 
-// at does something with the address that paths are added to; again, if the account turns out to be elsewhere.
+// at calls do with the base URL of the API, and repeats it once if the account has moved to another access point.
 //
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/bestpractices, read 2026-11-23: keep the
 // access point, and ask for it again after INVALID_API_ACCESS_POINT.
@@ -193,10 +195,10 @@ func (c *client) at(ctx context.Context, do func(base string) error) error {
 		}
 		wrong = access
 	}
-	return fmt.Errorf("adobesign: %w than the one that it says", errElsewhere)
+	return fmt.Errorf("adobesign: %w than the one it reports", errElsewhere)
 }
 
-// accessPoint is where the account is, and not the one that was wrong.
+// accessPoint returns the access point of the account. It asks the vendor if the known one is wrong or empty.
 func (c *client) accessPoint(ctx context.Context, wrong string) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -211,20 +213,20 @@ func (c *client) accessPoint(ctx context.Context, wrong string) (string, error) 
 	}
 	u, err := url.Parse(answer.APIAccessPoint)
 	if err != nil || u.Host == "" || u.Scheme != "https" && !strings.HasPrefix(answer.APIAccessPoint, c.host+"/") {
-		return "", errors.New("adobesign: access point: not an address")
+		return "", errors.New("adobesign: access point: not a URL")
 	}
 	c.access = strings.TrimSuffix(answer.APIAccessPoint, "/")
 	return c.access, nil
 }
 
-// next is how the vendor names the page after one; empty after the last.
+// next is the cursor of the following page; empty after the last.
 type next struct {
 	Cursor webhook.Text `json:"nextCursor"`
 }
 
-// pages reads a list to its end.
+// pages reads all pages of a list.
 func pages(read func(cursor string) (next string, err error)) error {
-	const limit = 100 // the answers that we take for a list
+	const limit = 100 // pages
 	cursor := ""
 	for range limit {
 		next, err := read(cursor)
@@ -233,10 +235,10 @@ func pages(read func(cursor string) (next string, err error)) error {
 		}
 		cursor = next
 	}
-	return errors.New("adobesign: the list has no end")
+	return errors.New("adobesign: the list has too many pages")
 }
 
-// query is that of a URL, without what is empty.
+// query returns the query of a URL, without empty values.
 func query(pairs ...string) string {
 	values := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {

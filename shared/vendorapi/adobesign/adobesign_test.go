@@ -73,17 +73,23 @@ func TestCredentialsAreOneSetOrTheOther(t *testing.T) {
 		text string
 		want []string // in the error; none if there is none
 	}{
-		"an integration key":                 {`{"integrationKey": "canary"}`, nil},
-		"an integration key and its host":    {`{"integrationKey": "canary", "host": "api.eu1.adobesign.com"}`, nil},
-		"a refresh token":                    {`{"clientId": "c", "clientSecret": "canary", "refreshToken": "canary", "host": "api.eu1.adobesign.com"}`, nil},
-		"nothing":                            {`{}`, []string{"api.integrationKey", "refreshToken"}},
-		"both":                               {`{"integrationKey": "canary", "refreshToken": "canary"}`, []string{"integrationKey as well as"}},
-		"parts of the second set":            {`{"refreshToken": "canary"}`, []string{"api.clientId", "api.clientSecret", "api.host"}},
-		"a refresh token without its host":   {`{"clientId": "c", "clientSecret": "canary", "refreshToken": "canary"}`, []string{"api.host is missing"}},
-		"a host that is an address":          {`{"integrationKey": "canary", "host": "https://canary.example/x"}`, []string{"api.host is not"}},
-		"several problems, all of them told": {`{"clientId": "c", "host": "canary/"}`, []string{"api.clientSecret", "api.refreshToken", "api.host is not"}},
-		"an unknown member":                  {`{"integrationKey": "canary", "key": "canary"}`, []string{`unknown member "key"`}},
-		"no object":                          {`"canary"`, []string{"api"}},
+		"an integration key":              {`{"integrationKey": "canary"}`, nil},
+		"an integration key and its host": {`{"integrationKey": "canary", "host": "api.eu1.adobesign.com"}`, nil},
+		"a refresh token":                 {`{"clientId": "c", "clientSecret": "canary", "refreshToken": "canary", "host": "api.eu1.adobesign.com"}`, nil},
+		"nothing":                         {`{}`, []string{"api.integrationKey", "refreshToken"}},
+		"both": {`{"integrationKey": "canary", "refreshToken": "canary"}`,
+			[]string{"integrationKey as well as"}},
+		"parts of the second set": {`{"refreshToken": "canary"}`,
+			[]string{"api.clientId", "api.clientSecret", "api.host"}},
+		"a refresh token without its host": {`{"clientId": "c", "clientSecret": "canary", "refreshToken": "canary"}`,
+			[]string{"api.host is missing"}},
+		"a host that is an address": {`{"integrationKey": "canary", "host": "https://canary.example/x"}`,
+			[]string{"api.host is not"}},
+		"several problems, all of them told": {`{"clientId": "c", "host": "canary/"}`,
+			[]string{"api.clientSecret", "api.refreshToken", "api.host is not"}},
+		"an unknown member": {`{"integrationKey": "canary", "key": "canary"}`,
+			[]string{`unknown member "key"`}},
+		"no object": {`"canary"`, []string{"api"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := adobesign.New([]byte(tt.text), vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Now: time.Now})
@@ -153,9 +159,11 @@ func TestARefusedRefresh(t *testing.T) {
 		want    error
 		later   time.Duration
 	}{
-		"the refresh token is no good": {vendorstub.Failure{Status: 400, Body: `{"error": "invalid_grant", "error_description": "canary"}`}, vendorapi.ErrDenied, 0},
-		"the secret is no good":        {vendorstub.Failure{Status: 401, Body: `canary`}, vendorapi.ErrDenied, 0},
-		"too many":                     {vendorstub.Failure{Status: 429, Header: http.Header{"Retry-After": {"90"}}, Body: `canary`}, nil, 90 * time.Second},
+		"the refresh token is no good": {vendorstub.Failure{Status: 400,
+			Body: `{"error": "invalid_grant", "error_description": "canary"}`}, vendorapi.ErrDenied, 0},
+		"the secret is no good": {vendorstub.Failure{Status: 401, Body: `canary`}, vendorapi.ErrDenied, 0},
+		"too many": {vendorstub.Failure{Status: 429, Header: http.Header{"Retry-After": {"90"}},
+			Body: `canary`}, nil, 90 * time.Second},
 		"too many, who knows how long": {vendorstub.Failure{Status: 429}, nil, time.Minute},
 		"the vendor is down":           {vendorstub.Failure{Status: 503, Body: `canary`}, nil, 0},
 		"nonsense":                     {vendorstub.Failure{Status: 200, Body: `{"canary": 1}`}, nil, 0},
@@ -166,7 +174,8 @@ func TestARefusedRefresh(t *testing.T) {
 			w.Fail(tt.failure)
 			_, err := w.client(t).Agreement(t.Context(), id)
 			var later *vendorapi.LaterError
-			if err == nil || errors.Is(err, vendorapi.ErrDenied) != (tt.want != nil) || strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "stub") {
+			if err == nil || errors.Is(err, vendorapi.ErrDenied) != (tt.want != nil) ||
+				strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "stub") {
 				t.Error(err)
 			}
 			if errors.As(err, &later) != (tt.later > 0) || later != nil && later.After != tt.later {
@@ -196,7 +205,8 @@ func TestTheAccessPointIsAskedForWhereItIsNotKnown(t *testing.T) {
 	w.set(vendorstub.Agreement{ID: id, Status: esign.Sent})
 	w.options.HTTP.Transport = reroute{"api.adobesign.com", w.URL, w.options.HTTP.Transport}
 	// The stub's own access point is http, which only its own host may name.
-	w.Fail(vendorstub.Failure{Path: "/baseUris", Status: 200, Body: `{"apiAccessPoint": "https://api.adobesign.com/"}`, Times: 1})
+	w.Fail(vendorstub.Failure{Path: "/baseUris", Status: 200, Body: `{"apiAccessPoint": "https://api.adobesign.com/"}`,
+		Times: 1})
 	c := w.open(t, []byte(`{"integrationKey": "`+vendorstub.AdobeSignKey+`"}`))
 	for range 3 {
 		if _, err := c.Agreement(t.Context(), id); err != nil {
@@ -245,7 +255,8 @@ func TestAnAccountThatIsNowhere(t *testing.T) {
 			w.AdobeSignMoves()
 			w.Fail(vendorstub.Failure{Path: "/baseUris", Status: 200, Body: body, Times: 1})
 			_, err := w.simple(t).Agreement(t.Context(), id)
-			if err == nil || errors.Is(err, vendorapi.ErrUnknown) || errors.Is(err, vendorapi.ErrDenied) || strings.Contains(err.Error(), "canary") {
+			if err == nil || errors.Is(err, vendorapi.ErrUnknown) || errors.Is(err, vendorapi.ErrDenied) ||
+				strings.Contains(err.Error(), "canary") {
 				t.Error(err)
 			}
 		})
@@ -253,7 +264,8 @@ func TestAnAccountThatIsNowhere(t *testing.T) {
 	t.Run("it is not where it says", func(t *testing.T) {
 		w := newWorld(t)
 		w.Fail(vendorstub.Failure{Path: "/agreements", Status: 401, Body: `{"code": "INVALID_API_ACCESS_POINT"}`, Times: 9})
-		if _, err := w.simple(t).Agreement(t.Context(), id); err == nil || errors.Is(err, vendorapi.ErrUnknown) || errors.Is(err, vendorapi.ErrDenied) {
+		if _, err := w.simple(t).Agreement(t.Context(), id); err == nil || errors.Is(err, vendorapi.ErrUnknown) ||
+			errors.Is(err, vendorapi.ErrDenied) {
 			t.Error(err)
 		}
 		if n := w.Calls("/agreements"); n != 2 {
@@ -288,7 +300,8 @@ func TestCodesOfErrors(t *testing.T) {
 	} {
 		t.Run(code, func(t *testing.T) {
 			w := newWorld(t)
-			w.Fail(vendorstub.Failure{Path: "/combinedDocument", Status: tt.status, Body: `{"code": "` + code + `", "message": "canary"}`, Times: 99})
+			w.Fail(vendorstub.Failure{Path: "/combinedDocument", Status: tt.status, Body: `{"code": "` + code +
+				`", "message": "canary"}`, Times: 99})
 			documents, err := w.simple(t).Documents(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
@@ -311,10 +324,13 @@ func TestLimits(t *testing.T) {
 		failure vendorstub.Failure
 		want    time.Duration
 	}{
-		"in the header":      {vendorstub.Failure{Header: http.Header{"Retry-After": {"120"}}, Body: `{"retryAfter": 7}`}, 2 * time.Minute},
-		"in the body alone":  {vendorstub.Failure{Body: `{"code": "THROTTLING_TOO_MANY_REQUESTS", "retryAfter": 600}`}, 10 * time.Minute},
-		"absurd in the body": {vendorstub.Failure{Body: `{"code": "THROTTLING_TOO_MANY_REQUESTS", "retryAfter": 1e30}`}, 24 * time.Hour},
-		"nowhere":            {vendorstub.Failure{Body: `{"code": "THROTTLING_TOO_MANY_REQUESTS"}`}, time.Minute},
+		"in the header": {vendorstub.Failure{Header: http.Header{"Retry-After": {"120"}}, Body: `{"retryAfter": 7}`},
+			2 * time.Minute},
+		"in the body alone": {vendorstub.Failure{Body: `{"code": "THROTTLING_TOO_MANY_REQUESTS", "retryAfter": 600}`},
+			10 * time.Minute},
+		"absurd in the body": {vendorstub.Failure{Body: `{"code": "THROTTLING_TOO_MANY_REQUESTS", "retryAfter": 1e30}`},
+			24 * time.Hour},
+		"nowhere": {vendorstub.Failure{Body: `{"code": "THROTTLING_TOO_MANY_REQUESTS"}`}, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -16,20 +16,21 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// agreement leaves out what is personal.
+// agreement leaves out personal data.
 type agreement struct {
 	ID           webhook.Text `json:"id"`
 	Status       webhook.Text `json:"status"`
-	ModifiedDate webhook.Text `json:"modifiedDate"` // only in a list; of any change, not only of the status
+	ModifiedDate webhook.Text `json:"modifiedDate"` // only in a list; the time of any change, not only of the status
 }
 
-// statuses are those that begin with neither OUT_FOR_ nor WAITING_FOR_, which is to be sent. ARCHIVED is of a file that was
-// put there and that nobody signed: it says nothing to us, and neither does COMPLETED, which is of a recipient.
+// statuses lists the vendor's statuses that do not begin with OUT_FOR_ or WAITING_FOR_, which mean sent. ARCHIVED is
+// left out, since it is for an uploaded file that nobody signed. So is COMPLETED, which is a recipient's status.
 //
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/techblog/tldr/api-agreement-statuses, read 2026-11-23.
 var statuses = map[webhook.Text]esign.Status{
-	"DRAFT": esign.Created, "AUTHORING": esign.Created, "PREFILL": esign.Created, "DOCUMENTS_NOT_YET_PROCESSED": esign.Created,
-	"WAITING_FOR_AUTHORING": esign.Created, "WAITING_FOR_PREFILL": esign.Created,
+	"DRAFT": esign.Created, "AUTHORING": esign.Created, "PREFILL": esign.Created,
+	"DOCUMENTS_NOT_YET_PROCESSED": esign.Created,
+	"WAITING_FOR_AUTHORING":       esign.Created, "WAITING_FOR_PREFILL": esign.Created,
 	"WIDGET_WAITING_FOR_VERIFICATION": esign.Sent, "IN_REVISION": esign.Sent,
 	"SIGNED": esign.Completed, "APPROVED": esign.Completed, "ACCEPTED": esign.Completed, "DELIVERED": esign.Completed,
 	"FORM_FILLED": esign.Completed,
@@ -47,12 +48,12 @@ func (a agreement) status() esign.Status {
 	return ""
 }
 
-// sound is how the vendor's IDs look. Others do not get into a path: they come from events that nobody signed.
-var sound = regexp.MustCompile(`^[A-Za-z0-9_-]{1,512}\*?$`)
+// validID matches the vendor's IDs. No other ID may get into a path, since IDs come from events that nobody signed.
+var validID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,512}\*?$`)
 
 func path(id string) (string, error) {
-	if !sound.MatchString(id) {
-		return "", fmt.Errorf("adobesign: %w: no ID of an agreement", vendorapi.ErrUnknown)
+	if !validID.MatchString(id) {
+		return "", fmt.Errorf("adobesign: %w: not the ID of an agreement", vendorapi.ErrUnknown)
 	}
 	return "/agreements/" + id, nil
 }
@@ -80,8 +81,9 @@ func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement,
 	return read, err
 }
 
-// endings tell why an agreement is CANCELLED or ABORTED, which each may mean that the sender cancelled it, that a recipient
-// declined it, or that its documents could not be converted. Other events that are called RECALLED_… cancel it too.
+// endings maps the event that ended a CANCELLED or ABORTED agreement to its real status: the sender may have cancelled
+// it, a recipient may have declined it, or the documents could not be converted. Other events named RECALLED_… cancel
+// it too.
 //
 // SPEC: as for statuses, and AgreementEvent in https://github.com/adobe-sign/AdobeSignJavaSdk docs, read 2026-11-23.
 var endings = map[webhook.Text]esign.Status{
@@ -91,9 +93,9 @@ var endings = map[webhook.Text]esign.Status{
 	"ABORTED":                           esign.Cancelled,
 }
 
-// ending says what an event makes of an agreement with this status, if it has ended it. Of those that complete one it is the
-// last that counts.
-func ending(status esign.Status, event string) (how esign.Status, ok bool) {
+// ending reports whether an event may have ended an agreement with this vendor status, and with which real status. The
+// last of these events counts.
+func ending(status esign.Status, event string) (real esign.Status, ok bool) {
 	switch status {
 	case esign.Completed:
 		return status, strings.HasPrefix(event, "ACTION_COMPLETED") || strings.HasSuffix(event, "SIGNED")
@@ -103,16 +105,16 @@ func ending(status esign.Status, event string) (how esign.Status, ok bool) {
 	if strings.HasPrefix(event, "RECALLED_") {
 		return esign.Cancelled, true
 	}
-	how, ok = endings[webhook.Text(event)]
-	return how, ok
+	real, ok = endings[webhook.Text(event)]
+	return real, ok
 }
 
-// read is what an agreement says of itself, which is not when it took on its status.
+// read returns the state of an agreement. The vendor does not report when it reached its status.
 func (a agreement) read() vendorapi.Agreement {
 	return vendorapi.Agreement{ID: string(a.ID), Status: a.status(), VendorStatus: string(a.Status)}
 }
 
-// ended is what an agreement says, and its events of how and when it ended.
+// ended returns the state of a finished agreement. Its events show how and when it ended.
 func (c *client) ended(ctx context.Context, user string, a agreement) (vendorapi.Agreement, error) {
 	read := a.read()
 	var answer struct {
@@ -125,15 +127,15 @@ func (c *client) ended(ctx context.Context, user string, a agreement) (vendorapi
 		return vendorapi.Agreement{}, err
 	}
 	for _, e := range answer.Events {
-		how, ok := ending(a.status(), string(e.Type))
+		real, ok := ending(a.status(), string(e.Type))
 		if at := webhook.Time(string(e.Date)); ok && !at.Before(read.ChangedAt) {
-			read.Status, read.ChangedAt = how, at
+			read.Status, read.ChangedAt = real, at
 		}
 	}
 	return read, nil
 }
 
-// Documents implements [vendorapi.Client]. It asks nothing: whether the agreement is completed is the caller's knowledge,
+// Documents implements [vendorapi.Client]. It makes no call. The caller must know that the agreement is completed,
 // since the vendor serves documents before that too.
 func (c *client) Documents(_ context.Context, id string) ([]vendorapi.Document, error) {
 	path, err := path(id)
@@ -147,82 +149,83 @@ func (c *client) Documents(_ context.Context, id string) ([]vendorapi.Document, 
 }
 
 func (c *client) document(name, path string) vendorapi.Document {
-	return vendorapi.Document{Name: name, PDF: true, Open: func(ctx context.Context) (content vendorapi.Content, err error) {
-		err = c.asOwner(ctx, func(user string) error {
-			return c.at(ctx, func(base string) error {
-				content, err = c.http.Open(ctx, base+path, asUser(http.Header{"Accept": {"application/pdf"}}, user))
-				return err
+	return vendorapi.Document{Name: name, PDF: true,
+		Open: func(ctx context.Context) (content vendorapi.Content, err error) {
+			err = c.asOwner(ctx, func(user string) error {
+				return c.at(ctx, func(base string) error {
+					content, err = c.http.Open(ctx, base+path, asUser(http.Header{"Accept": {"application/pdf"}}, user))
+					return err
+				})
 			})
-		})
-		return content, err
-	}}
+			return content, err
+		}}
 }
 
-// place is where a list goes on: with a user, a time and how many from then on are known.
-type place struct {
+// cursor is a position in the list of changes: a user, a time, and how many agreements from that time on were listed.
+type cursor struct {
 	user  string
 	since time.Time
 	index int
 }
 
-func (p place) String() string {
+func (p cursor) String() string {
 	return fmt.Sprintf("%d %s %s", p.index, p.since.Format(time.RFC3339Nano), p.user)
 }
 
-func parsePlace(s string) (p place, err error) {
+func parseCursor(s string) (p cursor, err error) {
 	parts := strings.SplitN(s, " ", 3)
 	if len(parts) == 3 {
 		p.index, err = strconv.Atoi(parts[0])
 		p.since, p.user = webhook.Time(parts[1]), parts[2]
 	}
 	if err != nil || p.since.IsZero() {
-		return place{}, fmt.Errorf("adobesign: %w: no page of the list", vendorapi.ErrInvalid)
+		return cursor{}, fmt.Errorf("adobesign: %w: invalid cursor", vendorapi.ErrInvalid)
 	}
 	return p, nil
 }
 
-// pageSize is that of Adobe's own tools. The largest is not documented.
+// pageSize is what Adobe's own tools use. The maximum is not documented.
 const pageSize = 50
 
-// Changed implements [vendorapi.Client] for what the token's user has sent, then for what each user of the account has, if
-// the credentials may know them. An account's webhook tells of the same agreements.
+// Changed implements [vendorapi.Client]. It lists what the token's user has sent, then what each user of the account
+// has sent, if the credentials may list the users. An account's webhook covers the same agreements.
 //
-// A user's list is read by time, not by number: what changes meanwhile leaves the list, and would make us miss as many
-// others.
+// It pages by time, not by index: an agreement that changes meanwhile leaves its position, and with an index another
+// one would be missed.
 //
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/bestpractices, read 2026-11-23: POST
-// /search for agreements by modifiedDate, role, type and sortByField. Its form is documented nowhere that we could read;
-// this is how https://github.com/adobe-sign clients and others send it. Whether an agreement born of a web form has the
-// role SENDER is unknown.
+// /search for agreements by modifiedDate, role, type and sortByField. Its form is documented nowhere that we could
+// read; this is how https://github.com/adobe-sign clients and others send it. Whether an agreement born of a web form
+// has the role SENDER is unknown.
 func (c *client) Changed(ctx context.Context, from, to time.Time, page string) ([]vendorapi.Agreement, string, error) {
 	users, err := c.users(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	at := place{since: from.UTC().Truncate(time.Second)}
+	at := cursor{since: from.UTC().Truncate(time.Second)}
 	if page != "" {
-		if at, err = parsePlace(page); err != nil {
+		if at, err = parseCursor(page); err != nil {
 			return nil, "", err
 		}
 	}
 	listed, more, err := c.search(ctx, at, to)
 	if errors.Is(err, errUser) && at.user != "" {
-		err = nil // has left, or may not be acted for
+		err = nil // the user has left, or we may not act for them
 	}
 	if err != nil {
 		return nil, "", err
 	}
 	var changed []vendorapi.Agreement
 	for _, a := range listed {
-		if !sound.MatchString(string(a.ID)) {
+		if !validID.MatchString(string(a.ID)) {
 			continue
 		}
 		read, err := a.read(), error(nil)
-		if read.Status == esign.Cancelled { // perhaps; the time alone is not worth asking for
+		if read.Status == esign.Cancelled { // may mean another status; the time alone is not worth a call
 			read, err = c.ended(ctx, at.user, a)
 		}
 		switch {
-		case hidden(err): // gone since
+		case invisible(err): // deleted since
 		case err != nil:
 			return nil, "", err
 		default:
@@ -234,34 +237,36 @@ func (c *client) Changed(ctx context.Context, from, to time.Time, page string) (
 	}
 	for _, user := range users {
 		if user > at.user {
-			return changed, place{user: user, since: from.UTC().Truncate(time.Second)}.String(), nil
+			return changed, cursor{user: user, since: from.UTC().Truncate(time.Second)}.String(), nil
 		}
 	}
 	return changed, "", nil
 }
 
-// after is the place behind those that were listed there. If they are not in the order of time, it counts them.
-func (p place) after(listed []agreement) place {
+// after returns the cursor behind the listed agreements. If they are not sorted by time, it counts them.
+func (p cursor) after(listed []agreement) cursor {
 	modified := func(a agreement) time.Time { return webhook.Time(string(a.ModifiedDate)) }
 	inOrder := slices.IsSortedFunc(listed, func(a, b agreement) int { return modified(a).Compare(modified(b)) })
 	if n := len(listed); n > 0 && inOrder && modified(listed[n-1]).After(p.since) {
-		return place{user: p.user, since: modified(listed[n-1])}
+		return cursor{user: p.user, since: modified(listed[n-1])}
 	}
 	p.index += len(listed)
 	return p
 }
 
-// search lists one page of what a user has sent, and says whether there is more.
-func (c *client) search(ctx context.Context, at place, to time.Time) ([]agreement, bool, error) {
+// search lists one page of what a user has sent, and reports whether there is more.
+func (c *client) search(ctx context.Context, at cursor, to time.Time) ([]agreement, bool, error) {
 	in := map[string]any{
 		"scope": []string{"AGREEMENT_ASSETS"},
 		"agreementAssetsCriteria": map[string]any{
 			"type": []string{"AGREEMENT", "WIDGET_INSTANCE", "MEGASIGN_CHILD"},
 			"role": []string{"SENDER"},
 			"modifiedDate": map[string]any{"range": map[string]string{
-				"min": at.since.Format(time.RFC3339Nano), "max": to.UTC().Add(time.Second - 1).Truncate(time.Second).Format(time.RFC3339),
+				"min": at.since.Format(time.RFC3339Nano),
+				"max": to.UTC().Add(time.Second - 1).Truncate(time.Second).Format(time.RFC3339),
 			}},
-			"sortByField": "MODIFIED_DATE", "sortOrder": "ASC", "visibility": "SHOW_ALL", "startIndex": at.index, "pageSize": pageSize,
+			"sortByField": "MODIFIED_DATE", "sortOrder": "ASC", "visibility": "SHOW_ALL", "startIndex": at.index,
+			"pageSize": pageSize,
 		},
 	}
 	var answer struct {

@@ -20,9 +20,11 @@ import (
 
 func TestStatuses(t *testing.T) {
 	for word, want := range map[string]esign.Status{
-		"DRAFT": esign.Created, "AUTHORING": esign.Created, "PREFILL": esign.Created, "DOCUMENTS_NOT_YET_PROCESSED": esign.Created,
-		"WAITING_FOR_AUTHORING": esign.Created, "WAITING_FOR_PREFILL": esign.Created,
-		"OUT_FOR_SIGNATURE": esign.Sent, "OUT_FOR_APPROVAL": esign.Sent, "OUT_FOR_ACCEPTANCE": esign.Sent, "OUT_FOR_DELIVERY": esign.Sent,
+		"DRAFT": esign.Created, "AUTHORING": esign.Created, "PREFILL": esign.Created,
+		"DOCUMENTS_NOT_YET_PROCESSED": esign.Created,
+		"WAITING_FOR_AUTHORING":       esign.Created, "WAITING_FOR_PREFILL": esign.Created,
+		"OUT_FOR_SIGNATURE": esign.Sent, "OUT_FOR_APPROVAL": esign.Sent, "OUT_FOR_ACCEPTANCE": esign.Sent,
+		"OUT_FOR_DELIVERY":     esign.Sent,
 		"OUT_FOR_FORM_FILLING": esign.Sent, "WAITING_FOR_FAXIN": esign.Sent, "WAITING_FOR_VERIFICATION": esign.Sent,
 		"WAITING_FOR_MY_SIGNATURE": esign.Sent, "WIDGET_WAITING_FOR_VERIFICATION": esign.Sent, "IN_REVISION": esign.Sent,
 		"SIGNED": esign.Completed, "APPROVED": esign.Completed, "ACCEPTED": esign.Completed, "DELIVERED": esign.Completed,
@@ -68,9 +70,12 @@ func TestWhenAnAgreementEnded(t *testing.T) {
 		events string
 		want   string // empty: it is not told
 	}{
-		"by the last signature":   {esign.Completed, event("ESIGNED", early) + "," + event("ESIGNED", late) + "," + event("EMAIL_VIEWED", later), late},
-		"by the last act":         {esign.Completed, event("ACTION_COMPLETED_HOSTED", late) + "," + event("SHARED", later), late},
-		"by the end of its time":  {esign.Expired, event("ESIGNED", early) + "," + event("EXPIRED_AUTOMATICALLY", late) + "," + event("SHARED", later), late},
+		"by the last signature": {esign.Completed, event("ESIGNED", early) + "," + event("ESIGNED", late) + "," +
+			event("EMAIL_VIEWED", later), late},
+		"by the last act": {esign.Completed, event("ACTION_COMPLETED_HOSTED", late) + "," + event("SHARED", later),
+			late},
+		"by the end of its time": {esign.Expired, event("ESIGNED", early) + "," + event("EXPIRED_AUTOMATICALLY", late) +
+			"," + event("SHARED", later), late},
 		"by what nobody knows":    {esign.Completed, event("CREATED", early) + "," + event("NEW_WORD", late), ""},
 		"though it is still open": {esign.Sent, event("ESIGNED", early), ""},
 	} {
@@ -97,10 +102,11 @@ func TestEventsOfAnEnding(t *testing.T) {
 		events string
 		want   esign.Status
 	}{
-		"too many wrong passwords":         {event("RECALLED_MAX_SIGNING_PASSWORD_ATTEMPTS", late), esign.Cancelled},
-		"the last counts":                  {event("RECALLED", early) + "," + event("REJECTED", late), esign.Declined},
-		"the last counts, in any order":    {event("REJECTED", late) + "," + event("RECALLED", early), esign.Declined},
-		"what comes after says nothing":    {event("REJECTED", late) + "," + event("SHARED", "2026-11-19T12:00:00Z"), esign.Declined},
+		"too many wrong passwords":      {event("RECALLED_MAX_SIGNING_PASSWORD_ATTEMPTS", late), esign.Cancelled},
+		"the last counts":               {event("RECALLED", early) + "," + event("REJECTED", late), esign.Declined},
+		"the last counts, in any order": {event("REJECTED", late) + "," + event("RECALLED", early), esign.Declined},
+		"what comes after says nothing": {event("REJECTED", late) + "," + event("SHARED", "2026-11-19T12:00:00Z"),
+			esign.Declined},
 		"of two at once the second counts": {event("RECALLED", late) + "," + event("REJECTED", late), esign.Declined},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -129,7 +135,8 @@ func TestUnknownAgreements(t *testing.T) {
 	w.set(vendorstub.Agreement{ID: id, Status: esign.Completed, Deleted: true})
 	c := w.simple(t)
 	for _, unknown := range []string{id, "CBJCHBCAABAAother"} {
-		if _, err := c.Agreement(t.Context(), unknown); !errors.Is(err, vendorapi.ErrUnknown) || errors.Is(err, vendorapi.ErrDenied) {
+		if _, err := c.Agreement(t.Context(), unknown); !errors.Is(err, vendorapi.ErrUnknown) ||
+			errors.Is(err, vendorapi.ErrDenied) {
 			t.Error(err)
 		}
 		documents, err := c.Documents(t.Context(), unknown)
@@ -176,7 +183,8 @@ func TestAgreementsOfOtherUsers(t *testing.T) {
 	if _, err := c.Agreement(t.Context(), "CBJagreement4"); !errors.Is(err, vendorapi.ErrDenied) {
 		t.Errorf("of a user who cannot be acted for: %v", err)
 	}
-	if _, err := c.Agreement(t.Context(), "CBJagreement9"); !errors.Is(err, vendorapi.ErrUnknown) || errors.Is(err, vendorapi.ErrDenied) {
+	if _, err := c.Agreement(t.Context(), "CBJagreement9"); !errors.Is(err, vendorapi.ErrUnknown) ||
+		errors.Is(err, vendorapi.ErrDenied) {
 		t.Errorf("of nobody: %v", err)
 	}
 	if n := w.Calls("POST /oauth/v2/refresh"); n != 1 {
@@ -245,7 +253,8 @@ func TestWithoutTheRightToKnowTheUsersTheOwnAnswerCounts(t *testing.T) {
 			}
 			w.Fail(vendorstub.Failure{Path: "/users", Status: tt.status, Body: `{"code": "` + code + `"}`, Times: 99})
 			_, err := w.simple(t).Agreement(t.Context(), id)
-			if tt.want != nil && !errors.Is(err, tt.want) || tt.want == nil && (err == nil || errors.Is(err, vendorapi.ErrUnknown)) {
+			if tt.want != nil && !errors.Is(err, tt.want) || tt.want == nil &&
+				(err == nil || errors.Is(err, vendorapi.ErrUnknown)) {
 				t.Error(err)
 			}
 		})
@@ -385,17 +394,21 @@ func TestChangedCountsWhereTheOrderIsNotThatOfTime(t *testing.T) {
 		return `{"id": "` + name + `", "status": "SIGNED", "modifiedDate": "` + date + `"}`
 	}
 	body := func(next string, items ...string) string {
-		return `{"agreementAssetsResults": {"agreementAssetsResultList": [` + strings.Join(items, ",") + `], "searchPageInfo": {"nextIndex": ` + next + `}}}`
+		return `{"agreementAssetsResults": {"agreementAssetsResultList": [` + strings.Join(items, ",") +
+			`], "searchPageInfo": {"nextIndex": ` + next + `}}}`
 	}
 	w.Fail(vendorstub.Failure{Path: "/users", Status: 403, Body: `{"code": "PERMISSION_DENIED"}`, Times: 9})
-	w.Fail(vendorstub.Failure{Path: "/search", Status: 200, Times: 1, Body: body("2", item("CBJ1", "2026-11-20T11:00:00Z"), item("CBJ2", "2026-11-20T10:00:00Z"))})
-	w.Fail(vendorstub.Failure{Path: "/search", Status: 200, Times: 1, Body: body("null", item("CBJ3", "2026-11-20T09:00:00Z"), item("../x", "2026-11-20T09:00:00Z"))})
+	w.Fail(vendorstub.Failure{Path: "/search", Status: 200, Times: 1,
+		Body: body("2", item("CBJ1", "2026-11-20T11:00:00Z"), item("CBJ2", "2026-11-20T10:00:00Z"))})
+	w.Fail(vendorstub.Failure{Path: "/search", Status: 200, Times: 1,
+		Body: body("null", item("CBJ3", "2026-11-20T09:00:00Z"), item("../x", "2026-11-20T09:00:00Z"))})
 	_, next, err := w.simple(t).Changed(t.Context(), w.now.Add(-24*time.Hour), w.now, "")
 	if err != nil || !strings.HasPrefix(next, "2 2026-11-19T12:00:00Z") {
 		t.Error(next, err)
 	}
 	changed, next, err := w.simple(t).Changed(t.Context(), w.now.Add(-24*time.Hour), w.now, next)
-	if diff := cmp.Diff([]vendorapi.Agreement{{ID: "CBJ3", Status: esign.Completed, VendorStatus: "SIGNED"}}, changed); err != nil || next != "" || diff != "" {
+	if diff := cmp.Diff([]vendorapi.Agreement{{ID: "CBJ3", Status: esign.Completed, VendorStatus: "SIGNED"}},
+		changed); err != nil || next != "" || diff != "" {
 		t.Error(next, err, diff)
 	}
 }
@@ -417,14 +430,17 @@ func TestChangedFailsRatherThanSkip(t *testing.T) {
 		failure vendorstub.Failure
 		want    error
 	}{
-		"the token is no good":               {vendorstub.Failure{Path: "/search", Status: 401, Body: `{"code": "INVALID_ACCESS_TOKEN"}`}, vendorapi.ErrDenied},
-		"the scope is missing":               {vendorstub.Failure{Path: "/search", Status: 403}, vendorapi.ErrDenied},
-		"the limit is used up":               {vendorstub.Failure{Path: "/search", Status: 429}, nil},
-		"the limit of events is so":          {vendorstub.Failure{Path: "/events", Status: 429}, nil},
-		"the token is no good for the users": {vendorstub.Failure{Path: "/users", Status: 401, Body: `{"code": "INVALID_ACCESS_TOKEN"}`}, vendorapi.ErrDenied},
-		"the own user may not search":        {vendorstub.Failure{Path: "/search", Status: 403, Body: `{"code": "PERMISSION_DENIED"}`}, vendorapi.ErrDenied},
-		"the limit of the users is so":       {vendorstub.Failure{Path: "/users", Status: 429}, nil},
-		"the vendor is down":                 {vendorstub.Failure{Path: "/search", Status: 500}, nil},
+		"the token is no good": {vendorstub.Failure{Path: "/search", Status: 401,
+			Body: `{"code": "INVALID_ACCESS_TOKEN"}`}, vendorapi.ErrDenied},
+		"the scope is missing":      {vendorstub.Failure{Path: "/search", Status: 403}, vendorapi.ErrDenied},
+		"the limit is used up":      {vendorstub.Failure{Path: "/search", Status: 429}, nil},
+		"the limit of events is so": {vendorstub.Failure{Path: "/events", Status: 429}, nil},
+		"the token is no good for the users": {vendorstub.Failure{Path: "/users", Status: 401,
+			Body: `{"code": "INVALID_ACCESS_TOKEN"}`}, vendorapi.ErrDenied},
+		"the own user may not search": {vendorstub.Failure{Path: "/search", Status: 403,
+			Body: `{"code": "PERMISSION_DENIED"}`}, vendorapi.ErrDenied},
+		"the limit of the users is so": {vendorstub.Failure{Path: "/users", Status: 429}, nil},
+		"the vendor is down":           {vendorstub.Failure{Path: "/search", Status: 500}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -439,11 +455,13 @@ func TestChangedFailsRatherThanSkip(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.Fail(vendorstub.Failure{Path: "/search", Status: 401, Body: `{"code": "INVALID_ACCESS_TOKEN"}`, Times: 1})
-	if _, _, err := w.simple(t).Changed(t.Context(), w.now.Add(-time.Hour), w.now, "0 2026-11-20T11:00:00Z CBJuser1"); !errors.Is(err, vendorapi.ErrDenied) {
+	if _, _, err := w.simple(t).Changed(t.Context(), w.now.Add(-time.Hour), w.now,
+		"0 2026-11-20T11:00:00Z CBJuser1"); !errors.Is(err, vendorapi.ErrDenied) {
 		t.Errorf("another user's list with a token that is no good: %v", err)
 	}
 	for _, page := range []string{"x", "1", "x 2026-11-20T12:00:00Z u", "1 yesterday u"} {
-		if _, _, err := w.simple(t).Changed(t.Context(), w.now.Add(-time.Hour), w.now, page); !errors.Is(err, vendorapi.ErrInvalid) {
+		if _, _, err := w.simple(t).Changed(t.Context(), w.now.Add(-time.Hour), w.now, page); !errors.Is(err,
+			vendorapi.ErrInvalid) {
 			t.Errorf("%q: %v", page, err)
 		}
 	}
@@ -463,7 +481,8 @@ func TestAUserWhoLeavesEndsNobodyElsesList(t *testing.T) {
 			w.pass(2 * time.Hour)
 		}
 	})
-	if names := slices.Sorted(maps.Keys(found)); !slices.Equal(names, []string{"CBJagreement0", "CBJagreement1", "CBJagreement2"}) {
+	if names := slices.Sorted(maps.Keys(found)); !slices.Equal(names,
+		[]string{"CBJagreement0", "CBJagreement1", "CBJagreement2"}) {
 		t.Error(names)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// hook is one of the vendor's webhooks, as far as it is the same in the list and alone.
+// hook is one of the vendor's webhooks.
 type hook struct {
 	ID           webhook.Text               `json:"id"`
 	Name         webhook.Text               `json:"name"`
@@ -29,9 +29,9 @@ type hook struct {
 	} `json:"webhookUrlInfo"`
 	Conditions struct {
 		Agreement map[string]bool `json:"webhookAgreementEvents"`
-	} `json:"webhookConditionalParams"` // only alone
+	} `json:"webhookConditionalParams"` // not in a list
 
-	etag string // only alone
+	etag string // not in a list
 }
 
 const (
@@ -43,11 +43,11 @@ const (
 
 func (h *hook) url() string { return string(h.URL.URL) }
 
-// wide says whether a webhook tells of everybody's agreements, of the account or of a group. The others, of one user or one
-// agreement, are somebody's own affair.
-func (h *hook) wide() bool { return h.Scope == account || h.Scope == group }
+// shared reports whether a webhook covers all agreements of the account or a group. We leave those of one user or one
+// agreement alone.
+func (h *hook) shared() bool { return h.Scope == account || h.Scope == group }
 
-// missing are the events of agreements that it does not tell of. The vendor's web application does not offer those of
+// missing returns the agreement events that it does not send. The vendor's web application does not offer those of
 // templates.
 func (h *hook) missing() (missing []string) {
 	if slices.Contains(h.Events, "AGREEMENT_ALL") {
@@ -61,7 +61,7 @@ func (h *hook) missing() (missing []string) {
 	return missing
 }
 
-// exact says whether it tells of the events that we understand and of no others, without documents.
+// exact reports whether it sends exactly the events that we understand, without documents.
 func (h *hook) exact() bool {
 	var events []string
 	for _, event := range h.Events {
@@ -73,21 +73,23 @@ func (h *hook) exact() bool {
 
 func (h *hook) problems() (problems []string) {
 	if h.Status != active {
-		problems = append(problems, "it is not active: Adobe turns it off after three days of failures, and what happens meanwhile is lost")
+		problems = append(problems, "it is not active: Adobe turns it off after three days of failures, and events are "+
+			"lost until it is active again")
 	}
 	if h.Conditions.Agreement[signedDocuments] {
-		problems = append(problems, "signed documents are included: a notification may become too large to be delivered, and holds up all others")
+		problems = append(problems, "signed documents are included: a notification may become too large to deliver, and "+
+			"then it blocks all others")
 	}
 	if missing := h.missing(); len(missing) > 0 {
-		problems = append(problems, "it does not tell of "+strings.Join(missing, ", "))
+		problems = append(problems, "it does not send "+strings.Join(missing, ", "))
 	}
 	return problems
 }
 
-// hooks lists the wide webhooks, in detail. Whether a webhook fails now, and how often, the vendor does not tell.
+// hooks lists the shared webhooks in detail. The vendor does not report whether a webhook fails.
 //
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/webhookapis, read 2026-11-23. It spells
-// showInactiveWebhooks; the interface's description spells it with a capital A.
+// showInactiveWebhooks; the API description spells it with a capital A.
 func (c *client) hooks(ctx context.Context) (found []*hook, err error) {
 	var listed webhook.List[hook]
 	err = pages(func(cursor string) (string, error) {
@@ -104,7 +106,7 @@ func (c *client) hooks(ctx context.Context) (found []*hook, err error) {
 		return nil, err
 	}
 	for _, h := range listed {
-		if h.wide() {
+		if h.shared() {
 			if err := c.read(ctx, &h); err != nil {
 				return nil, err
 			}
@@ -114,7 +116,7 @@ func (c *client) hooks(ctx context.Context) (found []*hook, err error) {
 	return found, nil
 }
 
-// read reads a webhook, and the ETag without which it cannot be changed.
+// read reads a webhook, and the ETag that a change requires.
 func (c *client) read(ctx context.Context, h *hook) error {
 	header, err := c.call(ctx, "", vendorapi.Request{Method: http.MethodGet, URL: h.path()}, h)
 	if err == nil {
@@ -125,7 +127,7 @@ func (c *client) read(ctx context.Context, h *hook) error {
 
 func (h *hook) path() string { return "/webhooks/" + url.PathEscape(string(h.ID)) }
 
-// change makes a request that needs the ETag, which is another one afterwards.
+// change sends a request that requires the ETag, and keeps the new ETag.
 func (c *client) change(ctx context.Context, h *hook, method, path string, in any) error {
 	if h.etag == "" {
 		if err := c.read(ctx, h); err != nil {
@@ -139,8 +141,8 @@ func (c *client) change(ctx context.Context, h *hook, method, path string, in an
 	return err
 }
 
-// Subscriptions implements [vendorapi.Client]: the webhooks of the account and of groups, as far as the credentials' user
-// may see them. Events that nobody asked for are no problem.
+// Subscriptions implements [vendorapi.Client]: the webhooks of the account and of groups that the credentials' user may
+// see. Additional events are not a problem.
 func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, error) {
 	hooks, err := c.hooks(ctx)
 	if err != nil {
@@ -159,13 +161,13 @@ func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, e
 	return all, nil
 }
 
-// Register implements [vendorapi.Client]: the webhook is the account's, and those of groups are left alone. Its URL cannot
-// be changed: one with an old token is deleted after its successor was made, so that there is one all the time. What Adobe
-// has not yet delivered to the old one goes with it.
+// Register implements [vendorapi.Client]. The webhook is the account's; those of groups are left alone. A webhook's URL
+// cannot be changed. A webhook with an old token is therefore deleted, after its successor is created. Its undelivered
+// events are lost.
 //
 // SPEC: as for hooks: Adobe verifies the URL by a GET before it makes or activates a webhook. Deleting takes the scope
-// webhook_retention, says https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events; webhook_delete, says
-// the page above.
+// webhook_retention according to https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events, and
+// webhook_delete according to the page above.
 func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
 	hooks, err := c.hooks(ctx)
 	if err != nil {
@@ -196,14 +198,14 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 	}
 	for _, h := range old {
 		steps = append(steps, vendorapi.Step{
-			Description: fmt.Sprintf("delete the webhook %q, which has another token, and with it what it has not yet delivered", h.Name),
+			Description: fmt.Sprintf("delete the webhook %q, which has another token, with its undelivered events", h.Name),
 			Do:          func(ctx context.Context) error { return c.change(ctx, h, http.MethodDelete, h.path(), nil) },
 		})
 	}
 	return steps, nil
 }
 
-// settings are what a webhook is made of and what may be changed of it. The conditions are the least: ID, name and status.
+// settings are sent to create or change a webhook.
 type settings struct {
 	Name       string     `json:"name"`
 	Scope      string     `json:"scope"`
@@ -225,32 +227,35 @@ func (c *client) create(webhookURL string) vendorapi.Step {
 	in := settings{
 		Name: "esignhooks", Scope: account, State: active, Events: provider.Events(), URL: urlInfo{webhookURL},
 		Conditions: conditions{map[string]bool{
-			"includeDetailedInfo": false, "includeDocumentsInfo": false, "includeParticipantsInfo": false, signedDocuments: false,
+			"includeDetailedInfo": false, "includeDocumentsInfo": false, "includeParticipantsInfo": false,
+			signedDocuments: false,
 		}},
 	}
-	says := fmt.Sprintf("create the webhook %q of the account for %s with %d events, without documents; Adobe verifies the URL "+
-		"with the client ID of these credentials' application, which must be among the keys",
+	says := fmt.Sprintf("create the webhook %q of the account for %s with %d events, without documents; Adobe "+
+		"verifies the URL "+
+		"with the client ID of these credentials' application, which must be one of the keys",
 		in.Name, vendorapi.Masked(webhookURL), len(in.Events))
 	return vendorapi.Step{Description: says, Do: func(ctx context.Context) error {
 		_, err := c.call(ctx, "", vendorapi.Request{Method: http.MethodPost, URL: "/webhooks", JSON: in}, nil)
 		if errors.Is(err, errDuplicate) {
-			return fmt.Errorf("%w: another user of the account has made this webhook; ask with their credentials", err)
+			return fmt.Errorf("%w: another user of the account created this webhook; use their credentials", err)
 		}
 		return err
 	}}
 }
 
-// correct leaves alone what else an operator may have asked for.
+// correct keeps the other settings that an operator may have chosen.
 func (c *client) correct(h *hook) vendorapi.Step {
-	says := "change the webhook %q so that it tells of the %d events that are understood, without documents"
-	return vendorapi.Step{Description: fmt.Sprintf(says, h.Name, len(provider.Events())), Do: func(ctx context.Context) error {
-		with := map[string]bool{}
-		for condition, on := range h.Conditions.Agreement {
-			with[condition] = on && condition != signedDocuments
-		}
-		in := settings{string(h.Name), string(h.Scope), active, provider.Events(), urlInfo{h.url()}, conditions{with}}
-		return c.change(ctx, h, http.MethodPut, h.path(), in)
-	}}
+	says := "change the webhook %q to send the %d events that are understood, without documents"
+	return vendorapi.Step{Description: fmt.Sprintf(says, h.Name, len(provider.Events())),
+		Do: func(ctx context.Context) error {
+			with := map[string]bool{}
+			for condition, on := range h.Conditions.Agreement {
+				with[condition] = on && condition != signedDocuments
+			}
+			in := settings{string(h.Name), string(h.Scope), active, provider.Events(), urlInfo{h.url()}, conditions{with}}
+			return c.change(ctx, h, http.MethodPut, h.path(), in)
+		}}
 }
 
 func (c *client) activate(h *hook) vendorapi.Step {
@@ -262,27 +267,27 @@ func (c *client) activate(h *hook) vendorapi.Step {
 	}
 }
 
-// listed are the webhooks that Subscriptions has listed. Repair follows it, and takes them: a developer's account may not
-// ask twice in ten minutes.
+// listed keeps the webhooks of the last Subscriptions for the Repair that follows: a developer's account may not ask
+// twice in ten minutes.
 type listed struct {
 	hooks []*hook
 	at    time.Time
 }
 
-func (c *client) takeListed(ctx context.Context) ([]*hook, error) {
+func (c *client) recentHooks(ctx context.Context) ([]*hook, error) {
 	c.mu.Lock()
-	taken := c.listed
+	recent := c.listed
 	c.listed = listed{}
 	c.mu.Unlock()
-	if c.now().Sub(taken.at) < time.Minute {
-		return taken.hooks, nil
+	if c.now().Sub(recent.at) < time.Minute {
+		return recent.hooks, nil
 	}
 	return c.hooks(ctx)
 }
 
-// Repair implements [vendorapi.Client]. What happened while a webhook was not active is lost to it.
+// Repair implements [vendorapi.Client]. Events from the time when a webhook was not active are lost.
 func (c *client) Repair(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
-	hooks, err := c.takeListed(ctx)
+	hooks, err := c.recentHooks(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -292,7 +297,7 @@ func (c *client) Repair(ctx context.Context, webhookURL string) ([]vendorapi.Ste
 		case !vendorapi.SameEndpoint(h.url(), webhookURL):
 		case h.Status == active && h.url() == webhookURL:
 			return nil, nil
-		case latest == nil || h.better(latest, webhookURL):
+		case latest == nil || h.preferred(latest, webhookURL):
 			latest = h
 		}
 	}
@@ -302,8 +307,8 @@ func (c *client) Repair(ctx context.Context, webhookURL string) ([]vendorapi.Ste
 	return []vendorapi.Step{c.activate(latest)}, nil
 }
 
-// better says whether a webhook rather than another is ours: because it has the very URL, or else was changed later.
-func (h *hook) better(other *hook, webhookURL string) bool {
+// preferred reports whether h is ours rather than other: because it has the exact URL, or else was changed later.
+func (h *hook) preferred(other *hook, webhookURL string) bool {
 	if is, was := h.url() == webhookURL, other.url() == webhookURL; is != was {
 		return is
 	}

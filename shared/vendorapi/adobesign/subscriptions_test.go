@@ -25,7 +25,8 @@ const (
 // receive answers Adobe's verification at the place as our receiver does.
 func (w *world) receive(keys ...string) {
 	w.Receiver("hooks.example", http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
-		response, err := provider.Provider{}.Challenge(&webhook.Request{Method: r.Method, Header: r.Header}, webhook.Keys{Keys: webhook.Secrets(keys...)})
+		response, err := provider.Provider{}.Challenge(&webhook.Request{Method: r.Method, Header: r.Header},
+			webhook.Keys{Keys: webhook.Secrets(keys...)})
 		if err != nil {
 			out.WriteHeader(http.StatusUnauthorized)
 			return
@@ -87,13 +88,15 @@ func (w *world) urls() (all []string) {
 
 func TestSubscriptions(t *testing.T) {
 	few := []any{"AGREEMENT_CREATED", "AGREEMENT_WORKFLOW_COMPLETED"}
-	const documents, inactive, events = "signed documents are included", "it is not active", "it does not tell of AGREEMENT_ACTION_COMPLETED, "
+	const documents, inactive, events = "signed documents are included", "it is not active", "it does not send AGREEMENT_ACTION_COMPLETED, "
 	w := newWorld(t)
 	w.subscribe("1", here)
 	w.subscribe("2", was, "inactive", true, "name", "old", "scope", "GROUP")
-	w.subscribe("3", here, "webhookConditionalParams", conditions("includeSignedDocuments"), "webhookSubscriptionEvents", few)
+	w.subscribe("3", here, "webhookConditionalParams", conditions("includeSignedDocuments"), "webhookSubscriptionEvents",
+		few)
 	w.subscribe("4", here, "webhookSubscriptionEvents", []any{"AGREEMENT_ALL", "WIDGET_ALL"})
-	w.subscribe("5", here, "webhookSubscriptionEvents", few, "inactive", true, "webhookConditionalParams", map[string]any{})
+	w.subscribe("5", here, "webhookSubscriptionEvents", few, "inactive", true, "webhookConditionalParams",
+		map[string]any{})
 	w.subscribe("6", here, "scope", "RESOURCE")
 	w.subscribe("7", here, "scope", "USER")
 	got, err := w.simple(t).Subscriptions(t.Context())
@@ -141,7 +144,8 @@ func TestRegisterMakesAWebhookOnce(t *testing.T) {
 	want := map[string]any{
 		"name": "esignhooks", "scope": "ACCOUNT", "webhookSubscriptionEvents": provider.Events(),
 		"webhookConditionalParams": map[string]map[string]bool{"webhookAgreementEvents": {
-			"includeDetailedInfo": false, "includeDocumentsInfo": false, "includeParticipantsInfo": false, "includeSignedDocuments": false,
+			"includeDetailedInfo": false, "includeDocumentsInfo": false, "includeParticipantsInfo": false,
+			"includeSignedDocuments": false,
 		}},
 	}
 	if diff := cmp.Diff(want, made.Settings); made.URL != here || diff != "" {
@@ -151,14 +155,16 @@ func TestRegisterMakesAWebhookOnce(t *testing.T) {
 		t.Error("the second time: ", said(t, steps), err)
 	}
 	all, err := c.Subscriptions(t.Context())
-	if err != nil || !slices.ContainsFunc(all, func(s vendorapi.Subscription) bool { return s.URL == here && s.Healthy() }) {
+	if err != nil || !slices.ContainsFunc(all,
+		func(s vendorapi.Subscription) bool { return s.URL == here && s.Healthy() }) {
 		t.Error(all, err)
 	}
 }
 
 func TestTheEventsAreThoseWithAMeaning(t *testing.T) {
 	events := provider.Events()
-	for _, event := range []string{"AGREEMENT_WORKFLOW_COMPLETED", "AGREEMENT_REJECTED", "AGREEMENT_EXPIRED", "LIBRARY_DOCUMENT_CREATED"} {
+	for _, event := range []string{"AGREEMENT_WORKFLOW_COMPLETED", "AGREEMENT_REJECTED", "AGREEMENT_EXPIRED",
+		"LIBRARY_DOCUMENT_CREATED"} {
 		if !slices.Contains(events, event) {
 			t.Errorf("%s is missing", event)
 		}
@@ -187,7 +193,8 @@ func TestANewTokenReplacesTheWebhookWithoutAGap(t *testing.T) {
 			t.Errorf("after step %d nobody is told: %s", i+1, urls)
 		}
 	}
-	want := []string{was + " on", "https://hooks.example/live/webhooks/docusign/canary-old on", here + " on"} // the first is the group's
+	// the first is the group's
+	want := []string{was + " on", "https://hooks.example/live/webhooks/docusign/canary-old on", here + " on"}
 	if diff := cmp.Diff(want, w.urls()); diff != "" {
 		t.Error(diff)
 	}
@@ -198,12 +205,14 @@ func TestRegisterCorrectsWhatIsThere(t *testing.T) {
 		settings []any
 		want     []string
 	}{
-		"it is as it should be":       {nil, nil},
-		"it was turned off":           {[]any{"inactive", true}, []string{"activate"}},
-		"signed documents are in it":  {[]any{"webhookConditionalParams", conditions("includeSignedDocuments", "includeParticipantsInfo")}, []string{"change"}},
-		"events are missing":          {[]any{"webhookSubscriptionEvents", []any{"AGREEMENT_CREATED"}}, []string{"change"}},
-		"there are too many events":   {[]any{"webhookSubscriptionEvents", []any{"AGREEMENT_ALL"}}, []string{"change"}},
-		"it is off and not as wanted": {[]any{"inactive", true, "webhookSubscriptionEvents", []any{"AGREEMENT_ALL"}}, []string{"activate", "change"}},
+		"it is as it should be": {nil, nil},
+		"it was turned off":     {[]any{"inactive", true}, []string{"activate"}},
+		"signed documents are in it": {[]any{"webhookConditionalParams",
+			conditions("includeSignedDocuments", "includeParticipantsInfo")}, []string{"change"}},
+		"events are missing":        {[]any{"webhookSubscriptionEvents", []any{"AGREEMENT_CREATED"}}, []string{"change"}},
+		"there are too many events": {[]any{"webhookSubscriptionEvents", []any{"AGREEMENT_ALL"}}, []string{"change"}},
+		"it is off and not as wanted": {[]any{"inactive", true, "webhookSubscriptionEvents", []any{"AGREEMENT_ALL"}},
+			[]string{"activate", "change"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -232,7 +241,8 @@ func TestRegisterCorrectsWhatIsThere(t *testing.T) {
 				}
 			}
 			if name == "signed documents are in it" {
-				kept := map[string]map[string]bool{"webhookAgreementEvents": {"includeSignedDocuments": false, "includeParticipantsInfo": true}}
+				kept := map[string]map[string]bool{"webhookAgreementEvents": {"includeSignedDocuments": false,
+					"includeParticipantsInfo": true}}
 				if diff := cmp.Diff(kept, now.Settings["webhookConditionalParams"]); diff != "" {
 					t.Error(diff)
 				}
@@ -260,7 +270,8 @@ func TestStepsThatFail(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = steps[0].Do(t.Context())
-		if !errors.Is(err, vendorapi.ErrInvalid) || !strings.Contains(err.Error(), "INVALID_WEBHOOK_URL") || strings.Contains(err.Error(), "canary") {
+		if !errors.Is(err, vendorapi.ErrInvalid) || !strings.Contains(err.Error(), "INVALID_WEBHOOK_URL") ||
+			strings.Contains(err.Error(), "canary") {
 			t.Error(err)
 		}
 		if diff := cmp.Diff([]string{was + " on"}, w.urls()); diff != "" {
@@ -276,7 +287,8 @@ func TestStepsThatFail(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.subscribe("1", here)
-		if err := steps[0].Do(t.Context()); !errors.Is(err, vendorapi.ErrInvalid) || !strings.Contains(err.Error(), "another user") {
+		if err := steps[0].Do(t.Context()); !errors.Is(err, vendorapi.ErrInvalid) ||
+			!strings.Contains(err.Error(), "another user") {
 			t.Error(err)
 		}
 	})
@@ -284,7 +296,8 @@ func TestStepsThatFail(t *testing.T) {
 		w := newWorld(t)
 		w.receive(vendorstub.AdobeSignClientID)
 		w.subscribe("1", here, "inactive", true)
-		w.Fail(vendorstub.Failure{Method: "PUT", Path: "/webhooks/1/state", Status: 412, Body: `{"code": "RESOURCE_MODIFIED"}`, Times: 1})
+		w.Fail(vendorstub.Failure{Method: "PUT", Path: "/webhooks/1/state", Status: 412,
+			Body: `{"code": "RESOURCE_MODIFIED"}`, Times: 1})
 		steps, err := w.simple(t).Register(t.Context(), here)
 		if err != nil {
 			t.Fatal(err)
@@ -298,12 +311,14 @@ func TestStepsThatFail(t *testing.T) {
 	})
 	t.Run("they lack the right", func(t *testing.T) {
 		w := newWorld(t)
-		w.Fail(vendorstub.Failure{Method: "POST", Path: "/webhooks", Status: 403, Body: `{"code": "WEBHOOK_CREATION_NOT_ALLOWED"}`, Times: 1})
+		w.Fail(vendorstub.Failure{Method: "POST", Path: "/webhooks", Status: 403,
+			Body: `{"code": "WEBHOOK_CREATION_NOT_ALLOWED"}`, Times: 1})
 		steps, err := w.simple(t).Register(t.Context(), here)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := steps[0].Do(t.Context()); !errors.Is(err, vendorapi.ErrDenied) || !strings.Contains(err.Error(), "WEBHOOK_CREATION_NOT_ALLOWED") {
+		if err := steps[0].Do(t.Context()); !errors.Is(err, vendorapi.ErrDenied) ||
+			!strings.Contains(err.Error(), "WEBHOOK_CREATION_NOT_ALLOWED") {
 			t.Error(err)
 		}
 	})
@@ -381,7 +396,8 @@ func TestRepair(t *testing.T) {
 		"none is there":                 {func(w *world) {}, nil},
 		"ours works":                    {func(w *world) { w.subscribe("1", here) }, nil},
 		"ours works with another token": {func(w *world) { w.subscribe("1", was) }, nil},
-		"another's is off":              {func(w *world) { w.subscribe("1", "https://elsewhere.example/hook", off, true) }, nil},
+		"another's is off": {func(w *world) { w.subscribe("1", "https://elsewhere.example/hook", off, true) },
+			nil},
 		"ours works, an old one is off": {func(w *world) {
 			w.subscribe("1", was, off, true)
 			w.subscribe("2", here)

@@ -16,11 +16,11 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// fetcher makes what gets an access token.
+// fetcher returns a function that requests an access token.
 //
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/oauth, read 2026-11-23: POST
-// /oauth/v2/refresh at the same access point; the token lasts an hour, and the refresh token until it was not used for 60
-// days.
+// /oauth/v2/refresh at the same access point; the access token lasts an hour, the refresh token until it is unused for
+// 60 days.
 func (k credentials) fetcher(host string, o vendorapi.Options) func(context.Context) (string, time.Time, error) {
 	config := oauth2.Config{
 		ClientID: k.ClientID, ClientSecret: k.ClientSecret,
@@ -32,13 +32,13 @@ func (k credentials) fetcher(host string, o vendorapi.Options) func(context.Cont
 		if err != nil {
 			return "", time.Time{}, fmt.Errorf("access token: %w", explainToken(err))
 		}
-		// An hour is documented; a table says that expires_in is in milliseconds, its example that it is in seconds.
+		// An hour is documented. A table gives expires_in in milliseconds, its example in seconds.
 		lasts := min(time.Duration(token.ExpiresIn)*time.Second, time.Hour)
 		return token.AccessToken, o.Now().Add(lasts), nil
 	}
 }
 
-// explainToken says why there is no token. It leaves of an error of oauth2 what quotes nothing of the answer.
+// explainToken returns why there is no token. It drops all that an error of oauth2 quotes of the response.
 func explainToken(err error) error {
 	var answer *oauth2.RetrieveError
 	var failed *url.Error
@@ -49,12 +49,12 @@ func explainToken(err error) error {
 			seconds, _ := strconv.Atoi(answer.Response.Header.Get("Retry-After"))
 			return &vendorapi.LaterError{After: time.Duration(cmp.Or(min(max(seconds, 0), 24*60*60), 60)) * time.Second}
 		}
-		if status/100 == 4 { // 400 is what OAuth says of a refresh token that is no good
+		if status/100 == 4 { // OAuth answers 400 to an invalid refresh token
 			return fmt.Errorf("%w: answered %d (%s)", vendorapi.ErrDenied, status, webhook.Label(answer.ErrorCode))
 		}
 		return fmt.Errorf("answered %d", status)
 	case errors.As(err, &failed):
 		return failed.Err // without the URL
 	}
-	return errors.New("the answer is not what it should be")
+	return errors.New("unexpected response")
 }

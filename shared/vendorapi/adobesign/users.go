@@ -11,8 +11,8 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// userHeader names the user whom a request is for. An account's webhook tells of the agreements of all its users, but
-// the API shows each agreement to its own users only, of whom the token's is one.
+// userHeader names the user whom a request acts for. An account's webhook covers the agreements of all its users, but
+// the API shows an agreement only to the users who take part in it.
 //
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/webhookapis, read 2026-11-23:
 // "userid:{userId}", with an account's token; if not specified, the caller is inferred from the token.
@@ -31,13 +31,13 @@ func asUser(header http.Header, user string) http.Header {
 
 // people are the users of the account.
 type people struct {
-	ids    []string // in rising order
+	ids    []string // sorted
 	until  time.Time
-	latest string // the user who was the right one last; empty is that of the token
+	latest string // the last user who could see an agreement; empty is the token's
 }
 
-// users lists the IDs of the account's users, or nobody if the credentials may not know them. The list is asked for once
-// an hour, as the vendor wants it.
+// users returns the IDs of the account's users, or none if the credentials may not list them. It asks once an hour, as
+// the vendor requires.
 //
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/bestpractices, read 2026-11-23.
 func (c *client) users(ctx context.Context) ([]string, error) {
@@ -74,17 +74,17 @@ func (c *client) users(ctx context.Context) ([]string, error) {
 	return c.people.ids, nil
 }
 
-// asOwner asks about an agreement as the user who was the right one last, then as the token's, then as each of the others,
-// until one may see it. If none may, the answer is that to the token's user.
+// asOwner calls ask as the last user who could see an agreement, then as the token's user, then as each other user,
+// until one can see it. If nobody can, it returns the error of the token's user.
 func (c *client) asOwner(ctx context.Context, ask func(user string) error) error {
 	c.mu.Lock()
 	latest := c.people.latest
 	c.mu.Unlock()
 	err := c.ask(latest, ask)
-	if latest != "" && hidden(err) {
+	if latest != "" && invisible(err) {
 		err = c.ask("", ask)
 	}
-	if !hidden(err) {
+	if !invisible(err) {
 		return err
 	}
 	others, listErr := c.users(ctx)
@@ -95,7 +95,7 @@ func (c *client) asOwner(ctx context.Context, ask func(user string) error) error
 		if user == latest {
 			continue
 		}
-		if other := c.ask(user, ask); !hidden(other) {
+		if other := c.ask(user, ask); !invisible(other) {
 			return other
 		}
 	}
@@ -112,8 +112,8 @@ func (c *client) ask(user string, ask func(user string) error) error {
 	return err
 }
 
-// hidden says whether another user may see what this one does not. Whether PERMISSION_DENIED or INVALID_AGREEMENT_ID is
-// said of another user's agreement is not documented: either makes us ask as the others.
-func hidden(err error) bool {
+// invisible reports whether another user may see what this one does not. The code for another user's agreement is not
+// documented: PERMISSION_DENIED and INVALID_AGREEMENT_ID both make us ask as the others.
+func invisible(err error) bool {
 	return errors.Is(err, errUser) || errors.Is(err, vendorapi.ErrUnknown)
 }

@@ -31,9 +31,9 @@ func Providers() []webhook.Provider {
 // Has reports whether a provider has a client.
 func Has(provider string) bool { return clients[provider] != nil }
 
-// Open returns the client of a provider, made from the member "api" of its secret. It returns [vendorapi.ErrNoClient] for
-// a provider without a client, and [vendorapi.ErrOff] if there are no credentials. Any other error lists everything that
-// is wrong with the credentials.
+// Open returns the client of a provider, made from the member "api" of its secret. It returns [vendorapi.ErrNoClient]
+// for a provider without a client, and [vendorapi.ErrOff] if there are no credentials. Any other error lists everything
+// that is wrong with the credentials.
 func Open(name string, credentials []byte, o vendorapi.Options) (vendorapi.Client, error) {
 	open := clients[name]
 	if open == nil {

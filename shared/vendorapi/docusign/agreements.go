@@ -26,33 +26,35 @@ func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement,
 	return agreement(envelope)
 }
 
-// envelope reads one. DocuSign makes no ID that is not a GUID.
+// envelope reads an envelope. DocuSign's IDs are GUIDs.
 func (c *client) envelope(ctx context.Context, id string, out any) error {
 	if !guid.MatchString(id) {
-		return fmt.Errorf("docusign: %w: no ID of an envelope", vendorapi.ErrUnknown)
+		return fmt.Errorf("docusign: %w: not the ID of an envelope", vendorapi.ErrUnknown)
 	}
 	return c.call(ctx, http.MethodGet, "/envelopes/"+id, nil, out)
 }
 
-// agreement reads an envelope as the receiver reads an aggregate, which is one: voided is not yet cancelled.
+// agreement reads an envelope in the way the receiver reads a message, which contains one: a voided envelope may have
+// expired.
 //
-// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI 2.1,
-// read 2026-11-23: envelopeId, status, statusChangedDateTime, voidedReason.
+// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
+// 2.1, read 2026-11-23: envelopeId, status, statusChangedDateTime, voidedReason.
 func agreement(envelope json.RawMessage) (vendorapi.Agreement, error) {
 	e, err := docusign.Provider{}.Normalize(&webhook.Delivery{Payload: envelope})
 	if err != nil || e.AgreementID == "" {
 		return vendorapi.Agreement{}, errors.New("docusign: the answer is not an envelope")
 	}
-	return vendorapi.Agreement{ID: e.AgreementID, Status: e.Type.Status(), VendorStatus: e.VendorType, ChangedAt: e.OccurredAt}, nil
+	return vendorapi.Agreement{ID: e.AgreementID, Status: e.Type.Status(), VendorStatus: e.VendorType,
+		ChangedAt: e.OccurredAt}, nil
 }
 
-// tellsWhy says whether an envelope that is voided tells why: without it, one that has expired looks cancelled. That lists
-// tell it is not documented.
-func tellsWhy(envelope json.RawMessage) bool {
+// hasReason reports whether a voided envelope states the reason. Without it, an expired envelope looks cancelled.
+// Whether lists contain it is not documented.
+func hasReason(envelope json.RawMessage) bool {
 	var voided struct {
 		Reason webhook.Text `json:"voidedReason"`
 	}
-	json.Unmarshal(envelope, &voided) // what cannot be read tells nothing
+	json.Unmarshal(envelope, &voided) // an unreadable envelope has no reason
 	return voided.Reason != ""
 }
 
@@ -60,10 +62,9 @@ func tellsWhy(envelope json.RawMessage) bool {
 //
 // SPEC: https://developers.docusign.com/docs/esign-rest-api/reference/envelopes/envelopedocuments/get, read 2026-11-23:
 // the IDs combined, certificate and archive; without certificate=false the account's settings decide whether the
-// certificate stands in the combined document as well. purgeState ends in _purged once the documents are gone; what is
-// downloaded then only says so.
-// https://github.com/docusign/docusign-esign-node-client/issues/303, read 2026-11-23: what is signed with certificates
-// of the signers must not be combined, which would break their signatures.
+// certificate is in the combined document as well. purgeState ends in _purged once the documents are gone; a download
+// then only says so. https://github.com/docusign/docusign-esign-node-client/issues/303, read 2026-11-23: documents
+// signed with the signers' own certificates must not be combined, which would break their signatures.
 func (c *client) Documents(ctx context.Context, id string) ([]vendorapi.Document, error) {
 	var envelope struct {
 		Status            webhook.Text `json:"status"`
@@ -79,7 +80,8 @@ func (c *client) Documents(ctx context.Context, id string) ([]vendorapi.Document
 	case strings.HasSuffix(string(envelope.PurgeState), "_purged"):
 		return nil, fmt.Errorf("docusign: the documents are purged: %w", vendorapi.ErrUnknown)
 	}
-	signed := vendorapi.Document{Name: "document.pdf", PDF: true, Open: c.open(id, "combined?certificate=false", "application/pdf")}
+	signed := vendorapi.Document{Name: "document.pdf", PDF: true,
+		Open: c.open(id, "combined?certificate=false", "application/pdf")}
 	if strings.EqualFold(string(envelope.SignatureProvider), "true") {
 		signed = vendorapi.Document{Name: "documents.zip", Open: c.open(id, "archive", "application/zip")}
 	}
@@ -88,8 +90,8 @@ func (c *client) Documents(ctx context.Context, id string) ([]vendorapi.Document
 	}, nil
 }
 
-// open makes what begins a download. DocuSign documents no answer for "not yet". Since a completed envelope has its
-// documents, a refusal that does not say what we know may pass.
+// open returns a function that starts a download. DocuSign documents no answer for "not ready". A completed envelope
+// has its documents, so an unknown refusal is treated as temporary.
 func (c *client) open(id, document, accept string) func(context.Context) (vendorapi.Content, error) {
 	return func(ctx context.Context) (vendorapi.Content, error) {
 		base, err := c.base(ctx)
@@ -107,27 +109,28 @@ func (c *client) open(id, document, accept string) func(context.Context) (vendor
 	}
 }
 
-// What a page of changed envelopes holds, and how many of them the next page repeats: an envelope that changes between
-// the two leaves the window, and all that stand behind it move up.
+// The length of a page of changed envelopes, and how much the next page repeats. An envelope that changes between two
+// pages leaves the list, and all that follow it move up.
 const (
 	pageSize = 500
 	overlap  = 50
 )
 
-// Changed implements [vendorapi.Client]. A page is the position at which it starts.
+// Changed implements [vendorapi.Client]. The cursor is the index of the first envelope.
 //
 // SPEC: https://developers.docusign.com/docs/esign-rest-api/reference/envelopes/envelopes/liststatuschanges, read
 // 2026-11-23: from_to_status=changed means a change of status between the two dates; nextUri is there if there is more.
-func (c *client) Changed(ctx context.Context, from, to time.Time, page string) (changed []vendorapi.Agreement, next string, err error) {
+func (c *client) Changed(ctx context.Context, from, to time.Time, page string) (changed []vendorapi.Agreement,
+	next string, err error) {
 	start := 0
 	if page != "" {
 		if start, err = strconv.Atoi(page); err != nil {
-			return nil, "", fmt.Errorf("docusign: %w: no page of the list", vendorapi.ErrInvalid)
+			return nil, "", fmt.Errorf("docusign: %w: invalid cursor", vendorapi.ErrInvalid)
 		}
 	}
 	query := url.Values{
 		"from_date":      {from.UTC().Format(time.RFC3339)},
-		"to_date":        {to.Add(time.Second).UTC().Format(time.RFC3339)}, // the fraction is cut off
+		"to_date":        {to.Add(time.Second).UTC().Format(time.RFC3339)}, // the fraction is truncated
 		"from_to_status": {"changed"},
 		"start_position": {strconv.Itoa(start)},
 		"count":          {strconv.Itoa(pageSize)},
@@ -141,11 +144,11 @@ func (c *client) Changed(ctx context.Context, from, to time.Time, page string) (
 	}
 	for _, envelope := range answer.Envelopes {
 		a, err := agreement(envelope)
-		if err == nil && a.Status == esign.Cancelled && !tellsWhy(envelope) {
+		if err == nil && a.Status == esign.Cancelled && !hasReason(envelope) {
 			a, err = c.Agreement(ctx, a.ID)
 		}
 		switch {
-		case errors.Is(err, vendorapi.ErrUnknown): // gone since
+		case errors.Is(err, vendorapi.ErrUnknown): // deleted since
 		case err != nil:
 			return nil, "", err
 		default:

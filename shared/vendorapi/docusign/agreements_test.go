@@ -77,7 +77,8 @@ func TestUnknownAgreement(t *testing.T) {
 
 func TestAnswerThatIsNoEnvelope(t *testing.T) {
 	for name, body := range map[string]string{
-		"without a status": `{"envelopeId":"` + envelopeID + `"}`, "of a login page": `<html>`, "of nothing": `{}`, "of a list": `[]`,
+		"without a status": `{"envelopeId":"` + envelopeID + `"}`, "of a login page": `<html>`, "of nothing": `{}`,
+		"of a list": `[]`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -107,16 +108,20 @@ func TestDocuments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := names(documents, func(d vendorapi.Document) string { return d.Name }); !slices.Equal(got, []string{"document.pdf", "audit-trail.pdf"}) {
+	if got := names(documents, func(d vendorapi.Document) string { return d.Name }); !slices.Equal(got,
+		[]string{"document.pdf", "audit-trail.pdf"}) {
 		t.Fatalf("documents %q", got)
 	}
-	if _, _, err := download(t, documents[0]); !errors.Is(err, vendorapi.ErrNotReady) || errors.Is(err, vendorapi.ErrInvalid) {
+	if _, _, err := download(t, documents[0]); !errors.Is(err, vendorapi.ErrNotReady) ||
+		errors.Is(err, vendorapi.ErrInvalid) {
 		t.Errorf("error %v of a document that is not ready", err)
 	}
 	for i, want := range []string{"signed", "certificate"} {
 		content, c, err := download(t, documents[i])
-		if err != nil || !bytes.Equal(content, vendorstub.PDF(envelopeID+" "+want)) || c.Size != int64(len(content)) || c.Type != "application/pdf" || !documents[i].PDF {
-			t.Errorf("%s: error %v, %d bytes of %d, type %q, content %.60q", documents[i].Name, err, len(content), c.Size, c.Type, content)
+		if err != nil || !bytes.Equal(content, vendorstub.PDF(envelopeID+" "+want)) || c.Size != int64(len(content)) ||
+			c.Type != "application/pdf" || !documents[i].PDF {
+			t.Errorf("%s: error %v, %d bytes of %d, type %q, content %.60q", documents[i].Name, err, len(content), c.Size,
+				c.Type, content)
 		}
 	}
 }
@@ -125,7 +130,8 @@ func TestNoDocuments(t *testing.T) {
 	envelope := func(rest string) func(world) {
 		return func(w world) {
 			w.Fail(vendorstub.Failure{
-				Path: "/envelopes/" + envelopeID, Status: 200, Times: 1, Body: fmt.Sprintf(`{"envelopeId":%q,"status":"completed",%s}`, envelopeID, rest),
+				Path: "/envelopes/" + envelopeID, Status: 200, Times: 1,
+				Body: fmt.Sprintf(`{"envelopeId":%q,"status":"completed",%s}`, envelopeID, rest),
 			})
 		}
 	}
@@ -134,10 +140,14 @@ func TestNoDocuments(t *testing.T) {
 		before func(world)
 		want   error
 	}{
-		"of an envelope that is not completed":           {vendorstub.Agreement{Status: esign.Viewed}, nil, vendorapi.ErrNotReady},
-		"of a purged envelope":                           {vendorstub.Agreement{}, envelope(`"purgeState":"documents_purged"`), vendorapi.ErrUnknown},
-		"of an envelope that is purged with all":         {vendorstub.Agreement{}, envelope(`"purgeState":"documents_and_metadata_and_redact_purged"`), vendorapi.ErrUnknown},
-		"but of one that is only to be purged there are": {vendorstub.Agreement{}, envelope(`"purgeState":"documents_queued"`), nil},
+		"of an envelope that is not completed": {vendorstub.Agreement{Status: esign.Viewed}, nil,
+			vendorapi.ErrNotReady},
+		"of a purged envelope": {vendorstub.Agreement{},
+			envelope(`"purgeState":"documents_purged"`), vendorapi.ErrUnknown},
+		"of an envelope that is purged with all": {vendorstub.Agreement{},
+			envelope(`"purgeState":"documents_and_metadata_and_redact_purged"`), vendorapi.ErrUnknown},
+		"but of one that is only to be purged there are": {vendorstub.Agreement{},
+			envelope(`"purgeState":"documents_queued"`), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -146,7 +156,8 @@ func TestNoDocuments(t *testing.T) {
 			if tt.before != nil {
 				tt.before(w)
 			}
-			if documents, err := w.client(t, nil).Documents(t.Context(), envelopeID); !errors.Is(err, tt.want) || (len(documents) > 0) != (tt.want == nil) {
+			if documents, err := w.client(t, nil).Documents(t.Context(), envelopeID); !errors.Is(err, tt.want) ||
+				(len(documents) > 0) != (tt.want == nil) {
 				t.Errorf("%d documents, error %v, want %v", len(documents), err, tt.want)
 			}
 		})
@@ -162,7 +173,8 @@ func TestSignaturesOfSigners(t *testing.T) {
 		Body: fmt.Sprintf(`{"envelopeId":%q,"status":"completed","isSignatureProviderEnvelope":"true"}`, envelopeID),
 	})
 	documents, err := w.client(t, nil).Documents(t.Context(), envelopeID)
-	if err != nil || len(documents) != 2 || documents[0].Name != "documents.zip" || documents[0].PDF || documents[1].Name != "audit-trail.pdf" {
+	if err != nil || len(documents) != 2 || documents[0].Name != "documents.zip" || documents[0].PDF ||
+		documents[1].Name != "audit-trail.pdf" {
 		t.Fatalf("documents %+v, error %v", documents, err)
 	}
 	content, c, err := download(t, documents[0])
@@ -179,16 +191,19 @@ func TestDownloadsThatFail(t *testing.T) {
 	}{
 		"one that breaks off": {is: vendorstub.Agreement{Truncated: true}},
 		"a limit that is used up": {
-			failure: vendorstub.Failure{Path: "/documents/", Status: 400, Body: `{"errorCode":"BURST_APIINVOCATION_LIMIT_EXCEEDED"}`, Times: 9},
+			failure: vendorstub.Failure{Path: "/documents/", Status: 400,
+				Body: `{"errorCode":"BURST_APIINVOCATION_LIMIT_EXCEEDED"}`, Times: 9},
 		},
 		"credentials that are not taken": {
 			failure: vendorstub.Failure{Path: "/documents/", Status: 401, Times: 9}, want: vendorapi.ErrDenied,
 		},
 		"an envelope that was deleted meanwhile": {
-			failure: vendorstub.Failure{Path: "/documents/", Status: 404, Body: `{"errorCode":"ENVELOPE_DOES_NOT_EXIST"}`, Times: 9}, want: vendorapi.ErrUnknown,
+			failure: vendorstub.Failure{Path: "/documents/", Status: 404, Body: `{"errorCode":"ENVELOPE_DOES_NOT_EXIST"}`,
+				Times: 9}, want: vendorapi.ErrUnknown,
 		},
 		"a setting that forbids it": {
-			failure: vendorstub.Failure{Path: "/documents/", Status: 400, Body: `{"errorCode":"COMBINED_PDF_DOWNLOAD_NOT_ALLOWED"}`, Times: 9}, want: vendorapi.ErrDenied,
+			failure: vendorstub.Failure{Path: "/documents/", Status: 400,
+				Body: `{"errorCode":"COMBINED_PDF_DOWNLOAD_NOT_ALLOWED"}`, Times: 9}, want: vendorapi.ErrDenied,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -229,7 +244,8 @@ func TestChanged(t *testing.T) {
 
 func TestNothingChanged(t *testing.T) {
 	w := newWorld(t)
-	if changed, next, err := w.client(t, nil).Changed(t.Context(), w.clock.at, w.clock.at, ""); err != nil || next != "" || len(changed) > 0 {
+	if changed, next, err := w.client(t, nil).Changed(t.Context(), w.clock.at, w.clock.at, ""); err != nil || next != "" ||
+		len(changed) > 0 {
 		t.Errorf("%d changed, next page %q, error %v", len(changed), next, err)
 	}
 	if _, _, err := w.client(t, nil).Changed(t.Context(), w.clock.at, w.clock.at, "x"); err == nil {
@@ -242,7 +258,8 @@ func TestPages(t *testing.T) {
 		"that stay as they are": func(world, int) {},
 		"while envelopes change and leave the window": func(w world, page int) {
 			for i := range 20 {
-				w.Set("docusign", vendorstub.Agreement{ID: id(page*20 + i), Status: esign.Completed, ChangedAt: w.clock.at.Add(time.Hour)})
+				w.Set("docusign", vendorstub.Agreement{ID: id(page*20 + i), Status: esign.Completed,
+					ChangedAt: w.clock.at.Add(time.Hour)})
 			}
 		},
 	} {
@@ -251,7 +268,8 @@ func TestPages(t *testing.T) {
 			from, to := w.clock.at.Add(-time.Hour), w.clock.at
 			const all = 1200
 			for i := range all {
-				w.Set("docusign", vendorstub.Agreement{ID: id(i), Status: esign.Sent, ChangedAt: from.Add(time.Duration(i) * time.Second)})
+				w.Set("docusign", vendorstub.Agreement{ID: id(i), Status: esign.Sent,
+					ChangedAt: from.Add(time.Duration(i) * time.Second)})
 			}
 			c, seen, pages := w.client(t, nil), map[string]bool{}, 0
 			for page := ""; pages == 0 || page != ""; pages++ {

@@ -1,8 +1,9 @@
-// Package docusign asks the eSignature API of DocuSign, version 2.1, as one user of one account who has allowed it once.
+// Package docusign is the client for the eSignature API of DocuSign, version 2.1. It acts as one user of one account,
+// who has consented once.
 //
 // SPEC: https://developers.docusign.com/platform/auth/jwt-get-token, read 2026-11-23: the JWT grant;
-// https://developers.docusign.com/docs/esign-rest-api/reference/connect/, read 2026-11-23: Connect answers an account's
-// administrator only. What the user may not see does not exist: "either does not exist or you have no rights to it".
+// https://developers.docusign.com/docs/esign-rest-api/reference/connect/, read 2026-11-23: Connect is for an account's
+// administrators only. What the user may not see does not exist: "either does not exist or you have no rights to it".
 package docusign
 
 import (
@@ -27,16 +28,16 @@ type client struct {
 	http    vendorapi.HTTP
 	now     func() time.Time
 
-	served atomic.Pointer[place]
+	located atomic.Pointer[location]
 }
 
-// place is the address of the account's API, and until when it is taken to be there.
-type place struct {
-	address string
-	until   time.Time
+// location is the base URL of the account's API.
+type location struct {
+	url     string
+	expires time.Time
 }
 
-// credentials are what the page "Apps and Keys" shows.
+// credentials are shown on the page "Apps and Keys".
 type credentials struct {
 	IntegrationKey string `json:"integrationKey"`
 	UserID         string `json:"userId"`
@@ -45,11 +46,11 @@ type credentials struct {
 	AuthHost       string `json:"authHost"`
 }
 
-// New makes a client. Its credentials are
+// New returns a client. Its credentials are
 //
 //	{"integrationKey": "…", "userId": "…", "accountId": "…", "privateKey": "…", "authHost": "account.docusign.com"}
 //
-// accountId is the API account ID, and privateKey an RSA key in PEM. authHost can be left out; the demo environment's is
+// accountId is the API account ID, and privateKey an RSA key in PEM. authHost is optional; the demo environment's is
 // account-d.docusign.com.
 func New(text []byte, o vendorapi.Options) (vendorapi.Client, error) {
 	var given credentials
@@ -61,10 +62,12 @@ func New(text []byte, o vendorapi.Options) (vendorapi.Client, error) {
 		return nil, err
 	}
 	tokens := &vendorapi.Tokens{
-		Provider: "docusign", Secret: webhook.NewSecret(string(text)), Fetch: given.fetcher(auth, o), Notes: o.Notes, Now: o.Now,
+		Provider: "docusign", Secret: webhook.NewSecret(string(text)), Fetch: given.fetcher(auth, o), Notes: o.Notes,
+		Now: o.Now,
 	}
 	c := &client{auth: auth, account: given.AccountID, now: o.Now}
-	c.http = vendorapi.HTTP{Client: o.HTTP, Authorize: tokens.Bearer, Rejected: tokens.Rejected, Explain: c.explain, Now: o.Now}
+	c.http = vendorapi.HTTP{Client: o.HTTP, Authorize: tokens.Bearer, Rejected: tokens.Rejected, Explain: c.explain,
+		Now: o.Now}
 	return c, nil
 }
 
@@ -89,11 +92,11 @@ func (k credentials) check() error {
 
 // Pause implements [vendorapi.Client].
 //
-// SPEC: https://developers.docusign.com/docs/esign-rest-api/esign101/rules-and-limits/, read 2026-11-23: one envelope is
-// not to be asked for more often than every 15 minutes.
+// SPEC: https://developers.docusign.com/docs/esign-rest-api/esign101/rules-and-limits/, read 2026-11-23: the status of
+// one envelope may be requested every 15 minutes.
 func (c *client) Pause() time.Duration { return 15 * time.Minute }
 
-// call makes a request to the account's API. Its path is below the account's.
+// call sends a request to the account's API. path is relative to the account.
 func (c *client) call(ctx context.Context, method, path string, in, out any) error {
 	base, err := c.base(ctx)
 	if err == nil {
@@ -105,13 +108,13 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
-// base finds where the account is served, and remembers it for a day.
+// base returns the base URL of the account, which it remembers for a day.
 //
-// SPEC: https://developers.docusign.com/platform/auth/reference/user-info, read 2026-11-23: base_uri, which changes very
-// seldom and is to be kept, since the question has an hourly limit of its own. The paths below it begin with /restapi.
+// SPEC: https://developers.docusign.com/platform/auth/reference/user-info, read 2026-11-23: base_uri changes very
+// rarely and should be kept, since this call has an hourly limit of its own. The paths below it begin with /restapi.
 func (c *client) base(ctx context.Context) (string, error) {
-	if p := c.served.Load(); p != nil && c.now().Before(p.until) {
-		return p.address, nil
+	if p := c.located.Load(); p != nil && c.now().Before(p.expires) {
+		return p.url, nil
 	}
 	var user struct {
 		Accounts webhook.List[struct {
@@ -130,21 +133,22 @@ func (c *client) base(ctx context.Context) (string, error) {
 		if err != nil || strings.HasPrefix(c.auth, "https://") && !strings.HasPrefix(base, "https://") {
 			return "", errors.New("the account's base_uri is not the address of a host")
 		}
-		p := &place{base + "/restapi/v2.1/accounts/" + c.account, c.now().Add(24 * time.Hour)}
-		c.served.Store(p)
-		return p.address, nil
+		p := &location{base + "/restapi/v2.1/accounts/" + c.account, c.now().Add(24 * time.Hour)}
+		c.located.Store(p)
+		return p.url, nil
 	}
-	return "", fmt.Errorf("%w: api.accountId is none of the user's accounts", vendorapi.ErrDenied)
+	return "", fmt.Errorf("%w: api.accountId is not one of the user's accounts", vendorapi.ErrDenied)
 }
 
 var errorCode = regexp.MustCompile(`^[A-Za-z0-9_]{1,100}$`)
 
-// explain reads the error codes that the status does not tell.
+// explain interprets the error codes that say more than the status.
 //
 // SPEC: https://developers.docusign.com/docs/esign-rest-api/esign101/rules-and-limits/ and
-// https://www.docusign.com/blog/developers/service-protection-new-api-errors-excessive-polling-and-envelope-updates, read
-// 2026-11-23: what goes beyond a limit is answered 400; other people's clients have seen 429, with the same codes. There are
-// limits of all calls, per hour of the clock and per 30 seconds, and of calls about one envelope. Of missing rights and unknown envelopes the status is not documented.
+// https://www.docusign.com/blog/developers/service-protection-new-api-errors-excessive-polling-and-envelope-updates,
+// read 2026-11-23: a call beyond a limit is answered 400; other clients have seen 429, with the same codes. All calls
+// are limited per clock hour and per 30 seconds, and calls about one envelope separately. The status for missing
+// permissions and for unknown envelopes is not documented.
 func (c *client) explain(r *vendorapi.Refusal) error {
 	var answer struct {
 		Code  string `json:"errorCode"`
@@ -155,9 +159,9 @@ func (c *client) explain(r *vendorapi.Refusal) error {
 	kind := error(nil)
 	switch word := strings.ToUpper(code); {
 	case strings.Contains(word, "_ENVELOPE_") && strings.HasSuffix(word, "_LIMIT_EXCEEDED"):
-		kind = vendorapi.ErrNotReady // others can be asked for
+		kind = vendorapi.ErrNotReady // other envelopes are not affected
 	case r.Status == http.StatusTooManyRequests && r.Header.Get("Retry-After") != "":
-		return nil // the header tells
+		return nil // the header decides
 	case strings.HasPrefix(word, "BURST_") && strings.HasSuffix(word, "_LIMIT_EXCEEDED"):
 		return &vendorapi.LaterError{After: 30 * time.Second}
 	case word == "HOURLY_APIINVOCATION_LIMIT_EXCEEDED":
@@ -165,11 +169,12 @@ func (c *client) explain(r *vendorapi.Refusal) error {
 	case strings.HasPrefix(word, "HOURLY_") && strings.HasSuffix(word, "_LIMIT_EXCEEDED"):
 		return &vendorapi.LaterError{After: c.Pause()}
 	case code == "" || r.Status >= 500 || r.Status == http.StatusTooManyRequests || r.Status == http.StatusRequestTimeout:
-		return nil // the status tells
+		return nil // the status decides
 	case word == "ENVELOPE_DOES_NOT_EXIST":
 		kind = vendorapi.ErrUnknown
 	case r.Status == http.StatusUnauthorized, r.Status == http.StatusForbidden,
-		strings.Contains(word, "_LACKS_"), strings.HasSuffix(word, "_AUTHENTICATION_FAILED"), strings.HasSuffix(word, "_NOT_ALLOWED"):
+		strings.Contains(word, "_LACKS_"), strings.HasSuffix(word, "_AUTHENTICATION_FAILED"), strings.HasSuffix(word,
+			"_NOT_ALLOWED"):
 		kind = vendorapi.ErrDenied
 	default:
 		kind = vendorapi.ErrInvalid
@@ -177,8 +182,8 @@ func (c *client) explain(r *vendorapi.Refusal) error {
 	return fmt.Errorf("%w: %s", kind, code)
 }
 
-// untilReset is how long the hourly limit stays used up: to the next full hour, unless the header, which is said to be a
-// timestamp and not of what form, tells the second.
+// untilReset returns the time until the hourly limit is reset. The header gives it as a timestamp of undocumented form;
+// if it is not in Unix seconds, the limit is reset at the next full hour.
 func (c *client) untilReset(header http.Header) time.Duration {
 	now := c.now()
 	if seconds, err := strconv.ParseInt(header.Get("X-RateLimit-Reset"), 10, 64); err == nil {

@@ -98,7 +98,8 @@ func TestCredentials(t *testing.T) {
 		"a public key is no private key": {func(m map[string]string) {
 			m["privateKey"] = "-----BEGIN PUBLIC KEY-----\nc2VjcmV0\n-----END PUBLIC KEY-----\n"
 		}, []string{"api.privateKey is not an RSA key in PEM"}},
-		"an unknown member is a mistake": {func(m map[string]string) { m["password"] = "secret" }, []string{`unknown member "password"`}},
+		"an unknown member is a mistake": {func(m map[string]string) { m["password"] = "secret" },
+			[]string{`unknown member "password"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := docusign.New(w.credentials(t, tt.change), w.options)
@@ -139,12 +140,15 @@ func TestTokens(t *testing.T) {
 		userinfo int // of two clients
 	}{
 		"all clients share one token, and ask once where the account is": {func(world) {}, 1, 2},
-		"another token is got before one ends":                           {func(w world) { w.clock.at = w.clock.at.Add(59 * time.Minute) }, 2, 2},
+		"another token is got before one ends": {func(w world) {
+			w.clock.at = w.clock.at.Add(59 * time.Minute)
+		}, 2, 2},
 		"another token is got when one is not taken": {func(w world) {
 			w.clock.at = w.clock.at.Add(5 * time.Minute)
 			w.DocuSignForgetTokens()
 		}, 2, 2},
-		"after a day it is asked again where the account is": {func(w world) { w.clock.at = w.clock.at.Add(24 * time.Hour) }, 2, 4},
+		"after a day it is asked again where the account is": {func(w world) { w.clock.at = w.clock.at.Add(24 * time.Hour) },
+			2, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -160,8 +164,10 @@ func TestTokens(t *testing.T) {
 			ask()
 			tt.between(w)
 			ask()
-			if tokens, userinfo := w.Calls("POST /oauth/token"), w.Calls("GET /oauth/userinfo"); tokens != tt.tokens || userinfo != tt.userinfo {
-				t.Errorf("%d tokens and %d questions where the account is, want %d and %d", tokens, userinfo, tt.tokens, tt.userinfo)
+			if tokens, userinfo := w.Calls("POST /oauth/token"), w.Calls("GET /oauth/userinfo"); tokens != tt.tokens ||
+				userinfo != tt.userinfo {
+				t.Errorf("%d tokens and %d questions where the account is, want %d and %d", tokens, userinfo, tt.tokens,
+					tt.userinfo)
 			}
 		})
 	}
@@ -182,25 +188,30 @@ func TestNoToken(t *testing.T) {
 			change: func(m map[string]string) { m["userId"] = envelopeID }, want: vendorapi.ErrDenied, says: "invalid_grant",
 		},
 		"the integration is another": {
-			change: func(m map[string]string) { m["integrationKey"] = envelopeID }, want: vendorapi.ErrDenied, says: "invalid_grant",
+			change: func(m map[string]string) { m["integrationKey"] = envelopeID }, want: vendorapi.ErrDenied,
+			says: "invalid_grant",
 		},
 		"the account is none of the user's": {
-			change: func(m map[string]string) { m["accountId"] = envelopeID }, want: vendorapi.ErrDenied, says: "none of the user's accounts",
+			change: func(m map[string]string) { m["accountId"] = envelopeID }, want: vendorapi.ErrDenied,
+			says: "not one of the user's accounts",
 		},
 		"the account is served without TLS": {
 			before: func(w world) {
-				w.Fail(vendorstub.Failure{Path: "/oauth/userinfo", Status: 200, Times: 1, Body: string(w.userinfo("http://example.com"))})
+				w.Fail(vendorstub.Failure{Path: "/oauth/userinfo", Status: 200, Times: 1,
+					Body: string(w.userinfo("http://example.com"))})
 			},
 			says: "base_uri is not the address of a host",
 		},
 		"the answer holds no token": {
 			before: func(w world) {
-				w.Fail(vendorstub.Failure{Path: "/oauth/token", Status: 200, Times: 9, Body: `{"access_token":"","expires_in":3600}`})
+				w.Fail(vendorstub.Failure{Path: "/oauth/token", Status: 200, Times: 9,
+					Body: `{"access_token":"","expires_in":3600}`})
 			},
-			says: "access token: the answer holds none",
+			says: "access token: the response has no token",
 		},
 		"the auth host is down": {
-			before: func(w world) { w.Fail(vendorstub.Failure{Path: "/oauth/token", Status: 503, Times: 9}) }, says: "answered 503",
+			before: func(w world) { w.Fail(vendorstub.Failure{Path: "/oauth/token", Status: 503, Times: 9}) },
+			says:   "answered 503",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -214,7 +225,8 @@ func TestNoToken(t *testing.T) {
 			if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
 				t.Fatalf("error %v, want %v with %q", err, tt.want, tt.says)
 			}
-			if tt.want == nil && (errors.Is(err, vendorapi.ErrDenied) || errors.Is(err, vendorapi.ErrInvalid) || errors.Is(err, vendorapi.ErrUnknown)) {
+			if tt.want == nil && (errors.Is(err, vendorapi.ErrDenied) || errors.Is(err, vendorapi.ErrInvalid) ||
+				errors.Is(err, vendorapi.ErrUnknown)) {
 				t.Errorf("error %v, which may pass, is final", err)
 			}
 			if !strings.HasPrefix(err.Error(), "docusign: ") || strings.Count(err.Error(), "docusign: ") > 1 {
@@ -241,7 +253,8 @@ func TestAccountIsKnownInAnyCase(t *testing.T) {
 	}
 }
 
-// TestTheAccountIsNotOnThisMachine: what answers as the vendor does not lead the token to what listens here, in the clear.
+// TestTheAccountIsNotOnThisMachine: what answers as the vendor does not lead the token to what listens here, in the
+// clear.
 func TestTheAccountIsNotOnThisMachine(t *testing.T) {
 	w := newWorld(t)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -254,8 +267,11 @@ func TestTheAccountIsNotOnThisMachine(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	w.options.HTTP = server.Client()
-	client := w.client(t, func(members map[string]string) { members["authHost"] = strings.TrimPrefix(server.URL, "https://") })
-	if _, err := client.Agreement(t.Context(), envelopeID); err == nil || !strings.Contains(err.Error(), "base_uri") || w.Calls("") > 0 {
+	client := w.client(t, func(members map[string]string) {
+		members["authHost"] = strings.TrimPrefix(server.URL, "https://")
+	})
+	if _, err := client.Agreement(t.Context(), envelopeID); err == nil || !strings.Contains(err.Error(), "base_uri") ||
+		w.Calls("") > 0 {
 		t.Errorf("%v, after %d calls in the clear", err, w.Calls(""))
 	}
 }
@@ -266,20 +282,32 @@ func TestErrorCodes(t *testing.T) {
 		body   string
 		want   error
 	}{
-		"an unknown envelope is 404":                       {404, `{"errorCode":"ENVELOPE_DOES_NOT_EXIST","message":"secret"}`, vendorapi.ErrUnknown},
-		"an unknown envelope is 400":                       {400, `{"errorCode":"ENVELOPE_DOES_NOT_EXIST","message":"secret"}`, vendorapi.ErrUnknown},
-		"too many questions about one envelope":            {400, `{"errorCode":"Hourly_Envelope_Polling_Limit_Exceeded","message":"secret"}`, vendorapi.ErrNotReady},
-		"too many in a burst":                              {429, `{"errorCode":"Burst_Envelope_Polling_Limit_Exceeded","message":"secret"}`, vendorapi.ErrNotReady},
-		"too many calls about one envelope":                {400, `{"errorCode":"Hourly_APIInvocation_Envelope_Limit_Exceeded","message":"secret"}`, vendorapi.ErrNotReady},
-		"the user lacks a right":                           {400, `{"errorCode":"USER_LACKS_PERMISSIONS","message":"secret"}`, vendorapi.ErrDenied},
-		"the account lacks a right":                        {403, `{"errorCode":"ACCOUNT_LACKS_PERMISSIONS","message":"secret"}`, vendorapi.ErrDenied},
-		"the integration is unknown":                       {400, `{"errorCode":"PARTNER_AUTHENTICATION_FAILED","message":"secret"}`, vendorapi.ErrDenied},
-		"a token that is never taken":                      {401, `{"errorCode":"AUTHORIZATION_INVALID_TOKEN","message":"secret"}`, vendorapi.ErrDenied},
-		"a setting forbids it":                             {400, `{"errorCode":"COMBINED_PDF_DOWNLOAD_NOT_ALLOWED","message":"secret"}`, vendorapi.ErrDenied},
-		"anything else is a mistake of ours":               {400, `{"errorCode":"INVALID_REQUEST_PARAMETER","message":"secret"}`, vendorapi.ErrInvalid},
+		"an unknown envelope is 404": {404,
+			`{"errorCode":"ENVELOPE_DOES_NOT_EXIST","message":"secret"}`, vendorapi.ErrUnknown},
+		"an unknown envelope is 400": {400,
+			`{"errorCode":"ENVELOPE_DOES_NOT_EXIST","message":"secret"}`, vendorapi.ErrUnknown},
+		"too many questions about one envelope": {400,
+			`{"errorCode":"Hourly_Envelope_Polling_Limit_Exceeded","message":"secret"}`, vendorapi.ErrNotReady},
+		"too many in a burst": {429,
+			`{"errorCode":"Burst_Envelope_Polling_Limit_Exceeded","message":"secret"}`, vendorapi.ErrNotReady},
+		"too many calls about one envelope": {400,
+			`{"errorCode":"Hourly_APIInvocation_Envelope_Limit_Exceeded","message":"secret"}`, vendorapi.ErrNotReady},
+		"the user lacks a right": {400, `{"errorCode":"USER_LACKS_PERMISSIONS","message":"secret"}`,
+			vendorapi.ErrDenied},
+		"the account lacks a right": {403,
+			`{"errorCode":"ACCOUNT_LACKS_PERMISSIONS","message":"secret"}`, vendorapi.ErrDenied},
+		"the integration is unknown": {400,
+			`{"errorCode":"PARTNER_AUTHENTICATION_FAILED","message":"secret"}`, vendorapi.ErrDenied},
+		"a token that is never taken": {401,
+			`{"errorCode":"AUTHORIZATION_INVALID_TOKEN","message":"secret"}`, vendorapi.ErrDenied},
+		"a setting forbids it": {400,
+			`{"errorCode":"COMBINED_PDF_DOWNLOAD_NOT_ALLOWED","message":"secret"}`, vendorapi.ErrDenied},
+		"anything else is a mistake of ours": {400,
+			`{"errorCode":"INVALID_REQUEST_PARAMETER","message":"secret"}`, vendorapi.ErrInvalid},
 		"a code that is no code is not shown":              {400, `{"errorCode":"secret@example.com"}`, vendorapi.ErrInvalid},
 		"an answer that is no JSON is known by its status": {404, `<html>secret</html>`, vendorapi.ErrUnknown},
-		"an error of the auth host is known by its status": {403, `{"error":"insufficient_scope","error_description":"secret"}`, vendorapi.ErrDenied},
+		"an error of the auth host is known by its status": {403,
+			`{"error":"insufficient_scope","error_description":"secret"}`, vendorapi.ErrDenied},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -301,9 +329,11 @@ func TestLimits(t *testing.T) {
 		before func(world)
 		want   time.Duration
 	}{
-		"of an hour, to the second that the header tells": {func(w world) { w.DocuSignLimits(0, 500, 100) }, 40 * time.Minute},
+		"of an hour, to the second that the header tells": {func(w world) { w.DocuSignLimits(0, 500, 100) },
+			40 * time.Minute},
 		"of an hour, to the next full one": {func(w world) {
-			w.Fail(vendorstub.Failure{Path: "/envelopes/", Status: 400, Body: `{"errorCode":"HOURLY_APIINVOCATION_LIMIT_EXCEEDED"}`, Times: 1})
+			w.Fail(vendorstub.Failure{Path: "/envelopes/", Status: 400,
+				Body: `{"errorCode":"HOURLY_APIINVOCATION_LIMIT_EXCEEDED"}`, Times: 1})
 		}, 40 * time.Minute},
 		"of an hour, by a header that is sooner than the full hour": {func(w world) {
 			w.Fail(vendorstub.Failure{
@@ -325,10 +355,12 @@ func TestLimits(t *testing.T) {
 		}, 40 * time.Minute},
 		"of a burst": {func(w world) { w.DocuSignLimits(3000, 0, 100) }, 30 * time.Second},
 		"of an hour, with the usual status": {func(w world) {
-			w.Fail(vendorstub.Failure{Path: "/envelopes/", Status: 429, Body: `{"errorCode":"HOURLY_APIINVOCATION_LIMIT_EXCEEDED"}`, Times: 1})
+			w.Fail(vendorstub.Failure{Path: "/envelopes/", Status: 429,
+				Body: `{"errorCode":"HOURLY_APIINVOCATION_LIMIT_EXCEEDED"}`, Times: 1})
 		}, 40 * time.Minute},
 		"with the usual status": {func(w world) {
-			w.Fail(vendorstub.Failure{Path: "/envelopes/", Status: 429, Header: http.Header{"Retry-After": {"90"}}, Body: `{"errorCode":"WHATEVER"}`, Times: 1})
+			w.Fail(vendorstub.Failure{Path: "/envelopes/", Status: 429, Header: http.Header{"Retry-After": {"90"}},
+				Body: `{"errorCode":"WHATEVER"}`, Times: 1})
 		}, 90 * time.Second},
 		"of tokens": {func(w world) { w.Fail(vendorstub.Failure{Path: "/oauth/token", Status: 429, Times: 1}) }, time.Minute},
 	} {

@@ -14,43 +14,43 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// configuration is a Connect configuration, as it came: what we do not know goes back with it when we change it.
+// configuration is a Connect configuration as received. When we change it, we send unknown fields back unchanged.
 //
 // SPEC: https://developers.docusign.com/docs/esign-rest-api/reference/connect/connectconfigurations/create, read
 // 2026-11-23: the fields; all scalars are strings. Whether an update resets what it does not name is not documented.
 type configuration map[string]any
 
-// settings are what a configuration must be like.
-var settings = []struct{ name, value, otherwise string }{
+// settings are the required values, each with the problem to report otherwise.
+var settings = []struct{ name, value, problem string }{
 	{"allowEnvelopePublish", "true", "it is switched off"},
 	{"pausePublish", "false", "it is paused"},
 	{"allUsers", "true", "it is not for all users of the account"},
-	{"allUsersExcept", "false", "it leaves out some users of the account"},
-	{"requiresAcknowledgement", "true", "it requires no acknowledgement: what fails once is never sent again"},
-	{"includeHMAC", "true", "it includes no HMAC signature: what it sends is refused"},
+	{"allUsersExcept", "false", "it excludes some users of the account"},
+	{"requiresAcknowledgement", "true", "it requires no acknowledgement: a failed message is never resent"},
+	{"includeHMAC", "true", "it includes no HMAC signature: its messages are refused"},
 	{"deliveryMode", "SIM", "it does not send individual messages (SIM)"},
-	{"useSoapInterface", "false", "it wraps its messages in SOAP, which is not understood"},
+	{"useSoapInterface", "false", "it wraps its messages in SOAP, which is not supported"},
 	{"includeDocuments", "false", "it includes documents"},
 	{"includeCertificateOfCompletion", "false", "it includes the certificate of completion"},
-	{"includeEnvelopeVoidReason", "true", "it does not tell why an envelope is voided, so that nothing expires"},
-	{"enableLog", "true", "its log is switched off, so that failures do not show"},
+	{"includeEnvelopeVoidReason", "true", "it omits why an envelope is voided, so that expired envelopes look cancelled"},
+	{"enableLog", "true", "its log is switched off, so that failures are not visible"},
 }
 
 const format = "restv2.1" // JSON
 
-// included is the data that the messages include. Recipients bring the envelope's summary with them.
+// included is the data in the messages. Recipients include the envelope's summary.
 var included = []string{"recipients"}
 
-func (c configuration) id() string  { return c.text("connectId") }
-func (c configuration) url() string { return c.text("urlToPublishTo") }
+func (c configuration) id() string  { return c.scalar("connectId") }
+func (c configuration) url() string { return c.scalar("urlToPublishTo") }
 
-// text is a scalar; empty if it is not there.
-func (c configuration) text(name string) string {
+// scalar returns a scalar value; empty if it is missing.
+func (c configuration) scalar(name string) string {
 	s, _ := c[name].(string)
 	return s
 }
 
-// list is a list of texts; empty if it is not there.
+// list returns a list of strings; empty if it is missing.
 func (c configuration) list(name string) (list []string) {
 	values, _ := c[name].([]any)
 	for _, v := range values {
@@ -61,32 +61,32 @@ func (c configuration) list(name string) (list []string) {
 	return list
 }
 
-// is says whether a setting has this value. "false" may be left out.
+// is reports whether a setting has this value. A missing setting means "false".
 func (c configuration) is(name, value string) bool {
-	return strings.EqualFold(cmp.Or(c.text(name), "false"), value)
+	return strings.EqualFold(cmp.Or(c.scalar(name), "false"), value)
 }
 
 func (c configuration) active() bool {
 	return c.is("allowEnvelopePublish", "true") && c.is("pausePublish", "false")
 }
 
-// received says whether it is about envelopes that the account's users receive, instead of those that they send.
+// received reports whether it covers envelopes that the account's users receive, instead of those that they send.
 func (c configuration) received() bool { return c.is("configurationType", "customrecipient") }
 
-// title is how an operator finds it.
+// title identifies it for an operator.
 func (c configuration) title() string {
-	return fmt.Sprintf("%q (%s)", webhook.Label(c.text("name")), webhook.Label(c.id()))
+	return fmt.Sprintf("%q (%s)", webhook.Label(c.scalar("name")), webhook.Label(c.id()))
 }
 
-// problems are what is not as it must be.
+// problems lists what is wrong, for an operator.
 func (c configuration) problems() (problems []string) {
 	for _, s := range settings {
 		if !c.is(s.name, s.value) {
-			problems = append(problems, s.otherwise)
+			problems = append(problems, s.problem)
 		}
 	}
 	data, _ := c["eventData"].(map[string]any)
-	if configuration(data).text("version") != format {
+	if configuration(data).scalar("version") != format {
 		problems = append(problems, "its data format is not REST v2.1 (JSON)")
 	}
 	differ := func(wanted, found []string, missing, superfluous string) {
@@ -98,16 +98,16 @@ func (c configuration) problems() (problems []string) {
 		}
 	}
 	differ(included, configuration(data).list("includeData"), "its messages do not include", "its messages include")
-	differ(docusign.Events(), c.list("events"), "it does not tell of", "it tells of what is not understood")
+	differ(docusign.Events(), c.list("events"), "it does not send", "it sends events that are not understood")
 	return problems
 }
 
-// without lists what is in a and not in b.
+// without returns the elements of a that are not in b.
 func without(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) })
 }
 
-// corrected is the configuration as it must be.
+// corrected returns the configuration with the required values.
 func (c configuration) corrected(webhookURL string) configuration {
 	c = maps.Clone(c)
 	for _, s := range settings {
@@ -119,7 +119,7 @@ func (c configuration) corrected(webhookURL string) configuration {
 	return c
 }
 
-// failure is a message that could not be delivered. It can belong to an envelope with a notification of its own.
+// failure is an undelivered message. It may belong to an envelope with a notification of its own.
 type failure struct {
 	ConnectID  webhook.Text `json:"connectId"`
 	ConfigURL  webhook.Text `json:"configUrl"`
@@ -134,11 +134,11 @@ func (c *client) configurations(ctx context.Context) ([]configuration, error) {
 	return answer.Configurations, err
 }
 
-// failures reads the log of failures, which holds them for 15 days at most. We take it that what was delivered after all
-// leaves it: otherwise Repair sends it again, as duplicates.
+// failures reads the log of failures, which covers 15 days at most. We assume that a message leaves it once it is
+// delivered. Otherwise Repair resends it, as a duplicate.
 //
-// SPEC: https://developers.docusign.com/docs/esign-rest-api/reference/connect/connectevents/listfailures, read 2026-11-23:
-// without dates there is no filter.
+// SPEC: https://developers.docusign.com/docs/esign-rest-api/reference/connect/connectevents/listfailures, read
+// 2026-11-23: without dates there is no filter.
 func (c *client) failures(ctx context.Context) ([]failure, error) {
 	var answer struct {
 		Failures webhook.List[failure] `json:"failures"`
@@ -147,7 +147,7 @@ func (c *client) failures(ctx context.Context) ([]failure, error) {
 	return answer.Failures, err
 }
 
-// Subscriptions implements [vendorapi.Client]. Notifications that envelopes have of their own are not among them.
+// Subscriptions implements [vendorapi.Client]. It does not list the notifications of single envelopes.
 func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, error) {
 	configurations, err := c.configurations(ctx)
 	if err != nil {
@@ -160,7 +160,8 @@ func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, e
 	var subscriptions []vendorapi.Subscription
 	for _, configuration := range configurations {
 		s := vendorapi.Subscription{
-			Name: configuration.title(), URL: configuration.url(), Active: configuration.active(), Problems: configuration.problems(),
+			Name: configuration.title(), URL: configuration.url(), Active: configuration.active(),
+			Problems: configuration.problems(),
 		}
 		for _, f := range failures {
 			if string(f.ConnectID) == configuration.id() || vendorapi.SameEndpoint(string(f.ConfigURL), configuration.url()) {
@@ -172,8 +173,8 @@ func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, e
 	return subscriptions, nil
 }
 
-// Register implements [vendorapi.Client]: an account-level configuration. DocuSign signs with the account's HMAC keys,
-// which are made in its console.
+// Register implements [vendorapi.Client] with an account-level configuration. DocuSign signs with the account's HMAC
+// keys, which are created in its console.
 func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
 	if !strings.HasPrefix(webhookURL, "https://") {
 		return nil, fmt.Errorf("docusign: the URL must begin with https://: %w", vendorapi.ErrInvalid)
@@ -201,42 +202,44 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 	}
 	wanted := configuration{"name": "esignhooks", "configurationType": "custom"}.corrected(webhookURL)
 	return []vendorapi.Step{{
-		Description: fmt.Sprintf("make the Connect configuration %q for all users, with acknowledgement and HMAC, without documents, which tells %s of: %s",
-			wanted.text("name"), vendorapi.Masked(webhookURL), strings.Join(docusign.Events(), ", ")),
+		Description: fmt.Sprintf("create the Connect configuration %q for all users, with acknowledgement and HMAC, "+
+			"without documents, which sends to %s: %s",
+			wanted.scalar("name"), vendorapi.Masked(webhookURL), strings.Join(docusign.Events(), ", ")),
 		Do: c.saving(http.MethodPost, wanted),
 	}}, nil
 }
 
-// saving makes what creates or, by its connectId, updates a configuration.
+// saving returns a function that creates a configuration, or updates the one with its connectId.
 func (c *client) saving(method string, wanted configuration) func(context.Context) error {
 	return func(ctx context.Context) error { return c.call(ctx, method, "/connect", wanted, nil) }
 }
 
-// batch is how many envelopes one request names. DocuSign documents no limit.
+// batch is the number of envelopes in one request. DocuSign documents no limit.
 const batch = 100
 
 // Repair implements [vendorapi.Client].
 //
-// SPEC: https://developers.docusign.com/platform/webhooks/connect/pause-a-configuration, read 2026-11-23: what was to be
-// sent during a pause is sent with the next retry;
-// https://developers.docusign.com/docs/esign-rest-api/reference/connect/connectevents/retryforenvelopes, read 2026-11-23:
-// the messages of the named envelopes are sent again; synchronous must be false, or left out.
+// SPEC: https://developers.docusign.com/platform/webhooks/connect/pause-a-configuration, read 2026-11-23: messages that
+// are held during a pause are sent with the next retry;
+// https://developers.docusign.com/docs/esign-rest-api/reference/connect/connectevents/retryforenvelopes, read
+// 2026-11-23: the messages of the named envelopes are resent; synchronous must be false, or left out.
 func (c *client) Repair(ctx context.Context, webhookURL string) (steps []vendorapi.Step, err error) {
 	configurations, err := c.configurations(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ids := []string{} // of configurations that lead there
+	ids := []string{} // of the configurations for this URL
 	for _, found := range configurations {
 		if !vendorapi.SameEndpoint(found.url(), webhookURL) {
 			continue
 		}
 		ids = append(ids, found.id())
 		if !found.active() {
-			again := maps.Clone(found)
-			again["allowEnvelopePublish"], again["pausePublish"] = "true", "false"
+			resumed := maps.Clone(found)
+			resumed["allowEnvelopePublish"], resumed["pausePublish"] = "true", "false"
 			steps = append(steps, vendorapi.Step{
-				Description: fmt.Sprintf("switch the Connect configuration %s on again", found.title()), Do: c.saving(http.MethodPut, again),
+				Description: fmt.Sprintf("switch the Connect configuration %s on again", found.title()),
+				Do:          c.saving(http.MethodPut, resumed),
 			})
 		}
 	}
@@ -253,10 +256,11 @@ func (c *client) Repair(ctx context.Context, webhookURL string) (steps []vendora
 	slices.Sort(envelopes)
 	if envelopes = slices.Compact(envelopes); len(envelopes) > 0 {
 		steps = append(steps, vendorapi.Step{
-			Description: fmt.Sprintf("send again what could not be delivered of %d envelopes", len(envelopes)),
+			Description: fmt.Sprintf("resend the undelivered messages of %d envelopes", len(envelopes)),
 			Do: func(ctx context.Context) error {
 				for some := range slices.Chunk(envelopes, batch) {
-					if err := c.call(ctx, http.MethodPut, "/connect/envelopes/retry_queue", map[string]any{"envelopeIds": some}, nil); err != nil {
+					if err := c.call(ctx, http.MethodPut, "/connect/envelopes/retry_queue", map[string]any{"envelopeIds": some},
+						nil); err != nil {
 						return err
 					}
 				}

@@ -52,13 +52,16 @@ func do(t *testing.T, steps []vendorapi.Step) {
 
 func TestRegisterMakesAConfigurationOnce(t *testing.T) {
 	w := newWorld(t)
-	another := vendorstub.Subscription{ID: "1", URL: "https://elsewhere.example.com/hook", Settings: map[string]any{"name": "Another"}}
-	received := vendorstub.Subscription{ID: "2", URL: webhookURL, Settings: settings(map[string]any{"configurationType": "customrecipient"})}
+	another := vendorstub.Subscription{ID: "1", URL: "https://elsewhere.example.com/hook",
+		Settings: map[string]any{"name": "Another"}}
+	received := vendorstub.Subscription{ID: "2", URL: webhookURL,
+		Settings: settings(map[string]any{"configurationType": "customrecipient"})}
 	w.Subscribe("docusign", another)
 	w.Subscribe("docusign", received)
 	c := w.client(t, nil)
 	steps, err := c.Register(t.Context(), webhookURL+"/token")
-	if err != nil || len(steps) != 1 || !strings.Contains(steps[0].Description, `"esignhooks"`) || strings.Contains(steps[0].Description, "/token") {
+	if err != nil || len(steps) != 1 || !strings.Contains(steps[0].Description, `"esignhooks"`) ||
+		strings.Contains(steps[0].Description, "/token") {
 		t.Fatalf("steps %q, error %v", says(steps), err)
 	}
 	if n := len(w.Subscriptions("docusign")); n != 2 {
@@ -66,7 +69,8 @@ func TestRegisterMakesAConfigurationOnce(t *testing.T) {
 	}
 	do(t, steps)
 	stands := w.Subscriptions("docusign")
-	want := []vendorstub.Subscription{another, received, {ID: stands[2].ID, URL: webhookURL + "/token", Settings: settings(nil)}}
+	want := []vendorstub.Subscription{another, received,
+		{ID: stands[2].ID, URL: webhookURL + "/token", Settings: settings(nil)}}
 	if diff := cmp.Diff(want, stands); diff != "" {
 		t.Error(diff)
 	}
@@ -86,34 +90,45 @@ var wrong = map[string]struct {
 	want     string
 	inactive bool
 }{
-	"switched off":                   {nil, true, "switched off", true},
-	"paused":                         {map[string]any{"pausePublish": "true"}, false, "paused", true},
-	"for some users":                 {map[string]any{"allUsers": "false", "userIds": texts("x")}, false, "not for all users", false},
-	"for all users but some":         {map[string]any{"allUsersExcept": "true"}, false, "leaves out some users", false},
-	"without acknowledgement":        {map[string]any{"requiresAcknowledgement": "false"}, false, "no acknowledgement", false},
-	"acknowledgement not said":       {map[string]any{"requiresAcknowledgement": nil}, false, "no acknowledgement", false},
-	"without HMAC":                   {map[string]any{"includeHMAC": "false"}, false, "no HMAC", false},
-	"aggregate":                      {map[string]any{"deliveryMode": "Aggregate"}, false, "(SIM)", false},
-	"SOAP":                           {map[string]any{"useSoapInterface": "true"}, false, "SOAP", false},
-	"documents":                      {map[string]any{"includeDocuments": "true"}, false, "includes documents", false},
-	"certificate":                    {map[string]any{"includeCertificateOfCompletion": "true"}, false, "certificate", false},
-	"no reason":                      {map[string]any{"includeEnvelopeVoidReason": "false"}, false, "why an envelope is voided", false},
-	"no log":                         {map[string]any{"enableLog": "false"}, false, "log is switched off", false},
-	"XML":                            {map[string]any{"eventData": map[string]any{"version": "soap", "includeData": texts("recipients")}}, false, "data format", false},
-	"no data format":                 {map[string]any{"eventData": nil}, false, "data format", false},
-	"documents in the data":          {map[string]any{"eventData": map[string]any{"version": "restv2.1", "includeData": texts("recipients", "documents")}}, false, "messages include: documents", false},
-	"no summary":                     {map[string]any{"eventData": map[string]any{"version": "restv2.1"}}, false, "messages do not include: recipients", false},
-	"events missing":                 {map[string]any{"events": texts(provider.Events()[1:]...)}, false, "not tell of: " + provider.Events()[0], false},
-	"events that nobody understands": {map[string]any{"events": texts(append(provider.Events(), "click-agreed")...)}, false, "not understood: click-agreed", false},
+	"switched off": {nil, true, "switched off", true},
+	"paused":       {map[string]any{"pausePublish": "true"}, false, "paused", true},
+	"for some users": {map[string]any{"allUsers": "false", "userIds": texts("x")}, false,
+		"not for all users", false},
+	"for all users but some": {map[string]any{"allUsersExcept": "true"}, false, "excludes some users", false},
+	"without acknowledgement": {map[string]any{"requiresAcknowledgement": "false"}, false, "no acknowledgement",
+		false},
+	"acknowledgement not said": {map[string]any{"requiresAcknowledgement": nil}, false, "no acknowledgement", false},
+	"without HMAC":             {map[string]any{"includeHMAC": "false"}, false, "no HMAC", false},
+	"aggregate":                {map[string]any{"deliveryMode": "Aggregate"}, false, "(SIM)", false},
+	"SOAP":                     {map[string]any{"useSoapInterface": "true"}, false, "SOAP", false},
+	"documents":                {map[string]any{"includeDocuments": "true"}, false, "includes documents", false},
+	"certificate": {map[string]any{"includeCertificateOfCompletion": "true"}, false, "certificate",
+		false},
+	"no reason": {map[string]any{"includeEnvelopeVoidReason": "false"}, false,
+		"why an envelope is voided", false},
+	"no log": {map[string]any{"enableLog": "false"}, false, "log is switched off", false},
+	"XML": {map[string]any{"eventData": map[string]any{"version": "soap",
+		"includeData": texts("recipients")}}, false, "data format", false},
+	"no data format": {map[string]any{"eventData": nil}, false, "data format", false},
+	"documents in the data": {map[string]any{"eventData": map[string]any{"version": "restv2.1",
+		"includeData": texts("recipients", "documents")}}, false, "messages include: documents", false},
+	"no summary": {map[string]any{"eventData": map[string]any{"version": "restv2.1"}}, false,
+		"messages do not include: recipients", false},
+	"events missing": {map[string]any{"events": texts(provider.Events()[1:]...)}, false, "not send: " +
+		provider.Events()[0], false},
+	"events that nobody understands": {map[string]any{"events": texts(append(provider.Events(), "click-agreed")...)},
+		false, "not understood: click-agreed", false},
 }
 
 func TestProblems(t *testing.T) {
 	for name, tt := range wrong {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.Subscribe("docusign", vendorstub.Subscription{ID: "7", URL: webhookURL, Disabled: tt.disabled, Settings: settings(tt.change)})
+			w.Subscribe("docusign", vendorstub.Subscription{ID: "7", URL: webhookURL, Disabled: tt.disabled,
+				Settings: settings(tt.change)})
 			got, err := w.client(t, nil).Subscriptions(t.Context())
-			if err != nil || len(got) != 1 || !strings.Contains(strings.Join(got[0].Problems, "; "), tt.want) || got[0].Active == tt.inactive {
+			if err != nil || len(got) != 1 || !strings.Contains(strings.Join(got[0].Problems, "; "), tt.want) ||
+				got[0].Active == tt.inactive {
 				t.Errorf("subscriptions %+v, error %v, want the problem %q", got, err, tt.want)
 			}
 		})
@@ -126,18 +141,22 @@ func TestRegisterMendsAConfiguration(t *testing.T) {
 			w := newWorld(t)
 			found := settings(tt.change)
 			found["userName"] = "kept"
-			w.Subscribe("docusign", vendorstub.Subscription{ID: "7", URL: webhookURL + "/old", Disabled: tt.disabled, Settings: found})
+			w.Subscribe("docusign", vendorstub.Subscription{ID: "7", URL: webhookURL + "/old", Disabled: tt.disabled,
+				Settings: found})
 			c := w.client(t, nil)
 			steps, err := c.Register(t.Context(), webhookURL+"/new")
-			if err != nil || len(steps) != 1 || !strings.Contains(steps[0].Description, tt.want) || !strings.Contains(steps[0].Description, "(7)") ||
-				!strings.Contains(steps[0].Description, "another token") || strings.Contains(steps[0].Description, "/new") || strings.Contains(steps[0].Description, "/old") {
+			if err != nil || len(steps) != 1 || !strings.Contains(steps[0].Description, tt.want) ||
+				!strings.Contains(steps[0].Description, "(7)") ||
+				!strings.Contains(steps[0].Description, "another token") || strings.Contains(steps[0].Description, "/new") ||
+				strings.Contains(steps[0].Description, "/old") {
 				t.Fatalf("steps %q, error %v", says(steps), err)
 			}
 			do(t, steps)
 			stands := w.Subscriptions("docusign")
 			want := settings(map[string]any{"userName": "kept"})
 			delete(stands[0].Settings, "userIds") // they count for nothing beside allUsers
-			if diff := cmp.Diff([]vendorstub.Subscription{{ID: "7", URL: webhookURL + "/new", Settings: want}}, stands); diff != "" {
+			if diff := cmp.Diff([]vendorstub.Subscription{{ID: "7", URL: webhookURL + "/new", Settings: want}},
+				stands); diff != "" {
 				t.Error(diff)
 			}
 			if steps, err := c.Register(t.Context(), webhookURL+"/new"); err != nil || len(steps) > 0 {
@@ -148,7 +167,8 @@ func TestRegisterMendsAConfiguration(t *testing.T) {
 }
 
 func TestRegisterInsistsOnTLS(t *testing.T) {
-	if steps, err := newWorld(t).client(t, nil).Register(t.Context(), "http://localhost:3000/webhooks/docusign"); !errors.Is(err, vendorapi.ErrInvalid) {
+	if steps, err := newWorld(t).client(t, nil).Register(t.Context(),
+		"http://localhost:3000/webhooks/docusign"); !errors.Is(err, vendorapi.ErrInvalid) {
 		t.Errorf("steps %q, error %v", says(steps), err)
 	}
 }
@@ -170,7 +190,8 @@ func TestConnectIsForAdministrators(t *testing.T) {
 func TestSubscriptions(t *testing.T) {
 	w := newWorld(t)
 	w.Subscribe("docusign", vendorstub.Subscription{ID: "7", URL: webhookURL, Failed: []string{id(1), id(2)}})
-	w.Subscribe("docusign", vendorstub.Subscription{ID: "8", URL: "https://elsewhere.example.com/hook", Failed: []string{id(3)}})
+	w.Subscribe("docusign", vendorstub.Subscription{ID: "8", URL: "https://elsewhere.example.com/hook",
+		Failed: []string{id(3)}})
 	got, err := w.client(t, nil).Subscriptions(t.Context())
 	want := []vendorapi.Subscription{
 		{Name: `"esignhooks" (7)`, URL: webhookURL, Active: true, Failures: 2},
@@ -186,16 +207,21 @@ func TestRepair(t *testing.T) {
 		is   vendorstub.Subscription
 		want []string // parts of what the steps say
 	}{
-		"nothing is wrong":            {vendorstub.Subscription{}, nil},
-		"switched off":                {vendorstub.Subscription{Disabled: true}, []string{"switch the Connect configuration"}},
-		"paused":                      {vendorstub.Subscription{Settings: settings(map[string]any{"pausePublish": "true", "userName": "kept"})}, []string{"switch the Connect configuration"}},
-		"some could not be delivered": {vendorstub.Subscription{Failed: []string{id(1), id(2), id(1)}}, []string{"of 2 envelopes"}},
-		"both":                        {vendorstub.Subscription{Disabled: true, Failed: []string{id(1)}}, []string{"switch the Connect configuration", "of 1 envelopes"}},
+		"nothing is wrong": {vendorstub.Subscription{}, nil},
+		"switched off": {vendorstub.Subscription{Disabled: true},
+			[]string{"switch the Connect configuration"}},
+		"paused": {vendorstub.Subscription{Settings: settings(map[string]any{"pausePublish": "true",
+			"userName": "kept"})}, []string{"switch the Connect configuration"}},
+		"some could not be delivered": {vendorstub.Subscription{Failed: []string{id(1), id(2), id(1)}},
+			[]string{"of 2 envelopes"}},
+		"both": {vendorstub.Subscription{Disabled: true, Failed: []string{id(1)}},
+			[]string{"switch the Connect configuration", "of 1 envelopes"}},
 		"what is not as it should be is left to Register": {vendorstub.Subscription{Settings: settings(map[string]any{"includeHMAC": "false"})}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			another := vendorstub.Subscription{ID: "8", URL: "https://elsewhere.example.com/hook", Disabled: true, Failed: []string{id(3)}}
+			another := vendorstub.Subscription{ID: "8", URL: "https://elsewhere.example.com/hook", Disabled: true,
+				Failed: []string{id(3)}}
 			w.Subscribe("docusign", another)
 			tt.is.ID, tt.is.URL = "7", webhookURL+"/token"
 			w.Subscribe("docusign", tt.is)
@@ -214,7 +240,8 @@ func TestRepair(t *testing.T) {
 			if diff := cmp.Diff(another, stands[0]); diff != "" {
 				t.Errorf("another's configuration: %s", diff)
 			}
-			if s := stands[1]; s.Disabled || len(s.Failed) > 0 || s.URL != webhookURL+"/token" || s.Settings["userName"] != tt.is.Settings["userName"] {
+			if s := stands[1]; s.Disabled || len(s.Failed) > 0 || s.URL != webhookURL+"/token" ||
+				s.Settings["userName"] != tt.is.Settings["userName"] {
 				t.Errorf("after the repair it is %+v", s)
 			}
 			if steps, err := c.Repair(t.Context(), webhookURL); err != nil || len(steps) > 0 {
@@ -240,7 +267,8 @@ func TestRepairOfWhatCameFromElsewhere(t *testing.T) {
 			w := newWorld(t)
 			w.Subscribe("docusign", vendorstub.Subscription{ID: "7", URL: webhookURL})
 			w.Fail(vendorstub.Failure{Path: "/connect/failures", Status: 200, Times: 1, Body: fmt.Sprintf(
-				`{"failures":[{"connectId":%q,"configUrl":%q,"envelopeId":%q,"retryCount":null}]}`, tt.connectID, tt.configURL, id(1))})
+				`{"failures":[{"connectId":%q,"configUrl":%q,"envelopeId":%q,"retryCount":null}]}`, tt.connectID, tt.configURL,
+				id(1))})
 			steps, err := w.client(t, nil).Repair(t.Context(), webhookURL)
 			if err != nil || (len(steps) == 1) != tt.ours {
 				t.Errorf("steps %q, error %v", says(steps), err)

@@ -18,13 +18,13 @@ import (
 	"esignhooks/shared/vendorapi"
 )
 
-// fetchDeadline is that of a request for a token, with its answer: [jwt] heeds neither the context's end nor our clock.
-const fetchDeadline = 30 * time.Second
+// fetchTimeout limits a request for a token: [jwt] ignores the context and our clock.
+const fetchTimeout = 30 * time.Second
 
-// fetcher makes what gets an access token.
+// fetcher returns a function that requests an access token.
 //
-// SPEC: https://developers.docusign.com/platform/auth/jwt-get-token, read 2026-11-23: RS256; iss is the integration key,
-// sub the user, aud the auth host without scheme; the token is good for as long as expires_in says, about an hour.
+// SPEC: https://developers.docusign.com/platform/auth/jwt-get-token, read 2026-11-23: RS256; iss is the integration
+// key, sub the user, aud the auth host without scheme; the token is valid for expires_in seconds, about an hour.
 func (k credentials) fetcher(auth string, o vendorapi.Options) func(context.Context) (string, time.Time, error) {
 	_, host, _ := strings.Cut(auth, "://")
 	config := jwt.Config{
@@ -33,34 +33,35 @@ func (k credentials) fetcher(auth string, o vendorapi.Options) func(context.Cont
 	}
 	return func(ctx context.Context) (string, time.Time, error) {
 		limited := *o.HTTP
-		limited.Timeout = fetchDeadline
+		limited.Timeout = fetchTimeout
 		token, err := config.TokenSource(context.WithValue(ctx, oauth2.HTTPClient, &limited)).Token()
-		if refused := (*oauth2.RetrieveError)(nil); errors.As(err, &refused) { // its text would show the body
+		if refused := (*oauth2.RetrieveError)(nil); errors.As(err, &refused) { // its text quotes the body
 			return "", time.Time{}, explainToken(refused, auth)
 		} else if err != nil {
 			return "", time.Time{}, fmt.Errorf("access token: %w", err)
 		}
 		seconds, _ := token.Extra("expires_in").(float64)
 		if token.AccessToken == "" || seconds <= 0 {
-			return "", time.Time{}, errors.New("access token: the answer holds none, or not how long it is good for")
+			return "", time.Time{}, errors.New("access token: the response has no token, or no lifetime")
 		}
 		return token.AccessToken, o.Now().Add(time.Duration(seconds) * time.Second), nil
 	}
 }
 
-// explainToken says why there is no token.
+// explainToken returns why there is no token.
 //
-// SPEC: https://developers.docusign.com/platform/auth/reference/obtain-consent, read 2026-11-23: as long as the user has
-// not agreed, the answer is 400 and consent_required; the user agrees once, in a browser.
+// SPEC: https://developers.docusign.com/platform/auth/reference/obtain-consent, read 2026-11-23: until the user
+// consents, the answer is 400 and consent_required; the user consents once, in a browser.
 func explainToken(r *oauth2.RetrieveError, auth string) error {
 	var answer struct {
 		Error string `json:"error"`
 	}
-	json.Unmarshal(r.Body, &answer) // what cannot be read tells nothing
+	json.Unmarshal(r.Body, &answer) // an unreadable body has no code
 	switch status := r.Response.StatusCode; {
 	case answer.Error == "consent_required":
-		return fmt.Errorf("%w: consent_required: the user has to open, and agree to, %s/oauth/auth?response_type=code"+
-			"&scope=signature%%20impersonation&client_id={integrationKey}&redirect_uri={one of the app's}", vendorapi.ErrDenied, auth)
+		return fmt.Errorf("%w: consent_required: the user must open, and agree to, %s/oauth/auth?response_type=code"+
+			"&scope=signature%%20impersonation&client_id={integrationKey}&redirect_uri={one of the app's}", vendorapi.ErrDenied,
+			auth)
 	case status == http.StatusTooManyRequests:
 		return &vendorapi.LaterError{After: time.Minute}
 	case status >= 500 || status == http.StatusRequestTimeout:
@@ -70,7 +71,7 @@ func explainToken(r *oauth2.RetrieveError, auth string) error {
 	}
 }
 
-// isKey says whether text is what [jwt] can sign with: PKCS #8, or PKCS #1 as DocuSign makes them.
+// isKey reports whether [jwt] can sign with a key: PKCS #8, or PKCS #1 as DocuSign issues them.
 func isKey(text string) bool {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {

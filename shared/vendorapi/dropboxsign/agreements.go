@@ -17,7 +17,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// signatureRequest leaves out what is personal.
+// signatureRequest leaves out personal data.
 type signatureRequest struct {
 	ID         webhook.Text            `json:"signature_request_id"`
 	Complete   bool                    `json:"is_complete"`
@@ -33,23 +33,23 @@ type signature struct {
 	LastViewedAt webhook.Text `json:"last_viewed_at"`
 }
 
-// The status codes of a signature that are asked for by name.
+// The status codes of a signature that are compared by name.
 //
-// SPEC: https://github.com/hellosign/hellosign-java-sdk SignatureStatus.java, read 2026-11-23: success, on_hold, signed,
-// awaiting_signature, declined, error_unknown, error_file, error_component_position, error_text_tag. Only other people's
-// clients know on_hold_by_requester and error_invalid_email.
-// SPEC: https://developers.hellosign.com/docs/signature-request/expiration, read 2026-11-23: a request has expired if one
-// of its signatures is expired.
+// SPEC: https://github.com/hellosign/hellosign-java-sdk SignatureStatus.java, read 2026-11-23: success, on_hold,
+// signed, awaiting_signature, declined, error_unknown, error_file, error_component_position, error_text_tag.
+// on_hold_by_requester and error_invalid_email are known from other clients only.
+// SPEC: https://developers.hellosign.com/docs/signature-request/expiration, read 2026-11-23: a request has expired if
+// one of its signatures is expired.
 const (
 	awaiting     = "awaiting_signature"
 	signed       = "signed"
 	expired      = "expired"
 	onHold       = "on_hold" // and on_hold_by_requester: not sent yet
 	errorPrefix  = "error_"
-	invalidEmail = "error_invalid_email" // can still be put right
+	invalidEmail = "error_invalid_email" // can still be corrected
 )
 
-// agreement reads the status. No field tells of a cancelled request: the vendor has it no longer.
+// agreement returns the state of a request. No field marks a cancelled request, since the vendor no longer has it.
 func (r signatureRequest) agreement() vendorapi.Agreement {
 	a := vendorapi.Agreement{ID: string(r.ID)}
 	switch {
@@ -61,7 +61,7 @@ func (r signatureRequest) agreement() vendorapi.Agreement {
 	case r.some(func(s signature) bool { return s.Status == expired }):
 		a.Status, a.VendorStatus, a.ChangedAt = esign.Expired, expired, webhook.UnixTime(string(r.ExpiresAt))
 	case r.Error && !r.some(func(s signature) bool { return !s.failed() }):
-		// has_error alone may be about one of several signings.
+		// has_error alone may concern one of several signatures.
 		a.Status, a.VendorStatus = esign.Failed, "has_error"
 	case r.some(func(s signature) bool { return s.Status == signed }):
 		a.Status, a.VendorStatus = esign.Signed, signed
@@ -84,7 +84,7 @@ func (r signatureRequest) some(is func(signature) bool) bool {
 	return slices.ContainsFunc(r.Signatures, is)
 }
 
-// signings are the times of the signatures that are there.
+// signings returns the times of the signatures so far.
 func (r signatureRequest) signings() (at []time.Time) {
 	for _, s := range r.Signatures {
 		if t := webhook.UnixTime(string(s.SignedAt)); !t.IsZero() {
@@ -94,22 +94,22 @@ func (r signatureRequest) signings() (at []time.Time) {
 	return at
 }
 
-// failed says whether nobody can sign here any more.
+// failed reports whether nobody can sign here any more.
 func (s signature) failed() bool {
 	return strings.HasPrefix(string(s.Status), errorPrefix) && s.Status != invalidEmail
 }
 
-// sound is how the vendor's IDs look. Others do not get into a path: they come from events that perhaps nobody signed.
-var sound = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+// validID matches the vendor's IDs. No other ID may get into a path, since IDs come from events that may not be signed.
+var validID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
 // Agreement implements [vendorapi.Client].
 //
 // SPEC: https://developers.hellosign.com/api/reference/warnings-and-errors, read 2026-11-23: 410 is "the request was
-// cancelled or deleted". Which of the two is not said, and a completed request can be deleted: so it is unknown, not
+// cancelled or deleted". It does not say which, and a completed request can be deleted. So it is unknown, not
 // cancelled.
 func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement, error) {
-	if !sound.MatchString(id) {
-		return vendorapi.Agreement{}, fmt.Errorf("dropboxsign: %w: no ID of a signature request", vendorapi.ErrUnknown)
+	if !validID.MatchString(id) {
+		return vendorapi.Agreement{}, fmt.Errorf("dropboxsign: %w: not the ID of a signature request", vendorapi.ErrUnknown)
 	}
 	var answer struct {
 		Request signatureRequest `json:"signature_request"`
@@ -120,33 +120,36 @@ func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement,
 	if a := answer.Request.agreement(); a.ID == id {
 		return a, nil
 	}
-	return vendorapi.Agreement{}, fmt.Errorf("dropboxsign: %w: the answer is about something else", vendorapi.ErrUnknown)
+	return vendorapi.Agreement{}, fmt.Errorf("dropboxsign: %w: the response is about another request",
+		vendorapi.ErrUnknown)
 }
 
-// Documents implements [vendorapi.Client]. There is one: the merged PDF, whose last pages are the audit trail. The API has
-// no file of the audit trail alone.
+// Documents implements [vendorapi.Client]. There is one document: the merged PDF, which ends with the audit trail. The
+// API has no separate audit trail.
 //
-// SPEC: https://developers.hellosign.com/api/reference/operation/signatureRequestFiles, read 2026-11-23: "pdf for a single
-// merged document".
-// SPEC: https://help.dropbox.com/account-settings/dropbox-sign-separate-audit-trail, read 2026-11-23: the audit trail is
-// attached to the signed document; an account's setting separates it in the vendor's own pages, and zip does here.
+// SPEC: https://developers.hellosign.com/api/reference/operation/signatureRequestFiles, read 2026-11-23: "pdf for a
+// single merged document".
+// SPEC: https://help.dropbox.com/account-settings/dropbox-sign-separate-audit-trail, read 2026-11-23: the audit trail
+// is attached to the signed document; an account's setting separates it in the vendor's own pages, and zip does here.
 func (c *client) Documents(_ context.Context, id string) ([]vendorapi.Document, error) {
-	if !sound.MatchString(id) {
-		return nil, fmt.Errorf("dropboxsign: %w: no ID of a signature request", vendorapi.ErrUnknown)
+	if !validID.MatchString(id) {
+		return nil, fmt.Errorf("dropboxsign: %w: not the ID of a signature request", vendorapi.ErrUnknown)
 	}
-	return []vendorapi.Document{{Name: "document.pdf", PDF: true, Open: func(ctx context.Context) (vendorapi.Content, error) {
-		content, err := c.files.Open(ctx, c.base+"/signature_request/files/"+id+"?file_type=pdf", http.Header{"Accept": {"*/*"}})
-		if err != nil {
-			return vendorapi.Content{}, fmt.Errorf("dropboxsign: %w", err)
-		}
-		return content, nil
-	}}}, nil
+	return []vendorapi.Document{{Name: "document.pdf", PDF: true,
+		Open: func(ctx context.Context) (vendorapi.Content, error) {
+			content, err := c.files.Open(ctx, c.base+"/signature_request/files/"+id+"?file_type=pdf",
+				http.Header{"Accept": {"*/*"}})
+			if err != nil {
+				return vendorapi.Content{}, fmt.Errorf("dropboxsign: %w", err)
+			}
+			return content, nil
+		}}}, nil
 }
 
-// explainFiles knows that 409 is "currently being prepared" where files are asked for. A request that failed has none: 422,
-// which will not pass.
+// explainFiles interprets 409 as "being prepared". A failed request has no files, and is answered with a permanent 422.
 //
-// SPEC: https://developers.hellosign.com/changelog/2023/3/15, read 2026-11-23: 422, no longer 409, for requests in error.
+// SPEC: https://developers.hellosign.com/changelog/2023/3/15, read 2026-11-23: 422, no longer 409, for requests in
+// error.
 func (c *client) explainFiles(r *vendorapi.Refusal) error {
 	if r.Status == http.StatusConflict {
 		return vendorapi.ErrNotReady
@@ -154,21 +157,21 @@ func (c *client) explainFiles(r *vendorapi.Refusal) error {
 	return c.explain(r)
 }
 
-// settling is how long before the window a request may have been made to be listed: the vendor sends an event again for up
-// to three days.
-const settling = 3 * 24 * time.Hour
+// lookback is how long before the window a listed request may have been created. The vendor retries events for up to
+// three days.
+const lookback = 3 * 24 * time.Hour
 
-// Changed implements [vendorapi.Client] as far as the vendor lets it: there is no search by the time of a change, and no
-// order is promised. It lists the requests that were made in the window or up to three days before it. Older ones that
-// change are found by asking for them one by one. The search knows dates, of a zone that is not said: so it takes in a day
-// more.
+// Changed implements [vendorapi.Client] with a limitation: the vendor cannot search by the time of a change, and
+// promises no order. It lists the requests that were created in the window or up to three days before it. Changes of
+// older ones are found only by asking for each. The search takes dates in an undocumented time zone, so it includes one
+// day more.
 //
 // SPEC: https://developers.hellosign.com/api/reference/search, read 2026-11-23: created:[min TO max], both included; "a
 // minor delay" before a new request is found.
 func (c *client) Changed(ctx context.Context, from, to time.Time, page string) ([]vendorapi.Agreement, string, error) {
 	number, err := strconv.Atoi(cmp.Or(page, "1"))
 	if err != nil {
-		return nil, "", fmt.Errorf("dropboxsign: %w: no page of the list", vendorapi.ErrInvalid)
+		return nil, "", fmt.Errorf("dropboxsign: %w: invalid cursor", vendorapi.ErrInvalid)
 	}
 	var answer struct {
 		Requests webhook.List[signatureRequest] `json:"signature_requests"`
@@ -176,7 +179,7 @@ func (c *client) Changed(ctx context.Context, from, to time.Time, page string) (
 	}
 	if err := c.get(ctx, "/signature_request/list", url.Values{
 		"query": {fmt.Sprintf("created:[%s TO %s]",
-			from.Add(-settling).UTC().Format(time.DateOnly), to.UTC().AddDate(0, 0, 1).Format(time.DateOnly))},
+			from.Add(-lookback).UTC().Format(time.DateOnly), to.UTC().AddDate(0, 0, 1).Format(time.DateOnly))},
 		"page":      {strconv.Itoa(number)},
 		"page_size": {"100"},
 	}, &answer); err != nil {

@@ -1,4 +1,4 @@
-// Package dropboxsign asks the API of Dropbox Sign (formerly HelloSign), version 3.
+// Package dropboxsign is the client for the API of Dropbox Sign (formerly HelloSign), version 3.
 //
 // SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml, read 2026-11-23: paths and answers.
 // SPEC: https://developers.hellosign.com/api/reference/warnings-and-errors, read 2026-11-23: the names of errors.
@@ -19,7 +19,7 @@ import (
 
 type client struct {
 	base     string
-	clientID string // of the API app whose callback URL is ours; empty if ours is the account's
+	clientID string // of the API app that has our callback URL; empty if the account has it
 	http     vendorapi.HTTP
 	files    vendorapi.HTTP
 	now      func() time.Time
@@ -31,13 +31,14 @@ type credentials struct {
 	Host     string `json:"host"`
 }
 
-// New makes a client. Its credentials are
+// New returns a client. Its credentials are
 //
 //	{"apiKey": "…", "clientId": "…", "host": "api.hellosign.com"}
 //
-// host can be left out. clientId names an API app if the events come through that app's callback URL, and not through the
-// account's. Such an app is told of its own requests only, but the API lists all of the account's and does not say which
-// app each is of: whoever uses the account for other requests too should set the account's callback URL.
+// host is optional. clientId names an API app if the events come through that app's callback URL instead of the
+// account's. Such an app receives events of its own requests only, but the API lists all requests of the account and
+// does not say which app each belongs to. If the account is used for other requests too, set the account's callback
+// URL.
 func New(text []byte, o vendorapi.Options) (vendorapi.Client, error) {
 	var given credentials
 	if err := vendorapi.ReadCredentials(text, &given); err != nil {
@@ -65,14 +66,14 @@ func New(text []byte, o vendorapi.Options) (vendorapi.Client, error) {
 
 // Pause implements [vendorapi.Client].
 //
-// SPEC: https://help.dropbox.com/integrations/api-requests-that-count-against-limit, read 2026-11-23: all limits are per
-// minute and account: 100 requests, 25 for files, 10 in test mode.
+// SPEC: https://help.dropbox.com/integrations/api-requests-that-count-against-limit, read 2026-11-23: all limits are
+// per minute and account: 100 requests, 25 for files, 10 in test mode.
 func (c *client) Pause() time.Duration { return time.Minute }
 
-// explain reads the name of an error.
+// explain interprets the name of an error.
 //
-// SPEC: as for the package: a limit that is used up is 429, and was 403 (the page on errors still says so). There is no
-// Retry-After but X-Ratelimit-Reset, in unix seconds.
+// SPEC: as for the package: an exhausted limit is 429, formerly 403 (the page on errors still says so). Instead of
+// Retry-After there is X-Ratelimit-Reset, in Unix seconds.
 func (c *client) explain(r *vendorapi.Refusal) error {
 	var answer struct {
 		Error struct {
@@ -93,7 +94,7 @@ func (c *client) explain(r *vendorapi.Refusal) error {
 	return nil
 }
 
-// get asks for path, whose last element may be a vendor's ID, and reads the answer into out.
+// get requests a path and decodes the response into out.
 func (c *client) get(ctx context.Context, path string, query url.Values, out any) error {
 	address := c.base + path
 	if query != nil {
@@ -105,7 +106,7 @@ func (c *client) get(ctx context.Context, path string, query url.Values, out any
 	return nil
 }
 
-// listInfo is what the answers of lists say of their pages.
+// listInfo is the paging information of a list.
 type listInfo struct {
 	Pages int `json:"num_pages"`
 }

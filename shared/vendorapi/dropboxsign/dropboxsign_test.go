@@ -50,9 +50,11 @@ func open(t *testing.T, members ...string) (*vendorstub.Server, vendorapi.Client
 
 func TestCredentials(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
-		"the key suffices":          {`{"apiKey":"k"}`, ""},
-		"all problems are reported": {`{"host":"https://a/b"}`, "api.apiKey is missing\napi.host is not a host name: write it without https:// and without a path"},
-		"a misspelt member is told": {`{"apikeys":"k"}`, `api has the unknown member "apikeys"; the members are apiKey, clientId, host`},
+		"the key suffices": {`{"apiKey":"k"}`, ""},
+		"all problems are reported": {`{"host":"https://a/b"}`,
+			"api.apiKey is missing\napi.host is not a host name: write it without https:// and without a path"},
+		"a misspelt member is told": {`{"apikeys":"k"}`,
+			`api has the unknown member "apikeys"; the members are apiKey, clientId, host`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ""
@@ -76,7 +78,8 @@ func TestAgreement(t *testing.T) {
 			vendorapi.Agreement{Status: esign.Completed, VendorStatus: "is_complete", ChangedAt: now.Truncate(time.Second)},
 		},
 		"declined": {
-			vendorstub.Agreement{Status: esign.Declined}, vendorapi.Agreement{Status: esign.Declined, VendorStatus: "is_declined"},
+			vendorstub.Agreement{Status: esign.Declined},
+			vendorapi.Agreement{Status: esign.Declined, VendorStatus: "is_declined"},
 		},
 		"expired though one has signed": {
 			vendorstub.Agreement{Status: esign.Expired},
@@ -94,10 +97,12 @@ func TestAgreement(t *testing.T) {
 			vendorapi.Agreement{Status: esign.Signed, VendorStatus: "signed", ChangedAt: now.Add(-time.Minute)},
 		},
 		"viewed": {
-			vendorstub.Agreement{Status: esign.Viewed}, vendorapi.Agreement{Status: esign.Viewed, VendorStatus: "last_viewed_at"},
+			vendorstub.Agreement{Status: esign.Viewed},
+			vendorapi.Agreement{Status: esign.Viewed, VendorStatus: "last_viewed_at"},
 		},
 		"sent": {
-			vendorstub.Agreement{Status: esign.Sent}, vendorapi.Agreement{Status: esign.Sent, VendorStatus: "awaiting_signature"},
+			vendorstub.Agreement{Status: esign.Sent},
+			vendorapi.Agreement{Status: esign.Sent, VendorStatus: "awaiting_signature"},
 		},
 		"held back by its sender": {
 			vendorstub.Agreement{Status: esign.Created}, vendorapi.Agreement{Status: esign.Created, VendorStatus: "on_hold"},
@@ -146,7 +151,8 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			stub, client := open(t)
-			stub.Fail(vendorstub.Failure{Status: 200, Times: 1, Body: `{"signature_request":{"signature_request_id":"` + id + `",` + tt.answer + `}}`})
+			stub.Fail(vendorstub.Failure{Status: 200, Times: 1, Body: `{"signature_request":{"signature_request_id":"` + id +
+				`",` + tt.answer + `}}`})
 			got, err := client.Agreement(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
@@ -172,12 +178,19 @@ func TestRefusals(t *testing.T) {
 		"the vendor does not know the request":              {ask: "unknown", want: vendorapi.ErrUnknown},
 		"the vendor has it no longer":                       {ask: id, deleted: true, want: vendorapi.ErrUnknown},
 		"an ID that leads to another path is not asked for": {ask: "../account", want: vendorapi.ErrUnknown},
-		"an ID that is the name of a path is no request":    {ask: "list", failure: vendorstub.Failure{Status: 200, Body: `{"signature_requests":[]}`}, want: vendorapi.ErrUnknown},
-		"an answer about another request":                   {ask: id, failure: vendorstub.Failure{Status: 200, Body: `{"signature_request":{"signature_request_id":"other","is_complete":true}}`}, want: vendorapi.ErrUnknown},
-		"the key is not accepted":                           {ask: id, failure: vendorstub.Failure{Status: 401, Body: body("unauthorized")}, want: vendorapi.ErrDenied},
-		"the account may not":                               {ask: id, failure: vendorstub.Failure{Status: 403, Body: body("forbidden")}, want: vendorapi.ErrDenied},
-		"the account has no credit":                         {ask: id, failure: vendorstub.Failure{Status: 402, Body: body("payment_required")}, want: vendorapi.ErrDenied},
-		"the request is wrong":                              {ask: id, failure: vendorstub.Failure{Status: 400, Body: body("bad_request")}, want: vendorapi.ErrInvalid},
+		"an ID that is the name of a path is no request": {ask: "list",
+			failure: vendorstub.Failure{Status: 200, Body: `{"signature_requests":[]}`}, want: vendorapi.ErrUnknown},
+		"an answer about another request": {ask: id,
+			failure: vendorstub.Failure{Status: 200,
+				Body: `{"signature_request":{"signature_request_id":"other","is_complete":true}}`}, want: vendorapi.ErrUnknown},
+		"the key is not accepted": {ask: id,
+			failure: vendorstub.Failure{Status: 401, Body: body("unauthorized")}, want: vendorapi.ErrDenied},
+		"the account may not": {ask: id,
+			failure: vendorstub.Failure{Status: 403, Body: body("forbidden")}, want: vendorapi.ErrDenied},
+		"the account has no credit": {ask: id,
+			failure: vendorstub.Failure{Status: 402, Body: body("payment_required")}, want: vendorapi.ErrDenied},
+		"the request is wrong": {ask: id,
+			failure: vendorstub.Failure{Status: 400, Body: body("bad_request")}, want: vendorapi.ErrInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stub, client := open(t)
@@ -217,7 +230,8 @@ func TestLimits(t *testing.T) {
 			if tt.reset != 0 {
 				header.Set("X-Ratelimit-Reset", strconv.FormatInt(now.Add(tt.reset).Unix(), 10))
 			}
-			stub.Fail(vendorstub.Failure{Status: tt.status, Header: header, Body: `{"error":{"error_name":"exceeded_rate"}}`, Times: 1})
+			stub.Fail(vendorstub.Failure{Status: tt.status, Header: header, Body: `{"error":{"error_name":"exceeded_rate"}}`,
+				Times: 1})
 			_, err := client.Agreement(t.Context(), id)
 			var later *vendorapi.LaterError
 			if !errors.As(err, &later) || later.After != tt.want {
@@ -274,7 +288,8 @@ func TestDocuments(t *testing.T) {
 		"409: still being prepared": {vendorstub.Agreement{Status: esign.Completed, NotReady: 1}, vendorapi.ErrNotReady},
 		"410: deleted":              {vendorstub.Agreement{Status: esign.Completed, Deleted: true}, vendorapi.ErrUnknown},
 		"422: a request that failed will never be ready": {vendorstub.Agreement{Status: esign.Failed}, vendorapi.ErrInvalid},
-		"a download that breaks off":                     {vendorstub.Agreement{Status: esign.Completed, Truncated: true}, io.ErrUnexpectedEOF},
+		"a download that breaks off": {vendorstub.Agreement{Status: esign.Completed, Truncated: true},
+			io.ErrUnexpectedEOF},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stub, client := open(t)
@@ -308,13 +323,15 @@ func TestChanged(t *testing.T) {
 	stub, client := open(t)
 	want := map[string]esign.Status{}
 	for i := range 150 {
-		a := vendorstub.Agreement{ID: "request-" + strconv.Itoa(i), Status: esign.Completed, CreatedAt: now.Add(-72 * time.Hour)}
+		a := vendorstub.Agreement{ID: "request-" + strconv.Itoa(i), Status: esign.Completed,
+			CreatedAt: now.Add(-72 * time.Hour)}
 		want[a.ID] = a.Status
 		stub.Set(provider, a)
 	}
 	stub.Set(provider, vendorstub.Agreement{ID: "today", Status: esign.Sent})
 	want["today"] = esign.Sent
-	stub.Set(provider, vendorstub.Agreement{ID: "made-long-ago", Status: esign.Completed, CreatedAt: now.Add(-5 * 24 * time.Hour)})
+	stub.Set(provider, vendorstub.Agreement{ID: "made-long-ago", Status: esign.Completed,
+		CreatedAt: now.Add(-5 * 24 * time.Hour)})
 	got, pages := map[string]esign.Status{}, 0
 	for page := ""; page != "" || pages == 0; pages++ {
 		changed, next, err := client.Changed(t.Context(), now.Add(-15*time.Minute), now, page)
@@ -336,7 +353,8 @@ func TestChanged(t *testing.T) {
 
 func TestSubscriptions(t *testing.T) {
 	const cleared = "there is no callback URL: it was never set, or the vendor cleared it after ten failures in a row"
-	account, app := vendorstub.Subscription{ID: "account", URL: ourURL}, vendorstub.Subscription{ID: vendorstub.DropboxSignApp, URL: ourURL}
+	account, app := vendorstub.Subscription{ID: "account",
+		URL: ourURL}, vendorstub.Subscription{ID: vendorstub.DropboxSignApp, URL: ourURL}
 	disabled := account
 	disabled.Disabled = true
 	for name, tt := range map[string]struct {
@@ -354,7 +372,8 @@ func TestSubscriptions(t *testing.T) {
 		},
 		"an app has one beside the account's": {
 			"", []vendorstub.Subscription{account, app},
-			[]vendorapi.Subscription{{Name: "account", URL: ourURL, Active: true}, {Name: "app " + vendorstub.DropboxSignApp, URL: ourURL, Active: true}},
+			[]vendorapi.Subscription{{Name: "account", URL: ourURL, Active: true},
+				{Name: "app " + vendorstub.DropboxSignApp, URL: ourURL, Active: true}},
 		},
 		"where the app's is ours, nobody misses the account's": {
 			vendorstub.DropboxSignApp, []vendorstub.Subscription{app},
@@ -365,7 +384,7 @@ func TestSubscriptions(t *testing.T) {
 			[]vendorapi.Subscription{{Name: "app " + vendorstub.DropboxSignApp, Problems: []string{cleared}}},
 		},
 		"an app that is not the account's": {
-			"other", nil, []vendorapi.Subscription{{Name: "app other", Problems: []string{"the API key sees no such app"}}},
+			"other", nil, []vendorapi.Subscription{{Name: "app other", Problems: []string{"the API key cannot see this app"}}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -396,7 +415,8 @@ func TestSubscriptionsOfManyApps(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []vendorapi.Subscription{
-		{Name: "account", URL: ourURL, Active: true}, {Name: "app a", URL: ourURL, Active: true}, {Name: "app b", URL: ourURL, Active: true},
+		{Name: "account", URL: ourURL, Active: true}, {Name: "app a", URL: ourURL, Active: true},
+		{Name: "app b", URL: ourURL, Active: true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -410,12 +430,15 @@ func TestRegister(t *testing.T) {
 		disabled bool
 		want     string // in the words of the step; no step if it is empty
 	}{
-		"the first URL of the account": {"", "", false, "set the callback URL of the account to https://api.example.com/webhooks/dropboxsign/…;"},
-		"the first URL of the app":     {vendorstub.DropboxSignApp, "", false, "set the callback URL of the app " + vendorstub.DropboxSignApp + " to https://api"},
-		"a URL that was cleared":       {"", ourURL, true, "set the callback URL of the account"},
-		"nothing if it stands there":   {"", ourURL, false, ""},
-		"another token":                {"", ourURL + "2", false, "which stands there with another token"},
-		"somebody else's URL is named": {"", "https://other.example.com/hook?key=secret", false, "in place of https://other.example.com/hook, which gets no events"},
+		"the first URL of the account": {"", "", false,
+			"set the callback URL of the account to https://api.example.com/webhooks/dropboxsign/…;"},
+		"the first URL of the app": {vendorstub.DropboxSignApp, "", false, "set the callback URL of the app " +
+			vendorstub.DropboxSignApp + " to https://api"},
+		"a URL that was cleared":     {"", ourURL, true, "set the callback URL of the account"},
+		"nothing if it stands there": {"", ourURL, false, ""},
+		"another token":              {"", ourURL + "2", false, "which is set with another token"},
+		"somebody else's URL is named": {"", "https://other.example.com/hook?key=secret", false,
+			"in place of https://other.example.com/hook, which gets no events"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stub, client := open(t, "clientId", tt.clientID)
@@ -485,9 +508,10 @@ func TestRepair(t *testing.T) {
 		is   vendorstub.Subscription
 		want string
 	}{
-		"a cleared URL is set again":        {vendorstub.Subscription{URL: ourURL, Disabled: true}, ourURL},
-		"one that works is left":            {vendorstub.Subscription{URL: ourURL}, ourURL},
-		"one that somebody changed is left": {vendorstub.Subscription{URL: "https://other.example.com/hook"}, "https://other.example.com/hook"},
+		"a cleared URL is set again": {vendorstub.Subscription{URL: ourURL, Disabled: true}, ourURL},
+		"one that works is left":     {vendorstub.Subscription{URL: ourURL}, ourURL},
+		"one that somebody changed is left": {vendorstub.Subscription{URL: "https://other.example.com/hook"},
+			"https://other.example.com/hook"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stub, client := open(t)
@@ -502,7 +526,8 @@ func TestRepair(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if diff := cmp.Diff([]vendorstub.Subscription{{ID: "account", URL: tt.want}}, stub.Subscriptions(provider)); diff != "" {
+			if diff := cmp.Diff([]vendorstub.Subscription{{ID: "account", URL: tt.want}},
+				stub.Subscriptions(provider)); diff != "" {
 				t.Error(diff)
 			}
 		})

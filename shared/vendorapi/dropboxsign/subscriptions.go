@@ -14,14 +14,14 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// callback is an account or an API app, each of which has one callback URL for all its events. There is no choice of
-// events, and documents are never in them.
+// callback is an account or an API app, each of which has one callback URL for all its events. Events cannot be
+// selected, and never contain documents.
 type callback struct {
-	ClientID webhook.Text `json:"client_id"` // of an app
+	ClientID webhook.Text `json:"client_id"` // empty for the account
 	URL      webhook.Text `json:"callback_url"`
 }
 
-// ours is the callback that Register sets.
+// ours returns the name and the path of the callback that Register sets.
 func (c *client) ours() (name, path string) {
 	if c.clientID == "" {
 		return "account", "/account"
@@ -29,10 +29,10 @@ func (c *client) ours() (name, path string) {
 	return "app " + c.clientID, "/api_app/" + url.PathEscape(c.clientID)
 }
 
-// Subscriptions implements [vendorapi.Client]: the account and the apps that have a callback URL, and ours in any case.
+// Subscriptions implements [vendorapi.Client]: the account and the apps that have a callback URL, and always ours.
 //
-// SPEC: https://developers.hellosign.com/docs/events/walkthrough, read 2026-11-23: after ten failures in a row the URL is
-// cleared, and what was not delivered by then is not sent again.
+// SPEC: https://developers.hellosign.com/docs/events/walkthrough, read 2026-11-23: after ten failures in a row the URL
+// is cleared, and undelivered events are not resent.
 func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, error) {
 	var answer struct {
 		Account callback `json:"account"`
@@ -48,7 +48,8 @@ func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, e
 			return
 		}
 		if !s.Active {
-			s.Problems = []string{"there is no callback URL: it was never set, or the vendor cleared it after ten failures in a row"}
+			s.Problems = []string{"there is no callback URL: it was never set, or the vendor cleared it after ten " +
+				"failures in a row"}
 		}
 		found = append(found, s)
 	}
@@ -58,7 +59,8 @@ func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, e
 			Apps webhook.List[callback] `json:"api_apps"`
 			Info listInfo               `json:"list_info"`
 		}
-		if err := c.get(ctx, "/api_app/list", url.Values{"page": {strconv.Itoa(page)}, "page_size": {"100"}}, &answer); err != nil {
+		if err := c.get(ctx, "/api_app/list", url.Values{"page": {strconv.Itoa(page)}, "page_size": {"100"}},
+			&answer); err != nil {
 			return nil, err
 		}
 		for _, app := range answer.Apps {
@@ -67,13 +69,13 @@ func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, e
 		pages = answer.Info.Pages
 	}
 	if !slices.ContainsFunc(found, func(s vendorapi.Subscription) bool { return s.Name == ours }) {
-		found = append(found, vendorapi.Subscription{Name: ours, Problems: []string{"the API key sees no such app"}})
+		found = append(found, vendorapi.Subscription{Name: ours, Problems: []string{"the API key cannot see this app"}})
 	}
 	return found, nil
 }
 
-// Register implements [vendorapi.Client]. Since there is one URL, what stands there is replaced, wherever it leads: the
-// step says so. The API has no call that sends a test event.
+// Register implements [vendorapi.Client]. There is only one URL, so a URL of another application is replaced; the step
+// says so. The API cannot send a test event.
 func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
 	name, path := c.ours()
 	now, err := c.callbackURL(ctx)
@@ -84,7 +86,7 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 	switch {
 	case now == "":
 	case vendorapi.SameEndpoint(now, webhookURL):
-		says += ", which stands there with another token"
+		says += ", which is set with another token"
 	default:
 		says += fmt.Sprintf(" in place of %s, which gets no events from then on", vendorapi.Masked(now))
 	}
@@ -97,14 +99,14 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 			return fmt.Errorf("dropboxsign: %w", err)
 		}
 		if answer.url() != webhookURL {
-			return errors.New("dropboxsign: the vendor did not take on the callback URL")
+			return errors.New("dropboxsign: the vendor did not set the callback URL")
 		}
 		return nil
 	}}}, nil
 }
 
-// Repair implements [vendorapi.Client]: it sets the callback URL again if the vendor has cleared it. One that leads
-// elsewhere was set by somebody. Nothing can be delivered again.
+// Repair implements [vendorapi.Client]: it restores the callback URL if the vendor has cleared it. Another URL is left
+// alone, since somebody set it. Events cannot be resent.
 func (c *client) Repair(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
 	now, err := c.callbackURL(ctx)
 	if err != nil || now != "" {
@@ -113,7 +115,7 @@ func (c *client) Repair(ctx context.Context, webhookURL string) ([]vendorapi.Ste
 	return c.Register(ctx, webhookURL)
 }
 
-// callbacks is the answer for an account or for an app.
+// callbacks is the response for an account or for an app.
 type callbacks struct {
 	Account callback `json:"account"`
 	App     callback `json:"api_app"`
@@ -121,7 +123,7 @@ type callbacks struct {
 
 func (a callbacks) url() string { return string(cmp.Or(a.Account.URL, a.App.URL)) }
 
-// callbackURL reads ours.
+// callbackURL reads our callback URL.
 func (c *client) callbackURL(ctx context.Context) (string, error) {
 	_, path := c.ours()
 	var answer callbacks

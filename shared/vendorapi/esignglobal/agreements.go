@@ -18,10 +18,11 @@ import (
 
 // statuses are the values of envelopeStatus.
 //
-// SPEC: https://www.esignglobal.com/developer-center/api/pgwry228y585ip83zux1m7ky, read 2026-11-23: 0 to 5; 7 stands only
+// SPEC: https://www.esignglobal.com/developer-center/api/pgwry228y585ip83zux1m7ky, read 2026-11-23: 0 to 5; 7 is only
 // on the page of the callback ENVELOPE_SIGNER_FAILED.
 var statuses = map[webhook.Text]esign.Status{
-	"0": esign.Created, "1": esign.Sent, "2": esign.Completed, "3": esign.Expired, "4": esign.Declined, "5": esign.Cancelled,
+	"0": esign.Created, "1": esign.Sent, "2": esign.Completed, "3": esign.Expired, "4": esign.Declined,
+	"5": esign.Cancelled,
 	"7": esign.Failed,
 }
 
@@ -29,7 +30,7 @@ const completed = "2"
 
 // Agreement implements [vendorapi.Client].
 //
-// SPEC: the same page: GET envelopeDetail; signerStatus 2 is signed; the form of a "timestamp" is not told.
+// SPEC: the same page: GET envelopeDetail; signerStatus 2 is signed; the form of a "timestamp" is not documented.
 func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement, error) {
 	var envelope struct {
 		ID      webhook.Text `json:"envelopeId"`
@@ -43,9 +44,11 @@ func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement,
 		return vendorapi.Agreement{}, err
 	}
 	if string(envelope.ID) != id {
-		return vendorapi.Agreement{}, fmt.Errorf("esignglobal: %w: the answer is about something else", vendorapi.ErrUnknown)
+		return vendorapi.Agreement{}, fmt.Errorf("esignglobal: %w: the response is about another envelope",
+			vendorapi.ErrUnknown)
 	}
-	a := vendorapi.Agreement{ID: id, Status: statuses[envelope.Status], VendorStatus: webhook.Label(string(envelope.Status))}
+	a := vendorapi.Agreement{ID: id, Status: statuses[envelope.Status],
+		VendorStatus: webhook.Label(string(envelope.Status))}
 	if a.Status.Terminal() {
 		a.ChangedAt = moment(envelope.EndTime)
 	}
@@ -57,7 +60,7 @@ func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement,
 	return a, nil
 }
 
-// moment reads a time, as a number or as a text.
+// moment parses a time, given as a number or as text.
 func moment(t webhook.Text) time.Time {
 	if at := webhook.UnixTime(string(t)); !at.IsZero() {
 		return at
@@ -69,10 +72,10 @@ func moment(t webhook.Text) time.Time {
 type file struct {
 	Type webhook.Text `json:"fileType"`
 	Name webhook.Text `json:"fileName"`
-	Link webhook.Text `json:"downloadUrl"` // good for 60 minutes, and for whoever has it
+	Link webhook.Text `json:"downloadUrl"` // valid for 60 minutes, for anybody who has it
 }
 
-// kinds are the vendor's types of files, as we name them. An older page has them in lower case.
+// kinds maps the vendor's types of files to our names. An older page has them in lower case.
 var kinds = map[string]string{
 	"contract": "contract", "combined": "combined", "certificate": "audit-trail", "attachment": "attachment",
 }
@@ -100,7 +103,7 @@ func (c *client) Documents(ctx context.Context, id string) ([]vendorapi.Document
 	var documents []vendorapi.Document
 	for _, f := range envelope.Files {
 		if !c.trusted(string(f.Link)) {
-			return nil, fmt.Errorf("esignglobal: files: %w: a link that is not https", vendorapi.ErrInvalid)
+			return nil, fmt.Errorf("esignglobal: files: %w: the link is not https", vendorapi.ErrInvalid)
 		}
 		kind := cmp.Or(kinds[strings.ToLower(string(f.Type))], "other")
 		count[kind]++
@@ -109,17 +112,17 @@ func (c *client) Documents(ctx context.Context, id string) ([]vendorapi.Document
 	return documents, nil
 }
 
-// trusted says whether a link may be followed: https, or what is on this machine where the API is too.
+// trusted reports whether a link may be followed: it is https, or on the same local host as the API in a test.
 func (c *client) trusted(link string) bool {
 	u, err := url.Parse(link)
 	return err == nil && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme+"://"+u.Host == c.base)
 }
 
-// extension is one that is safe in the name of a file.
+// extension matches an extension that is safe in a file name.
 var extension = regexp.MustCompile(`\.[a-z0-9]{1,8}$`)
 
-// document names a file after its kind: what the vendor calls it may be anybody's name. All files are PDF but those that
-// people attach, whatever they call them.
+// document names a file after its kind, since the vendor's name for it may be personal. All files are PDF except
+// attachments and unknown types.
 func (f file) document(kind string, number int, links vendorapi.HTTP) vendorapi.Document {
 	suffix, pdf := ".pdf", kind != "attachment" && kind != "other"
 	if !pdf {
@@ -139,7 +142,7 @@ func (f file) document(kind string, number int, links vendorapi.HTTP) vendorapi.
 	}}
 }
 
-// explainLink: what a link does not give is to be had through another one later, above all when it has run out.
+// explainLink treats a refused link as not ready: a new link may work, above all when this one has expired.
 func explainLink(r *vendorapi.Refusal) error {
 	switch r.Status {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
@@ -148,7 +151,7 @@ func explainLink(r *vendorapi.Refusal) error {
 	return nil
 }
 
-// Changed implements [vendorapi.Client]: not at this vendor.
+// Changed implements [vendorapi.Client]. This vendor has no such call.
 func (c *client) Changed(context.Context, time.Time, time.Time, string) ([]vendorapi.Agreement, string, error) {
-	return nil, "", unsupported("no API lists envelopes; those that we know of can be asked for one by one")
+	return nil, "", unsupported("the API cannot list envelopes; known ones can be requested one by one")
 }

@@ -1,8 +1,8 @@
-// Package esignglobal asks the API of eSignGlobal, version 1. There is no API for subscriptions, and none that lists
-// envelopes.
+// Package esignglobal is the client for the API of eSignGlobal, version 1. The API has no subscriptions, and cannot
+// list envelopes.
 //
-// SPEC: https://www.esignglobal.com/developer-center/document/pu5by7nny465eng8uuhqfau6, read 2026-11-23: the host is that
-// of the workspace's data centre; HTTPS with TLS 1.2.
+// SPEC: https://www.esignglobal.com/developer-center/document/pu5by7nny465eng8uuhqfau6, read 2026-11-23: the host is
+// that of the workspace's data centre; HTTPS with TLS 1.2.
 package esignglobal
 
 import (
@@ -22,7 +22,7 @@ import (
 type client struct {
 	base   string
 	http   vendorapi.HTTP // with the access token
-	links  vendorapi.HTTP // without: a link holds its own authority, and may lead to another host
+	links  vendorapi.HTTP // without: a link carries its own authorization, and may lead to another host
 	tokens *vendorapi.Tokens
 }
 
@@ -32,8 +32,8 @@ type credentials struct {
 	Host      string `json:"host"`
 }
 
-// New makes a client. Its credentials are those of an app (Settings → Integrations → Apps) that nobody else gets tokens
-// for, and the host of the workspace's data centre (Settings → Profile → Data Center):
+// New returns a client. Its credentials are those of an app (Settings → Integrations → Apps) that no other program
+// requests tokens for, and the host of the workspace's data centre (Settings → Profile → Data Center):
 //
 //	{"appId": "…", "appSecret": "…", "host": "openapi-eu1.esignglobal.com"}
 func New(text []byte, o vendorapi.Options) (vendorapi.Client, error) {
@@ -44,24 +44,25 @@ func New(text []byte, o vendorapi.Options) (vendorapi.Client, error) {
 	base, err := vendorapi.BaseURL("host", given.Host)
 	missing := vendorapi.Missing("appId", given.AppID, "appSecret", given.AppSecret, "host", given.Host)
 	if given.Host == "" {
-		err = nil // missing says it
+		err = nil // missing reports it
 	}
 	if err := errors.Join(missing, err); err != nil {
 		return nil, err
 	}
 	c := &client{base: base}
 	c.tokens = &vendorapi.Tokens{
-		Provider: "esignglobal", Secret: webhook.NewSecret(given.AppSecret), Fetch: given.fetcher(base, o), Notes: o.Notes, Now: o.Now,
+		Provider: "esignglobal", Secret: webhook.NewSecret(given.AppSecret), Fetch: given.fetcher(base, o), Notes: o.Notes,
+		Now: o.Now,
 	}
 	c.http = vendorapi.HTTP{Client: o.HTTP, Authorize: c.tokens.Bearer, Rejected: c.tokens.Rejected, Now: o.Now}
 	c.links = vendorapi.HTTP{Client: o.HTTP, Explain: explainLink, Now: o.Now}
 	return c, nil
 }
 
-// Pause implements [vendorapi.Client]. No page tells a limit: a minute is what the others want.
+// Pause implements [vendorapi.Client]. No limit is documented; a minute is what other vendors want.
 func (c *client) Pause() time.Duration { return time.Minute }
 
-// outcome stands in every answer. Success is code 0, or "0".
+// outcome is part of every response. Success is code 0 or "0".
 type outcome struct {
 	Code    webhook.Text `json:"code"`
 	Message webhook.Text `json:"message"`
@@ -69,9 +70,9 @@ type outcome struct {
 
 func (o outcome) code() string { return webhook.Label(string(o.Code)) }
 
-// get asks for path and reads what the answer's data hold into data.
+// get requests a path and decodes the response's data.
 func (c *client) get(ctx context.Context, path string, query url.Values, data any) error {
-	for again := true; ; again = false {
+	for retry := true; ; retry = false {
 		token, err := c.tokens.Token(ctx)
 		if err != nil {
 			return fmt.Errorf("esignglobal: %w", err)
@@ -86,21 +87,22 @@ func (c *client) get(ctx context.Context, path string, query url.Values, data an
 			return fmt.Errorf("esignglobal: %w", err)
 		case answer.Code == "0":
 			if json.Unmarshal(answer.Data, data) != nil {
-				return errors.New("esignglobal: the answer is not as it should be")
+				return errors.New("esignglobal: unexpected response")
 			}
 			return nil
 		}
-		// It may quote the ID, which anybody may have made up.
-		answer.Message = webhook.Text(strings.ReplaceAll(strings.ToLower(string(answer.Message)), strings.ToLower(query.Get("envelopeId")), ""))
-		if again && answer.deniesToken() && c.tokens.Rejected(ctx, http.Header{"Authorization": {"Bearer " + token}}) {
+		// The message may quote the ID, which a forged event may have set.
+		answer.Message = webhook.Text(strings.ReplaceAll(strings.ToLower(string(answer.Message)),
+			strings.ToLower(query.Get("envelopeId")), ""))
+		if retry && answer.deniesToken() && c.tokens.Rejected(ctx, http.Header{"Authorization": {"Bearer " + token}}) {
 			continue
 		}
 		return answer.refusal()
 	}
 }
 
-// The codes are not documented. These words are a guess: where it is wrong the refusal is taken for a failure that may
-// pass, and a token for good until it expires.
+// deniesToken reports whether the token was rejected. The codes are not documented, so this is a guess. If it is wrong,
+// the refusal counts as temporary and the token is used until it expires.
 func (o outcome) deniesToken() bool {
 	return o.Code == "401" || strings.Contains(strings.ToLower(string(o.Message)), "token")
 }

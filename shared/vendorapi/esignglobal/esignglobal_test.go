@@ -62,10 +62,13 @@ func (w *world) open(t *testing.T, members ...string) vendorapi.Client {
 
 func TestCredentials(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
-		"the host is that of a data centre":  {`{"appId":"a","appSecret":"s","host":"openapi-eu1.esignglobal.com"}`, ""},
-		"all that is missing is reported":    {`{}`, "api.appId is missing\napi.appSecret is missing\napi.host is missing"},
-		"a host is no address":               {`{"appId":"a","appSecret":"s","host":"http://openapi-eu1.esignglobal.com"}`, "api.host is not a host name: write it without https:// and without a path"},
-		"what is wrong is reported together": {`{"host":"a/b"}`, "api.appId is missing\napi.appSecret is missing\napi.host is not a host name: write it without https:// and without a path"},
+		"the host is that of a data centre": {`{"appId":"a","appSecret":"s","host":"openapi-eu1.esignglobal.com"}`, ""},
+		"all that is missing is reported":   {`{}`, "api.appId is missing\napi.appSecret is missing\napi.host is missing"},
+		"a host is no address": {`{"appId":"a","appSecret":"s","host":"http://openapi-eu1.esignglobal.com"}`,
+			"api.host is not a host name: write it without https:// and without a path"},
+		"what is wrong is reported together": {`{"host":"a/b"}`,
+			"api.appId is missing\napi.appSecret is missing\napi.host is not a host name: write it without https:// and " +
+				"without a path"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ""
@@ -86,7 +89,8 @@ func TestAgreement(t *testing.T) {
 		want         esign.Status
 		vendorStatus string
 	}{
-		esign.Created: {esign.Created, "0"}, esign.Sent: {esign.Sent, "1"}, esign.Viewed: {esign.Sent, "1"}, esign.Signed: {esign.Signed, "1"},
+		esign.Created: {esign.Created, "0"}, esign.Sent: {esign.Sent, "1"}, esign.Viewed: {esign.Sent, "1"},
+		esign.Signed:    {esign.Signed, "1"},
 		esign.Completed: {esign.Completed, "2"}, esign.Expired: {esign.Expired, "3"}, esign.Declined: {esign.Declined, "4"},
 		esign.Cancelled: {esign.Cancelled, "5"}, esign.Failed: {esign.Failed, "7"},
 	} {
@@ -120,19 +124,23 @@ func TestAnswers(t *testing.T) {
 		},
 		"code 0 and all else as texts": {
 			body: `{"code":"0","data":` + envelope(`"envelopeStatus":"2","envelopeEndTime":"2026-11-23T09:00:00Z"`) + `}`,
-			want: vendorapi.Agreement{ID: id, Status: esign.Completed, VendorStatus: "2", ChangedAt: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)},
+			want: vendorapi.Agreement{ID: id, Status: esign.Completed, VendorStatus: "2",
+				ChangedAt: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)},
 		},
 		"a status that we do not know says nothing": {
 			body: `{"code":"0","data":` + envelope(`"envelopeStatus":6`) + `}`,
 			want: vendorapi.Agreement{ID: id, VendorStatus: "6"},
 		},
-		"no code is no success":             {body: `{"data":` + envelope(`"envelopeStatus":2`) + `}`, err: errPasses},
-		"another envelope is no answer":     {body: `{"code":0,"data":{"envelopeId":"other","envelopeStatus":2}}`, err: vendorapi.ErrUnknown},
-		"no data are no answer":             {body: `{"code":0,"data":null}`, err: vendorapi.ErrUnknown},
-		"data of another shape":             {body: `{"code":0,"data":"secret@example.com"}`, err: errPasses},
-		"a refusal with a code of no name":  {body: `{"code":1437999,"message":"system busy","data":"secret@example.com"}`, err: errPasses},
-		"a refusal that names the envelope": {body: `{"code":"1437101","message":"The Envelope does not exist"}`, err: vendorapi.ErrUnknown},
-		"a code is shown, and no more":      {body: `{"code":"se\ncret@example.com","message":"secret"}`, err: errPasses},
+		"no code is no success": {body: `{"data":` + envelope(`"envelopeStatus":2`) + `}`, err: errPasses},
+		"another envelope is no answer": {body: `{"code":0,"data":{"envelopeId":"other","envelopeStatus":2}}`,
+			err: vendorapi.ErrUnknown},
+		"no data are no answer": {body: `{"code":0,"data":null}`, err: vendorapi.ErrUnknown},
+		"data of another shape": {body: `{"code":0,"data":"secret@example.com"}`, err: errPasses},
+		"a refusal with a code of no name": {body: `{"code":1437999,"message":"system busy","data":"secret@example.com"}`,
+			err: errPasses},
+		"a refusal that names the envelope": {body: `{"code":"1437101","message":"The Envelope does not exist"}`,
+			err: vendorapi.ErrUnknown},
+		"a code is shown, and no more": {body: `{"code":"se\ncret@example.com","message":"secret"}`, err: errPasses},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -193,9 +201,11 @@ func TestAnIDIsNoPartOfARefusal(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.now = w.now.Add(time.Hour)
-	for madeUp, want := range map[string]error{"my-TOKEN": vendorapi.ErrUnknown, "token": vendorapi.ErrUnknown, "": vendorapi.ErrUnknown} {
+	for madeUp, want := range map[string]error{"my-TOKEN": vendorapi.ErrUnknown, "token": vendorapi.ErrUnknown,
+		"": vendorapi.ErrUnknown} {
 		w.Fail(vendorstub.Failure{
-			Path: "/envelopeDetail", Status: 200, Body: `{"code":1437101,"message":"the envelope ` + strings.ToLower(madeUp) + ` does not exist"}`, Times: 1,
+			Path: "/envelopeDetail", Status: 200, Body: `{"code":1437101,"message":"the envelope ` + strings.ToLower(madeUp) +
+				` does not exist"}`, Times: 1,
 		})
 		if _, err := client.Agreement(t.Context(), madeUp); !errors.Is(err, want) {
 			t.Errorf("%q: got %v, want %v", madeUp, err, want)
@@ -268,7 +278,8 @@ func TestTokens(t *testing.T) {
 		client := w.open(t)
 		ask(t, client)
 		w.now = w.now.Add(time.Hour)
-		w.Fail(vendorstub.Failure{Path: "/envelopeDetail", Status: 200, Body: `{"code":"1437001","message":"Invalid Token"}`, Times: 1})
+		w.Fail(vendorstub.Failure{Path: "/envelopeDetail", Status: 200, Body: `{"code":"1437001","message":"Invalid Token"}`,
+			Times: 1})
 		ask(t, client)
 		if n := w.Calls(tokenPath); n != 2 {
 			t.Errorf("got %d tokens, want 2", n)
@@ -292,10 +303,12 @@ func TestTokens(t *testing.T) {
 		secret  string
 		want    error
 	}{
-		"a wrong secret":                              {secret: "wrong", want: vendorapi.ErrDenied},
-		"a refusal that HTTP calls a success":         {failure: vendorstub.Failure{Status: 200, Body: `{"code":40001,"message":"wrong"}`}, want: vendorapi.ErrDenied},
-		"a token without an end is not used for ever": {failure: vendorstub.Failure{Status: 200, Body: `{"access_token":"t"}`}, want: vendorapi.ErrDenied},
-		"the vendor is down":                          {failure: vendorstub.Failure{Status: 500}, want: errPasses},
+		"a wrong secret": {secret: "wrong", want: vendorapi.ErrDenied},
+		"a refusal that HTTP calls a success": {failure: vendorstub.Failure{Status: 200,
+			Body: `{"code":40001,"message":"wrong"}`}, want: vendorapi.ErrDenied},
+		"a token without an end is not used for ever": {failure: vendorstub.Failure{Status: 200,
+			Body: `{"access_token":"t"}`}, want: vendorapi.ErrDenied},
+		"the vendor is down": {failure: vendorstub.Failure{Status: 500}, want: errPasses},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := setup(t)
@@ -343,7 +356,8 @@ func TestDocuments(t *testing.T) {
 		got[d.Name] = string(b)
 	}
 	want := map[string]string{
-		"audit-trail.pdf": string(vendorstub.PDF(id + " CERTIFICATE")), "contract-1.pdf": string(vendorstub.PDF(id + " CONTRACT")),
+		"audit-trail.pdf": string(vendorstub.PDF(id + " CERTIFICATE")),
+		"contract-1.pdf":  string(vendorstub.PDF(id + " CONTRACT")),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -385,7 +399,8 @@ func TestFiles(t *testing.T) {
 			want: []named{{"attachment-1.png", false}, {"attachment-2.jpeg", false}},
 		},
 		"contracts are numbered, and the rest is one of its kind": {
-			status: "2", files: []string{file("CONTRACT", "b.pdf"), file("CONTRACT", "a.pdf"), file("CERTIFICATE", "c.pdf"), file("COMBINED", "d.pdf")},
+			status: "2", files: []string{file("CONTRACT", "b.pdf"), file("CONTRACT", "a.pdf"), file("CERTIFICATE", "c.pdf"),
+				file("COMBINED", "d.pdf")},
 			want: []named{{"contract-1.pdf", true}, {"contract-2.pdf", true}, {"audit-trail.pdf", true}, {"combined.pdf", true}},
 		},
 		"types in lower case, as on an older page": {
@@ -393,8 +408,10 @@ func TestFiles(t *testing.T) {
 			want: []named{{"contract-1.pdf", true}, {"audit-trail.pdf", true}},
 		},
 		"attachments are what they are": {
-			status: "2", files: []string{file("ATTACHMENT", "John Doe.PDF"), file("ATTACHMENT", "passport.jpeg"), file("ATTACHMENT", "x.p/../../df"), file("ATTACHMENT", "z.ünsafe")},
-			want: []named{{"attachment-1.pdf", false}, {"attachment-2.jpeg", false}, {"attachment-3", false}, {"attachment-4", false}},
+			status: "2", files: []string{file("ATTACHMENT", "John Doe.PDF"), file("ATTACHMENT", "passport.jpeg"),
+				file("ATTACHMENT", "x.p/../../df"), file("ATTACHMENT", "z.ünsafe")},
+			want: []named{{"attachment-1.pdf", false}, {"attachment-2.jpeg", false}, {"attachment-3", false},
+				{"attachment-4", false}},
 		},
 		"a type that we do not know is kept": {
 			status: "2", files: []string{file("AUDIO", "a.ogg")}, want: []named{{"other-1.ogg", false}},
@@ -403,18 +420,22 @@ func TestFiles(t *testing.T) {
 			status: "2", files: []string{file("CERTIFICATE", "a"), file("CERTIFICATE", "b")},
 			want: []named{{"audit-trail.pdf", true}, {"audit-trail-2.pdf", true}},
 		},
-		"an envelope that is not completed": {status: "1", files: []string{file("CONTRACT", "a")}, err: vendorapi.ErrNotReady},
+		"an envelope that is not completed": {status: "1", files: []string{file("CONTRACT", "a")},
+			err: vendorapi.ErrNotReady},
 		"a link in the clear is not followed": {
-			status: "2", files: []string{`{"fileType":"CONTRACT","downloadUrl":"http://files.example.com/f?secret"}`}, err: vendorapi.ErrInvalid,
+			status: "2", files: []string{`{"fileType":"CONTRACT","downloadUrl":"http://files.example.com/f?secret"}`},
+			err: vendorapi.ErrInvalid,
 		},
 		"a link to another port of this machine": {
-			status: "2", files: []string{`{"fileType":"CONTRACT","downloadUrl":"http://127.0.0.1:1/f?secret"}`}, err: vendorapi.ErrInvalid,
+			status: "2", files: []string{`{"fileType":"CONTRACT","downloadUrl":"http://127.0.0.1:1/f?secret"}`},
+			err: vendorapi.ErrInvalid,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.Fail(vendorstub.Failure{Path: "/files/download", Status: 200, Times: 1,
-				Body: `{"code":"0","data":{"envelopeStatus":` + tt.status + `,"envelopeFiles":[` + strings.Join(tt.files, ",") + `]}}`})
+				Body: `{"code":"0","data":{"envelopeStatus":` + tt.status + `,"envelopeFiles":[` + strings.Join(tt.files, ",") +
+					`]}}`})
 			documents, err := w.open(t).Documents(t.Context(), id)
 			if !errors.Is(err, tt.err) {
 				t.Fatalf("got %v, want %v", err, tt.err)
@@ -447,7 +468,8 @@ func TestRedirectedLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Fail(vendorstub.Failure{Path: "/esignglobal-files/", Status: 302, Header: http.Header{"Location": {elsewhere.URL}}, Times: 1})
+	w.Fail(vendorstub.Failure{Path: "/esignglobal-files/", Status: 302, Header: http.Header{"Location": {elsewhere.URL}},
+		Times: 1})
 	content, err := documents[0].Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -464,7 +486,8 @@ func TestUnsupported(t *testing.T) {
 	_, subscriptions := client.Subscriptions(t.Context())
 	_, register := client.Register(t.Context(), "https://api.example.com/webhooks/esignglobal/t")
 	_, repair := client.Repair(t.Context(), "https://api.example.com/webhooks/esignglobal/t")
-	for name, err := range map[string]error{"changed": changed, "subscriptions": subscriptions, "register": register, "repair": repair} {
+	for name, err := range map[string]error{"changed": changed, "subscriptions": subscriptions, "register": register,
+		"repair": repair} {
 		t.Run(name, func(t *testing.T) {
 			if !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("got %v, want %v", err, errors.ErrUnsupported)

@@ -6,18 +6,19 @@ import (
 	"esignhooks/shared/vendorapi"
 )
 
-// Subscriptions implements [vendorapi.Client]: not at this vendor.
+// Subscriptions implements [vendorapi.Client]. This vendor has no such call.
 func (c *client) Subscriptions(context.Context) ([]vendorapi.Subscription, error) {
-	return nil, unsupported("no API tells of callback addresses; look under Settings → Integrations → Apps, and Webhook")
+	return nil, unsupported("the API has no callback addresses; see Settings → Integrations → Apps, and Webhook")
 }
 
-// Register implements [vendorapi.Client]: not at this vendor.
+// Register implements [vendorapi.Client]. This vendor has no such call.
 func (c *client) Register(context.Context, string) ([]vendorapi.Step, error) {
-	return nil, unsupported("no API sets the callback address; set it under Settings → Integrations → Apps or Webhook, " +
+	return nil, unsupported("the API cannot set the callback address; set it under Settings → Integrations → Apps or " +
+		"Webhook, " +
 		"or as callBackUrl in each request that creates an envelope")
 }
 
-// Repair implements [vendorapi.Client]: not at this vendor.
+// Repair implements [vendorapi.Client]. This vendor has no such call.
 func (c *client) Repair(context.Context, string) ([]vendorapi.Step, error) {
-	return nil, unsupported("no API sends an event again; ask for the envelopes one by one")
+	return nil, unsupported("the API cannot resend an event; request the envelopes one by one")
 }

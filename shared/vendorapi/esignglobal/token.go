@@ -11,10 +11,11 @@ import (
 	"esignhooks/shared/vendorapi"
 )
 
-// fetcher makes what gets an access token. Every new one shortens the life of the one before to 5 minutes.
+// fetcher returns a function that requests an access token. A new token shortens the life of the old one to 5 minutes.
 //
-// SPEC: https://www.esignglobal.com/developer-center/api/mmcjntoocjtwl1frc6khk3k4, read 2026-11-23: 24 hours; "ensure all
-// parameters are sent as form fields using the multipart/form-data content type", which golang.org/x/oauth2 cannot.
+// SPEC: https://www.esignglobal.com/developer-center/api/mmcjntoocjtwl1frc6khk3k4, read 2026-11-23: 24 hours; "ensure
+// all parameters are sent as form fields using the multipart/form-data content type", which golang.org/x/oauth2 does
+// not support.
 func (k credentials) fetcher(base string, o vendorapi.Options) func(context.Context) (string, time.Time, error) {
 	h := vendorapi.HTTP{Client: o.HTTP, Explain: explainToken, Now: o.Now}
 	return func(ctx context.Context) (string, time.Time, error) {
@@ -44,7 +45,7 @@ func (k credentials) fetcher(base string, o vendorapi.Options) func(context.Cont
 	}
 }
 
-// explainToken: how wrong credentials are answered is not documented, but nothing else in the request could be wrong.
+// explainToken treats 400 as wrong credentials. That is not documented, but nothing else in the request can be wrong.
 func explainToken(r *vendorapi.Refusal) error {
 	if r.Status == http.StatusBadRequest {
 		return vendorapi.ErrDenied
