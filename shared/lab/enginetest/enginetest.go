@@ -1,6 +1,6 @@
 // Package enginetest starts the local engines that the AWS drivers are tested against: DynamoDB Local, ElasticMQ and
-// moto. They come from Maven Central and PyPI once, into the user's cache folder. Where that is not possible a test is
-// skipped with the reason; if CI is set it fails.
+// moto. They are downloaded once from Maven Central and PyPI into the user's cache folder. If that fails, a test is
+// skipped with the reason; it fails if CI is set.
 package enginetest
 
 import (
@@ -20,17 +20,19 @@ import (
 // DynamoDB starts DynamoDB Local and returns its URL. It stops with the test.
 func DynamoDB(t testing.TB) string {
 	return java(t, "com.amazonaws:DynamoDBLocal:2.6.1", "-Djava.library.path=lib", "-cp", "lib/*",
-		"com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-sharedDb", "-disableTelemetry", "-port", "PORT")
+		"com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-sharedDb", "-disableTelemetry", "-port",
+		"PORT")
 }
 
 // SQS starts ElasticMQ and returns its URL. It stops with the test.
 func SQS(t testing.TB) string {
-	return java(t, "org.elasticmq:elasticmq-server_2.13:1.7.1", "-Dnode-address.host=127.0.0.1", "-Dnode-address.port=PORT",
+	return java(t, "org.elasticmq:elasticmq-server_2.13:1.7.1", "-Dnode-address.host=127.0.0.1",
+		"-Dnode-address.port=PORT",
 		"-Drest-sqs.bind-hostname=127.0.0.1", "-Drest-sqs.bind-port=PORT", "-Drest-stats.enabled=false", "-cp", "lib/*",
 		"org.elasticmq.server.Main")
 }
 
-// Moto starts moto, for the services that no other engine here has, and returns its URL. It stops with the test.
+// Moto starts moto, for all other services, and returns its URL. It stops with the test.
 func Moto(t testing.TB) string {
 	t.Helper()
 	dir := folder(t, "moto-5.2.1-s3-secretsmanager")
@@ -39,7 +41,8 @@ func Moto(t testing.TB) string {
 		if err := run("", "python3", "-m", "venv", dir); err != nil {
 			return err
 		}
-		return run("", python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "moto[server,s3,secretsmanager]==5.2.1")
+		return run("", python, "-m", "pip", "install", "-q", "--disable-pip-version-check",
+			"moto[server,s3,secretsmanager]==5.2.1")
 	})
 	port := freePort(t)
 	return serve(t, port, dir, python, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", port)
@@ -49,13 +52,14 @@ const pom = `<project><modelVersion>4.0.0</modelVersion><groupId>x</groupId><art
 <packaging>pom</packaging><dependencies><dependency><groupId>%s</groupId><artifactId>%s</artifactId><version>%s</version>
 </dependency></dependencies></project>`
 
-// java starts a program of Maven Central; PORT in the arguments stands for its port.
+// java starts a program of Maven Central; PORT in the arguments is replaced by its port.
 func java(t testing.TB, artifact string, arguments ...string) string {
 	t.Helper()
 	dir := folder(t, strings.ReplaceAll(artifact, ":", "-"))
 	once(t, dir, func() error {
 		part := strings.Split(artifact, ":")
-		if err := os.WriteFile(filepath.Join(dir, "pom.xml"), fmt.Appendf(nil, pom, part[0], part[1], part[2]), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "pom.xml"), fmt.Appendf(nil, pom, part[0], part[1], part[2]),
+			0o644); err != nil {
 			return err
 		}
 		return run(dir, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib", "-DincludeScope=runtime")
@@ -88,7 +92,7 @@ func once(t testing.TB, dir string, fetch func() error) {
 	if err != nil {
 		missing(t, err)
 	}
-	defer lock.Close() // and so unlocks
+	defer lock.Close() // also unlocks
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		missing(t, err)
 	}
@@ -132,7 +136,7 @@ func freePort(t testing.TB) string {
 	return port
 }
 
-// serve starts a server and waits until it answers. It is killed with the test: it has nothing to save.
+// serve starts a server and waits until it answers. It is killed when the test ends.
 func serve(t testing.TB, port, dir, name string, arguments ...string) string {
 	t.Helper()
 	var out bytes.Buffer

@@ -1,5 +1,5 @@
-// Package faulty is a network that fails on purpose: a proxy in front of a local engine that refuses, cuts, delays and
-// hangs, and answers errors of its own, before the engine has done what it was asked or after.
+// Package faulty is a proxy in front of a local engine that fails on purpose. It refuses, cuts, delays and hangs, and
+// answers errors, before or after the engine has done the request.
 package faulty
 
 import (
@@ -22,32 +22,33 @@ import (
 // Kind is what happens to a request.
 type Kind string
 
-// Of these the engine hears nothing.
+// The engine does not receive these requests.
 const (
 	Refuse   Kind = "refuse"   // the connection is closed
 	Fail     Kind = "fail"     // 500
-	Throttle Kind = "throttle" // the service's own way to say: too much
+	Throttle Kind = "throttle" // the service's own throttling error
 	Hang     Kind = "hang"     // no answer until the client gives up
 )
 
-// The engine does these.
+// The engine does these requests.
 const (
 	Pass       Kind = "pass"
 	Slow       Kind = "slow"        // the answer is up to 50 ms late
 	Cut        Kind = "cut"         // the connection is closed instead of an answer
-	CutAnswer  Kind = "cut answer"  // … in the middle of the answer
-	FailDone   Kind = "fail done"   // 500 all the same
+	CutAnswer  Kind = "cut answer"  // the connection is closed in the middle of the answer
+	FailDone   Kind = "fail done"   // 500 nevertheless
 	HangDone   Kind = "hang done"   // no answer until the client gives up
-	HangAnswer Kind = "hang answer" // … after half of the answer
+	HangAnswer Kind = "hang answer" // half of the answer, then nothing until the client gives up
 )
 
-// Kinds are all but Pass.
+// Kinds lists all kinds except Pass.
 var Kinds = []Kind{Refuse, Fail, Throttle, Hang, Slow, Cut, CutAnswer, FailDone, HangDone, HangAnswer}
 
-// Rates say how probable each kind is. What is left passes.
+// Rates holds the probability of each kind. All other requests pass.
 type Rates map[Kind]float64
 
-// Evenly is every kind alike, with the given probability in all; those that hang are a tenth as probable as the others.
+// Evenly returns rates that add up to the probability. All kinds have the same rate, except that hanging has a tenth of
+// it.
 func Evenly(total float64) Rates {
 	rates, sum := Rates{}, 0.0
 	for _, kind := range Kinds {
@@ -62,14 +63,14 @@ func Evenly(total float64) Rates {
 	return rates
 }
 
-// NotDone leaves only the kinds of which the engine hears nothing.
+// NotDone returns the rates of the kinds that do not reach the engine.
 func (r Rates) NotDone() Rates {
 	left := maps.Clone(r)
 	maps.DeleteFunc(left, func(k Kind, _ float64) bool { return k.Done() })
 	return left
 }
 
-// Done says whether the engine does what it is asked.
+// Done reports whether the engine does the request.
 func (k Kind) Done() bool {
 	switch k {
 	case Refuse, Fail, Throttle, Hang:
@@ -78,7 +79,7 @@ func (k Kind) Done() bool {
 	return true
 }
 
-// Proxy stands in front of one engine. It passes everything until it is told otherwise.
+// Proxy is a proxy of one engine. It passes everything until [Proxy.Set] or [Proxy.Always] is called.
 type Proxy struct {
 	URL string
 
@@ -92,8 +93,8 @@ type Proxy struct {
 	counts   map[Kind]int
 }
 
-// New starts a proxy on 127.0.0.1. What happens to its nth request depends only on the seed, on n and on the rates. It
-// stops with the test.
+// New starts a proxy on 127.0.0.1. The fault of its nth request depends only on the seed, on n and on the rates. The
+// proxy stops with the test.
 func New(t testing.TB, engine string, seed uint64) *Proxy {
 	t.Helper()
 	to, err := url.Parse(engine)
@@ -111,17 +112,17 @@ func New(t testing.TB, engine string, seed uint64) *Proxy {
 	return p
 }
 
-// Always are the same rates for every operation.
+// Always sets the rates of all operations.
 func Always(r Rates) func(string) Rates { return func(string) Rates { return r } }
 
-// Set says what happens from now on to requests for an operation, such as PutItem; of S3 it is the HTTP method.
+// Set sets the rates of an operation, such as PutItem. The operation of S3 is the HTTP method.
 func (p *Proxy) Set(rates func(operation string) Rates) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rates = rates
 }
 
-// Counts tells how many requests there were, by what happened to them.
+// Counts returns the number of requests by kind.
 func (p *Proxy) Counts() map[Kind]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -144,7 +145,7 @@ func (p *Proxy) choose(operation string) (Kind, *rand.Rand) {
 	return chosen, random
 }
 
-// service and operation of a request. All but S3 name them.
+// target returns the service and operation of a request. S3 does not name them.
 func target(r *http.Request) (service, operation string) {
 	service, operation, named := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	if !named {
@@ -154,7 +155,7 @@ func target(r *http.Request) (service, operation string) {
 }
 
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body) // the whole request, or a client that gives up is not noticed
+	body, err := io.ReadAll(r.Body) // read all, so that the server notices when the client gives up
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -200,7 +201,7 @@ func (p *Proxy) hang(r *http.Request) {
 
 var transport = &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}
 
-// forward has the engine do the request, even if the client gives up meanwhile.
+// forward sends the request to the engine, even if the client gives up meanwhile.
 func (p *Proxy) forward(r *http.Request, body []byte) (answer, error) {
 	to := r.Clone(context.WithoutCancel(r.Context()))
 	to.URL.Scheme, to.URL.Host, to.RequestURI = p.engine.Scheme, p.engine.Host, ""
@@ -216,18 +217,18 @@ func (p *Proxy) forward(r *http.Request, body []byte) (answer, error) {
 	return answer{response.StatusCode, response.Header, got}, err
 }
 
-// answer is what goes back to the client.
+// answer is the answer to the client.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// write announces the whole answer, and writes its beginning.
+// write sends the length of the whole answer, but only its first n bytes.
 func (a answer) write(w http.ResponseWriter, n int) {
 	maps.Copy(w.Header(), a.header)
 	w.Header().Del("Transfer-Encoding")
-	if w.Header().Get("Content-Length") == "" { // of a HEAD there is a length and no body
+	if w.Header().Get("Content-Length") == "" { // the answer to HEAD has a length and no body
 		w.Header().Set("Content-Length", fmt.Sprint(len(a.body)))
 	}
 	w.WriteHeader(a.status)
@@ -244,10 +245,11 @@ func fail(service string) answer {
 	return json(500, "InternalServerError", "")
 }
 
-// throttle says "too much" as the service does.
+// throttle returns the service's throttling error.
 //
 // SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html and, of transactions,
-// API_TransactWriteItems.html: the reason stands beside the write; https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html;
+// API_TransactWriteItems.html: the reasons are in the order of the writes;
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html;
 // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html.
 func throttle(service, operation string) answer {
 	switch {
@@ -256,7 +258,8 @@ func throttle(service, operation string) answer {
 	case service == "AmazonSQS":
 		return json(403, "RequestThrottled", "")
 	case operation == "TransactWriteItems":
-		return json(400, "TransactionCanceledException", `,"CancellationReasons":[{"Code":"None"},{"Code":"ThrottlingError"}]`)
+		return json(400, "TransactionCanceledException",
+			`,"CancellationReasons":[{"Code":"None"},{"Code":"ThrottlingError"}]`)
 	case strings.HasPrefix(service, "DynamoDB"):
 		return json(400, "ProvisionedThroughputExceededException", "")
 	}
@@ -266,7 +269,8 @@ func throttle(service, operation string) answer {
 func json(status int, code, more string) answer {
 	body := fmt.Appendf(nil, `{"__type":"com.amazonaws#%s","message":"on purpose"%s}`, code, more)
 	return answer{status, http.Header{
-		"Content-Type": {"application/x-amz-json-1.0"}, "X-Amz-Crc32": {fmt.Sprint(crc32.ChecksumIEEE(body))}, // DynamoDB's clients check it
+		// DynamoDB's clients check it
+		"Content-Type": {"application/x-amz-json-1.0"}, "X-Amz-Crc32": {fmt.Sprint(crc32.ChecksumIEEE(body))},
 	}, body}
 }
 

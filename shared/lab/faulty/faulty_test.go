@@ -78,7 +78,8 @@ func TestKinds(t *testing.T) {
 			p := faulty.New(t, url, 1)
 			p.Set(faulty.Always(faulty.Rates{kind: 1}))
 			status, body, err := ask(t, p.URL)
-			if heard.Load() != want.heard || status != want.status || !strings.HasPrefix(body, want.body) || !errors.Is(err, want.err) {
+			if heard.Load() != want.heard || status != want.status || !strings.HasPrefix(body, want.body) ||
+				!errors.Is(err, want.err) {
 				t.Errorf("engine heard %d, client got %d %q, %v", heard.Load(), status, body, err)
 			}
 			if diff := cmp.Diff(map[faulty.Kind]int{kind: 1}, p.Counts()); diff != "" {

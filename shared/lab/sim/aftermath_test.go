@@ -10,7 +10,6 @@ import (
 
 	"esignhooks/shared/archive"
 	"esignhooks/shared/esign"
-	"esignhooks/shared/provider"
 	"esignhooks/shared/provider/adobesign"
 	"esignhooks/shared/reconcile"
 	"esignhooks/shared/store/bus"
@@ -21,13 +20,13 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// aftermath is the real archiver and reconciler, and what they ask.
+// aftermath holds the real archiver and reconcilers, and the vendors' APIs.
 type aftermath struct {
 	offices     map[string]*office // by provider
 	jobs        *jobs
 	documents   *documents
 	archiver    *archive.Archiver
-	reconcilers []*reconcile.Reconciler // one per provider, so that one process takes one step at a time
+	reconcilers []*reconcile.Reconciler // one per provider, because a process takes one step at a time
 	findings    map[string]*happening   // by event ID
 }
 
@@ -35,19 +34,22 @@ type aftermath struct {
 func (s *simulation) newAftermath() {
 	w := s.world
 	a := &aftermath{
-		offices: map[string]*office{}, jobs: &jobs{w: w, changed: make(chan struct{})}, documents: &documents{w, map[string][]byte{}},
-		findings: map[string]*happening{},
+		offices: map[string]*office{}, jobs: &jobs{w: w, changed: make(chan struct{})},
+		documents: &documents{w, map[string][]byte{}},
+		findings:  map[string]*happening{},
 	}
 	s.after = a
-	for _, p := range provider.All() {
+	for _, p := range simulated() {
 		name := p.Info().Name
 		a.offices[name] = &office{w: w, provider: name, url: "https://example.com/webhooks/" + name}
 	}
 	clients := func(_ context.Context, name string) (vendorapi.Client, error) { return a.offices[name], nil }
-	a.archiver = &archive.Archiver{Clients: clients, Documents: a.documents, Queue: s.queue, Jobs: a.jobs, Now: time.Now, Log: silent}
-	for _, p := range provider.All() {
+	a.archiver = &archive.Archiver{Clients: clients, Documents: a.documents, Queue: s.queue, Jobs: a.jobs, Now: time.Now,
+		Log: silent}
+	for _, p := range simulated() {
 		a.reconcilers = append(a.reconcilers, &reconcile.Reconciler{
-			Providers: []webhook.Provider{p}, Clients: clients, Agreements: s.table, Notes: s.table, Table: s.table, Queue: s.queue,
+			Providers: []webhook.Provider{p}, Clients: clients, Agreements: s.table, Notes: s.table, Table: s.table,
+			Queue: s.queue,
 			Webhook: func(_ context.Context, name string) (string, webhook.Keys, error) {
 				return a.offices[name].url, webhook.Keys{}, nil
 			},
@@ -62,7 +64,8 @@ func (s *simulation) newAftermath() {
 	s.queue.sees = s.seesFinding
 }
 
-// seesFinding makes a finding one of what may be in the table: of one happening, however often it is found.
+// seesFinding records a finding as a happening, so that its event may be in the table. Repeated findings are one
+// happening.
 func (s *simulation) seesFinding(m queue.Message) {
 	if m.Attributes["proof"] != string(esign.ProofConfirmed) {
 		return
@@ -72,21 +75,22 @@ func (s *simulation) seesFinding(m queue.Message) {
 		AgreementID string
 	}
 	if err := json.Unmarshal([]byte(m.Body), &body); err != nil {
-		s.world.problem("a finding that is none: %v", err)
+		s.world.problem("a finding cannot be read: %v", err)
 	}
-	p, _ := webhook.Find(provider.All(), m.Attributes["provider"])
+	p, _ := webhook.Find(simulated(), m.Attributes["provider"])
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.after.findings[m.DeduplicationID]
 	if h == nil {
-		h = &happening{provider: p, agreement: body.AgreementID, example: string(body.Type), status: body.Type.Status(), readable: true}
+		h = &happening{provider: p, agreement: body.AgreementID, example: string(body.Type), status: body.Type.Status(),
+			readable: true}
 		s.after.findings[m.DeduplicationID] = h
 	}
 	h.requests++
 	s.bodies[hash([]byte(m.Body))] = h
 }
 
-// reconcile is the schedule.
+// reconcile runs the reconcilers on their schedule.
 func (s *simulation) reconcile() {
 	for n := 0; ; n++ {
 		for i, r := range s.after.reconcilers {
@@ -100,7 +104,7 @@ func (s *simulation) reconcile() {
 	}
 }
 
-// afterwards is one such world.
+// afterwards is one world of TestAfterTheEvent.
 func afterwards(s *simulation) []string {
 	c := s.world.choices
 	s.newAftermath()
@@ -110,7 +114,7 @@ func afterwards(s *simulation) []string {
 	for number := range 1 + c.choose(3) {
 		vendors = append(vendors, s.agreement(number)...)
 	}
-	drop := []int{5, 1, 0}[c.choose(3)] // one in so many; 0 is none
+	drop := []int{5, 1, 0}[c.choose(3)] // one in so many; 0 means none
 	first := map[string]bool{}
 	for _, h := range s.happenings {
 		known := first[h.agreement]
@@ -141,7 +145,7 @@ func afterwards(s *simulation) []string {
 			time.Sleep(5 * time.Second)
 			s.disable(true)
 			if !repair {
-				s.world.start(func() { // somebody looks after the alarm, the next day
+				s.world.start(func() { // an operator reacts to the alarm the next day
 					time.Sleep(day)
 					s.disable(false)
 				})
@@ -157,7 +161,7 @@ func afterwards(s *simulation) []string {
 	})
 }
 
-// disable disables the subscriptions of all vendors but eSignGlobal, whose API knows of none.
+// disable disables or enables all subscriptions. The API of eSignGlobal has none.
 func (s *simulation) disable(disabled bool) {
 	s.mapping("vendors", fmt.Sprintf("subscriptions disabled: %v", disabled), func() {
 		for _, name := range []string{"adobesign", "docusign", "dropboxsign"} {
@@ -166,26 +170,27 @@ func (s *simulation) disable(disabled bool) {
 	})
 }
 
-// impostor completes an agreement that was only sent, by a request that the vendor's protocol takes for genuine.
+// impostor completes an agreement that was only sent, with a request that passes for genuine.
 func (s *simulation) impostor() func() {
 	p := adobesign.Provider{}
 	sent, id := about(s.t, p, "agreement-sent", 0x99)
 	completed, _ := about(s.t, p, "agreement-completed", 0x99)
 	told := []*happening{
 		{provider: p, agreement: id, example: "agreement-sent", status: esign.Sent, base: sent, readable: true},
-		{provider: p, agreement: id, example: "agreement-completed", status: esign.Completed, base: completed, readable: true, untrue: true},
+		{provider: p, agreement: id, example: "agreement-completed", status: esign.Completed, base: completed, readable: true,
+			untrue: true},
 	}
 	s.happenings = append(s.happenings, told...)
 	return func() { s.tell("impostor", told, 1, []time.Duration{time.Second, 0}) }
 }
 
-// checkAftermath: our agreements are those of the vendors, and what is truly completed is confirmed and archived, once.
+// checkAftermath: our agreements match the vendors', and each truly completed one is confirmed and archived once.
 func (s *simulation) checkAftermath(committed map[string]ledger.Entry) {
 	told := map[string][]ledger.Entry{} // subject and type → events
 	for _, e := range committed {
 		told[e.Subject+" "+string(e.Type)] = append(told[e.Subject+" "+string(e.Type)], e)
 	}
-	for _, p := range provider.All() {
+	for _, p := range simulated() {
 		name := p.Info().Name
 		if s.after.offices[name].disabled {
 			s.world.problem("the subscription of %s is still disabled", name)
@@ -194,7 +199,7 @@ func (s *simulation) checkAftermath(committed map[string]ledger.Entry) {
 			subject := webhook.AgreementSubject(name, f.id)
 			ours := s.table.agreements[subject].agreement
 			if name == "esignglobal" && ours.Status == "" {
-				continue // it lists no agreements: one that nobody ever told of cannot be found
+				continue // its API lists no agreements: one without any webhook cannot be found
 			}
 			untrue := slices.ContainsFunc(s.happenings, func(h *happening) bool { return h.agreement == f.id && h.untrue })
 			if ours.Status != f.status && !untrue {
@@ -206,11 +211,13 @@ func (s *simulation) checkAftermath(committed map[string]ledger.Entry) {
 			}
 			confirmed, archived := told[subject+" agreement.confirmed"], told[subject+" agreement.archived"]
 			if len(confirmed) != want || len(archived) != want {
-				s.world.problem("%s, %q at its vendor, was confirmed %d and archived %d times", subject, f.status, len(confirmed), len(archived))
+				s.world.problem("%s, %q at its vendor, was confirmed %d and archived %d times", subject, f.status, len(confirmed),
+					len(archived))
 				continue
 			}
-			if untrue && !slices.ContainsFunc(s.after.jobs.dead, func(body string) bool { return strings.Contains(body, f.id) }) && ours.Status == esign.Completed {
-				s.world.problem("%s was never completed, and nobody is told", subject)
+			if untrue && !slices.ContainsFunc(s.after.jobs.dead,
+				func(body string) bool { return strings.Contains(body, f.id) }) && ours.Status == esign.Completed {
+				s.world.problem("%s was never completed, and no job is a dead letter", subject)
 			}
 			for _, e := range archived {
 				s.checkDocuments(e)
@@ -222,7 +229,7 @@ func (s *simulation) checkAftermath(committed map[string]ledger.Entry) {
 	}
 }
 
-// checkDocuments: what was told of is what is stored.
+// checkDocuments: the event's documents are the stored ones.
 func (s *simulation) checkDocuments(e ledger.Entry) {
 	if len(e.Event.Documents) != 2 {
 		s.world.problem("%s was archived with %d documents", e.Subject, len(e.Event.Documents))
@@ -230,7 +237,7 @@ func (s *simulation) checkDocuments(e ledger.Entry) {
 	for _, d := range e.Event.Documents {
 		stored := s.after.documents.stored(document.Key(e.Provider, e.AgreementID, d.Name))
 		if stored.Size == 0 || stored.SHA256 != d.SHA256 || stored.Size != d.Size || stored.Location != d.Location {
-			s.world.problem("%s: %+v was told of, and %+v is stored", e.Subject, d, stored)
+			s.world.problem("%s: the event names %+v, stored is %+v", e.Subject, d, stored)
 		}
 	}
 }

@@ -31,7 +31,8 @@ var _ document.Store = (*documents)(nil)
 
 func (d *documents) stored(key string) document.Stored {
 	sum := sha256.Sum256(d.objects[key])
-	return document.Stored{Location: "s3://documents/" + key, ContentType: "application/pdf", SHA256: hex.EncodeToString(sum[:]), Size: int64(len(d.objects[key]))}
+	return document.Stored{Location: "s3://documents/" + key, ContentType: "application/pdf",
+		SHA256: hex.EncodeToString(sum[:]), Size: int64(len(d.objects[key]))}
 }
 
 // Put implements [document.Store].

@@ -12,7 +12,7 @@ import (
 	"esignhooks/shared/store/ledger"
 )
 
-// check looks at the world after everything has come to rest. These are the promises.
+// check checks the guarantees. All queues must be empty.
 func (s *simulation) check() {
 	committed := s.checkEffects()
 	s.checkAgreements(committed)
@@ -23,14 +23,14 @@ func (s *simulation) check() {
 	}
 }
 
-// checkEffects: what was acknowledged had exactly one effect, and nothing had two.
+// checkEffects: each acknowledged event had exactly one effect, and no event had two.
 func (s *simulation) checkEffects() map[string]ledger.Entry {
 	effects, committed := map[*happening][]ledger.Entry{}, map[string]ledger.Entry{}
 	for _, k := range s.table.keys() {
 		e := *s.table.items[k]
 		h := s.bodies[e.SHA256]
 		if h == nil {
-			s.world.problem("%s in the table was sent by nobody", short(e.ID))
+			s.world.problem("%s is in the table but was never sent", short(e.ID))
 			continue
 		}
 		switch {
@@ -50,7 +50,7 @@ func (s *simulation) checkEffects() map[string]ledger.Entry {
 		switch n := len(effects[h]); {
 		case h.acknowledged && n == 0:
 			s.world.problem("%s was acknowledged, and had no effect", h)
-		case n > 1 && h.readable: // what cannot be read is told apart by its bytes
+		case n > 1 && h.readable: // unreadable requests are identified by their bytes
 			s.world.problem("%s had %d effects", h, n)
 		}
 		if !h.readable && h.acknowledged && !s.isDeadLetter(h) {
@@ -67,7 +67,7 @@ func (s *simulation) isDeadLetter(h *happening) bool {
 // checkAgreements: the state is the fold of the true history.
 func (s *simulation) checkAgreements(committed map[string]ledger.Entry) {
 	folded, said, events := map[string]esign.Agreement{}, map[string]esign.Status{}, map[string]int64{}
-	for _, id := range slices.Sorted(maps.Keys(committed)) { // whatever the order
+	for _, id := range slices.Sorted(maps.Keys(committed)) { // in another order than they were committed
 		e := committed[id]
 		folded[e.Subject] = esign.Fold(folded[e.Subject], *e.Event)
 		events[e.Subject]++
@@ -89,8 +89,7 @@ func (s *simulation) checkAgreements(committed map[string]ledger.Entry) {
 	}
 }
 
-// checkPublished: what was committed was published, and nothing else; each status is entered once, and each follows on the
-// one before.
+// checkPublished: exactly the committed events were published, and each status was entered once.
 func (s *simulation) checkPublished(committed map[string]ledger.Entry) {
 	seen := map[string]bus.Event{}
 	for _, e := range s.bus.published {
@@ -124,7 +123,7 @@ func (s *simulation) checkPublished(committed map[string]ledger.Entry) {
 			}
 		}
 		if status := s.table.agreements[subject].agreement.Status; entered[subject][status] != 1 {
-			s.world.problem("%s is %q, which nobody was told", subject, status)
+			s.world.problem("%s is %q, but no published event says so", subject, status)
 		}
 	}
 	if s.faultless && len(seen) != len(s.bus.published) {
@@ -135,14 +134,14 @@ func (s *simulation) checkPublished(committed map[string]ledger.Entry) {
 	}
 }
 
-// sameEvent compares as consumers do: the rest of the text.
+// sameEvent compares the JSON, which is what consumers see.
 func sameEvent(a, b bus.Event) bool {
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && string(x) == string(y)
 }
 
-// checkForgeries: they have left nothing.
+// checkForgeries: a forgery leaves nothing in any store.
 func (s *simulation) checkForgeries() {
 	for _, k := range s.table.keys() {
 		if s.forged[s.table.items[k].SHA256] {

@@ -6,18 +6,18 @@ import (
 	"testing"
 )
 
-// choices is where everything that a run leaves open is decided: who goes next, and what goes wrong. What was decided is
-// recorded, so that a run can be told again, and made shorter. Choice 0 is always the harmless one.
+// choices decides everything that is random in a run, and records it, so that the run can be replayed and shrunk.
+// Choice 0 is always the harmless one.
 type choices struct {
-	prefix []int // decides first
+	prefix []int // the first choices
 	random *rand.Rand
 	made   []int
-	widths []int // of made: how many there were to choose from
+	widths []int // of made: the number of alternatives
 }
 
 func seeded(seed uint64) *choices { return &choices{random: rand.New(rand.NewPCG(seed, 0))} }
 
-// replayed makes the given choices, and harmless ones after them.
+// replayed returns the given choices, then harmless ones.
 func replayed(made []int) *choices { return &choices{prefix: made} }
 
 // choose returns a number below n.
@@ -36,11 +36,11 @@ func (c *choices) choose(n int) int {
 	return chosen
 }
 
-// rarely is true once in n times.
+// rarely returns true once in n times.
 func (c *choices) rarely(n int) bool { return c.choose(n) == n-1 && n > 1 }
 
-// shrink looks for fewer and smaller choices that still fail: whole stretches are left out or made harmless, shorter and
-// shorter ones.
+// shrink returns fewer and smaller choices that still fail. It removes stretches of choices or makes them harmless, the
+// longest first.
 func shrink(made []int, fails func([]int) bool) []int {
 	try := func(candidate []int) bool {
 		if !fails(candidate) {

@@ -191,8 +191,9 @@ func (t *table) process(c ledger.Commit) {
 	if known := t.items[c.Key]; known != nil {
 		e.Duplicates, e.Via, e.ReceivedAt = known.Duplicates, known.Via, known.ReceivedAt
 	}
-	e.State, e.Type, e.VendorType, e.AgreementID, e.OccurredAt = ledger.Processed, c.Event.Type, c.Event.VendorType, c.Event.AgreementID, c.Event.OccurredAt
-	e.ProcessedAt, e.Event, e.Agreement, e.StatusBefore, e.StatusAfter = c.At, &c.Event, c.Agreement, c.StatusBefore, c.StatusAfter()
+	e.State, e.Type, e.VendorType = ledger.Processed, c.Event.Type, c.Event.VendorType
+	e.AgreementID, e.OccurredAt, e.ProcessedAt = c.Event.AgreementID, c.Event.OccurredAt, c.At
+	e.Event, e.Agreement, e.StatusBefore, e.StatusAfter = &c.Event, c.Agreement, c.StatusBefore, c.StatusAfter()
 	t.write(c.Key, before, e)
 }
 
@@ -259,7 +260,8 @@ func (t *table) Patrol(ctx context.Context, from string, visit func(ledger.Stand
 				continue
 			}
 			all = append(all, item{subject + " @", ledger.Standing{
-				Provider: a.agreement.Provider, Subject: subject, AgreementID: a.agreement.ID, Status: a.agreement.Status, Since: a.agreement.UpdatedAt,
+				Provider: a.agreement.Provider, Subject: subject, AgreementID: a.agreement.ID, Status: a.agreement.Status,
+				Since: a.agreement.UpdatedAt,
 			}})
 		}
 		slices.SortFunc(all, func(a, b item) int { return cmp.Compare(a.place, b.place) })
@@ -296,7 +298,9 @@ func (t *table) keys() []ledger.Key {
 	for k := range t.items {
 		keys = append(keys, k)
 	}
-	slices.SortFunc(keys, func(a, b ledger.Key) int { return slices.Compare([]string{a.Subject, a.ID}, []string{b.Subject, b.ID}) })
+	slices.SortFunc(keys, func(a, b ledger.Key) int {
+		return slices.Compare([]string{a.Subject, a.ID}, []string{b.Subject, b.ID})
+	})
 	return keys
 }
 

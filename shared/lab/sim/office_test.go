@@ -13,27 +13,27 @@ import (
 	"esignhooks/shared/vendorapi"
 )
 
-// office is a vendor's API: it knows what has truly happened, whatever the vendor has told of it.
+// office is a vendor's API. It knows the true history, also of events without a webhook.
 type office struct {
 	w          *world
 	provider   string
 	url        string // of its subscription
-	disabled   bool   // the subscription is
+	disabled   bool   // the subscription
 	agreements []*file
 	downloads  int
 }
 
-// file is what a vendor has of an agreement.
+// file is an agreement at its vendor.
 type file struct {
 	id      string
 	status  esign.Status
 	changed time.Time
-	ready   time.Duration // after its completion, its documents are
+	ready   time.Duration // delay of the documents after completion
 }
 
 var _ vendorapi.Client = (*office)(nil)
 
-// happens tells the vendor of what a participant has done.
+// happens changes the agreement at its vendor.
 func (o *office) happens(h *happening) {
 	for _, f := range o.agreements {
 		if f.id == h.agreement {
@@ -63,7 +63,7 @@ func (o *office) find(id string) (*file, error) {
 	return nil, vendorapi.ErrUnknown
 }
 
-// says is what the vendor tells of an agreement. Dropbox Sign tells no time but that of the last signature.
+// says returns the API's answer about an agreement. Dropbox Sign reports only the time of the last signature.
 func (o *office) says(f *file) vendorapi.Agreement {
 	a := vendorapi.Agreement{ID: f.id, Status: f.status, VendorStatus: string(f.status), ChangedAt: f.changed}
 	if o.provider == "dropboxsign" && f.status != esign.Completed {
@@ -85,7 +85,7 @@ func (o *office) Agreement(ctx context.Context, id string) (a vendorapi.Agreemen
 	return a, err
 }
 
-// Documents are other bytes each time, as vendors make them anew, and break off at times.
+// Documents returns different bytes each time, because vendors regenerate documents. Some downloads are truncated.
 func (o *office) Documents(ctx context.Context, id string) (all []vendorapi.Document, err error) {
 	err = o.ask(ctx, "documents "+id, func() error {
 		f, err := o.find(id)
@@ -96,27 +96,29 @@ func (o *office) Documents(ctx context.Context, id string) (all []vendorapi.Docu
 			return vendorapi.ErrNotReady
 		}
 		for _, name := range []string{"document.pdf", "audit-trail.pdf"} {
-			all = append(all, vendorapi.Document{Name: name, PDF: true, Open: func(ctx context.Context) (c vendorapi.Content, err error) {
-				err = o.ask(ctx, "download "+name, func() error {
-					o.downloads++
-					body := fmt.Appendf(nil, "%%PDF-1.7 %s %s %d %%%%EOF", id, name, o.downloads)
-					c = vendorapi.Content{Size: int64(len(body)), Type: "application/pdf"}
-					if o.w.rate > 0 && o.w.choices.rarely(o.w.rate) {
-						body = body[:len(body)/2]
-					}
-					c.ReadCloser = io.NopCloser(bytes.NewReader(body))
-					return nil
-				})
-				return c, err
-			}})
+			all = append(all, vendorapi.Document{Name: name, PDF: true,
+				Open: func(ctx context.Context) (c vendorapi.Content, err error) {
+					err = o.ask(ctx, "download "+name, func() error {
+						o.downloads++
+						body := fmt.Appendf(nil, "%%PDF-1.7 %s %s %d %%%%EOF", id, name, o.downloads)
+						c = vendorapi.Content{Size: int64(len(body)), Type: "application/pdf"}
+						if o.w.rate > 0 && o.w.choices.rarely(o.w.rate) {
+							body = body[:len(body)/2]
+						}
+						c.ReadCloser = io.NopCloser(bytes.NewReader(body))
+						return nil
+					})
+					return c, err
+				}})
 		}
 		return nil
 	})
 	return all, err
 }
 
-// Changed lists two to a page; a page is named by the ID that stands before it.
-func (o *office) Changed(ctx context.Context, from, to time.Time, page string) (changed []vendorapi.Agreement, next string, err error) {
+// Changed returns two agreements per page. The cursor is the last ID of the page before.
+func (o *office) Changed(ctx context.Context, from, to time.Time, page string) (changed []vendorapi.Agreement,
+	next string, err error) {
 	if o.provider == "esignglobal" {
 		return nil, "", errors.ErrUnsupported
 	}

@@ -13,7 +13,7 @@ import (
 
 const (
 	visibility    = 180 * time.Second
-	maxReceives   = 12 // the template's is higher; outages here are shorter
+	maxReceives   = 12 // lower than in the template, because outages here are shorter
 	deduplication = 5 * time.Minute
 )
 
@@ -24,10 +24,10 @@ type fifo struct {
 	dead    *fifo
 	waiting []*letter // in order
 	known   map[string]time.Time
-	taken   map[string]bool // event IDs that it ever took
+	taken   map[string]bool // event IDs of all messages that it accepted
 	sent    int
 	changed chan struct{}       // closed and renewed when something may be received
-	sees    func(queue.Message) // each message, as it comes; nil: nobody
+	sees    func(queue.Message) // called with each message; optional
 }
 
 type letter struct {
@@ -41,7 +41,8 @@ type letter struct {
 var _ queue.Sender = (*fifo)(nil)
 
 func newQueue(w *world, name string, dead *fifo) *fifo {
-	return &fifo{w: w, name: name, dead: dead, known: map[string]time.Time{}, taken: map[string]bool{}, changed: make(chan struct{})}
+	return &fifo{w: w, name: name, dead: dead, known: map[string]time.Time{}, taken: map[string]bool{},
+		changed: make(chan struct{})}
 }
 
 func (q *fifo) wake() {
@@ -71,7 +72,7 @@ func (q *fifo) take(m queue.Message) {
 	q.wake()
 }
 
-// receive gives up to limit messages, none of a group that has others in flight.
+// receive returns up to limit messages. It skips groups with messages in flight.
 func (q *fifo) receive(limit int) (received []*letter) {
 	blocked := map[string]bool{}
 	for _, l := range slices.Clone(q.waiting) {
@@ -100,7 +101,7 @@ func (q *fifo) remove(l *letter) {
 	q.wake()
 }
 
-// next is when the next message in flight is visible again.
+// next returns when the next message in flight becomes visible.
 func (q *fifo) next() (next time.Time) {
 	for _, l := range q.waiting {
 		if l.hidden.After(time.Now()) && (next.IsZero() || l.hidden.Before(next)) {
@@ -110,11 +111,11 @@ func (q *fifo) next() (next time.Time) {
 	return next
 }
 
-// again makes a message in flight visible before its time: it is delivered twice.
+// again makes a message in flight visible early, so that it is redelivered.
 func (q *fifo) again() {
 	for _, l := range q.waiting {
 		if l.hidden.After(time.Now()) && q.w.choices.rarely(2) {
-			q.w.note("%-34s deliver again %s", q.name, l.id)
+			q.w.note("%-34s redeliver %s", q.name, l.id)
 			l.hidden = time.Time{}
 			q.wake()
 			return
@@ -135,7 +136,8 @@ func sqsEvent(received []*letter) (batch events.SQSEvent) {
 	for _, l := range received {
 		record := events.SQSMessage{
 			MessageId: l.id, ReceiptHandle: l.receipt, Body: l.message.Body,
-			Attributes:        map[string]string{"MessageGroupId": l.message.Group, "MessageDeduplicationId": l.message.DeduplicationID},
+			Attributes: map[string]string{"MessageGroupId": l.message.Group,
+				"MessageDeduplicationId": l.message.DeduplicationID},
 			MessageAttributes: map[string]events.SQSMessageAttribute{},
 		}
 		for name, value := range l.message.Attributes {

@@ -1,9 +1,8 @@
-// Package sim tests the promise of the product: the real receivers, worker and publisher run in a simulated world, where
-// everything that may go wrong does, at any step, as a seed says. Whatever went wrong, the promises in check_test.go hold
-// when the world has come to rest.
+// Package sim runs the real receivers, worker and publisher in simulated worlds. A seed decides which steps fail, hang
+// or crash. After the faults have ended, the guarantees in check_test.go must hold.
 //
-//	make sim SEEDS=100000          any number of seeds, each another world
-//	make sim SEED=4711             one again, with its trace
+//	make sim SEEDS=100000          simulates so many worlds
+//	make sim SEED=4711             simulates one world and prints its trace
 package sim
 
 import (
@@ -15,34 +14,33 @@ import (
 	"testing"
 	"time"
 
-	"esignhooks/shared/provider"
 	"esignhooks/shared/webhook"
 )
 
 var (
 	seeds = flag.Int("seeds", 500, "how many worlds to simulate")
 	first = flag.Uint64("first", 1, "the first seed")
-	seed  = flag.Uint64("seed", 0, "simulate this world alone, and tell what happens")
-	all   = flag.Bool("all", false, "also try every schedule of two copies, and look for planted mistakes")
-	brief = flag.Bool("brief", false, "do not look for the shortest course of events")
+	seed  = flag.Uint64("seed", 0, "simulate only this world, and print its trace")
+	all   = flag.Bool("all", false, "also try every schedule of two copies, and planted mistakes")
+	brief = flag.Bool("brief", false, "do not shrink a failure")
 )
 
-// TestSeeds simulates worlds. A failure names the seed, and tells the shortest course of events that still fails.
+// TestSeeds simulates worlds. A failure names the seed and prints the shortest trace that still fails.
 func TestSeeds(t *testing.T) {
 	before, splitBefore := together.Load(), split.Load()
 	t.Cleanup(func() {
 		n, refused := together.Load()-before, split.Load()-splitBefore
-		t.Logf("%d commits of several events, and %d that were refused, since one of them was processed already", n, refused)
+		t.Logf("%d commits of several events; %d were refused because one event was already processed", n, refused)
 		if *seed == 0 && *seeds >= 100 && !t.Failed() && (n < int64(*seeds)/10 || refused < int64(*seeds)/100) {
-			t.Error("that is too few")
+			t.Error("too few such commits: the simulation does not test batches")
 		}
 	})
 	simulateWorlds(t, *seeds, scenario)
 }
 
-// TestAfterTheEvent simulates worlds in which vendors drop webhooks or have their subscriptions disabled for a day, and
-// somebody makes up completions; everything else fails as well. In the end every agreement is right, and each that is truly
-// completed is confirmed and archived.
+// TestAfterTheEvent simulates worlds in which vendors drop webhooks or disable subscriptions for a day, and somebody
+// sends made-up completions. All other faults happen as well. At the end every agreement has its vendor's status, and
+// each agreement that its vendor completed is confirmed and archived.
 func TestAfterTheEvent(t *testing.T) { simulateWorlds(t, max(*seeds/5, 100), afterwards) }
 
 func simulateWorlds(t *testing.T, worlds int, play func(*simulation) []string) {
@@ -70,8 +68,8 @@ func simulateWorlds(t *testing.T, worlds int, play func(*simulation) []string) {
 	}
 }
 
-// TestASeedIsTheSameWorldEachTime, or nothing that is found could be looked at.
-func TestASeedIsTheSameWorldEachTime(t *testing.T) {
+// A failure can be studied only if its seed always makes the same world.
+func TestASeedAlwaysMakesTheSameWorld(t *testing.T) {
 	for seed := range uint64(300) {
 		play := scenario
 		if seed%10 == 0 {
@@ -81,7 +79,8 @@ func TestASeedIsTheSameWorldEachTime(t *testing.T) {
 		_, other := inBubble(t, seeded(seed+1), play)
 		for i := range max(len(one), len(other)) {
 			if i >= len(one) || i >= len(other) || one[i] != other[i] {
-				t.Fatalf("seed %d, step %d:\n%s\n%s", seed+1, i, strings.Join(one[max(0, i-3):min(i+1, len(one))], "\n"), strings.Join(other[max(0, i-3):min(i+1, len(other))], "\n"))
+				t.Fatalf("seed %d, step %d:\n%s\n%s", seed+1, i, strings.Join(one[max(0, i-3):min(i+1, len(one))], "\n"),
+					strings.Join(other[max(0, i-3):min(i+1, len(other))], "\n"))
 			}
 		}
 	}
@@ -103,14 +102,15 @@ func report(t *testing.T, seed uint64, play func(*simulation) []string, problems
 		return len(problems) > 0
 	})
 	shorter, trace := inBubble(t, replayed(fewest), play)
-	t.Errorf("seed %d:\n%s\n\nthe shortest course of events that fails:\n%s\n\n%s\n\nall of it: make sim SEED=%d TEST=%s",
-		seed, strings.Join(problems, "\n"), strings.Join(trace, "\n"), strings.Join(shorter, "\n"), seed, strings.Split(t.Name(), "/")[0])
+	t.Errorf("seed %d:\n%s\n\nthe shortest trace that fails:\n%s\n\n%s\n\nthe whole trace: make sim SEED=%d TEST=%s",
+		seed, strings.Join(problems, "\n"), strings.Join(trace, "\n"), strings.Join(shorter, "\n"), seed,
+		strings.Split(t.Name(), "/")[0])
 }
 
-// busy are how long workers may be busy with other agreements. What comes meanwhile is one batch.
+// busy lists how long workers may be busy with other agreements. Messages that arrive meanwhile form one batch.
 var busy = []time.Duration{0, 10 * time.Second, 5 * time.Minute}
 
-// scenario is one world: some agreements at some vendors, that tell of them at once, and the trouble they meet.
+// scenario is one world: vendors send the events of a few agreements concurrently, and operators and queues interfere.
 func scenario(s *simulation) []string {
 	c := s.world.choices
 	s.world.rate = []int{30, 100, 10, 4, 0}[c.choose(5)]
@@ -146,7 +146,7 @@ func scenario(s *simulation) []string {
 	})
 }
 
-// trouble is what operators, queues and time do.
+// trouble is something that an operator, a queue or time does.
 type trouble struct {
 	after   time.Duration
 	name    string
@@ -155,7 +155,8 @@ type trouble struct {
 
 func (s *simulation) troubles() (all []trouble) {
 	kinds := []trouble{
-		{0, "queue delivers again", s.queue.again}, {0, "table expires a claim", s.table.expire}, {0, "operator redrives", s.queue.redrive},
+		{0, "queue redelivers", s.queue.again}, {0, "table expires a claim", s.table.expire},
+		{0, "operator redrives", s.queue.redrive},
 	}
 	for range s.world.choices.choose(4) {
 		t := kinds[s.world.choices.choose(len(kinds))]
@@ -165,10 +166,10 @@ func (s *simulation) troubles() (all []trouble) {
 	return all
 }
 
-// agreement makes up what happens to one, and who tells of it.
+// agreement makes up the history of an agreement, and returns the vendors that send its events.
 func (s *simulation) agreement(number int) (vendors []func()) {
 	c := s.world.choices
-	p := provider.All()[c.choose(len(provider.All()))]
+	p := simulated()[c.choose(len(simulated()))]
 	name := p.Info().Name
 	var told []*happening
 	for _, claim := range stories[name] {
@@ -176,7 +177,8 @@ func (s *simulation) agreement(number int) (vendors []func()) {
 			continue
 		}
 		base, id := about(s.t, p, claim.example, number)
-		told = append(told, &happening{provider: p, agreement: id, example: claim.example, status: claim.status, base: base, readable: true})
+		told = append(told, &happening{provider: p, agreement: id, example: claim.example, status: claim.status, base: base,
+			readable: true})
 	}
 	if name == "docusign" && c.rarely(6) {
 		told = append(told, s.broken(p, number))
@@ -184,7 +186,7 @@ func (s *simulation) agreement(number int) (vendors []func()) {
 	if len(told) > 0 && c.rarely(200) {
 		fatten(told[0])
 	}
-	if c.rarely(4) { // told in another order than it happened
+	if c.rarely(4) { // sent in another order than it happened
 		for i := range told {
 			j := c.choose(len(told))
 			told[i], told[j] = told[j], told[i]
@@ -208,14 +210,14 @@ func (s *simulation) agreement(number int) (vendors []func()) {
 	return vendors
 }
 
-// broken is a genuine request that nobody can read.
+// broken returns a genuine request that cannot be read.
 func (s *simulation) broken(p webhook.Provider, number int) *happening {
 	base, id := about(s.t, p, "envelope-sent", number)
 	base.Body = base.Body[:len(base.Body)-20-number]
 	return &happening{provider: p, agreement: id, example: "broken", base: base}
 }
 
-// fatten makes a request too large for one message.
+// fatten makes a request too large for a queue message.
 func fatten(h *happening) {
 	if name := h.provider.Info().Name; name == "docusign" || name == "adobesign" {
 		h.base.Body = append([]byte(`{"filler":"`+strings.Repeat("x", 1<<20)+`",`), h.base.Body[1:]...)

@@ -14,14 +14,13 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"esignhooks/shared/process"
-	"esignhooks/shared/provider"
 	"esignhooks/shared/publish"
 	"esignhooks/shared/receive"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/webhook"
 )
 
-// simulation is the real receivers, worker and publisher in a simulated world.
+// simulation holds the real receivers, worker and publisher, and the simulated services they use.
 type simulation struct {
 	t         testing.TB
 	world     *world
@@ -36,14 +35,14 @@ type simulation struct {
 
 	happenings []*happening
 	faultless  bool
-	busy       time.Duration // how long messages wait before a worker has time for them
-	after      *aftermath    // nil: nobody asks the vendors' APIs
+	busy       time.Duration // how long messages wait before a worker receives them
+	after      *aftermath    // nil: no archiver and no reconciler
 
 	mu     sync.Mutex
 	bodies map[string]*happening // by hash
 	forged map[string]bool
-	done   chan struct{} // the vendors are
-	stop   chan struct{} // workers and publishers
+	done   chan struct{} // closed when the vendors are done
+	stop   chan struct{} // closed to end workers and publishers
 }
 
 var silent = slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))
@@ -57,7 +56,7 @@ func newSimulation(t testing.TB, c *choices) *simulation {
 	}
 	s.queue = newQueue(w, "queue", newQueue(w, "dead letters", nil))
 	s.bus = &eventBus{w: w, table: s.table}
-	for _, p := range provider.All() {
+	for _, p := range simulated() {
 		keys := webhook.Keys{Keys: []webhook.Secret{key(p)}}
 		s.receivers[p.Info().Name] = &receive.Receiver{
 			Provider: p, Claims: s.table, Payloads: s.payloads, Queue: s.queue, Now: time.Now, Log: silent,
@@ -67,7 +66,7 @@ func newSimulation(t testing.TB, c *choices) *simulation {
 		}
 	}
 	s.worker = &process.Processor{
-		Providers: provider.All(), Ledger: s.table, Payloads: s.payloads, DeadLetters: s.queue.dead, Now: time.Now, Log: silent,
+		Providers: simulated(), Ledger: s.table, Payloads: s.payloads, DeadLetters: s.queue.dead, Now: time.Now, Log: silent,
 		Pause: func(ctx context.Context, attempt int) {
 			w.do(ctx, fmt.Sprintf("pause %d", attempt), nil, func() error { return nil })
 		},
@@ -76,7 +75,7 @@ func newSimulation(t testing.TB, c *choices) *simulation {
 	return s
 }
 
-// simulate runs the world until the vendors are done and everything else has come to rest, and checks it.
+// simulate runs the world until the vendors are done and all queues are empty. Then it checks the guarantees.
 func (s *simulation) simulate(workers int, vendors func()) (problems []string) {
 	for i := range workers {
 		s.world.start(func() { s.work(fmt.Sprintf("worker %d", i)) })
@@ -99,7 +98,7 @@ func (s *simulation) simulate(workers int, vendors func()) (problems []string) {
 	return s.world.problems
 }
 
-// work is an event source mapping: it receives, invokes, and deletes what was not reported.
+// work is an event source mapping: it receives, invokes, and deletes the records that were not reported.
 func (s *simulation) work(name string) {
 	for n := 0; ; n++ {
 		time.Sleep(s.busy)
@@ -130,11 +129,11 @@ func (s *simulation) work(name string) {
 		var err error
 		lived := s.world.run(fmt.Sprintf("%s batch %d", name, n), 30*time.Second, func(ctx context.Context) {
 			if response, err = s.worker.Handle(ctx, sqsEvent(received)); err == nil {
-				err = ctx.Err() // then AWS ends the function, and is told nothing
+				err = ctx.Err() // a timeout: Lambda discards the answer
 			}
 		})
 		if !lived || err != nil {
-			continue // all come again
+			continue // the whole batch is redelivered
 		}
 		failed := map[string]bool{}
 		for _, f := range response.BatchItemFailures {
@@ -150,7 +149,7 @@ func (s *simulation) work(name string) {
 	}
 }
 
-// batch is how much a mapping takes at once.
+// batch chooses the size of a batch.
 func (s *simulation) batch(most int) int {
 	if s.world.every {
 		return most
@@ -158,7 +157,7 @@ func (s *simulation) batch(most int) int {
 	return 1 + s.world.choices.choose(most)
 }
 
-// mapping is a step of AWS's own, that nothing happens to.
+// mapping is a step of AWS itself. It never fails.
 func (s *simulation) mapping(name, what string, effect func()) {
 	ctx := context.WithValue(context.Background(), actorKey{}, &actor{name: name})
 	s.world.do(ctx, what, nil, func() error { effect(); return nil })
@@ -195,7 +194,8 @@ func (s *simulation) publish(shard int) {
 		}
 		done := len(batch)
 		for _, f := range response.BatchItemFailures {
-			done = min(done, slices.IndexFunc(batch, func(r events.DynamoDBEventRecord) bool { return r.Change.SequenceNumber == f.ItemIdentifier }))
+			done = min(done, slices.IndexFunc(batch,
+				func(r events.DynamoDBEventRecord) bool { return r.Change.SequenceNumber == f.ItemIdentifier }))
 		}
 		s.mapping(name, "checkpoint", func() { s.table.streams[shard] = s.table.streams[shard][done:] })
 		if done < len(batch) {
@@ -204,7 +204,7 @@ func (s *simulation) publish(shard int) {
 	}
 }
 
-// settle ends the faults, and waits until nothing is under way.
+// settle ends the faults, and waits until all queues and streams are empty.
 func (s *simulation) settle() {
 	s.mapping("faults", "end", func() { s.world.rate = 0 })
 	for range 20 {
@@ -221,10 +221,11 @@ func (s *simulation) settle() {
 			return
 		}
 	}
-	s.world.problem("it does not come to rest")
+	s.world.problem("the queues and streams are never empty")
 }
 
-// lettersAreReadable says whether the dead letters hold anything that the worker did not put there by its own hand.
+// lettersAreReadable reports whether a dead letter holds a readable request, which was moved there after too many
+// receives.
 func (s *simulation) lettersAreReadable() bool {
 	return slices.ContainsFunc(s.queue.dead.waiting, func(l *letter) bool {
 		h := s.bodies[s.hashOf(l)]
@@ -232,7 +233,7 @@ func (s *simulation) lettersAreReadable() bool {
 	})
 }
 
-// hashOf is the hash of a message's payload, wherever that is.
+// hashOf returns the hash of a message's payload, also if it is in the payload store.
 func (s *simulation) hashOf(l *letter) string {
 	body := l.message.Body
 	if stored, ok := s.payloads.objects[body]; ok {
@@ -241,7 +242,7 @@ func (s *simulation) hashOf(l *letter) string {
 	return hash([]byte(body))
 }
 
-// identities are the keys under which a happening's request stands in the table.
+// identities returns the keys of a request's events in the table.
 func (s *simulation) identities(h *happening, r *webhook.Request) (keys []ledger.Key) {
 	ids, err := h.provider.Identify(r)
 	if err != nil {
@@ -253,7 +254,7 @@ func (s *simulation) identities(h *happening, r *webhook.Request) (keys []ledger
 	return keys
 }
 
-// inBubble runs one simulation. It returns what went wrong, and the trace.
+// inBubble runs one simulation. It returns the violated guarantees, and the trace.
 func inBubble(t *testing.T, c *choices, play func(*simulation) []string) (problems, trace []string) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSimulation(t, c)

@@ -35,7 +35,7 @@ func (b *bucket) Get(ctx context.Context, key string) (body []byte, err error) {
 	return body, err
 }
 
-// eventBus takes what is published. Of a request any entries may fail.
+// eventBus records what is published. Any entry of a request may fail.
 type eventBus struct {
 	w         *world
 	table     *table

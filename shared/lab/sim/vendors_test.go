@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,37 +19,47 @@ import (
 	"esignhooks/shared/webhook/webhooktest"
 )
 
-// claimed is an example, and the status that it claims.
+// claimed is an example, and the status that it reports.
 type claimed struct {
 	example string
 	status  esign.Status
 }
 
-// stories are what may happen to one agreement at each vendor, in order. They are written from the vendors' documents, not
-// from what the code makes of them.
+// stories holds what may happen to one agreement at each vendor, in order. The statuses come from the vendors'
+// documents, not from our code. A provider without a story is not simulated.
 var stories = map[string][]claimed{
 	"adobesign": {
 		{"agreement-created", esign.Created}, {"agreement-sent", esign.Sent}, {"agreement-viewed", esign.Viewed},
 		{"agreement-signed", esign.Signed}, {"agreement-completed", esign.Completed}, {"agreement-recalled", esign.Cancelled},
 	},
 	"docusign": {
-		{"envelope-created", esign.Created}, {"envelope-sent", esign.Sent}, {"envelope-delivered", esign.Viewed}, {"recipient-completed", esign.Signed},
-		{"recipient-completed-second", esign.Signed}, {"envelope-completed", esign.Completed}, {"envelope-voided", esign.Cancelled},
+		{"envelope-created", esign.Created}, {"envelope-sent", esign.Sent}, {"envelope-delivered", esign.Viewed},
+		{"recipient-completed", esign.Signed},
+		{"recipient-completed-second", esign.Signed}, {"envelope-completed", esign.Completed},
+		{"envelope-voided", esign.Cancelled},
 	},
 	"dropboxsign": {
-		{"signature-request-sent", esign.Sent}, {"signature-request-viewed", esign.Viewed}, {"signature-request-signed", esign.Signed},
-		{"signature-request-signed-second", esign.Signed}, {"signature-request-all-signed", esign.Completed}, {"signature-request-declined", esign.Declined},
+		{"signature-request-sent", esign.Sent}, {"signature-request-viewed", esign.Viewed},
+		{"signature-request-signed", esign.Signed},
+		{"signature-request-signed-second", esign.Signed}, {"signature-request-all-signed", esign.Completed},
+		{"signature-request-declined", esign.Declined},
 	},
 	"esignglobal": {
 		{"envelope-start", esign.Sent}, {"envelope-signer-viewed", esign.Viewed}, {"envelope-signer-signed", esign.Signed},
-		{"envelope-signer-signed-second", esign.Signed}, {"envelope-finish", esign.Completed}, {"envelope-declined", esign.Declined},
+		{"envelope-signer-signed-second", esign.Signed}, {"envelope-finish", esign.Completed},
+		{"envelope-declined", esign.Declined},
 	},
 }
 
-// schedule is how a vendor repeats what was not acknowledged.
+// simulated returns the providers that have a story.
+func simulated() []webhook.Provider {
+	return slices.DeleteFunc(provider.All(), func(p webhook.Provider) bool { return stories[p.Info().Name] == nil })
+}
+
+// schedule is how a vendor retries a request that was not acknowledged.
 type schedule struct {
-	pauses []time.Duration // then it gives up
-	// queued says that later events of the vendor wait behind one that is refused.
+	pauses []time.Duration // before it gives up
+	// queued means that a refused event delays all later events of the vendor.
 	queued bool
 }
 
@@ -56,9 +67,10 @@ const day = 24 * time.Hour
 
 // SPEC: the vendors' documents, as shared/docs/vendors.md cites them.
 var schedules = map[string]schedule{
-	"adobesign":   {pauses: doubling(time.Minute, 12*time.Hour, 72*time.Hour), queued: true},
-	"docusign":    {pauses: repeated(day, 10), queued: true},
-	"dropboxsign": {pauses: []time.Duration{5 * time.Minute, 15 * time.Minute, 45 * time.Minute, 135 * time.Minute, 405 * time.Minute, 1215 * time.Minute}},
+	"adobesign": {pauses: doubling(time.Minute, 12*time.Hour, 72*time.Hour), queued: true},
+	"docusign":  {pauses: repeated(day, 10), queued: true},
+	"dropboxsign": {pauses: []time.Duration{5 * time.Minute, 15 * time.Minute, 45 * time.Minute, 135 * time.Minute,
+		405 * time.Minute, 1215 * time.Minute}},
 	"esignglobal": {pauses: append(repeated(time.Minute, 8), repeated(36*time.Minute, 8)...)},
 }
 
@@ -90,8 +102,8 @@ type happening struct {
 	acknowledged bool
 	requests     int // that were genuine
 
-	dropped bool // the vendor never tells of it
-	untrue  bool // nothing of the kind has happened: somebody who can, makes a genuine request
+	dropped bool // the vendor never sends it
+	untrue  bool // it did not happen: an impostor sends a request that passes for genuine
 }
 
 func (h *happening) String() string {
@@ -103,7 +115,7 @@ var (
 	examples     map[string]map[string]*webhook.Request // by provider and name
 )
 
-// example reads an example anew.
+// example returns a copy of an example.
 func example(t testing.TB, p webhook.Provider, name string) *webhook.Request {
 	examplesOnce.Do(func() {
 		examples = map[string]map[string]*webhook.Request{}
@@ -118,7 +130,7 @@ func example(t testing.TB, p webhook.Provider, name string) *webhook.Request {
 	return webhooktest.Clone(r)
 }
 
-// request makes the n-th copy of a happening, through one of two subscriptions.
+// request returns the nth copy, sent through one of two subscriptions.
 func (h *happening) request(n, subscription int) *webhook.Request {
 	r := webhooktest.Clone(h.base)
 	switch h.provider.Info().Name {
@@ -137,7 +149,7 @@ func (h *happening) request(n, subscription int) *webhook.Request {
 
 func key(p webhook.Provider) webhook.Secret { return webhook.NewSecret(p.Info().DevelopmentKey) }
 
-// about makes the example one of this agreement.
+// about changes the agreement of an example, and returns the new ID.
 func about(t testing.TB, p webhook.Provider, name string, number int) (*webhook.Request, string) {
 	r := example(t, p, name)
 	ids, err := p.Identify(r)
@@ -156,8 +168,8 @@ func hash(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// tell is a vendor that tells of happenings, in their order, through one subscription, until each is acknowledged or the
-// vendor gives up. Between them it waits as long as pauses says.
+// tell sends the happenings in order through one subscription, as a vendor does. It retries each until it is
+// acknowledged or the vendor gives up. It pauses after each happening.
 func (s *simulation) tell(name string, all []*happening, subscription int, pauses []time.Duration) {
 	var insisting sync.WaitGroup
 	for i, h := range all {
@@ -176,10 +188,11 @@ func (s *simulation) tell(name string, all []*happening, subscription int, pause
 		}
 		time.Sleep(pauses[i])
 	}
-	insisting.Wait() // the faults last as long as any vendor tries
+	insisting.Wait() // faults continue while any vendor retries
 }
 
-// happens lets it happen, and says whether the vendor tells of it. It tells of nothing while its subscription is disabled.
+// happens records the happening at the vendor, and reports whether the vendor sends a webhook. It sends none while its
+// subscription is disabled.
 func (s *simulation) happens(name string, h *happening) (tells bool) {
 	if s.after == nil {
 		return true
@@ -204,7 +217,7 @@ func (s *simulation) insist(name string, h *happening, subscription int) {
 	s.mapping(name, "gives up", func() {})
 }
 
-// deliver sends one copy, and says whether it was acknowledged.
+// deliver sends one copy, and reports whether it was acknowledged.
 func (s *simulation) deliver(name string, h *happening, n, subscription int) bool {
 	r := h.request(n, subscription)
 	s.mu.Lock()
@@ -219,7 +232,7 @@ func (s *simulation) deliver(name string, h *happening, n, subscription int) boo
 		switch status {
 		case http.StatusOK:
 			s.acknowledged(name, h, r)
-		case http.StatusServiceUnavailable, http.StatusBadGateway: // the latter is the gateway's, for a process that died
+		case http.StatusServiceUnavailable, http.StatusBadGateway: // API Gateway answers 502 if the process died
 		default:
 			s.world.problem("%s: %s was answered %d", name, h, status)
 		}
@@ -227,10 +240,10 @@ func (s *simulation) deliver(name string, h *happening, n, subscription int) boo
 	return status == http.StatusOK
 }
 
-// vendorPatience is how long the strictest vendors wait; the design promises a second less.
+// vendorPatience is the time limit that we promise. The strictest vendors wait a second longer.
 const vendorPatience = 4 * time.Second
 
-// post sends a request to a receiver of its own, as Lambda runs one for each request.
+// post runs a receiver for the request, as Lambda does.
 func (s *simulation) post(name string, p webhook.Provider, r *webhook.Request) (status int, took time.Duration) {
 	began := time.Now()
 	status = http.StatusBadGateway
@@ -240,17 +253,17 @@ func (s *simulation) post(name string, p webhook.Provider, r *webhook.Request) (
 	return status, time.Since(began)
 }
 
-// acknowledged checks that what was acknowledged is safe already.
+// acknowledged checks that an acknowledged event is already in the queue or processed.
 func (s *simulation) acknowledged(name string, h *happening, r *webhook.Request) {
 	h.acknowledged = true
 	for _, id := range s.identities(h, r) {
 		if state := s.table.state(id); !s.queue.taken[id.ID] && state != "processed" && state != "unreadable" {
-			s.world.problem("%s: %s was acknowledged, and nobody has it", name, h)
+			s.world.problem("%s: %s was acknowledged but is neither queued nor processed", name, h)
 		}
 	}
 }
 
-// forge sends what no vendor has sent: like a happening of another agreement, under another key.
+// forge sends a happening of another agreement, signed with another key.
 func (s *simulation) forge(name string, h *happening, number int) {
 	r, _ := about(s.t, h.provider, h.example, 0x7000+number)
 	if err := h.provider.Sign(r, webhook.NewSecret("another key"), time.Now()); err != nil {

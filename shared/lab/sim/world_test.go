@@ -14,30 +14,30 @@ import (
 	"time"
 )
 
-// fault is what goes wrong with one step.
+// fault is what goes wrong in a step.
 type fault int
 
 const (
 	none       fault = iota
-	failBefore       // an error, and nothing has happened
-	failAfter        // an error, and it has happened
-	hangBefore       // no answer before the deadline, and nothing has happened
-	hangAfter        // no answer before the deadline, and it has happened
-	throttle         // refused for now
-	late             // it happens, after a while
+	failBefore       // an error; no effect
+	failAfter        // an error, after the effect
+	hangBefore       // no answer before the deadline; no effect
+	hangAfter        // no answer before the deadline, after the effect
+	throttle         // throttled
+	late             // the effect is late
 	killBefore       // the process dies
-	killAfter        // the process dies, and it has happened
+	killAfter        // the process dies after the effect
 )
 
-var faultNames = [...]string{"", "fails", "happens, fails", "hangs", "happens, hangs", "is throttled", "is late", "process dies before", "process dies after"}
+var faultNames = [...]string{"", "fails", "happens, fails", "hangs", "happens, hangs", "is throttled", "is late",
+	"process dies before", "process dies after"}
 
-// world runs processes one step at a time. Between two steps of a process any other may take any number: at every step all
-// processes stand still, and choices decides who goes next and what goes wrong. Time is that of a [synctest] bubble: it
-// passes only while everybody waits for it.
+// world runs processes one step at a time. At every step all processes wait, and choices decides which one continues
+// and what fails. Time is that of a [synctest] bubble: it advances only while all goroutines wait.
 type world struct {
 	choices *choices
-	rate    int  // one step in so many goes wrong; 0 is none
-	every   bool // crash is a choice at every step, and nothing else goes wrong
+	rate    int  // one step in so many fails; 0 means none
+	every   bool // every step chooses whether to crash; there are no other faults
 	crashes int  // how many processes may still die
 	began   time.Time
 
@@ -53,13 +53,13 @@ type world struct {
 	problems []string
 }
 
-// actor takes steps: one invocation of a function, which may die, or something of AWS's own, which does not.
+// actor takes steps: an invocation of a function, which may crash, or AWS itself, which does not.
 type actor struct {
 	name string
 	dead atomic.Bool
 }
 
-// step is one access to the world outside of a process.
+// step is one access of an actor to the outside world.
 type step struct {
 	actor   *actor
 	name    string
@@ -71,7 +71,7 @@ func newWorld(c *choices) *world {
 	return &world{choices: c, began: time.Now(), arrivals: make(chan *step, 1000), ended: make(chan struct{})}
 }
 
-// schedule grants steps until nobody is left.
+// schedule grants steps until all actors have ended.
 func (w *world) schedule() {
 	go func() {
 		w.working.Wait()
@@ -79,7 +79,7 @@ func (w *world) schedule() {
 	}()
 	for {
 		if len(w.pending) == 0 {
-			select { // time passes only here
+			select { // time advances only here
 			case s := <-w.arrivals:
 				w.pending = append(w.pending, s)
 			case <-w.ended:
@@ -91,7 +91,7 @@ func (w *world) schedule() {
 		for len(w.arrivals) > 0 {
 			w.pending = append(w.pending, <-w.arrivals)
 		}
-		slices.SortStableFunc(w.pending, func(a, b *step) int { // by name, since they arrive in any order
+		slices.SortStableFunc(w.pending, func(a, b *step) int { // by name, because they arrive in random order
 			return cmp.Or(cmp.Compare(a.actor.name, b.actor.name), cmp.Compare(a.name, b.name))
 		})
 		i := slices.IndexFunc(w.pending, w.alone)
@@ -107,13 +107,14 @@ func (w *world) schedule() {
 	}
 }
 
-// alone says of a step that it makes no difference when it happens, since it touches nothing that another one does: where
-// every schedule is tried, it happens at once.
+// alone reports whether the step shares no state with other steps, so that its order does not matter. When every
+// schedule is tried, such a step happens at once.
 func (w *world) alone(s *step) bool {
-	return w.every && (s.name == "keys" || strings.HasPrefix(s.name, "answer") || strings.HasPrefix(s.actor.name, "publisher"))
+	return w.every && (s.name == "keys" || strings.HasPrefix(s.name, "answer") ||
+		strings.HasPrefix(s.actor.name, "publisher"))
 }
 
-// bury lets what is left of dead processes end.
+// bury lets the goroutines of dead processes end.
 func (w *world) bury() {
 	for synctest.Wait(); len(w.arrivals) > 0; synctest.Wait() {
 		(<-w.arrivals).granted <- none
@@ -140,7 +141,7 @@ func (w *world) fault(s *step) fault {
 	return f
 }
 
-// crash is a choice at every step: whether the process dies there, and before or after it has happened.
+// crash chooses at every step whether the process dies, before or after the effect.
 func (w *world) crash(s *step) fault {
 	if w.crashes == 0 || w.alone(s) || !slices.Contains(s.faults, killAfter) {
 		return none
@@ -159,7 +160,7 @@ var (
 
 type actorKey struct{}
 
-// do takes a step of the process that ctx belongs to. The effect happens while everybody else stands still.
+// do takes a step of the process that ctx belongs to. All other actors wait during the effect.
 func (w *world) do(ctx context.Context, name string, possible []fault, effect func() error) error {
 	p := ctx.Value(actorKey{}).(*actor)
 	s := &step{p, name, possible, make(chan fault, 1)}
@@ -179,14 +180,14 @@ func (w *world) do(ctx context.Context, name string, possible []fault, effect fu
 	case late:
 		select {
 		case <-time.After(700 * time.Millisecond):
-		case <-ctx.Done(): // and it happens all the same
+		case <-ctx.Done(): // the effect happens nevertheless
 		}
 		return w.do(ctx, name+", at last", nil, effect)
 	case killBefore:
 		p.dead.Store(true)
 		runtime.Goexit()
 	}
-	w.standing.Lock() // which the race detector understands
+	w.standing.Lock() // for the race detector
 	err := effect()
 	w.standing.Unlock()
 	if ctx.Err() != nil {
@@ -205,7 +206,7 @@ func (w *world) do(ctx context.Context, name string, possible []fault, effect fu
 	return err
 }
 
-// run runs a process to its end. It says whether it came there by itself; otherwise it died.
+// run runs a process, and reports whether it ended without a crash.
 func (w *world) run(name string, timeout time.Duration, body func(context.Context)) (lived bool) {
 	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), actorKey{}, &actor{name: name}), timeout)
 	defer cancel()
@@ -224,7 +225,8 @@ func (w *world) start(body func()) { w.working.Go(body) }
 func (w *world) note(format string, arguments ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.trace = append(w.trace, fmt.Sprintf("%14s  ", time.Since(w.began).Round(time.Millisecond))+strings.TrimRight(fmt.Sprintf(format, arguments...), " "))
+	w.trace = append(w.trace, fmt.Sprintf("%14s  ",
+		time.Since(w.began).Round(time.Millisecond))+strings.TrimRight(fmt.Sprintf(format, arguments...), " "))
 }
 
 // problem records that something went wrong that must not, whatever the faults.
