@@ -96,7 +96,12 @@ func registered(ctx context.Context, w io.Writer, t Target, provider, given stri
 	var problems []error
 	for _, p := range providers {
 		fmt.Fprintln(w, p.Info().Title)
-		if err := list(ctx, w, t, p, given); err != nil {
+		err := list(ctx, w, t, p, given)
+		if provider == "" && errors.Is(err, ErrDisabled) {
+			fmt.Fprintf(w, "  %v\n", err)
+			continue
+		}
+		if err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", p.Info().Title, err))
 		}
 	}

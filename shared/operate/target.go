@@ -16,6 +16,9 @@ import (
 	"esignhooks/shared/webhook"
 )
 
+// ErrDisabled is the error of a vendor that the target does not run.
+var ErrDisabled = errors.New("disabled")
+
 // Target is a deployed stack or localhost.
 type Target struct {
 	Providers []webhook.Provider

@@ -30,7 +30,9 @@ type Stack struct {
 	name    string
 	config  aws.Config
 	outputs map[string]string
-	http    *http.Client // for the vendors' APIs
+	// parameters are those of the template, with the values of the last deployment.
+	parameters map[string]string
+	http       *http.Client // for the vendors' APIs
 }
 
 // needed are the outputs that every stack of this version has.
@@ -48,7 +50,9 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 	if _, err := config.Credentials.Retrieve(ctx); err != nil {
 		return nil, fmt.Errorf("stack: no AWS credentials; run aws configure or aws sso login, or set AWS_PROFILE; or act on the gateway here with STACK=localhost: %w", err)
 	}
-	s := &Stack{name, config, map[string]string{}, vendorapi.NewHTTPClient()}
+	s := &Stack{
+		name: name, config: config, outputs: map[string]string{}, parameters: map[string]string{}, http: vendorapi.NewHTTPClient(),
+	}
 	out, err := cloudformation.NewFromConfig(config).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
 	var answer smithy.APIError
 	if errors.As(err, &answer) && answer.ErrorCode() == "ValidationError" {
@@ -59,6 +63,9 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 	found := out.Stacks[0]
 	for _, output := range found.Outputs {
 		s.outputs[aws.ToString(output.OutputKey)] = aws.ToString(output.OutputValue)
+	}
+	for _, parameter := range found.Parameters {
+		s.parameters[aws.ToString(parameter.ParameterKey)] = aws.ToString(parameter.ParameterValue)
 	}
 	for _, output := range needed {
 		if s.outputs[output] == "" {

@@ -197,6 +197,7 @@ func TestOnAWS(t *testing.T) {
 	t.Run("Commands", a.testCommands)
 	t.Run("URLs", a.testURLs)
 	t.Run("URLsOfOtherStacks", a.testURLsOfOtherStacks)
+	t.Run("DisabledVendors", a.testDisabledVendors)
 	t.Run("Register", a.testRegister)
 	t.Run("Archive", a.testArchive)
 	t.Run("WithoutCredentials", a.testWithoutCredentials)
@@ -328,6 +329,42 @@ func (a *account) testURLsOfOtherStacks(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "/docusign\n") || strings.Contains(fmt.Sprint(out.String(), err), "canary") {
 		t.Errorf("%s, %v", &out, err)
+	}
+}
+
+func (a *account) testDisabledVendors(t *testing.T) {
+	disabled, other := provider.All()[0].Info(), provider.All()[1].Info()
+	outputs := maps.Clone(a.outputs)
+	maps.DeleteFunc(outputs, func(name, _ string) bool { return strings.HasPrefix(name, disabled.Resource) })
+	for _, p := range provider.All() {
+		a.putSecret(p.Info().Resource, `{"keys":["canary-key"],"urlTokens":[],"urlToken":"generated"}`)
+	}
+	a.putSecret(other.Resource, `{"keys":[],"urlTokens":[],"urlToken":"generated"}`)
+	s, err := Open(t.Context(), a.deploy(outputs))
+	must(t, err)
+	s.parameters = map[string]string{disabled.Resource: "disabled", other.Resource: "enabled"}
+	text := sections(t, s)
+	how := "deploy with " + disabled.Resource + "=enabled"
+	for title, want := range map[string][]string{
+		disabled.Title: {how, "secret, with", "copy the value of the old secret"},
+		other.Title:    {"list-secrets --filters Key=name,Values=" + other.Resource + "Secret", "--secret-id '" + outputs[other.Resource+"Secret"]},
+	} {
+		for _, line := range want {
+			if !strings.Contains(text[title], line) {
+				t.Errorf("%s does not say %q: %s", title, line, text[title])
+			}
+		}
+	}
+	for _, command := range []string{"register", "registered", "archive -id x"} {
+		name, rest, _ := strings.Cut(command, " ")
+		out, err := a.operate(s, name+" -provider "+disabled.Name+" "+rest)
+		if !errors.Is(err, operate.ErrDisabled) || !strings.Contains(err.Error(), how) {
+			t.Errorf("%s: %v: %s", command, err, out)
+		}
+	}
+	out, err := a.operate(s, "registered")
+	if errors.Is(err, operate.ErrDisabled) || !strings.Contains(out, disabled.Title+"\n  disabled: ") {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

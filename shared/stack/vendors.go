@@ -10,12 +10,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"esignhooks/shared/operate"
+	"esignhooks/shared/provider"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
 )
 
-// webhook is where a provider's events come in, without the token, and the keys that count there.
+// webhook returns the URL of a provider's webhook without the token, and the active keys.
 func (s *Stack) webhook(ctx context.Context, provider string) (string, webhook.Keys, error) {
 	stored, err := s.stored(ctx, provider)
 	if err != nil {
@@ -29,7 +31,7 @@ func (s *Stack) webhook(ctx context.Context, provider string) (string, webhook.K
 	return address, keys, err
 }
 
-// client makes the client of a provider's API.
+// client returns the client of a provider's API.
 func (s *Stack) client(ctx context.Context, provider string) (vendorapi.Client, error) {
 	stored, err := s.stored(ctx, provider)
 	if err != nil {
@@ -43,7 +45,7 @@ func (s *Stack) client(ctx context.Context, provider string) (vendorapi.Client, 
 	return client, err
 }
 
-// output is the output of a provider: the provider's name, in any capitals, and a suffix.
+// output returns an output of a provider, by its suffix. Its prefix is the provider's name in CamelCase.
 func (s *Stack) output(provider, suffix string) string {
 	for name, value := range s.outputs {
 		if strings.EqualFold(name, provider+suffix) {
@@ -53,9 +55,20 @@ func (s *Stack) output(provider, suffix string) string {
 	return ""
 }
 
-func (s *Stack) stored(ctx context.Context, provider string) (webhook.StoredKeys, error) {
-	arn := s.output(provider, "Secret")
-	if arn == "" || s.output(provider, "WebhookUrl") == "" {
+// disabled reports whether the vendor's parameter has disabled it at the last deployment.
+func (s *Stack) disabled(info webhook.Info) bool { return s.parameters[info.Resource] == "disabled" }
+
+// enable says how to enable a disabled vendor.
+func enable(info webhook.Info) string {
+	return "to receive its webhooks, deploy with " + info.Resource + "=enabled"
+}
+
+func (s *Stack) stored(ctx context.Context, name string) (webhook.StoredKeys, error) {
+	arn := s.output(name, "Secret")
+	if p, ok := webhook.Find(provider.All(), name); ok && s.disabled(p.Info()) {
+		return webhook.StoredKeys{}, fmt.Errorf("%w: %s", operate.ErrDisabled, enable(p.Info()))
+	}
+	if arn == "" || s.output(name, "WebhookUrl") == "" {
 		return webhook.StoredKeys{}, errors.New("the stack has no outputs for it; deploy it from this version")
 	}
 	out, err := secretsmanager.NewFromConfig(s.config).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
@@ -69,13 +82,22 @@ func (s *Stack) stored(ctx context.Context, provider string) (webhook.StoredKeys
 	return stored, err
 }
 
-// How jq changes a secret.
+// These are jq's arguments that change a secret.
 const (
 	putKey = `'.keys = ["KEY"]'`
 	putAPI = `--slurpfile api api.json '.api = $api[0]'`
 )
 
-// edit is the command, for a shell, that changes a secret as jq is told, keeps the rest and shows nothing of it.
+// move returns the commands, for a shell, that find the secrets of a vendor that stacks have left behind, and copy the
+// value of one into another.
+func move(info webhook.Info, arn string) string {
+	return fmt.Sprintf("aws secretsmanager list-secrets --filters Key=name,Values=%sSecret --output text"+
+		" --query 'SecretList[].[ARN,Description]'\n    "+
+		"aws secretsmanager get-secret-value --secret-id OLD --query SecretString --output text |"+
+		" aws secretsmanager put-secret-value --secret-id '%s' --secret-string file:///dev/stdin", info.Resource, arn)
+}
+
+// edit returns the command, for a shell, that changes a secret by jq and keeps the rest of it. It shows nothing of it.
 func edit(arn, jq string) string {
 	return fmt.Sprintf("aws secretsmanager get-secret-value --secret-id '%[1]s' --query SecretString --output text | jq -c %[2]s |"+
 		" aws secretsmanager put-secret-value --secret-id '%[1]s' --secret-string file:///dev/stdin", arn, jq)

@@ -54,9 +54,10 @@ type deployment struct {
 	keys      map[string]webhook.Secret // by provider
 	urls      map[string]string         // by provider, with the token
 	tokens    []string
-	first     string // subject of an agreement of the first deployment
-	caught    string // URL of the queue that gets everything on the bus
-	consumer  string // URL of the queue of README's rule
+	retained  []string // ARNs of secrets that the stack has left behind
+	first     string   // subject of an agreement of the first deployment
+	caught    string   // URL of the queue that gets everything on the bus
+	consumer  string   // URL of the queue of README's rule
 	bus       []message
 	told      map[string]bool // by event ID: see tell
 	vendors   vendors         // on an emulator
@@ -290,11 +291,17 @@ func (d *deployment) delete() {
 	}
 	_, err = d.table.DeleteTable(context.Background(), &awsdynamodb.DeleteTableInput{TableName: aws.String(d.outputs["TableName"])})
 	d.note(err)
+	secrets := d.retained
 	for name, value := range d.outputs {
 		if strings.HasSuffix(name, "Secret") {
-			_, err := d.secrets.DeleteSecret(context.Background(), &secretsmanager.DeleteSecretInput{SecretId: &value, ForceDeleteWithoutRecovery: aws.Bool(true)})
-			d.note(err)
+			secrets = append(secrets, value)
 		}
+	}
+	for _, secret := range secrets {
+		_, err := d.secrets.DeleteSecret(context.Background(), &secretsmanager.DeleteSecretInput{
+			SecretId: &secret, ForceDeleteWithoutRecovery: aws.Bool(true),
+		})
+		d.note(err)
 	}
 	for _, name := range []string{"ArchiveBucket", "DocumentBucket", "PayloadBucket"} {
 		d.deleteBucket(d.resources[name])

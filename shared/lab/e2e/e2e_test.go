@@ -34,6 +34,7 @@ import (
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
@@ -47,6 +48,8 @@ import (
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/payload"
+	"esignhooks/shared/store/queue"
+	"esignhooks/shared/store/queue/sqs"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
 )
@@ -78,6 +81,7 @@ func TestDeployed(t *testing.T) {
 		{"what no webhook told is found", (*deployment).untold},
 		{"an operator registers the URLs", (*deployment).registration},
 		{"a second deployment keeps keys and history", (*deployment).again},
+		{"a vendor is disabled and enabled again", (*deployment).disable},
 		{"metrics are written", (*deployment).metrics},
 		{"the tokens are nowhere", (*deployment).secrecy},
 	} {
@@ -563,6 +567,78 @@ func (d *deployment) again() {
 	}
 	if agreement, _, err := d.ledger.Agreement(d.t.Context(), d.first); err != nil || agreement.Status == "" {
 		d.t.Errorf("the history is gone: %+v, %v", agreement, err)
+	}
+}
+
+// disable disables a vendor: its URL is gone, and its messages in the queue are still processed. Enabled again, the vendor
+// has a new secret. With the value of the old one, the registered URL works as before.
+func (d *deployment) disable() {
+	p := provider.All()[0]
+	name, resource := p.Info().Name, p.Info().Resource
+	example, err := sample.Completed(p)
+	must(d.t, err)
+	old := d.output(p, "Secret")
+	d.update(resource + "=disabled")
+	for output := range d.outputs {
+		if strings.HasPrefix(output, resource) {
+			d.t.Errorf("output %s of a disabled vendor", output)
+		}
+	}
+	for logical, physical := range d.resources {
+		if strings.HasPrefix(logical, resource) {
+			d.t.Errorf("resource %s of a disabled vendor: %s", logical, physical)
+		}
+	}
+	r, id := d.fresh(p, example, "")
+	if answer, body := d.send(p, r); answer.StatusCode != 403 && answer.StatusCode != 404 {
+		d.t.Errorf("a disabled vendor got %d %q", answer.StatusCode, body)
+	}
+	d.enqueue(p, r)
+	d.completed(p, id)
+	d.envelope("other-"+random(8), "envelope-completed")
+	d.reconcile()
+	if urls := d.make("urls"); !strings.Contains(urls, "disabled: to receive its webhooks, deploy with "+resource+"=enabled") {
+		d.t.Error("urls does not show how to enable the vendor")
+	}
+	if out, err := d.try("make", "-s", "register", "STACK="+d.stack, "PROVIDER="+name); err == nil || !strings.Contains(out, "deploy with "+resource+"=enabled") {
+		d.t.Errorf("%v: %s", err, out)
+	}
+	value, err := d.secrets.GetSecretValue(d.t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &old})
+	must(d.t, err)
+	d.update()
+	fresh := d.output(p, "Secret")
+	d.retained = append(d.retained, old)
+	if fresh == old {
+		d.t.Error("the secret is the old one")
+	}
+	if urls := d.make("urls"); !strings.Contains(urls, "! The secret holds no keys") {
+		d.t.Error("urls does not warn of the new secret")
+	}
+	_, err = d.secrets.PutSecretValue(d.t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &fresh, SecretString: value.SecretString})
+	must(d.t, err)
+	r, id = d.fresh(p, example, "")
+	d.accepted(p, r)
+	d.completed(p, id)
+}
+
+// update deploys the same template with these parameters.
+func (d *deployment) update(parameters ...string) {
+	d.t.Helper()
+	d.deployStack(d.stack, d.template, d.parameters(append([]string{"ArchiveDays=30"}, parameters...)...))
+	d.outputs, d.resources = d.outputsOf(d.stack), d.resourcesOf(d.stack)
+}
+
+// enqueue puts the events of a genuine request into the queue, as the vendor's function would.
+func (d *deployment) enqueue(p webhook.Provider, r *webhook.Request) {
+	d.t.Helper()
+	ids, err := p.Identify(r)
+	must(d.t, err)
+	for _, id := range ids {
+		message, _ := queue.Encode(&webhook.Delivery{
+			Provider: p.Info().Name, EventID: id.EventID, Subject: id.Subject, ReceivedAt: time.Now().UTC(),
+			Proof: esign.ProofURLToken, ContentType: r.Header.Get("Content-Type"), Payload: r.Body,
+		})
+		must(d.t, sqs.New(d.sqs, d.outputs["QueueUrl"]).Send(d.t.Context(), message))
 	}
 }
 
