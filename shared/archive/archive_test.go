@@ -27,7 +27,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// check looks whether all is archived once, and told of as it is stored.
+// check verifies that everything is archived once, and reported as it is stored.
 func (w *world) check() {
 	w.t.Helper()
 	found := w.found()
@@ -70,8 +70,7 @@ func index(sent []webhook.Delivery, kind string) int {
 
 func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 	w := newWorld(t)
-	w.add(archive.Job(completed("acmesign", agreementID)))
-	w.run(w.archiver())
+	w.archive()
 	w.check()
 	var manifest map[string]any
 	text, err := os.ReadFile(filepath.Join(w.dir, "acmesign", agreementID, "manifest.json"))
@@ -104,12 +103,11 @@ func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 	}
 }
 
-func TestASecondEventStoresNothingAndAsksNobody(t *testing.T) {
+func TestASecondEventStoresNothingAndCallsNoVendor(t *testing.T) {
 	w := newWorld(t)
 	for i := range 3 {
 		w.now = start.Add(time.Duration(i) * time.Hour)
-		w.add(archive.Job(completed("acmesign", agreementID)))
-		w.run(w.archiver())
+		w.archive()
 	}
 	w.check()
 	if w.vendor.downloads != 1 || len(w.vendor.asked) != 1 || len(w.sent) != 4 {
@@ -120,14 +118,14 @@ func TestASecondEventStoresNothingAndAsksNobody(t *testing.T) {
 	}
 }
 
-// Each step may fail before it happens or after, and the process may end there.
-func TestAFailureAtAnyStepEndsArchivedOnce(t *testing.T) {
+// Each step may fail before or after it takes effect, and the process may crash there.
+func TestAFailureAtAnyStepStillArchivesOnce(t *testing.T) {
 	errFault := errors.New("on purpose")
 	for name, fail := range map[string]func(do func() error) error{
-		"it fails":                     func(func() error) error { return errFault },
-		"it happens and fails":         func(do func() error) error { do(); return errFault },
-		"the process ends before it":   func(func() error) error { panic(errCrash) },
-		"the process ends right after": func(do func() error) error { do(); panic(errCrash) },
+		"it fails":                      func(func() error) error { return errFault },
+		"it takes effect and fails":     func(do func() error) error { do(); return errFault },
+		"the process crashes before it": func(func() error) error { panic(errCrash) },
+		"the process crashes after it":  func(do func() error) error { do(); panic(errCrash) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, times := range []int{1, 2, 5} { // how many steps one after the other
@@ -140,14 +138,13 @@ func TestAFailureAtAnyStepEndsArchivedOnce(t *testing.T) {
 						}
 						return do()
 					}
-					w.add(archive.Job(completed("acmesign", agreementID)))
-					w.run(w.archiver())
+					w.archive()
 					w.check()
 					if t.Failed() {
 						t.Fatalf("%d failures from step %d: %v", times, n, w.steps)
 					}
 					if len(w.steps) < n {
-						break // it was done before
+						break // it finished before that step
 					}
 				}
 				if n < 13 {
@@ -158,12 +155,12 @@ func TestAFailureAtAnyStepEndsArchivedOnce(t *testing.T) {
 	}
 }
 
-// What is found to be forged is parked, whatever fails on the way.
-func TestAFailureAtAnyStepEndsForged(t *testing.T) {
+// A forged completion is parked, whatever fails on the way.
+func TestAFailureAtAnyStepStillReportsAForgery(t *testing.T) {
 	for n := 1; n <= 3; n++ { // manifest, status, park
 		for name, fail := range map[string]func(do func() error) error{
-			"it fails":             func(func() error) error { return errors.New("on purpose") },
-			"it happens and fails": func(do func() error) error { do(); return errors.New("on purpose") },
+			"it fails":                  func(func() error) error { return errors.New("on purpose") },
+			"it takes effect and fails": func(do func() error) error { do(); return errors.New("on purpose") },
 		} {
 			w := newWorld(t)
 			w.vendor.status.Status = esign.Declined
@@ -173,8 +170,7 @@ func TestAFailureAtAnyStepEndsForged(t *testing.T) {
 				}
 				return do()
 			}
-			w.add(archive.Job(completed("acmesign", agreementID)))
-			w.run(w.archiver())
+			w.archive()
 			if len(w.parked) == 0 || len(w.dead)+len(w.sent) > 0 || w.counted()["Forged acmesign"] != 1 {
 				t.Errorf("%s at step %d: parked %d, dead %d, %v", name, n, len(w.parked), len(w.dead), w.counted())
 			}
@@ -182,7 +178,7 @@ func TestAFailureAtAnyStepEndsForged(t *testing.T) {
 	}
 }
 
-func TestWhatIsStoredIsNotDownloadedAgain(t *testing.T) {
+func TestAStoredDocumentIsNotDownloadedAgain(t *testing.T) {
 	w := newWorld(t)
 	opened, failed := map[string]int{}, false
 	var all []vendorapi.Document
@@ -196,15 +192,14 @@ func TestWhatIsStoredIsNotDownloadedAgain(t *testing.T) {
 		}})
 	}
 	w.vendor.files = func() ([]vendorapi.Document, error) { return all, nil }
-	w.add(archive.Job(completed("acmesign", agreementID)))
-	w.run(w.archiver())
+	w.archive()
 	w.check()
 	if diff := cmp.Diff(map[string]int{"documents.pdf": 1, "audit-trail.pdf": 2}, opened); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestTwoArchiversAtOnceAgree(t *testing.T) {
+func TestConcurrentArchiversAgree(t *testing.T) {
 	for range 20 {
 		w := newWorld(t)
 		var both, group sync.WaitGroup
@@ -238,13 +233,13 @@ func minutes(delays []time.Duration) (all []int) {
 	return all
 }
 
-func TestWhatIsNotReadyIsAskedForMoreAndMoreSeldom(t *testing.T) {
+func TestRetriesBackOffWhileDocumentsAreNotReady(t *testing.T) {
 	for name, tt := range map[string]struct {
 		pause time.Duration
 		want  []int
 	}{
-		"a vendor who does not mind": {0, []int{1, 2, 4, 8, 16, 32, 64, 120, 120, 120}},
-		"a vendor who does":          {15 * time.Minute, []int{15, 15, 15, 15, 16, 32, 64, 120, 120, 120}},
+		"a vendor without a pause": {0, []int{1, 2, 4, 8, 16, 32, 64, 120, 120, 120}},
+		"a vendor with a pause":    {15 * time.Minute, []int{15, 15, 15, 15, 16, 32, 64, 120, 120, 120}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -257,8 +252,7 @@ func TestWhatIsNotReadyIsAskedForMoreAndMoreSeldom(t *testing.T) {
 				w.vendor.files = nil
 				return w.vendor.Documents(t.Context(), "")
 			}
-			w.add(archive.Job(completed("acmesign", agreementID)))
-			w.run(w.archiver())
+			w.archive()
 			w.check()
 			if diff := cmp.Diff(tt.want, minutes(w.delays)); diff != "" {
 				t.Error(diff)
@@ -267,18 +261,17 @@ func TestWhatIsNotReadyIsAskedForMoreAndMoreSeldom(t *testing.T) {
 	}
 }
 
-func TestWhatIsNeverReadyIsGivenUpByTheQueue(t *testing.T) {
+func TestTheQueueGivesUpDocumentsThatAreNeverReady(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.files = func() ([]vendorapi.Document, error) { return nil, vendorapi.ErrNotReady }
-	w.add(archive.Job(completed("acmesign", agreementID)))
-	w.run(w.archiver())
+	w.archive()
 	if len(w.dead) != 1 || len(w.parked) > 0 || len(w.found()) != 1 || w.now.Sub(start) < 40*time.Hour {
 		t.Errorf("dead %d, parked %d after %s", len(w.dead), len(w.parked), w.now.Sub(start))
 	}
 }
 
-// What the vendor says, and what becomes of it.
-func TestAForgedCompletionIsFound(t *testing.T) {
+// The outcome depends on the status that the vendor reports.
+func TestAForgedCompletionIsReported(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status esign.Status
 		err    error
@@ -319,8 +312,8 @@ func TestAForgedCompletionIsFound(t *testing.T) {
 	}
 }
 
-// The queue counts receipts that no archiver has seen, as when a function is throttled.
-func TestACompletionIsNotForgedBeforeTheVendorHadAnHour(t *testing.T) {
+// The queue also counts receives that no archiver has seen, as when a function is throttled.
+func TestACompletionIsNotForgedWithinTheFirstHour(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.status.Status = esign.Sent
 	w.add(archive.Job(completed("acmesign", agreementID)))
@@ -335,7 +328,7 @@ func TestACompletionIsNotForgedBeforeTheVendorHadAnHour(t *testing.T) {
 	w.check()
 }
 
-func TestACompletionThatTheVendorTellsLateIsArchived(t *testing.T) {
+func TestACompletionThatTheVendorReportsLateIsArchived(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.status.Status = esign.Signed
 	w.vendor.statusErr = func() error {
@@ -346,13 +339,12 @@ func TestACompletionThatTheVendorTellsLateIsArchived(t *testing.T) {
 		}
 		return nil
 	}
-	w.add(archive.Job(completed("acmesign", agreementID)))
-	w.run(w.archiver())
+	w.archive()
 	w.check()
 }
 
-// What happens to a job for each family of errors, wherever it comes from.
-func TestErrors(t *testing.T) {
+// The outcome of a job for each kind of error, wherever it occurs.
+func TestEachErrorHasItsOutcome(t *testing.T) {
 	type outcome struct {
 		Parked, Dead bool
 		Attempts     int
@@ -393,8 +385,7 @@ func TestErrors(t *testing.T) {
 							return vendorapi.Content{}, refuse()
 						}})
 				}
-				w.add(archive.Job(completed("acmesign", agreementID)))
-				w.run(w.archiver())
+				w.archive()
 				lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")
 				var last struct{ Level string }
 				if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
@@ -412,16 +403,15 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// A client that was asked in vain once asks again, and succeeds.
-func TestEveryPassingErrorPasses(t *testing.T) {
+// An agreement is archived after one temporary error.
+func TestATemporaryErrorIsRetried(t *testing.T) {
 	for _, err := range []error{
 		vendorapi.ErrNotReady, &vendorapi.LaterError{After: 20 * time.Hour}, vendorapi.ErrDenied, vendorapi.ErrUnknown,
 		errors.New("the network"), context.DeadlineExceeded,
 	} {
 		w := newWorld(t)
 		w.vendor.statusErr = func() error { w.vendor.statusErr = nil; return err }
-		w.add(archive.Job(completed("acmesign", agreementID)))
-		w.run(w.archiver())
+		w.archive()
 		w.check()
 		if len(w.delays) == 0 || slices.Max(w.delays) > 12*time.Hour { // SQS refuses more
 			t.Errorf("%v: put off by %v", err, w.delays)
@@ -429,8 +419,8 @@ func TestEveryPassingErrorPasses(t *testing.T) {
 	}
 }
 
-// A vendor whose limits are used up hears nothing until they are not, of no agreement; others do.
-func TestNobodyIsAskedWhileItsLimitsAreUsedUp(t *testing.T) {
+// A vendor whose rate limit is exhausted is not called for any agreement until the limit is reset. Others are.
+func TestNoCallIsMadeWhileTheRateLimitIsExhausted(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.statusErr = func() error { w.vendor.statusErr = nil; return &vendorapi.LaterError{After: 90 * time.Minute} }
 	a := w.archiver()
@@ -453,7 +443,7 @@ func TestNobodyIsAskedWhileItsLimitsAreUsedUp(t *testing.T) {
 	}
 }
 
-func TestDocumentsThatAreNotWholeAreFetchedAgain(t *testing.T) {
+func TestIncompleteDocumentsAreDownloadedAgain(t *testing.T) {
 	const contentType = "application/pdf"
 	broken := func(text string) vendorapi.Content {
 		c := content("", contentType)
@@ -469,10 +459,10 @@ func TestDocumentsThatAreNotWholeAreFetchedAgain(t *testing.T) {
 			true},
 		"a PDF that ends too early": {func() vendorapi.Content { return content("%PDF-1.7\ncontract", contentType) },
 			true},
-		"an end that is not at the end": {func() vendorapi.Content {
+		"an end marker too far from the end": {func() vendorapi.Content {
 			return content(pdf("")+strings.Repeat(" ", 1024), contentType)
 		}, true},
-		"a head that is not at the head": {func() vendorapi.Content {
+		"a header too far from the start": {func() vendorapi.Content {
 			return content(strings.Repeat(" ", 1024)+pdf(""), contentType)
 		}, true},
 		"an empty file": {func() vendorapi.Content { return content("", "text/csv") }, true},
@@ -500,8 +490,7 @@ func TestDocumentsThatAreNotWholeAreFetchedAgain(t *testing.T) {
 					}
 					return content(pdf("contract"), contentType), nil
 				}})
-			w.add(archive.Job(completed("acmesign", agreementID)))
-			w.run(w.archiver())
+			w.archive()
 			if (len(w.parked) == 1) != tt.parked || (len(w.dead) == 1) == tt.parked {
 				t.Errorf("parked %d, dead %d", len(w.parked), len(w.dead))
 			}
@@ -523,7 +512,7 @@ type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-func TestWhatMayStandAroundAPDF(t *testing.T) {
+func TestAPDFMayBeSurroundedByOtherBytes(t *testing.T) {
 	for name, body := range map[string]string{
 		"a head after 1,000 bytes":          strings.Repeat(" ", 1000) + pdf(""),
 		"1,000 bytes after the end":         pdf("") + strings.Repeat("\x00", 1000),
@@ -538,8 +527,7 @@ func TestWhatMayStandAroundAPDF(t *testing.T) {
 					c.Size = -1
 					return c, nil
 				}})
-			w.add(archive.Job(completed("acmesign", agreementID)))
-			w.run(w.archiver())
+			w.archive()
 			if got, err := w.store.Get(t.Context(), document.Key("acmesign", agreementID, "documents.pdf")); err != nil ||
 				string(got) != body {
 				t.Errorf("%d bytes, %v", len(got), err)
@@ -566,8 +554,7 @@ func TestContentTypes(t *testing.T) {
 				Open: func(context.Context) (vendorapi.Content, error) {
 					return content(pdf(""), tt.said), nil
 				}})
-			w.add(archive.Job(completed("acmesign", agreementID)))
-			w.run(w.archiver())
+			w.archive()
 			documents := w.detail(w.found()["archived"]).Documents
 			if len(documents) != 1 || documents[0].ContentType != tt.want {
 				t.Errorf("%+v", documents)
@@ -576,7 +563,7 @@ func TestContentTypes(t *testing.T) {
 	}
 }
 
-// endless is content of which nobody has seen the end.
+// endless is content without an end.
 type endless struct{ read int64 }
 
 func (e *endless) Read(b []byte) (int, error) {
@@ -584,7 +571,7 @@ func (e *endless) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func TestWhatDoesNotFitIsParkedAtOnce(t *testing.T) {
+func TestATooLargeDocumentIsParkedAtOnce(t *testing.T) {
 	const limit = 400 << 20
 	for name, size := range map[string]int64{"said before": limit + 1, "not said": -1} {
 		t.Run(name, func(t *testing.T) {
@@ -593,8 +580,7 @@ func TestWhatDoesNotFitIsParkedAtOnce(t *testing.T) {
 				Open: func(context.Context) (vendorapi.Content, error) {
 					return vendorapi.Content{ReadCloser: io.NopCloser(file), Size: size}, nil
 				}})
-			w.add(archive.Job(completed("acmesign", agreementID)))
-			w.run(w.archiver())
+			w.archive()
 			if len(w.parked) != 1 || len(w.vendor.asked) != 1 || file.read > limit+1<<20 || (size > limit) != (file.read == 0) {
 				t.Errorf("parked %d, asked %d times, read %d", len(w.parked), len(w.vendor.asked), file.read)
 			}
@@ -602,7 +588,7 @@ func TestWhatDoesNotFitIsParkedAtOnce(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongForEverIsParkedAtOnce(t *testing.T) {
+func TestAPermanentProblemIsParkedAtOnce(t *testing.T) {
 	document := func(name string) vendorapi.Document {
 		return vendorapi.Document{Name: name,
 			Open: func(context.Context) (vendorapi.Content, error) { return content("x", ""), nil }}
@@ -613,14 +599,14 @@ func TestWhatIsWrongForEverIsParkedAtOnce(t *testing.T) {
 		manifest string
 		metric   string
 	}{
-		"no JSON":                         {"canary", nil, "", "Parked "},
-		"no detail":                       {"{}", nil, "", "Parked "},
-		"an event of no agreement":        {archive.Job(completed("acmesign", "")), nil, "", "Parked "},
-		"an event of no provider":         {archive.Job(completed("", "e1")), nil, "", "Parked "},
-		"two documents of one name":       {"", []vendorapi.Document{document("a"), document("a")}, "", "Parked acmesign"},
-		"a document named as we name one": {"", []vendorapi.Document{document("manifest.json")}, "", "Parked acmesign"},
-		"a manifest that is none":         {"", nil, "{", "Parked acmesign"},
-		"an empty manifest":               {"", nil, "{}", "Parked acmesign"},
+		"no JSON":                            {"canary", nil, "", "Parked "},
+		"no detail":                          {"{}", nil, "", "Parked "},
+		"an event of no agreement":           {archive.Job(completed("acmesign", "")), nil, "", "Parked "},
+		"an event of no provider":            {archive.Job(completed("", "e1")), nil, "", "Parked "},
+		"two documents of one name":          {"", []vendorapi.Document{document("a"), document("a")}, "", "Parked acmesign"},
+		"a document named like the manifest": {"", []vendorapi.Document{document("manifest.json")}, "", "Parked acmesign"},
+		"an invalid manifest":                {"", nil, "{", "Parked acmesign"},
+		"an empty manifest":                  {"", nil, "{}", "Parked acmesign"},
 		"another agreement's manifest": {"", nil,
 			`{"provider":"acmesign","agreementId":"other","documents":[{"name":"a"}]}`, "Parked acmesign"},
 	} {
@@ -654,8 +640,7 @@ func TestWhatIsWrongForEverIsParkedAtOnce(t *testing.T) {
 
 func TestAManifestOfANewerReleaseIsReadAgainLater(t *testing.T) {
 	w := newWorld(t)
-	w.add(archive.Job(completed("acmesign", agreementID)))
-	w.run(w.archiver())
+	w.archive()
 	file := filepath.Join(w.dir, "acmesign", agreementID, "manifest.json")
 	manifest, err := os.ReadFile(file)
 	if err != nil {
@@ -666,8 +651,7 @@ func TestAManifestOfANewerReleaseIsReadAgainLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	archived := len(w.sent)
-	w.add(archive.Job(completed("acmesign", agreementID)))
-	w.run(w.archiver())
+	w.archive()
 	if len(w.delays) == 0 || len(w.sent) > archived || !strings.Contains(w.log.String(), "deploy that release") {
 		t.Errorf("delays %v, sent %v: %s", w.delays, w.sent[archived:], &w.log)
 	}
@@ -679,8 +663,7 @@ func TestAManifestOfANewerReleaseIsReadAgainLater(t *testing.T) {
 func TestAnAgreementWithoutDocumentsIsNotArchived(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.files = func() ([]vendorapi.Document, error) { return nil, nil }
-	w.add(archive.Job(completed("acmesign", agreementID)))
-	w.run(w.archiver())
+	w.archive()
 	if len(w.parked) != 1 || index(w.sent, "archived") >= 0 || len(w.vendor.asked) != 7 {
 		t.Errorf("parked %d, sent %v, asked %d times", len(w.parked), w.sent, len(w.vendor.asked))
 	}
@@ -691,8 +674,7 @@ func TestWithoutCredentialsNothingHappens(t *testing.T) {
 	w.open = func(context.Context, string) (vendorapi.Client, error) {
 		return nil, fmt.Errorf("acmesign: %w", vendorapi.ErrOff)
 	}
-	w.add(archive.Job(completed("acmesign", agreementID)))
-	w.run(w.archiver())
+	w.archive()
 	if len(w.steps)+len(w.log.String()+w.out.String()) > 0 {
 		t.Errorf("steps %v, logged %s, counted %s", w.steps, &w.log, &w.out)
 	}
@@ -707,16 +689,15 @@ func TestWrongCredentialsKeepTheJobs(t *testing.T) {
 		}
 		return open(ctx, provider)
 	}
-	w.add(archive.Job(completed("acmesign", agreementID)))
-	w.run(w.archiver())
+	w.archive()
 	w.check()
 	if !strings.Contains(w.log.String(), `"level":"ERROR"`) {
 		t.Errorf("logged %s", &w.log)
 	}
 }
 
-// One job's failure is nobody else's.
-func TestABatchReportsWhatIsPutOff(t *testing.T) {
+// The failure of one job does not affect the others.
+func TestABatchReportsDelayedJobs(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.statusErr = func() error { w.vendor.statusErr = nil; return vendorapi.ErrNotReady }
 	var batch events.SQSEvent
@@ -736,8 +717,8 @@ func TestABatchReportsWhatIsPutOff(t *testing.T) {
 	}
 }
 
-// What hangs is put off while there is time for it.
-func TestAnInvocationEndsBeforeItIsEnded(t *testing.T) {
+// A call that hangs is cut off while there is time to delay the job.
+func TestAnInvocationEndsBeforeItsTimeout(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.files = of(vendorapi.Document{Name: "documents.pdf",
 		Open: func(ctx context.Context) (vendorapi.Content, error) {
@@ -756,8 +737,8 @@ func TestAnInvocationEndsBeforeItIsEnded(t *testing.T) {
 	}
 }
 
-// Nothing is left where the documents were on their way.
-func TestNoTemporaryFileStays(t *testing.T) {
+// No file remains where the documents are downloaded to.
+func TestNoTemporaryFileRemains(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	w := newWorld(t)
@@ -771,23 +752,21 @@ func TestNoTemporaryFileStays(t *testing.T) {
 		}
 		return do()
 	}
-	w.add(archive.Job(completed("acmesign", agreementID)))
-	w.run(w.archiver())
+	w.archive()
 	w.check()
 	if seen == 0 {
 		t.Error("no document was seen on its way")
 	}
 	t.Setenv("TMPDIR", filepath.Join(dir, "none")) // where the files would have to be
 	w = newWorld(t)
-	w.add(archive.Job(completed("acmesign", agreementID)))
-	w.run(w.archiver())
+	w.archive()
 	if len(w.dead) != 1 || index(w.sent, "archived") >= 0 {
 		t.Errorf("dead %d, sent %v", len(w.dead), w.sent)
 	}
 }
 
-// IDs that lead out of a folder lead nowhere, and are told as they are.
-func TestIDsOfAllKinds(t *testing.T) {
+// IDs that look like paths stay inside the folder, and are reported unchanged.
+func TestUnusualAgreementIDs(t *testing.T) {
 	for _, id := range []string{"..", "../../x", "ä", "a b", strings.Repeat("x", 300)} {
 		w := newWorld(t)
 		w.add(archive.Job(completed("acmesign", id)))
@@ -804,7 +783,7 @@ func TestIDsOfAllKinds(t *testing.T) {
 	}
 }
 
-func TestLogsHoldNothingPersonal(t *testing.T) {
+func TestLogsHoldNoPersonalData(t *testing.T) {
 	const canary = "Ada Example ada@example.com"
 	for _, err := range []error{nil, vendorapi.ErrNotReady, vendorapi.ErrInvalid} {
 		w := newWorld(t)

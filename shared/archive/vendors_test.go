@@ -65,7 +65,7 @@ func TestEveryVendorsDocumentsAreArchived(t *testing.T) {
 	}
 }
 
-func TestEveryVendorTellsOfForgeries(t *testing.T) {
+func TestEveryVendorRevealsForgeries(t *testing.T) {
 	for _, p := range all.Providers() {
 		for name, a := range map[string]vendorstub.Agreement{
 			"one that is not completed": {ID: agreementID, Status: esign.Sent},
@@ -85,7 +85,7 @@ func TestEveryVendorTellsOfForgeries(t *testing.T) {
 	}
 }
 
-func TestADownloadThatBreaksOffIsFetchedAgain(t *testing.T) {
+func TestATruncatedDownloadIsRetried(t *testing.T) {
 	for _, p := range all.Providers() {
 		t.Run(p.Info().Name, func(t *testing.T) {
 			w, stub := withStub(t)
@@ -106,7 +106,8 @@ func TestADownloadThatBreaksOffIsFetchedAgain(t *testing.T) {
 	}
 }
 
-// TestLogsHoldNoCredentials: whatever goes wrong, they hold nothing that the vendors' APIs were told or have answered.
+// TestLogsHoldNoCredentials: whatever goes wrong, logs hold nothing that was sent to the vendors' APIs or received from
+// them.
 func TestLogsHoldNoCredentials(t *testing.T) {
 	w, stub := withStub(t)
 	for _, p := range all.Providers() {
@@ -134,7 +135,7 @@ func TestLogsHoldNoCredentials(t *testing.T) {
 	}
 	for _, s := range secrets {
 		if strings.Contains(w.log.String()+w.out.String(), s) {
-			t.Errorf("%q stands in the log", s)
+			t.Errorf("the log contains %q", s)
 		}
 	}
 	if len(w.parked) == 0 || len(w.dead) == 0 {

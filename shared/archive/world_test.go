@@ -39,7 +39,7 @@ const (
 
 var start = time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
 
-// completed is the event that begins it all.
+// completed is the event that starts the archiving.
 func completed(provider, agreement string) bus.Event {
 	event := &esign.Event{
 		ID: webhook.EventID(provider, "completed", agreement), Provider: provider, Type: esign.AgreementCompleted,
@@ -50,8 +50,8 @@ func completed(provider, agreement string) bus.Event {
 	return bus.EventOf(ledger.Entry{Event: event, ProcessedAt: start, StatusAfter: esign.Completed})
 }
 
-// world is all that is around an archiver: the queue of jobs with its clock, the stores, and a vendor. Each call to one
-// of them is a step, which may fail.
+// world surrounds an archiver: the queue of jobs with its clock, the stores, and a vendor. Each call to one of them is a
+// step, which may fail.
 type world struct {
 	t      *testing.T
 	vendor *vendor
@@ -87,7 +87,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// step does something unless it is to fail. It holds no lock meanwhile.
+// step runs do, unless it is to fail. It holds no lock meanwhile.
 func (w *world) step(name string, do func() error) error {
 	w.mu.Lock()
 	w.steps = append(w.steps, name)
@@ -119,12 +119,19 @@ func (w *world) add(body string) {
 	w.jobs = append(w.jobs, &message{body: body, visible: w.now})
 }
 
-// run works as Lambda and SQS do, until the queue is empty.
+// archive archives one agreement.
+func (w *world) archive() {
+	w.t.Helper()
+	w.add(archive.Job(completed("acmesign", agreementID)))
+	w.run(w.archiver())
+}
+
+// run behaves like Lambda and SQS, until the queue is empty.
 func (w *world) run(a *archive.Archiver) {
 	w.t.Helper()
 	for rounds := 0; len(w.jobs) > 0; rounds++ {
 		if rounds > 1000 {
-			w.t.Fatal("it does not end")
+			w.t.Fatal("the queue does not become empty")
 		}
 		m := slices.MinFunc(w.jobs, func(a, b *message) int { return a.visible.Compare(b.visible) })
 		if w.now.Before(m.visible) {
@@ -148,7 +155,7 @@ func (w *world) remove(m *message) {
 
 var errCrash = errors.New("the process ends")
 
-// invoke says whether the message is to be deleted. What panics is never answered.
+// invoke reports whether the message is to be deleted. A panic means that Lambda gets no response.
 func (w *world) invoke(a *archive.Archiver, m *message) (done bool) {
 	defer func() {
 		if r := recover(); r != nil && r != errCrash {
@@ -244,10 +251,10 @@ func (d documents) Get(ctx context.Context, key string) (content []byte, err err
 	return content, err
 }
 
-// vendor is one whose audit trail differs with each download.
+// vendor is a vendor whose audit trail differs with each download.
 type vendor struct {
 	*world
-	vendorapi.Client // whatever else there is is not to be called
+	vendorapi.Client // no other method may be called
 	status           vendorapi.Agreement
 	statusErr        func() error // nil: none; called for each question
 	files            func() ([]vendorapi.Document, error)
@@ -304,12 +311,12 @@ func content(body, contentType string) vendorapi.Content {
 	return vendorapi.Content{ReadCloser: io.NopCloser(strings.NewReader(body)), Size: int64(len(body)), Type: contentType}
 }
 
-// of makes the list of one document.
+// of lists one document.
 func of(d vendorapi.Document) func() ([]vendorapi.Document, error) {
 	return func() ([]vendorapi.Document, error) { return []vendorapi.Document{d}, nil }
 }
 
-// counted are the metrics of the provider.
+// counted returns the metrics.
 func (w *world) counted() map[string]float64 {
 	w.t.Helper()
 	sums := map[string]float64{}
@@ -324,7 +331,7 @@ func (w *world) counted() map[string]float64 {
 	return sums
 }
 
-// found are the findings that were sent, each once, by what they are.
+// found returns the findings that were sent, by kind.
 func (w *world) found() map[string]webhook.Delivery {
 	w.t.Helper()
 	byID, byKind := map[string]webhook.Delivery{}, map[string]webhook.Delivery{}
