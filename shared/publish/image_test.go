@@ -114,7 +114,7 @@ func TestTheDriversItemsAreRead(t *testing.T) {
 	}
 	e := entryOf("e1")
 	claim := ledger.Claim{
-		Key: e.Key, Provider: "docusign", VendorType: "envelope-completed", AgreementID: "a", ReceivedAt: at,
+		Key: e.Key, Provider: "acmesign", VendorType: "agreement-completed", AgreementID: "a", ReceivedAt: at,
 		Proof: esign.ProofSigned, Via: "configuration/1", SHA256: "00ff", Size: 17,
 	}
 	_, err := tb.Claim(t.Context(), claim)
@@ -122,14 +122,16 @@ func TestTheDriversItemsAreRead(t *testing.T) {
 	tb.wantNothing(t, e.Key)
 	must(tb.MarkUnreadable(t.Context(), claim))
 	tb.wantNothing(t, e.Key)
-	must(tb.Commit(t.Context(), ledger.Commit{Claim: claim, Event: *e.Event, Agreement: e.Agreement, StatusBefore: esign.Sent, At: at}))
+	must(tb.Commit(t.Context(), ledger.Commit{Claim: claim, Event: *e.Event, Agreement: e.Agreement,
+		StatusBefore: esign.Sent, At: at}))
 	tb.wantCommitted(t, e.Key)
 	tb.wantNothing(t, ledger.Key{Subject: e.Subject, ID: "@"})
 	must(tb.Repeated(t.Context(), e.Key, "configuration/2"))
 	tb.wantNothing(t, e.Key)
 
-	claim.Key, claim.AgreementID = ledger.Key{Subject: "docusign#template:t", ID: "e2"}, ""
-	template := esign.Event{ID: "e2", Provider: "docusign", Type: esign.TemplateCreated, Subject: claim.Subject, OccurredAt: at, Proof: esign.ProofSigned}
+	claim.Key, claim.AgreementID = ledger.Key{Subject: "acmesign#template:t", ID: "e2"}, ""
+	template := esign.Event{ID: "e2", Provider: "acmesign", Type: esign.TemplateCreated, Subject: claim.Subject,
+		OccurredAt: at, Proof: esign.ProofSigned}
 	must(tb.Commit(t.Context(), ledger.Commit{Claim: claim, Event: template, At: at}))
 	tb.wantCommitted(t, claim.Key)
 }

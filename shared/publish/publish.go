@@ -1,5 +1,5 @@
-// Package publish is the consumer of the table's stream. It puts every committed event on the bus, at least once. The stream
-// is a transactional outbox: an event is published if and only if it was committed.
+// Package publish is the consumer of the table's stream. It puts every committed event on the bus, at least once. The
+// stream is a transactional outbox: an event is published if and only if it was committed.
 package publish
 
 import (
@@ -29,9 +29,10 @@ type Publisher struct {
 // batchTimeout limits a batch. It is shorter than the function's timeout of 30 s, so that failures are still reported.
 const batchTimeout = 25 * time.Second
 
-// Handle publishes a batch, and reports the records that failed. Lambda retries the batch from the first reported record,
-// including records already published: consumers deduplicate. A record that can never be published is set aside, so that it
-// does not block its shard. A record that a newer release wrote blocks it until that release is deployed.
+// Handle publishes a batch, and reports the records that failed. Lambda retries the batch from the first reported
+// record, including records already published: consumers deduplicate. A record that can never be published is set
+// aside, so that it does not block its shard. A record that a newer release wrote blocks it until that release is
+// deployed.
 //
 // SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html: the identifier is the
 // sequence number.
@@ -110,8 +111,8 @@ func Records(object []byte) (events.DynamoDBEvent, error) {
 	return batch, nil
 }
 
-// Folder is where in the bucket the publisher stores records that can never be published. LambdaFolder is where Lambda stores
-// records that could not be published for hours.
+// Folder is where in the bucket the publisher stores records that can never be published. LambdaFolder is where Lambda
+// stores records that could not be published for hours.
 const (
 	Folder       = "unpublished/"
 	LambdaFolder = "aws/lambda/"

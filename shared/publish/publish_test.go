@@ -139,12 +139,13 @@ var attributes = cmp.AllowUnexported(events.DynamoDBAttributeValue{})
 // entryOf is an event that completes its agreement.
 func entryOf(id string) ledger.Entry {
 	event := esign.Event{
-		ID: id, Provider: "docusign", Type: esign.AgreementCompleted, VendorType: "envelope-completed", Subject: "docusign#a",
+		ID: id, Provider: "acmesign", Type: esign.AgreementCompleted, VendorType: "agreement-completed",
+		Subject:     "acmesign#a",
 		AgreementID: "a", OccurredAt: at, ReceivedAt: at, Proof: esign.ProofSigned,
 	}
 	after := esign.Fold(esign.Agreement{}, event)
 	return ledger.Entry{
-		Key: ledger.Key{Subject: "docusign#a", ID: id}, State: ledger.Processed, ProcessedAt: at,
+		Key: ledger.Key{Subject: "acmesign#a", ID: id}, State: ledger.Processed, ProcessedAt: at,
 		Event: &event, Agreement: &after, StatusBefore: esign.Sent, StatusAfter: esign.Completed,
 	}
 }
@@ -167,7 +168,7 @@ func committed(t testing.TB, sequence uint64, id string) events.DynamoDBEventRec
 func TestOnlyCommitsArePublished(t *testing.T) {
 	text := events.NewStringAttribute
 	claim := committed(t, 1, "e")
-	claim.Change.NewImage = image{"pk": text("docusign#a"), "sk": text("e"), "state": text("received")}
+	claim.Change.NewImage = image{"pk": text("acmesign#a"), "sk": text("e"), "state": text("received")}
 	unreadable := recordOf(t, 1, ledger.Received, entryOf("e"))
 	unreadable.Change.NewImage["state"] = text("unreadable")
 	agreement := committed(t, 1, "@")
@@ -225,19 +226,20 @@ func TestEveryEventOfEveryProviderComesThroughTheStreamAsItIs(t *testing.T) {
 // TestALocalRecordLooksLikeTheStreams: what Lambda hands over of a small event.
 func TestALocalRecordLooksLikeTheStreams(t *testing.T) {
 	e := ledger.Entry{
-		Key: ledger.Key{Subject: "docusign#test:", ID: "e"}, State: ledger.Processed, ProcessedAt: at,
-		Event: &esign.Event{ID: "e", Provider: "docusign", Type: esign.Test, OccurredAt: at, ReceivedAt: at},
+		Key: ledger.Key{Subject: "acmesign#test:", ID: "e"}, State: ledger.Processed, ProcessedAt: at,
+		Event: &esign.Event{ID: "e", Provider: "acmesign", Type: esign.Test, OccurredAt: at, ReceivedAt: at},
 	}
 	got, err := json.Marshal(recordOf(t, 7, ledger.Received, e))
 	if err != nil {
 		t.Fatal(err)
 	}
-	event := `{\"id\":\"e\",\"provider\":\"docusign\",\"type\":\"test\",\"vendorType\":\"\",\"subject\":\"\",` +
+	event := `{\"id\":\"e\",\"provider\":\"acmesign\",\"type\":\"test\",\"vendorType\":\"\",\"subject\":\"\",` +
 		`\"occurredAt\":\"2026-11-02T09:30:00.123456789Z\",\"receivedAt\":\"2026-11-02T09:30:00.123456789Z\",\"proof\":\"\"}`
-	want := `{"awsRegion":"","dynamodb":{"ApproximateCreationDateTime":1793611800,"Keys":{"pk":{"S":"docusign#test:"},"sk":{"S":"e"}},` +
-		`"NewImage":{"event":{"S":"` + event + `"},"pk":{"S":"docusign#test:"},"processedAt":{"S":"2026-11-02T09:30:00.123456789Z"},` +
+	want := `{"awsRegion":"","dynamodb":{"ApproximateCreationDateTime":1793611800,"Keys":{"pk":{"S":"acmesign#test:"},"sk":{"S":"e"}},` +
+		`"NewImage":{"event":{"S":"` + event +
+		`"},"pk":{"S":"acmesign#test:"},"processedAt":{"S":"2026-11-02T09:30:00.123456789Z"},` +
 		`"sk":{"S":"e"},"state":{"S":"processed"},"v":{"N":"1"}},` +
-		`"OldImage":{"pk":{"S":"docusign#test:"},"sk":{"S":"e"},"state":{"S":"received"}},` +
+		`"OldImage":{"pk":{"S":"acmesign#test:"},"sk":{"S":"e"},"state":{"S":"received"}},` +
 		`"SequenceNumber":"7","SizeBytes":0,"StreamViewType":"NEW_AND_OLD_IMAGES"},"eventID":"","eventName":"MODIFY",` +
 		`"eventSource":"aws:dynamodb","eventVersion":"","eventSourceARN":""}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
@@ -269,9 +271,9 @@ func TestWhatCannotBeReadIsSetAsideAndTheRestIsPublished(t *testing.T) {
 		"an event cut short":   func(i image) { i["event"] = text(i["event"].String()[:40]) },
 		"an event as a map":    func(i image) { i["event"] = events.NewMapAttribute(image{}) },
 		"another event":        func(i image) { i["event"] = committed(t, 1, "other").Change.NewImage["event"] },
-		"of another provider":  func(i image) { i["event"] = text(`{"id":"bad","provider":"adobesign","type":"test"}`) },
+		"of another provider":  func(i image) { i["event"] = text(`{"id":"bad","provider":"other","type":"test"}`) },
 		"of no provider":       func(i image) { i["event"] = text(`{"id":"bad","type":"test"}`) },
-		"of no type":           func(i image) { i["event"] = text(`{"id":"bad","provider":"docusign"}`) },
+		"of no type":           func(i image) { i["event"] = text(`{"id":"bad","provider":"acmesign"}`) },
 		"an agreement of text": func(i image) { i["agreement"] = text("hunter2") },
 		"of no key":            func(i image) { delete(i, "sk") },
 	} {
@@ -285,7 +287,8 @@ func TestWhatCannotBeReadIsSetAsideAndTheRestIsPublished(t *testing.T) {
 			}
 			w.wantPublished(t, "e1", "e3")
 			w.wantSetAside(t, bad)
-			if log := w.log.String(); !strings.Contains(log, `"level":"ERROR","msg":"set aside","event":"bad","sequence":"2"`) || strings.Contains(log, "hunter2") {
+			if log := w.log.String(); !strings.Contains(log, `"level":"ERROR","msg":"set aside","event":"bad","sequence":"2"`) ||
+				strings.Contains(log, "hunter2") {
 				t.Error(log)
 			}
 		})
@@ -314,7 +317,8 @@ func TestRecordsOfTwoShardsWithOneNumberAreBothSetAside(t *testing.T) {
 }
 
 func TestKeptObjectsWithoutRecordsAreNone(t *testing.T) {
-	for _, object := range []string{`{}`, `{"payload":""}`, `{"payload":"{}"}`, `{"payload":"null"}`, `{"payload":"{\"Records\":[]}"}`, `null`, ``} {
+	for _, object := range []string{`{}`, `{"payload":""}`, `{"payload":"{}"}`, `{"payload":"null"}`,
+		`{"payload":"{\"Records\":[]}"}`, `null`, ``} {
 		if batch, err := publish.Records([]byte(object)); err == nil {
 			t.Errorf("%s: %+v", object, batch)
 		}
@@ -338,13 +342,15 @@ func TestWhatTheBusDoesNotTakeNowComesAgain(t *testing.T) {
 	w := newWorld()
 	w.busErr["e2"], w.busErr["e5"] = errDown, errDown
 	duplicate := recordOf(t, 3, ledger.Processed, entryOf("e3")) // not on the bus, so that the indices differ
-	failed := w.handle(t, committed(t, 1, "e1"), committed(t, 2, "e2"), duplicate, committed(t, 4, "e4"), committed(t, 5, "e5"))
+	failed := w.handle(t, committed(t, 1, "e1"), committed(t, 2, "e2"), duplicate, committed(t, 4, "e4"),
+		committed(t, 5, "e5"))
 	if diff := cmp.Diff([]string{"2", "5"}, failed); diff != "" {
 		t.Error(diff)
 	}
 	w.wantPublished(t, "e1", "e4")
 	w.wantSetAside(t)
-	if log := w.log.String(); !strings.Contains(log, `"level":"ERROR","msg":"not published","event":"e2","sequence":"2","error":"down"`) {
+	if log := w.log.String(); !strings.Contains(log,
+		`"level":"ERROR","msg":"not published","event":"e2","sequence":"2","error":"down"`) {
 		t.Error(log)
 	}
 }
@@ -395,7 +401,7 @@ func TestLogsTellNothingButIdentity(t *testing.T) {
 	w := newWorld()
 	secret := entryOf("e1")
 	secret.Event.Participant, secret.Event.Attributes = "hunter2", map[string]string{"name": "hunter2"}
-	secret.Event.Subject, secret.Event.AgreementID = "docusign#hunter2", "hunter2"
+	secret.Event.Subject, secret.Event.AgreementID = "acmesign#hunter2", "hunter2"
 	secret.Agreement.Participants = map[string]esign.Progress{"hunter2": {Status: esign.Signed}}
 	spoilt := recordOf(t, 2, ledger.New, secret)
 	spoilt.Change.NewImage["event"] = events.NewStringAttribute(`{"id":"hunter2","occurredAt":"hunter2"}`)
@@ -406,7 +412,7 @@ func TestLogsTellNothingButIdentity(t *testing.T) {
 	if strings.Contains(log, "hunter2") {
 		t.Error(log)
 	}
-	want := `"level":"INFO","msg":"published","event":"e1","sequence":"1","provider":"docusign","type":"agreement.completed","statusChanged":true}`
+	want := `"level":"INFO","msg":"published","event":"e1","sequence":"1","provider":"acmesign","type":"agreement.completed","statusChanged":true}`
 	if !strings.Contains(log, want) {
 		t.Errorf("%s holds no %s", log, want)
 	}
@@ -431,7 +437,8 @@ func TestKeptRecordsAreLambdas(t *testing.T) {
 		t.Error(diff)
 	}
 	for name, object := range map[string]string{
-		"nothing": ``, "no object": `[]`, "no payload": `{` + metadata + `}`, "a payload cut short": `{"payload":"{\"Records\":[{"}`,
+		"nothing": ``, "no object": `[]`, "no payload": `{` + metadata + `}`,
+		"a payload cut short": `{"payload":"{\"Records\":[{"}`,
 	} {
 		if got, err := publish.Records([]byte(object)); err == nil {
 			t.Errorf("%s: %+v", name, got)
@@ -462,7 +469,8 @@ func FuzzImage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, id, processedAt, event, agreement string) {
 		i := image{"state": events.NewStringAttribute("processed")}
-		for name, value := range map[string]string{"sk": id, "processedAt": processedAt, "event": event, "agreement": agreement} {
+		for name, value := range map[string]string{"sk": id, "processedAt": processedAt, "event": event,
+			"agreement": agreement} {
 			i[name] = events.NewStringAttribute(strings.ToValidUTF8(value, "?"))
 		}
 		wantOneFate(t, events.DynamoDBEventRecord{Change: events.DynamoDBStreamRecord{NewImage: i, SequenceNumber: "1"}})
@@ -479,7 +487,8 @@ func wantOneFate(t *testing.T, record events.DynamoDBEventRecord) {
 		t.Fatalf("%+v, %v, %d published, %d kept", response, err, len(w.published), len(w.kept))
 	}
 	for _, e := range w.published {
-		if _, err := json.Marshal(e); err != nil || e.Detail.EventID != record.Change.NewImage["sk"].String() || e.DetailType == "" {
+		if _, err := json.Marshal(e); err != nil || e.Detail.EventID != record.Change.NewImage["sk"].String() ||
+			e.DetailType == "" {
 			t.Errorf("%+v, %v", e, err)
 		}
 	}

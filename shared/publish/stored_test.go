@@ -52,7 +52,8 @@ func TestARecordThatVersion1SetAsideIsPublished(t *testing.T) {
 	}
 }
 
-// A newer release published it in its own way, and an older one must not set it aside: it waits in the stream, in order.
+// A newer release published it in its own way, and an older one must not set it aside: it waits in the stream, in
+// order.
 func TestARecordOfANewerReleaseIsRetried(t *testing.T) {
 	newer := committed(t, 2, "e2")
 	newer.Change.NewImage[item.V] = events.NewNumberAttribute("2")

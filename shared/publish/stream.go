@@ -44,8 +44,8 @@ func imageOf(i item.Item) image {
 
 var errUnreadable = errors.New("publish: unreadable record")
 
-// Committed reads a record of the table's stream: see [item.Committed]. A record of a newer release is [format.ErrNewer].
-// Any other error means that the record can never be published.
+// Committed reads a record of the table's stream: see [item.Committed]. A record of a newer release is
+// [format.ErrNewer]. Any other error means that the record can never be published.
 func Committed(record events.DynamoDBEventRecord) (e ledger.Entry, committed bool, err error) {
 	e, committed, err = item.Committed(itemOf(record.Change.OldImage), itemOf(record.Change.NewImage))
 	if errors.Is(err, format.ErrNewer) {

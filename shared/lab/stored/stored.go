@@ -1,7 +1,8 @@
 // Package stored holds data that earlier versions of the product wrote, for the tests of the packages that read it.
 //
-// Later versions must read the data, or migrate it, without loss. Never change a file in testdata, and never weaken a test
-// that reads it: users have such data in their tables, queues and folders. When a format changes, add a folder for it.
+// Later versions must read the data, or migrate it, without loss. Never change a file in testdata, and never weaken a
+// test that reads it: users have such data in their tables, queues and folders. When a format changes, add a folder for
+// it.
 //
 // testdata/v1 was written before items and messages carried a version:
 //
@@ -47,8 +48,8 @@ func V1Bytes(t testing.TB, name string) []byte {
 	return b
 }
 
-// NoteV1 returns the text of a note of version 1: "acmesign/reconciled" or "acmesign/token". The token is "the token of 2026",
-// sealed with "the credentials of 2026".
+// NoteV1 returns the text of a note of version 1: "acmesign/reconciled" or "acmesign/token". The token is "the token of
+// 2026", sealed with "the credentials of 2026".
 func NoteV1(t testing.TB, name string) string {
 	t.Helper()
 	var items []struct{ PK, Text struct{ S string } }

@@ -1,11 +1,12 @@
-// Package ledger is the contract of the table: claims, the history of every subject, the state of every agreement, and notes.
-// Its drivers are dynamodb, and embedded for localhost. Both pass the suite in ledgertest.
+// Package ledger is the contract of the table: claims, the history of every subject, the state of every agreement, and
+// notes. Its drivers are dynamodb, and embedded for localhost. Both pass the suite in ledgertest.
 //
 // There are no locks and no leases. Conditional writes decide which of several writers was first, and every write is
 // idempotent.
 //
-// Every record carries a format version. If a newer release has written a record, all methods that read or change it return
-// [esignhooks/shared/plumbing/format.ErrNewer] and leave it unchanged. Patrol and Repeated may ignore the version.
+// Every record carries a format version. If a newer release has written a record, all methods that read or change it
+// return [esignhooks/shared/plumbing/format.ErrNewer] and leave it unchanged. Patrol and Repeated may ignore the
+// version.
 package ledger
 
 import (
@@ -125,7 +126,8 @@ type Entry struct {
 	SHA256      string      // of the same copy as Proof
 	Size        int
 
-	// These are set once the event is processed. Agreement is the state after the event, nil if the event is not about one.
+	// These are set once the event is processed. Agreement is the state after the event, nil if the event is not about
+	// one.
 	Event        *esign.Event
 	Agreement    *esign.Agreement
 	StatusBefore esign.Status
@@ -164,7 +166,8 @@ type Ledger interface {
 	// all of it may or may not have been written. Commit is idempotent, so the caller may call it again. Several effects
 	// may fail together where each alone succeeds: because of their size, or because of one of them.
 	Commit(ctx context.Context, effects ...Commit) error
-	// MarkUnreadable records that the event cannot be read. A claim is not required. It does nothing for a processed event.
+	// MarkUnreadable records that the event cannot be read. A claim is not required. It does nothing for a processed
+	// event.
 	MarkUnreadable(context.Context, Claim) error
 }
 
@@ -184,8 +187,8 @@ type Notes interface {
 type Patroller interface {
 	// Patrol visits the agreements that are not terminal and the events that are claimed but not processed, in one part of
 	// the table. The part begins at the cursor from; an empty cursor is the beginning of the table. Patrol returns the
-	// cursor of the next part. It is empty after the last part, and after an error. On AWS a part is 1 MB of the table. The
-	// order is the table's own. Changes made meanwhile may or may not be seen.
+	// cursor of the next part. It is empty after the last part, and after an error. On AWS a part is 1 MB of the table.
+	// The order is the table's own. Changes made meanwhile may or may not be seen.
 	Patrol(ctx context.Context, from string, visit func(Standing) error) (next string, err error)
 }
 
@@ -205,7 +208,7 @@ type Reader interface {
 	Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error)
 	// History reads the events of a subject, strongly consistent, in the order of [Sort].
 	History(ctx context.Context, subject string) ([]Entry, error)
-	// Committed visits the events that were committed at or after from and before to. It calls visit once for each subject,
-	// with the subject's events in the order of their commits. It reads the whole table.
+	// Committed visits the events that were committed at or after from and before to. It calls visit once for each
+	// subject, with the subject's events in the order of their commits. It reads the whole table.
 	Committed(ctx context.Context, from, to time.Time, visit func(subject []Entry) error) error
 }

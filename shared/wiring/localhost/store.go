@@ -14,8 +14,8 @@ import (
 	"esignhooks/shared/plumbing/format"
 )
 
-// storeVersion is the format version of everything in the file of the store: ledger, queues and bus. A file without one is
-// of version 1.
+// storeVersion is the format version of everything in the file of the store: ledger, queues and bus. A file without one
+// is of version 1.
 const storeVersion = 1
 
 var (

@@ -72,13 +72,14 @@ func (p placeholders) value(name string, v item.Value) string {
 	return ":" + name
 }
 
-// absent is the condition that an item does not exist. TTL deletes late, by days: an expired item that is still in the table
-// counts as absent. One case is not noticed: an agreement is deleted between being read and being committed, while another
-// worker commits as many events to it. Its versions begin at 1 again.
+// absent is the condition that an item does not exist. TTL deletes late, by days: an expired item that is still in the
+// table counts as absent. One case is not noticed: an agreement is deleted between being read and being committed,
+// while another worker commits as many events to it. Its versions begin at 1 again.
 //
 // SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
 func (p placeholders) absent(now time.Time) string {
-	return "attribute_not_exists(" + p.name(item.PK) + ") OR " + p.name(item.Expires) + " < " + p.value("now", item.Unix(now))
+	return "attribute_not_exists(" + p.name(item.PK) + ") OR " + p.name(item.Expires) + " < " +
+		p.value("now", item.Unix(now))
 }
 
 // unprocessed is the condition that an event is not processed, nor written by a newer release.
@@ -110,7 +111,8 @@ func (u *update) set(i item.Item) {
 func (u *update) setIfAbsent(i item.Item) {
 	for _, name := range slices.Sorted(maps.Keys(i)) {
 		placeholder := u.name(name)
-		u.clauses = append(u.clauses, fmt.Sprintf("%s = if_not_exists(%s, %s)", placeholder, placeholder, u.value(name, i[name])))
+		u.clauses = append(u.clauses, fmt.Sprintf("%s = if_not_exists(%s, %s)", placeholder, placeholder,
+			u.value(name, i[name])))
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package dynamodb is the ledger in a DynamoDB table. It claims an event with one conditional PutItem, and commits effects
-// in one transaction. Package item has the format of the items.
+// Package dynamodb is the ledger in a DynamoDB table. It claims an event with one conditional PutItem, and commits
+// effects in one transaction. Package item has the format of the items.
 package dynamodb
 
 import (
@@ -89,7 +89,8 @@ func (l *Ledger) repeated(ctx context.Context, key ledger.Key, via string) error
 	return err
 }
 
-// Agreement implements [ledger.Ledger]. An expired agreement that is still in the table is folded further, which does no harm.
+// Agreement implements [ledger.Ledger]. An expired agreement that is still in the table is folded further, which does
+// no harm.
 func (l *Ledger) Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error) {
 	out, err := l.client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &l.table, Key: attributesOf(item.AgreementKey(subject)), ConsistentRead: aws.Bool(true),
@@ -101,9 +102,9 @@ func (l *Ledger) Agreement(ctx context.Context, subject string) (agreement esign
 	return agreement, version, wrap("agreement", err)
 }
 
-// maxTogether is how many bytes of events and agreements are committed in one transaction. A larger batch is refused, so that
-// each event is committed by itself. A partition takes 1,000 write units in a second, and a transaction costs two for each
-// KB: one transaction must leave some for others.
+// maxTogether is how many bytes of events and agreements are committed in one transaction. A larger batch is refused,
+// so that each event is committed by itself. A partition takes 1,000 write units in a second, and a transaction costs
+// two for each KB: one transaction must leave some for others.
 //
 // SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html and
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
@@ -153,8 +154,8 @@ func (l *Ledger) writes(effects []ledger.Commit) ([]types.TransactWriteItem, err
 	return writes, nil
 }
 
-// reason returns why a transaction was cancelled. It has one code for each write, in their order, the events' first. The first
-// event that is processed, or that a newer release wrote, outweighs every other reason.
+// reason returns why a transaction was cancelled. It has one code for each write, in their order, the events' first.
+// The first event that is processed, or that a newer release wrote, outweighs every other reason.
 //
 // SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 func reason(cancelled *types.TransactionCanceledException, events int) error {
@@ -181,8 +182,8 @@ func refusal(found attributes, processed error) error {
 	return processed
 }
 
-// eventUpdate is an Update, not a Put, so that the counts and the arrival time of the claim survive. Proof and hash become
-// those of the copy that was processed.
+// eventUpdate is an Update, not a Put, so that the counts and the arrival time of the claim survive. Proof and hash
+// become those of the copy that was processed.
 func (l *Ledger) eventUpdate(c ledger.Commit, event, agreement string) *types.Update {
 	changed, kept := item.OfEffect(c, event, agreement)
 	l.expire(changed, c.At)
@@ -197,7 +198,8 @@ func (l *Ledger) eventUpdate(c ledger.Commit, event, agreement string) *types.Up
 	}
 }
 
-// agreementPut writes the agreement after its last event, if it still has the version that the first event was folded into.
+// agreementPut writes the agreement after its last event, if it still has the version that the first event was folded
+// into.
 func (l *Ledger) agreementPut(last ledger.Commit, agreement string, expected int64) *types.Put {
 	after := item.OfAgreement(last, agreement)
 	l.expire(after, last.At)
@@ -266,8 +268,8 @@ func (l *Ledger) History(ctx context.Context, subject string) ([]ledger.Entry, e
 
 // Committed implements [ledger.Reader]. A scan returns the items of a partition one after the other.
 //
-// SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.Partitions.html: items with the same
-// partition key are stored together, in the order of their sort keys.
+// SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.Partitions.html: items with the
+// same partition key are stored together, in the order of their sort keys.
 func (l *Ledger) Committed(ctx context.Context, from, to time.Time, visit func([]ledger.Entry) error) error {
 	p := newPlaceholders()
 	at := p.name(item.ProcessedAt)

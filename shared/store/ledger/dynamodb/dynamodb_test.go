@@ -74,7 +74,7 @@ func testExpired(t *testing.T, c *sdk.Client) {
 	l := dynamodb.New(c, table, time.Hour)
 	now := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
 	claim := ledger.Claim{
-		Key: ledger.Key{Subject: "docusign#expired", ID: "a"}, Provider: "docusign", AgreementID: "expired", ReceivedAt: now,
+		Key: ledger.Key{Subject: "acmesign#expired", ID: "a"}, Provider: "acmesign", AgreementID: "expired", ReceivedAt: now,
 	}
 	event := esign.Event{Type: esign.AgreementSent, AgreementID: "expired", OccurredAt: now}
 	after := esign.Fold(esign.Agreement{}, event)
@@ -103,21 +103,24 @@ func testTooLarge(t *testing.T, c *sdk.Client) {
 		for _, id := range []string{"a", "b", "c"} {
 			event := esign.Event{Type: esign.AgreementUpdated, AgreementID: "large", OccurredAt: time.Now()}
 			for i := range participants {
-				event.Participants = append(event.Participants, esign.Participant{ID: fmt.Sprintf("sha256:%064d", i), Status: esign.Cancelled})
+				event.Participants = append(event.Participants,
+					esign.Participant{ID: fmt.Sprintf("sha256:%064d", i), Status: esign.Cancelled})
 			}
 			after := esign.Fold(esign.Agreement{}, event)
 			effects = append(effects, ledger.Commit{
-				Claim: ledger.Claim{Key: ledger.Key{Subject: fmt.Sprint("docusign#large", participants), ID: id}},
+				Claim: ledger.Claim{Key: ledger.Key{Subject: fmt.Sprint("acmesign#large", participants), ID: id}},
 				Event: event, Agreement: &after, Version: int64(len(effects)), At: time.Now(),
 			})
 		}
 		err := l.Commit(t.Context(), effects...)
-		if refused := err != nil && strings.Contains(err.Error(), "too large together"); refused != tooLarge || !refused && err != nil {
+		refused := err != nil && strings.Contains(err.Error(), "too large together")
+		if refused != tooLarge || !refused && err != nil {
 			t.Errorf("%d participants: %v", participants, err)
 		}
 	}
 	event := esign.Event{Type: esign.Other, Attributes: map[string]string{"large": strings.Repeat("x", 300<<10)}}
-	if err := l.Commit(t.Context(), ledger.Commit{Claim: ledger.Claim{Key: ledger.Key{Subject: "docusign#large", ID: "a"}}, Event: event}); err != nil {
+	if err := l.Commit(t.Context(),
+		ledger.Commit{Claim: ledger.Claim{Key: ledger.Key{Subject: "acmesign#large", ID: "a"}}, Event: event}); err != nil {
 		t.Errorf("larger, and by itself: %v", err)
 	}
 }
@@ -125,12 +128,13 @@ func testTooLarge(t *testing.T, c *sdk.Client) {
 func testAttributes(t *testing.T, c *sdk.Client) {
 	l := dynamodb.New(c, table, 0)
 	claim := ledger.Claim{
-		Key: ledger.Key{Subject: "docusign#attributes", ID: "a"}, Provider: "docusign", VendorType: "envelope-sent",
+		Key: ledger.Key{Subject: "acmesign#attributes", ID: "a"}, Provider: "acmesign", VendorType: "agreement-sent",
 		AgreementID: "attributes", ReceivedAt: time.Now(), Via: "v", SHA256: "00", Size: 1, Proof: esign.ProofSigned,
 	}
 	event := esign.Event{Type: esign.AgreementSent, AgreementID: "attributes", OccurredAt: time.Now()}
 	after := esign.Fold(esign.Agreement{}, event)
-	if err := l.Commit(t.Context(), ledger.Commit{Claim: claim, Event: event, Agreement: &after, At: time.Now()}); err != nil {
+	if err := l.Commit(t.Context(),
+		ledger.Commit{Claim: claim, Event: event, Agreement: &after, At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	out, err := c.Query(t.Context(), &sdk.QueryInput{
@@ -140,7 +144,8 @@ func testAttributes(t *testing.T, c *sdk.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := " pk sk v state type vendorType provider agreementId occurredAt receivedAt processedAt proof sha256 size via event agreement statusBefore statusAfter status updatedAt version "
+	known := " pk sk v state type vendorType provider agreementId occurredAt receivedAt processedAt proof sha256 size " +
+		"via event agreement statusBefore statusAfter status updatedAt version "
 	for _, item := range out.Items {
 		for name := range item {
 			if !strings.Contains(known, fmt.Sprintf(" %s ", name)) {
@@ -156,17 +161,19 @@ func testAttributes(t *testing.T, c *sdk.Client) {
 func testNote(t *testing.T, c *sdk.Client) {
 	l := dynamodb.New(c, table, time.Hour)
 	for version, text := range []string{"first", "second"} {
-		if err := l.PutNote(t.Context(), "docusign/changed", text, int64(version)); err != nil {
+		if err := l.PutNote(t.Context(), "acmesign/changed", text, int64(version)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	out, err := c.GetItem(t.Context(), &sdk.GetItemInput{TableName: aws.String(table), Key: map[string]types.AttributeValue{
-		"pk": &types.AttributeValueMemberS{Value: "@docusign/changed"}, "sk": &types.AttributeValueMemberS{Value: "@"},
-	}})
+	out, err := c.GetItem(t.Context(),
+		&sdk.GetItemInput{TableName: aws.String(table), Key: map[string]types.AttributeValue{
+			"pk": &types.AttributeValueMemberS{Value: "@acmesign/changed"}, "sk": &types.AttributeValueMemberS{Value: "@"},
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := slices.Sorted(maps.Keys(out.Item)), []string{"pk", "sk", "text", "v", "version"}; !slices.Equal(got, want) {
+	want := []string{"pk", "sk", "text", "v", "version"}
+	if got := slices.Sorted(maps.Keys(out.Item)); !slices.Equal(got, want) {
 		t.Errorf("the item has %v, want %v", got, want)
 	}
 }

@@ -11,7 +11,8 @@ import (
 
 func TestACursorIsAnyKey(t *testing.T) {
 	for _, key := range []ledger.Key{
-		{Subject: "acmesign#a", ID: "0f"}, {Subject: "@acmesign/changed", ID: "@"}, {Subject: `a"b,[c]\`, ID: "d\x00e\u2028<&é"},
+		{Subject: "acmesign#a", ID: "0f"}, {Subject: "@acmesign/changed", ID: "@"},
+		{Subject: `a"b,[c]\`, ID: "d\x00e\u2028<&é"},
 	} {
 		got, err := keyAt(cursorAt(attributesOf(item.Key(key))))
 		if diff := cmp.Diff(key, item.KeyOf(itemOf(got))); diff != "" || err != nil {

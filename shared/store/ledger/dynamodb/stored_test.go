@@ -73,7 +73,8 @@ func TestItemsOfVersion1(t *testing.T) {
 	var items []json.RawMessage
 	stored.V1(t, "items.json", &items)
 	for _, item := range items {
-		if _, err := c.PutItem(t.Context(), &sdk.PutItemInput{TableName: aws.String(table), Item: storedItem(t, item)}); err != nil {
+		if _, err := c.PutItem(t.Context(),
+			&sdk.PutItemInput{TableName: aws.String(table), Item: storedItem(t, item)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -157,11 +158,13 @@ func TestItemsOfVersion1(t *testing.T) {
 		}
 	}
 	for subject, a := range want.Agreements { // fold one more event into each
-		event := esign.Event{ID: "next", Subject: subject, Type: esign.AgreementUpdated, AgreementID: a.Agreement.ID, OccurredAt: time.Now()}
+		event := esign.Event{ID: "next", Subject: subject, Type: esign.AgreementUpdated, AgreementID: a.Agreement.ID,
+			OccurredAt: time.Now()}
 		after := esign.Fold(a.Agreement, event)
 		commit := ledger.Commit{
-			Claim: ledger.Claim{Key: ledger.Key{Subject: subject, ID: "next"}}, Event: event, Agreement: &after, Version: a.Version,
-			At: time.Now(),
+			Claim: ledger.Claim{Key: ledger.Key{Subject: subject, ID: "next"}}, Event: event, Agreement: &after,
+			Version: a.Version,
+			At:      time.Now(),
 		}
 		if err := l.Commit(t.Context(), commit); err != nil {
 			t.Errorf("%s: %v", subject, err)

@@ -1,4 +1,5 @@
-// Package embedded is the ledger of localhost, in a bbolt file. Every call returns after its changes are synced to disk.
+// Package embedded is the ledger of localhost, in a bbolt file. Every call returns after its changes are synced to
+// disk.
 package embedded
 
 import (
@@ -158,8 +159,8 @@ func (l *Ledger) MarkUnreadable(_ context.Context, c ledger.Claim) error {
 	return l.update(c.Key, mark(c, ledger.Unreadable))
 }
 
-// MarkFailed records in tx that the queue has given up on the event. It does nothing for a processed event, nor for an event
-// of a newer release: the queue must still be able to move the message to its dead-letter queue.
+// MarkFailed records in tx that the queue has given up on the event. It does nothing for a processed event, nor for an
+// event of a newer release: the queue must still be able to move the message to its dead-letter queue.
 func (l *Ledger) MarkFailed(tx *bbolt.Tx, c ledger.Claim) error {
 	err := l.updateIn(tx, c.Key, mark(c, ledger.Failed))
 	if errors.Is(err, format.ErrNewer) {

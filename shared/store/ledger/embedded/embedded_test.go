@@ -96,9 +96,10 @@ func TestNotesOutliveTheProcess(t *testing.T) {
 	must(t, err)
 	l, err := embedded.New(groupcommit.New(db))
 	must(t, err)
-	must(t, l.PutNote(t.Context(), "docusign/changed", "here", 0))
+	must(t, l.PutNote(t.Context(), "acmesign/changed", "here", 0))
 	must(t, db.Close())
-	if text, version, err := open(t, file).Note(t.Context(), "docusign/changed"); text != "here" || version != 1 || err != nil {
+	if text, version, err := open(t, file).Note(t.Context(), "acmesign/changed"); text != "here" || version != 1 ||
+		err != nil {
 		t.Errorf("%q, version %d, %v", text, version, err)
 	}
 }
@@ -113,7 +114,7 @@ func TestWhatFailsBesideAChangeChangesNothing(t *testing.T) {
 		group.Go(func() {
 			for i := range each {
 				c := commitOf(fmt.Sprint(side, ".", i), int64(i))
-				c.Subject = fmt.Sprint("docusign#", side)
+				c.Subject = fmt.Sprint("acmesign#", side)
 				for _, want := range []ledger.State{ledger.New, ledger.Received} {
 					if got, err := l.Claim(t.Context(), c.Claim); got != want || err != nil {
 						t.Errorf("claimed: %q, %v; want %q", got, err, want)

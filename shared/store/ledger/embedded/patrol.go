@@ -12,8 +12,8 @@ import (
 // patrolPart is how many items one part of a patrol reads.
 const patrolPart = 100
 
-// Patrol implements [ledger.Patroller]. Its cursor is the key of the next item. It also finds the events that the queue has
-// given up on. On AWS those stay received.
+// Patrol implements [ledger.Patroller]. Its cursor is the key of the next item. It also finds the events that the queue
+// has given up on. On AWS those stay received.
 func (l *Ledger) Patrol(_ context.Context, from string, visit func(ledger.Standing) error) (next string, err error) {
 	var found []ledger.Standing
 	err = l.db.View(func(tx *bbolt.Tx) error {

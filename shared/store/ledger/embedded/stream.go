@@ -21,7 +21,8 @@ type Change struct {
 
 // write stores an event. It adds a change to the stream if the event is processed.
 func (l *Ledger) write(tx *bbolt.Tx, before ledger.State, e ledger.Entry) error {
-	if err := put(tx.Bucket(itemsBucket), key(e.Key), eventRecord{stamp{version}, e}); err != nil || e.State != ledger.Processed {
+	if err := put(tx.Bucket(itemsBucket), key(e.Key), eventRecord{stamp{version}, e}); err != nil ||
+		e.State != ledger.Processed {
 		return err
 	}
 	tx.OnCommit(l.signal)

@@ -20,12 +20,14 @@ var at = time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
 
 func claimOf(id string) ledger.Claim {
 	return ledger.Claim{
-		Key: ledger.Key{Subject: "docusign#a", ID: id}, Provider: "docusign", VendorType: "envelope-sent", AgreementID: "a", ReceivedAt: at,
+		Key: ledger.Key{Subject: "acmesign#a", ID: id}, Provider: "acmesign", VendorType: "agreement-sent", AgreementID: "a",
+		ReceivedAt: at,
 	}
 }
 
 func commitOf(id string, version int64) ledger.Commit {
-	event := esign.Event{ID: id, Provider: "docusign", Type: esign.AgreementSent, VendorType: "envelope-sent", AgreementID: "a", OccurredAt: at}
+	event := esign.Event{ID: id, Provider: "acmesign", Type: esign.AgreementSent, VendorType: "agreement-sent",
+		AgreementID: "a", OccurredAt: at}
 	after := esign.Fold(esign.Agreement{}, event)
 	return ledger.Commit{Claim: claimOf(id), Event: event, Agreement: &after, Version: version, At: at}
 }
@@ -63,7 +65,7 @@ func TestTheStreamTellsOfChangesToProcessedEventsOnly(t *testing.T) {
 	must(t, l.Repeated(t.Context(), claimOf("claimed").Key, ""))
 	markFailed(t, db, l, claimOf("failed"))
 	must(t, l.MarkUnreadable(t.Context(), claimOf("unreadable")))
-	must(t, l.PutNote(t.Context(), "docusign#a", "a note", 0))
+	must(t, l.PutNote(t.Context(), "acmesign#a", "a note", 0))
 	wantChanges(t, l, 10)
 
 	for version, id := range []string{"claimed", "failed", "unreadable", "new"} {
@@ -78,11 +80,12 @@ func TestTheStreamTellsOfChangesToProcessedEventsOnly(t *testing.T) {
 	markFailed(t, db, l, claimOf("new"))                           // too late
 	must(t, l.Repeated(t.Context(), claimOf("unknown").Key, "v1")) // nothing to count
 	must(t, l.Repeated(t.Context(), claimOf("claimed").Key, "v1"))
-	wantChanges(t, l, 10, "1 received claimed 1", "2 failed failed 0", "3 unreadable unreadable 0", "4  new 0", "5 processed claimed 2")
+	wantChanges(t, l, 10, "1 received claimed 1", "2 failed failed 0", "3 unreadable unreadable 0", "4  new 0",
+		"5 processed claimed 2")
 
 	changes, err := l.Changes(1)
 	must(t, err)
-	history, err := l.History(t.Context(), "docusign#a")
+	history, err := l.History(t.Context(), "acmesign#a")
 	must(t, err)
 	history[0].Duplicates, history[0].Via = 1, nil // as it was
 	if diff := cmp.Diff(history[0], changes[0].Entry); diff != "" {

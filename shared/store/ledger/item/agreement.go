@@ -62,8 +62,8 @@ func ReadNote(i Item) (text string, version int64, err error) {
 	return i.string(Text), version, err
 }
 
-// ReadStanding reads what a patrol finds, an agreement or an event. A time that cannot be read is the zero time, so that the
-// patrol is not held up by one item, and its age is not overlooked.
+// ReadStanding reads what a patrol finds, an agreement or an event. A time that cannot be read is the zero time, so
+// that the patrol is not held up by one item, and its age is not overlooked.
 func ReadStanding(i Item) ledger.Standing {
 	s := ledger.Standing{
 		Provider:    i.string(Provider),

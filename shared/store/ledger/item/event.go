@@ -31,8 +31,8 @@ func OfClaim(c ledger.Claim) Item {
 	return i
 }
 
-// OfEffect returns what a commit writes to its event, without the key. Event and agreement are JSON. A commit overwrites
-// changed. It writes kept only where the claim has not: they belong to the first copy.
+// OfEffect returns what a commit writes to its event, without the key. Event and agreement are JSON. A commit
+// overwrites changed. It writes kept only where the claim has not: they belong to the first copy.
 func OfEffect(c ledger.Commit, event, agreement string) (changed, kept Item) {
 	changed = Item{
 		V:           N(Version),
@@ -106,12 +106,12 @@ func ReadEvent(i Item) (ledger.Entry, error) {
 	return e, nil
 }
 
-// Committed reads a change of an item, as the table's stream shows it. It reports whether the change committed an event:
-// the event is processed, and was not before, or by another commit. Counting a duplicate changes a processed event and
-// commits nothing. An expired item that is not yet deleted can be committed once more.
+// Committed reads a change of an item, as the table's stream shows it. It reports whether the change committed an
+// event: the event is processed, and was not before, or by another commit. Counting a duplicate changes a processed
+// event and commits nothing. An expired item that is not yet deleted can be committed once more.
 //
-// The entry has what an event on the bus needs. Errors quote nothing of the item. An event must be of the provider in its
-// key, because a receiver may only write items of its own provider.
+// The entry has what an event on the bus needs. Errors quote nothing of the item. An event must be of the provider in
+// its key, because a receiver may only write items of its own provider.
 func Committed(before, after Item) (e ledger.Entry, committed bool, err error) {
 	if after.IsAgreement() {
 		return e, false, nil
@@ -152,8 +152,8 @@ func readCommitted(i Item) (ledger.Entry, error) {
 	return e, nil
 }
 
-// Change returns the item of a processed event before and after a change, for a stream that is not DynamoDB's. It has what
-// [Committed] reads. The item before the change is nil for a new event.
+// Change returns the item of a processed event before and after a change, for a stream that is not DynamoDB's. It has
+// what [Committed] reads. The item before the change is nil for a new event.
 func Change(stateBefore ledger.State, e ledger.Entry) (before, after Item, err error) {
 	after = Key(e.Key)
 	after[V] = N(Version)

@@ -1,12 +1,12 @@
-// Package item is the format of the ledger's table. It alone knows the names of the attributes, and which of them an event,
-// an agreement and a note have. The DynamoDB driver writes and reads the table with it. The publisher reads the table's
-// stream with it.
+// Package item is the format of the ledger's table. It alone knows the names of the attributes, and which of them an
+// event, an agreement and a note have. The DynamoDB driver writes and reads the table with it. The publisher reads the
+// table's stream with it.
 //
-// Each subject has one partition. It holds one item for each event, under the event's ID, and one for the agreement, under
-// the sort key [AgreementSK]. Each note has a partition of its own, "@" and its name.
+// Each subject has one partition. It holds one item for each event, under the event's ID, and one for the agreement,
+// under the sort key [AgreementSK]. Each note has a partition of its own, "@" and its name.
 //
-// The package depends neither on the AWS SDK nor on the Lambda events, which represent attributes differently. Its users
-// convert.
+// The package depends neither on the AWS SDK nor on the Lambda events, which represent attributes differently. Its
+// users convert.
 package item
 
 import (
@@ -60,7 +60,8 @@ const (
 
 // Names are the names of all attributes.
 var Names = []string{
-	PK, SK, V, Expires, Provider, AgreementID, Agreement, State, Type, VendorType, OccurredAt, ReceivedAt, ProcessedAt, Proof,
+	PK, SK, V, Expires, Provider, AgreementID, Agreement, State, Type, VendorType, OccurredAt, ReceivedAt, ProcessedAt,
+	Proof,
 	SHA256, Size, Via, Duplicates, Event, StatusBefore, StatusAfter, Status, UpdatedAt, RecordVersion, Text,
 }
 

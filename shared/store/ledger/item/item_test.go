@@ -12,7 +12,8 @@ import (
 // A patrol visits all providers' items. One that cannot be read, whatever wrote it, must not stop it.
 func TestAMalformedTimeStopsNoPatrol(t *testing.T) {
 	want := ledger.Standing{Provider: "acmesign", Subject: "acmesign#a", AgreementID: "a", Status: "sent"}
-	for name, updatedAt := range map[string]item.Value{"no time": {}, "no such time": item.S("yesterday"), "a number": item.N(1)} {
+	for name, updatedAt := range map[string]item.Value{"no time": {}, "no such time": item.S("yesterday"),
+		"a number": item.N(1)} {
 		i := item.AgreementKey("acmesign#a")
 		i[item.Provider], i[item.AgreementID], i[item.Status] = item.S("acmesign"), item.S("a"), item.S("sent")
 		i[item.UpdatedAt] = updatedAt

@@ -20,9 +20,9 @@ import (
 
 const root = "../../../.."
 
-// TestNoOtherPackageNamesAnAttribute looks for attribute names in the string literals of all other product packages. The
-// names of the key are forbidden everywhere. The others are ordinary words, and so they are forbidden only in files that
-// deal with items, except as keys of log lines and in error texts.
+// TestNoOtherPackageNamesAnAttribute looks for attribute names in the string literals of all other product packages.
+// The names of the key are forbidden everywhere. The others are ordinary words, and so they are forbidden only in files
+// that deal with items, except as keys of log lines and in error texts.
 func TestNoOtherPackageNamesAnAttribute(t *testing.T) {
 	files := 0
 	for _, folder := range []string{"shared", "functions"} {
@@ -119,7 +119,8 @@ func literalsIn(n ast.Node, items bool) (found []*ast.BasicLit) {
 		}
 		text, err := strconv.Unquote(literal.Value)
 		names := func(s string) bool { return slices.Contains(item.Names, s) }
-		if err == nil && (text == item.PK || text == item.SK || items && slices.ContainsFunc(word.FindAllString(text, -1), names)) {
+		if err == nil && (text == item.PK || text == item.SK || items &&
+			slices.ContainsFunc(word.FindAllString(text, -1), names)) {
 			found = append(found, literal)
 		}
 		return true

@@ -30,7 +30,8 @@ type Ledger interface {
 	ledger.Patroller
 }
 
-// Run runs the suite. open makes an empty ledger, or one in which no other test has used the subject that it is asked for.
+// Run runs the suite. open makes an empty ledger, or one in which no other test has used the subject that it is asked
+// for.
 func Run(t *testing.T, open func(t *testing.T) Ledger) {
 	for name, test := range map[string]func(*testing.T, Ledger, string){
 		"Claim":                          testClaim,
@@ -69,14 +70,14 @@ func Run(t *testing.T, open func(t *testing.T) Ledger) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, open(t), fmt.Sprintf("docusign#%s-%d", name, time.Now().UnixNano()))
+			test(t, open(t), fmt.Sprintf("acmesign#%s-%d", name, time.Now().UnixNano()))
 		})
 	}
 }
 
 func claimOf(subject, id string) ledger.Claim {
 	return ledger.Claim{
-		Key: ledger.Key{Subject: subject, ID: id}, Provider: "docusign", VendorType: "envelope-sent", AgreementID: "e1",
+		Key: ledger.Key{Subject: subject, ID: id}, Provider: "acmesign", VendorType: "agreement-sent", AgreementID: "e1",
 		OccurredAt: start.Add(-time.Minute), ReceivedAt: start, Proof: esign.ProofSigned, Via: "configuration/1",
 		SHA256: "00ff", Size: 17,
 	}
@@ -336,7 +337,7 @@ func testUnreadable(t *testing.T, l Ledger, subject string) {
 		t.Errorf("claimed afterwards: %q, %v", got, err)
 	}
 	want := ledger.Entry{
-		Key: c.Key, State: ledger.Unreadable, Provider: "docusign", ReceivedAt: start, Proof: esign.ProofSigned,
+		Key: c.Key, State: ledger.Unreadable, Provider: "acmesign", ReceivedAt: start, Proof: esign.ProofSigned,
 		Via: []string{"configuration/1"}, SHA256: "00ff", Size: 17,
 	}
 	wantHistory(t, l, subject, want)
@@ -353,11 +354,14 @@ func testUnreadableAfterClaim(t *testing.T, l Ledger, subject string) {
 	first := claimOf(subject, "a")
 	_, err := l.Claim(t.Context(), first)
 	must(t, err)
-	later := ledger.Claim{Key: first.Key, Provider: "docusign", ReceivedAt: start.Add(time.Hour), Proof: esign.ProofURLToken, Via: "v", SHA256: "ee", Size: 99}
+	later := ledger.Claim{Key: first.Key, Provider: "acmesign", ReceivedAt: start.Add(time.Hour),
+		Proof: esign.ProofURLToken, Via: "v", SHA256: "ee", Size: 99}
 	must(t, l.MarkUnreadable(t.Context(), later))
 	wantHistory(t, l, subject, ledger.Entry{
-		Key: first.Key, State: ledger.Unreadable, Provider: first.Provider, VendorType: first.VendorType, AgreementID: first.AgreementID,
-		OccurredAt: first.OccurredAt, ReceivedAt: first.ReceivedAt, Proof: first.Proof, Via: []string{first.Via}, SHA256: first.SHA256, Size: first.Size,
+		Key: first.Key, State: ledger.Unreadable, Provider: first.Provider, VendorType: first.VendorType,
+		AgreementID: first.AgreementID,
+		OccurredAt:  first.OccurredAt, ReceivedAt: first.ReceivedAt, Proof: first.Proof, Via: []string{first.Via},
+		SHA256: first.SHA256, Size: first.Size,
 	})
 }
 
@@ -471,13 +475,16 @@ func testCommitted(t *testing.T, l Ledger, subject string) {
 		from, to time.Time
 		want     map[string][]string
 	}{
-		"all":                           {time.Time{}, at(1000), all},
-		"from the first on":             {at(0), at(1000), all},
-		"the first left out":            {at(1), at(1000), map[string][]string{"a": {"n", "b"}, "b": {"m", "l", "a"}, "c": {"k", "a"}}},
-		"before the last":               {at(0), at(7), map[string][]string{"a": {"z", "n", "b"}, "b": {"m", "l"}, "c": {"k", "a"}}},
-		"one in the middle":             {at(3), at(4), map[string][]string{"c": {"k"}}},
-		"nothing between the same":      {at(3), at(3), map[string][]string{}},
-		"in another zone, the same":     {at(3).In(time.FixedZone("", 3600)), at(4).In(time.FixedZone("", -3600)), map[string][]string{"c": {"k"}}},
+		"all":               {time.Time{}, at(1000), all},
+		"from the first on": {at(0), at(1000), all},
+		"the first left out": {at(1), at(1000),
+			map[string][]string{"a": {"n", "b"}, "b": {"m", "l", "a"}, "c": {"k", "a"}}},
+		"before the last": {at(0), at(7),
+			map[string][]string{"a": {"z", "n", "b"}, "b": {"m", "l"}, "c": {"k", "a"}}},
+		"one in the middle":        {at(3), at(4), map[string][]string{"c": {"k"}}},
+		"nothing between the same": {at(3), at(3), map[string][]string{}},
+		"in another zone, the same": {at(3).In(time.FixedZone("", 3600)), at(4).In(time.FixedZone("", -3600)),
+			map[string][]string{"c": {"k"}}},
 		"the last, and nothing follows": {at(7), at(8), map[string][]string{"b": {"a"}}},
 		"nothing afterwards":            {at(8), at(1000), map[string][]string{}},
 	} {
@@ -508,7 +515,8 @@ func wantWhole(t *testing.T, l Ledger, subject string) {
 func testCommittedIsLarge(t *testing.T, l Ledger, subject string) {
 	var everybody []esign.Participant
 	for i := range esign.MaxParticipants {
-		everybody = append(everybody, esign.Participant{ID: fmt.Sprintf("sha256:%064d", i), Status: esign.Cancelled, At: start})
+		everybody = append(everybody, esign.Participant{ID: fmt.Sprintf("sha256:%064d", i), Status: esign.Cancelled,
+			At: start})
 	}
 	const events = 24
 	want := map[string][]string{}

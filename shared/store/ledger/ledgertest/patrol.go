@@ -52,7 +52,8 @@ func standing(t *testing.T, l Ledger, prefix string) (found map[string]ledger.St
 func testPatrol(t *testing.T, l Ledger, subject string) {
 	for _, typ := range []esign.Type{
 		esign.AgreementCreated, esign.AgreementSent, esign.AgreementViewed, esign.AgreementSigned, esign.AgreementUpdated,
-		esign.AgreementFailed, esign.AgreementExpired, esign.AgreementCancelled, esign.AgreementDeclined, esign.AgreementCompleted,
+		esign.AgreementFailed, esign.AgreementExpired, esign.AgreementCancelled, esign.AgreementDeclined,
+		esign.AgreementCompleted,
 	} {
 		must(t, l.Commit(t.Context(), commitOf(claimOf(subject+string(typ), "a"), typ, esign.Agreement{}, 0)))
 	}
@@ -67,14 +68,15 @@ func testPatrol(t *testing.T, l Ledger, subject string) {
 	must(t, l.MarkUnreadable(t.Context(), claimOf(subject, "unreadable")))
 
 	want := map[string]ledger.Standing{
-		" received": {Provider: "docusign", Subject: subject, AgreementID: "e1", EventID: "received", Since: start},
+		" received": {Provider: "acmesign", Subject: subject, AgreementID: "e1", EventID: "received", Since: start},
 	}
 	for typ, status := range map[esign.Type]esign.Status{
 		esign.AgreementCreated: esign.Created, esign.AgreementSent: esign.Sent, esign.AgreementViewed: esign.Viewed,
 		esign.AgreementSigned: esign.Signed, esign.AgreementUpdated: "",
 	} {
 		want[string(typ)] = ledger.Standing{
-			Provider: "docusign", Subject: subject + string(typ), AgreementID: "e1", Status: status, Since: start.Add(-time.Minute),
+			Provider: "acmesign", Subject: subject + string(typ), AgreementID: "e1", Status: status,
+			Since: start.Add(-time.Minute),
 		}
 	}
 	found, _ := standing(t, l, subject)
@@ -87,7 +89,8 @@ func testPatrol(t *testing.T, l Ledger, subject string) {
 func testPatrolInParts(t *testing.T, l Ledger, subject string) {
 	var everybody []esign.Participant
 	for i := range esign.MaxParticipants {
-		everybody = append(everybody, esign.Participant{ID: fmt.Sprintf("sha256:%064d", i), Status: esign.Cancelled, At: start})
+		everybody = append(everybody, esign.Participant{ID: fmt.Sprintf("sha256:%064d", i), Status: esign.Cancelled,
+			At: start})
 	}
 	want := map[string]bool{}
 	for i := range 24 {

@@ -33,7 +33,8 @@ func chain(subject string, agreement esign.Agreement, version int64, steps ...st
 // story is a chain whose order is not that of its IDs, and that enters no status with its third event.
 func story(subject string) []ledger.Commit {
 	return chain(subject, esign.Agreement{}, 0,
-		step{"z", esign.AgreementSent}, step{"m", esign.AgreementSigned}, step{"x", esign.AgreementViewed}, step{"a", esign.AgreementCompleted})
+		step{"z", esign.AgreementSent}, step{"m", esign.AgreementSigned}, step{"x", esign.AgreementViewed},
+		step{"a", esign.AgreementCompleted})
 }
 
 // wantCommitted checks that the effects, and nothing else, are there, in their order.
@@ -84,7 +85,8 @@ func testCommitTogether(t *testing.T, l Ledger, subject string) {
 	if agreement, version, err = l.Agreement(t.Context(), subject); err != nil || version != 6 || !agreement.Conflict {
 		t.Errorf("version %d, %+v, %v", version, agreement, err)
 	}
-	if found := committed(t, l, subject, start, start.Add(time.Hour)); !slices.Equal(found[""], []string{"z", "m", "x", "a", "y", "b"}) {
+	if found := committed(t, l, subject, start, start.Add(time.Hour)); !slices.Equal(found[""],
+		[]string{"z", "m", "x", "a", "y", "b"}) {
 		t.Errorf("committed in the order %v", found[""])
 	}
 }
@@ -123,7 +125,8 @@ func testCommitTogetherConflicts(t *testing.T, l Ledger, subject string) {
 
 // testCommitTogetherTwice: a caller that commits an event twice at once is wrong, and does no harm.
 func testCommitTogetherTwice(t *testing.T, l Ledger, subject string) {
-	twice := chain(subject, esign.Agreement{}, 0, step{"a", esign.AgreementSent}, step{"b", esign.AgreementViewed}, step{"a", esign.AgreementSent})
+	twice := chain(subject, esign.Agreement{}, 0, step{"a", esign.AgreementSent}, step{"b", esign.AgreementViewed},
+		step{"a", esign.AgreementSent})
 	if err := l.Commit(t.Context(), twice...); err == nil {
 		t.Error("taken")
 	}

@@ -13,9 +13,9 @@ import (
 	"esignhooks/shared/store/ledger"
 )
 
-// Versions checks that records without a format version are read, and that records of a newer release are refused and kept.
-// setVersion changes the version of a stored record, and removes it if it is 0. It must find an event by its key, an
-// agreement by its subject and the ID "@", and a note by its name after "@" and the ID "@".
+// Versions checks that records without a format version are read, and that records of a newer release are refused and
+// kept. setVersion changes the version of a stored record, and removes it if it is 0. It must find an event by its key,
+// an agreement by its subject and the ID "@", and a note by its name after "@" and the ID "@".
 func Versions(t *testing.T, l Ledger, setVersion func(t *testing.T, key ledger.Key, version int)) {
 	const subject, note = "acmesign#versions", "acmesign/versions"
 	received := claimOf(subject, "received")
@@ -26,7 +26,8 @@ func Versions(t *testing.T, l Ledger, setVersion func(t *testing.T, key ledger.K
 	}
 	must(t, l.PutNote(t.Context(), note, "text", 0))
 	setAll := func(version int) {
-		for _, key := range []ledger.Key{done.Key, received.Key, {Subject: subject, ID: "@"}, {Subject: "@" + note, ID: "@"}} {
+		for _, key := range []ledger.Key{done.Key, received.Key, {Subject: subject, ID: "@"},
+			{Subject: "@" + note, ID: "@"}} {
 			setVersion(t, key, version)
 		}
 	}
