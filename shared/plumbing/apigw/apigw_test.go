@@ -28,8 +28,9 @@ func TestRequest(t *testing.T) {
 		want  webhook.Request // nil headers and query mean empty ones
 	}{
 		"a complete event": {
-			`{"httpMethod":"POST","headers":{"X-A":"2"},"multiValueHeaders":{"X-A":["1","2"]},"queryStringParameters":{"q":"y"},
-			  "multiValueQueryStringParameters":{"q":["x","y"]},"pathParameters":{"token":"t"},"body":"{}","isBase64Encoded":false}`,
+			`{"httpMethod":"POST","headers":{"X-A":"2"},"multiValueHeaders":{"X-A":["1","2"]},
+			  "queryStringParameters":{"q":"y"},"multiValueQueryStringParameters":{"q":["x","y"]},
+			  "pathParameters":{"token":"t"},"body":"{}","isBase64Encoded":false}`,
 			webhook.Request{Method: "POST", Header: http.Header{"X-A": {"1", "2"}}, Query: url.Values{"q": {"x", "y"}},
 				Body: []byte("{}"), URLToken: "t"},
 		},
@@ -38,11 +39,13 @@ func TestRequest(t *testing.T) {
 			webhook.Request{Method: "GET", Header: http.Header{"X-A": {"1"}, "X-B": {"2"}}, Query: url.Values{"q": {"y"}}},
 		},
 		"null for the multi-value maps": {
-			`{"headers":{"X-A":"1"},"multiValueHeaders":null,"queryStringParameters":{"q":"y"},"multiValueQueryStringParameters":null,"pathParameters":null,"body":null}`,
+			`{"headers":{"X-A":"1"},"multiValueHeaders":null,"queryStringParameters":{"q":"y"},
+			  "multiValueQueryStringParameters":null,"pathParameters":null,"body":null}`,
 			webhook.Request{Header: http.Header{"X-A": {"1"}}, Query: url.Values{"q": {"y"}}},
 		},
 		"null for all maps": {
-			`{"headers":null,"multiValueHeaders":null,"queryStringParameters":null,"multiValueQueryStringParameters":null,"pathParameters":null}`,
+			`{"headers":null,"multiValueHeaders":null,"queryStringParameters":null,
+			  "multiValueQueryStringParameters":null,"pathParameters":null}`,
 			webhook.Request{},
 		},
 		"an empty event": {`{}`, webhook.Request{}},

@@ -162,8 +162,9 @@ func TestTheEventIsAPIGateways(t *testing.T) {
 		MultiValueQueryStringParameters: map[string][]string{"a": {"1", "2"}, "b": {"é x"}, "c": {""}, "d": {""}},
 		PathParameters:                  map[string]string{"token": "töken"},
 	}
-	want.RequestContext.ResourcePath, want.RequestContext.HTTPMethod, want.RequestContext.Stage = want.Resource, "POST", "local"
-	want.RequestContext.Identity.SourceIP, want.RequestContext.Identity.UserAgent = "192.0.2.10", "AcmeSign"
+	c := &want.RequestContext
+	c.ResourcePath, c.HTTPMethod, c.Stage = want.Resource, "POST", "local"
+	c.Identity.SourceIP, c.Identity.UserAgent = "192.0.2.10", "AcmeSign"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

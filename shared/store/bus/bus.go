@@ -25,8 +25,8 @@ type Detail struct {
 
 	Proof esign.Proof `json:"proof" jsonschema:"how much of the request was proved to be the vendor's, strongest first"`
 
-	StatusBefore esign.Status `json:"statusBefore" jsonschema:"the agreement's status before it; empty if it had none"`
-	StatusAfter  esign.Status `json:"statusAfter" jsonschema:"the agreement's status after it; empty if it has none"`
+	StatusBefore esign.Status `json:"statusBefore" jsonschema:"the agreement's status before; empty if it had none"`
+	StatusAfter  esign.Status `json:"statusAfter" jsonschema:"the agreement's status after; empty if it has none"`
 
 	StatusChanged bool `json:"statusChanged" jsonschema:"act on it: true for exactly one event of each status entered"`
 
@@ -34,7 +34,7 @@ type Detail struct {
 
 	Event esign.Event `json:"event"`
 
-	Agreement *esign.Agreement `json:"agreement,omitempty" jsonschema:"after the event; absent if the event is not about one"`
+	Agreement *esign.Agreement `json:"agreement,omitempty" jsonschema:"after the event; absent if it is not about one"`
 }
 
 // EventOf returns the event to publish for a processed entry of the ledger.

@@ -58,8 +58,8 @@ func generate(t *testing.T) []byte {
 	t.Helper()
 	head := marshal(t, header{
 		"https://json-schema.org/draft/2020-12/schema", "Detail of an esignhooks event",
-		"The detail of an event on EventBridge. The event's detail-type is its type. Its source is esign. and the provider. " +
-			"Ignore fields that you do not know: new ones may be added at any time.",
+		"The detail of an event on EventBridge. The event's detail-type is its type. " +
+			"Its source is esign. and the provider. Ignore fields that you do not know: new ones may be added at any time.",
 	})
 	body := marshal(t, schema(t))
 	var out bytes.Buffer
