@@ -40,7 +40,7 @@ func TestFold(t *testing.T) {
 		events []esign.Event
 		want   esign.Agreement
 	}{
-		"nothing said yet": {
+		"no status yet": {
 			[]esign.Event{event(esign.AgreementUpdated, 5, "")},
 			esign.Agreement{Provider: "acmesign", ID: "e1", UpdatedAt: at(5)},
 		},
@@ -52,7 +52,7 @@ func TestFold(t *testing.T) {
 				Participants: map[string]esign.Progress{"p1": {Status: esign.Viewed, At: at(3)}},
 			},
 		},
-		"two signers are told apart, each at its own highest status": {
+		"two signers are distinguished, each with its own highest status": {
 			[]esign.Event{
 				event(esign.AgreementSigned, 4, "p1"),
 				event(esign.AgreementViewed, 5, "p1"),
@@ -66,14 +66,14 @@ func TestFold(t *testing.T) {
 				},
 			},
 		},
-		"two different ends are a conflict, and the higher one stands": {
+		"two terminal statuses are a conflict, and the higher one is kept": {
 			[]esign.Event{event(esign.AgreementDeclined, 4, ""), event(esign.AgreementExpired, 8, "")},
 			esign.Agreement{
 				Provider: "acmesign", ID: "e1", Status: esign.Declined, UpdatedAt: at(8), Conflict: true,
 				Reached: map[esign.Status]time.Time{esign.Declined: at(4), esign.Expired: at(8)},
 			},
 		},
-		"a summary tells the progress of everybody": {
+		"a summary states the progress of all participants": {
 			[]esign.Event{{
 				Provider: "acmesign", AgreementID: "e1", Type: esign.AgreementSent, OccurredAt: at(1),
 				Participants: []esign.Participant{
@@ -159,7 +159,7 @@ func TestFoldChangesNeitherArgument(t *testing.T) {
 	}
 }
 
-func TestFoldKeepsTheLowestParticipantsWhateverTheOrder(t *testing.T) {
+func TestFoldKeepsTheLowestParticipantsInAnyOrder(t *testing.T) {
 	var events []esign.Event
 	for i := range esign.MaxParticipants + 50 {
 		events = append(events, event(esign.AgreementViewed, 1, fmt.Sprintf("p%04d", i)))

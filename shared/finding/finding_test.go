@@ -26,22 +26,22 @@ var (
 	}}
 )
 
-func TestAFindingTravelsAndMeansTheSame(t *testing.T) {
+func TestAFindingSurvivesTheQueue(t *testing.T) {
 	for name, tt := range map[string]struct {
 		delivery webhook.Delivery
 		via      string
 		want     esign.Event
 	}{
-		"a status that no webhook told of": {
+		"a status that no webhook reported": {
 			finding.Reconciled("acmesign", "a", esign.Declined, "Declined", at, now), "reconciled",
 			esign.Event{Type: esign.AgreementDeclined, VendorType: "reconciled", AgreementID: "a", OccurredAt: at,
 				Attributes: map[string]string{"vendorStatus": "Declined"}},
 		},
-		"at a time that the vendor does not tell": {
+		"at an unknown time": {
 			finding.Reconciled("acmesign", "a", esign.Sent, "", time.Time{}, now), "reconciled",
 			esign.Event{Type: esign.AgreementSent, VendorType: "reconciled", AgreementID: "a"},
 		},
-		"a completion that is true": {
+		"a confirmed completion": {
 			finding.Confirmed("acmesign", "a", "completed\n", now), "confirmed",
 			esign.Event{Type: esign.AgreementConfirmed, VendorType: "confirmed", AgreementID: "a", OccurredAt: now,
 				Attributes: map[string]string{"vendorStatus": "completed?"}},
@@ -78,7 +78,7 @@ func TestAFindingTravelsAndMeansTheSame(t *testing.T) {
 	}
 }
 
-func TestAFindingIsTheSameHoweverOften(t *testing.T) {
+func TestAFindingKeepsItsEventID(t *testing.T) {
 	later := now.In(time.FixedZone("", 3600)).Add(24 * time.Hour)
 	seen := map[string]string{}
 	for name, again := range map[string][]webhook.Delivery{
@@ -101,7 +101,7 @@ func TestAFindingIsTheSameHoweverOften(t *testing.T) {
 				t.Errorf("%s is the same as %s", name, other)
 			}
 			if seen[d.EventID] = name; d.EventID != again[0].EventID {
-				t.Errorf("%s is another thing each time", name)
+				t.Errorf("%s has several event IDs", name)
 			}
 			if d.ReceivedAt.Location() != time.UTC {
 				t.Errorf("%s: received at %v", name, d.ReceivedAt)
@@ -110,8 +110,8 @@ func TestAFindingIsTheSameHoweverOften(t *testing.T) {
 	}
 }
 
-// TestAFindingIsAboutTheAgreementThatTheVendorTellsOf: under the same subject, whatever the vendor's IDs are like.
-func TestAFindingIsAboutTheAgreementThatTheVendorTellsOf(t *testing.T) {
+// TestAFindingHasTheSubjectOfTheVendorsEvents, whatever the vendor's IDs look like.
+func TestAFindingHasTheSubjectOfTheVendorsEvents(t *testing.T) {
 	for _, id := range []string{"CBJCHBCAABAA*-_", "an ID with spaces", "unreadable", "kind:id", "naïve",
 		strings.Repeat("x", 600)} {
 		d := finding.Confirmed("other", id, "", now)
@@ -149,12 +149,12 @@ func TestNoRequestIsAFinding(t *testing.T) {
 
 func TestMalformedFindingsAreUnreadable(t *testing.T) {
 	for name, payload := range map[string]string{
-		"nothing":             "",
-		"no JSON":             "event=1",
-		"no object":           `["agreement.completed"]`,
-		"no type":             `{"agreementId":"a"}`,
-		"no agreement":        `{"type":"agreement.completed"}`,
-		"a time that is none": `{"type":"agreement.completed","agreementId":"a","occurredAt":"yesterday"}`,
+		"nothing":         "",
+		"invalid JSON":    "event=1",
+		"no object":       `["agreement.completed"]`,
+		"no type":         `{"agreementId":"a"}`,
+		"no agreement":    `{"type":"agreement.completed"}`,
+		"an invalid time": `{"type":"agreement.completed","agreementId":"a","occurredAt":"yesterday"}`,
 	} {
 		e, err := finding.Event(&webhook.Delivery{Provider: "acmesign", Proof: esign.ProofConfirmed,
 			Payload: []byte(payload)})

@@ -19,10 +19,10 @@ import (
 	"esignhooks/shared/vendorapi"
 )
 
-// secret is in what must not be told: queries, headers, bodies.
+// secret is in everything that errors must not quote: queries, headers, bodies.
 const secret = "TOPSECRET"
 
-// network carries HTTP in memory, so that it may stand in a synctest bubble.
+// network carries HTTP in memory, so that it works in a synctest bubble.
 type network struct {
 	dialled chan net.Conn
 	closed  chan struct{}
@@ -123,7 +123,7 @@ var (
 	limit = answer{status: 429}
 )
 
-// vendor answers in turn, the last answer for ever.
+// vendor gives its answers in turn, and repeats the last one.
 type vendor struct {
 	answers []answer
 
@@ -153,7 +153,7 @@ func (v *vendor) requests() []heard {
 
 var errSaid = errors.New("what the vendor's documents say")
 
-// explain knows one status of a vendor that says other things than HTTP.
+// explain interprets one status and one code of a vendor in its own way.
 func explain(r *vendorapi.Refusal) error {
 	var body struct{ Code string }
 	r.JSON(&body)
@@ -183,18 +183,18 @@ func TestDo(t *testing.T) {
 		requests int
 		waits    time.Duration // at the least; at most the pauses more
 	}{
-		"an answer":                                  {get, []answer{ok}, 0, nil, 1, 0},
-		"a fault passes":                             {get, []answer{fault, {status: 503}, ok}, 0, nil, 3, 0},
-		"a fault stays":                              {get, []answer{fault}, 0, errAny, 4, 0},
-		"a PUT is repeated":                          {http.MethodPut, []answer{fault, ok}, 0, nil, 2, 0},
-		"a DELETE is repeated":                       {http.MethodDelete, []answer{fault, ok}, 0, nil, 2, 0},
-		"a POST may have been carried out":           {post, []answer{fault, ok}, 0, errAny, 1, 0},
-		"the vendor got tired of waiting":            {get, []answer{{status: 408}, ok}, 0, nil, 2, 0},
-		"the vendor got tired of waiting for a POST": {post, []answer{{status: 408}, ok}, 0, errAny, 1, 0},
-		"no connection":                              {get, []answer{ok}, 3, nil, 1, 0},
-		"a POST that found no way was not heard":     {post, []answer{ok}, 3, nil, 1, 0},
-		"no connection for long":                     {post, []answer{ok}, 4, errAny, 0, 0},
-		"an answer that breaks off":                  {get, []answer{{cut: true, body: `{"name":`}, ok}, 0, nil, 2, 0},
+		"an answer":                        {get, []answer{ok}, 0, nil, 1, 0},
+		"a fault passes":                   {get, []answer{fault, {status: 503}, ok}, 0, nil, 3, 0},
+		"a fault stays":                    {get, []answer{fault}, 0, errAny, 4, 0},
+		"a PUT is repeated":                {http.MethodPut, []answer{fault, ok}, 0, nil, 2, 0},
+		"a DELETE is repeated":             {http.MethodDelete, []answer{fault, ok}, 0, nil, 2, 0},
+		"a POST may have been carried out": {post, []answer{fault, ok}, 0, errAny, 1, 0},
+		"the vendor timed out":             {get, []answer{{status: 408}, ok}, 0, nil, 2, 0},
+		"the vendor timed out on a POST":   {post, []answer{{status: 408}, ok}, 0, errAny, 1, 0},
+		"no connection":                    {get, []answer{ok}, 3, nil, 1, 0},
+		"a POST without a connection was not carried out": {post, []answer{ok}, 3, nil, 1, 0},
+		"no connection for long":                          {post, []answer{ok}, 4, errAny, 0, 0},
+		"an answer that breaks off":                       {get, []answer{{cut: true, body: `{"name":`}, ok}, 0, nil, 2, 0},
 		"an answer that always breaks off": {get, []answer{{cut: true, body: secret}}, 0, io.ErrUnexpectedEOF,
 			4, 0},
 		"an answer to a POST that breaks off": {post, []answer{{cut: true, body: secret}, ok}, 0,
@@ -204,10 +204,10 @@ func TestDo(t *testing.T) {
 			30 * time.Second},
 		"no answer to a POST": {post, []answer{{hang: true}, ok}, 0, context.DeadlineExceeded, 1,
 			30 * time.Second},
-		"no HTTP": {get, []answer{{raw: secret + "\r\n\r\n"}}, 0, errAny, 4, 0},
-		"a header that is none": {get, []answer{{raw: "HTTP/1.1 200 OK\r\n" + secret + "\r\n\r\n"}},
+		"not HTTP": {get, []answer{{raw: secret + "\r\n\r\n"}}, 0, errAny, 4, 0},
+		"an invalid header": {get, []answer{{raw: "HTTP/1.1 200 OK\r\n" + secret + "\r\n\r\n"}},
 			0, errAny, 4, 0},
-		"no JSON": {get, []answer{{body: secret}}, 0, errAny, 1, 0},
+		"not JSON": {get, []answer{{body: secret}}, 0, errAny, 1, 0},
 		"other JSON": {get, []answer{{body: `{"name":["` + secret + `"]}`}}, 0, errAny,
 			1, 0},
 		"an endless answer": {get,
@@ -225,7 +225,7 @@ func TestDo(t *testing.T) {
 			later(time.Minute), 1, 0},
 		"a limit, and nobody says for how long":  {get, []answer{limit}, 0, later(time.Minute), 1, 0},
 		"a limit for a time that cannot be read": {get, []answer{limited(429, "-5")}, 0, later(time.Minute), 1, 0},
-		"a limit for ever": {get, []answer{limited(429, "4000000000")}, 0,
+		"a limit of many years": {get, []answer{limited(429, "4000000000")}, 0,
 			later(24 * time.Hour), 1, 0},
 		"a limit that does not end": {get, []answer{limited(429, "1")}, 0, later(time.Second), 4,
 			3 * time.Second},
@@ -241,9 +241,9 @@ func TestDo(t *testing.T) {
 		"forbidden": {get, []answer{{status: 403}}, 0, vendorapi.ErrDenied, 1, 0},
 		"invalid": {post, []answer{{status: 400, body: secret}}, 0,
 			vendorapi.ErrInvalid, 1, 0},
-		"unprocessable":                  {get, []answer{{status: 422}}, 0, vendorapi.ErrInvalid, 1, 0},
-		"neither yes nor no":             {get, []answer{{status: 304}}, 0, errAny, 1, 0},
-		"what the vendor says otherwise": {get, []answer{{status: 409, body: secret}}, 0, errSaid, 1, 0},
+		"unprocessable":                 {get, []answer{{status: 422}}, 0, vendorapi.ErrInvalid, 1, 0},
+		"an unexpected status":          {get, []answer{{status: 304}}, 0, errAny, 1, 0},
+		"a meaning of the vendor's own": {get, []answer{{status: 409, body: secret}}, 0, errSaid, 1, 0},
 		"a limit in the vendor's own words": {post, []answer{{status: 400, body: `{"code":"LIMIT"}`}, ok}, 0,
 			nil, 2, time.Second},
 		"elsewhere": {get, []answer{elsewhere(302, "/elsewhere?"), ok}, 0, nil, 2, 0},
@@ -300,7 +300,7 @@ func TestDo(t *testing.T) {
 // errAny is any error that says nothing more.
 var errAny = errors.New("any")
 
-func TestAnErrorThatMayPassIsNoneOfTheContracts(t *testing.T) {
+func TestATemporaryErrorIsNoSentinel(t *testing.T) {
 	for _, a := range []answer{fault, {status: 408}, {status: 304}, {cut: true, body: "{"}, {hang: true},
 		{body: "no JSON"}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -319,7 +319,7 @@ func TestAnErrorThatMayPassIsNoneOfTheContracts(t *testing.T) {
 	}
 }
 
-func TestARequestIsTheSameEachTime(t *testing.T) {
+func TestRetriesSendTheSameRequest(t *testing.T) {
 	for name, tt := range map[string]struct {
 		request            vendorapi.Request
 		wantType, wantBody string
@@ -368,7 +368,7 @@ func TestARequestIsTheSameEachTime(t *testing.T) {
 	}
 }
 
-func TestTheAnswersHeader(t *testing.T) {
+func TestDoReturnsTheHeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, _ := serve(t, answer{body: ok.body, header: http.Header{"Etag": {`"1"`}}}.write)
 		h := vendorapi.HTTP{Client: client, Now: time.Now}
@@ -382,8 +382,8 @@ func TestTheAnswersHeader(t *testing.T) {
 	})
 }
 
-// TestAnEndlessAnswerIsNotRead, beyond what it may be.
-func TestAnEndlessAnswerIsNotRead(t *testing.T) {
+// TestAnEndlessResponseIsNotRead, beyond what it may be.
+func TestAnEndlessResponseIsNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		written := make(chan int, 1)
 		client, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -403,7 +403,7 @@ func TestAnEndlessAnswerIsNotRead(t *testing.T) {
 	})
 }
 
-func TestTheCallersHeaderComesFirst(t *testing.T) {
+func TestTheCallersHeaderReplacesTheDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &vendor{answers: []answer{ok}}
 		client, _ := serve(t, v.ServeHTTP)
@@ -469,7 +469,7 @@ func TestRejectedCredentials(t *testing.T) {
 	}
 }
 
-func TestWithoutCredentialsNothingIsAsked(t *testing.T) {
+func TestNoRequestIsSentWithoutCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &vendor{answers: []answer{ok}}
 		client, _ := serve(t, v.ServeHTTP)
@@ -487,8 +487,8 @@ func TestWithoutCredentialsNothingIsAsked(t *testing.T) {
 	})
 }
 
-// TestTheWaitForCredentialsIsNoPartOfAnAttempt: they may come from another process, after a while.
-func TestTheWaitForCredentialsIsNoPartOfAnAttempt(t *testing.T) {
+// TestWaitingForCredentialsDoesNotCountAsAttempt: they may come from another process, after a while.
+func TestWaitingForCredentialsDoesNotCountAsAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, _ := serve(t, ok.write)
 		h := vendorapi.HTTP{Client: client, Now: time.Now, Authorize: func(ctx context.Context, _ *http.Request) error {
@@ -501,7 +501,7 @@ func TestTheWaitForCredentialsIsNoPartOfAnAttempt(t *testing.T) {
 	})
 }
 
-func TestTheCallerMayEndIt(t *testing.T) {
+func TestTheCallerCanCancel(t *testing.T) {
 	for name, a := range map[string]answer{"in a pause": limited(429, "9"), "in an attempt": {hang: true}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -519,7 +519,7 @@ func TestTheCallerMayEndIt(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoURLIsNotQuoted(t *testing.T) {
+func TestAnInvalidURLIsNotQuoted(t *testing.T) {
 	h := vendorapi.HTTP{Client: vendorapi.NewHTTPClient(), Now: time.Now}
 	for _, address := range []string{"http://vendor.example/%zz?" + secret, "http://[" + secret, secret + "\x7f",
 		"vendor:" + secret} {
@@ -645,7 +645,7 @@ func (tr *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 }
 
-func TestWhatIsClosedHoldsNothing(t *testing.T) {
+func TestClosingADownloadEndsItsTimeout(t *testing.T) {
 	tr := &transport{}
 	content, err := (&vendorapi.HTTP{Client: &http.Client{Transport: tr}, Now: time.Now}).Open(t.Context(),
 		"http://vendor.example", nil)
