@@ -21,7 +21,7 @@ import (
 
 type image = map[string]events.DynamoDBAttributeValue
 
-// table is a table of DynamoDB, seen as its stream shows it.
+// table is a DynamoDB table and the stream of its changes.
 type table struct {
 	*dynamodb.Ledger
 	client *sdk.Client
@@ -41,7 +41,7 @@ func newTable(t *testing.T) *table {
 	return &table{dynamodb.New(c, name, 30*24*time.Hour), c, map[ledger.Key]image{}}
 }
 
-// record is that of the last change to an item.
+// record returns the record of the last change to an item.
 func (tb *table) record(t *testing.T, key ledger.Key) events.DynamoDBEventRecord {
 	t.Helper()
 	out, err := tb.client.GetItem(t.Context(), &sdk.GetItemInput{
@@ -74,8 +74,8 @@ func inStream(t *testing.T, v types.AttributeValue) events.DynamoDBAttributeValu
 	return events.DynamoDBAttributeValue{}
 }
 
-// wantCommitted checks that the record says the same of an event as the ledger does, and that localhost's record holds
-// nothing that the item does not.
+// wantCommitted checks that the record and the ledger agree on an event, and that localhost's record has no attribute
+// that the item lacks.
 func (tb *table) wantCommitted(t *testing.T, key ledger.Key) {
 	t.Helper()
 	record := tb.record(t, key)

@@ -31,7 +31,7 @@ var (
 
 const namespace = "esignhooks/stack"
 
-// world is the publisher with everything around it.
+// world is a publisher with fakes.
 type world struct {
 	*publish.Publisher
 	log, lines bytes.Buffer
@@ -74,7 +74,7 @@ func (s store) Put(_ context.Context, key string, object []byte) error {
 
 func (s store) Get(context.Context, string) ([]byte, error) { return nil, errDown }
 
-// handle hands over a batch as Lambda does, and returns the sequence numbers of those that come again.
+// handle passes a batch through JSON as Lambda does, and returns the sequence numbers of the failed records.
 func (w *world) handle(t *testing.T, records ...events.DynamoDBEventRecord) (failed []string) {
 	t.Helper()
 	response, err := w.Handle(t.Context(), viaJSON(t, events.DynamoDBEvent{Records: records}))
@@ -136,7 +136,7 @@ func (w *world) wantSetAside(t *testing.T, want ...events.DynamoDBEventRecord) {
 
 var attributes = cmp.AllowUnexported(events.DynamoDBAttributeValue{})
 
-// entryOf is an event that completes its agreement.
+// entryOf returns an event that completes its agreement.
 func entryOf(id string) ledger.Entry {
 	event := esign.Event{
 		ID: id, Provider: "acmesign", Type: esign.AgreementCompleted, VendorType: "agreement-completed",
@@ -175,8 +175,8 @@ func TestOnlyCommitsArePublished(t *testing.T) {
 	delete(agreement.Change.NewImage, "state")
 	removed := recordOf(t, 1, ledger.Processed, entryOf("e"))
 	removed.EventName, removed.Change.NewImage = "REMOVE", nil
-	anew := recordOf(t, 1, ledger.Processed, entryOf("e"))
-	anew.Change.OldImage["processedAt"] = text("2026-01-02T09:30:00Z")
+	recommitted := recordOf(t, 1, ledger.Processed, entryOf("e"))
+	recommitted.Change.OldImage["processedAt"] = text("2026-01-02T09:30:00Z")
 	number := committed(t, 1, "e")
 	number.Change.NewImage["state"] = events.NewNumberAttribute("1")
 	for name, tt := range map[string]struct {
@@ -187,13 +187,13 @@ func TestOnlyCommitsArePublished(t *testing.T) {
 		"one that was claimed":                {recordOf(t, 1, ledger.Received, entryOf("e")), true},
 		"one that could not be read before":   {recordOf(t, 1, ledger.Unreadable, entryOf("e")), true},
 		"one that the queue had given up":     {recordOf(t, 1, ledger.Failed, entryOf("e")), true},
-		"one that had expired, but was there": {anew, true},
+		"one that had expired, but was there": {recommitted, true},
 		"a counted duplicate of a commit":     {recordOf(t, 1, ledger.Processed, entryOf("e")), false},
 		"a claim":                             {claim, false},
 		"one that cannot be read":             {unreadable, false},
 		"an agreement":                        {agreement, false},
 		"a removal":                           {removed, false},
-		"an item that is none of this ledger": {number, false},
+		"a foreign item":                      {number, false},
 		"nothing":                             {events.DynamoDBEventRecord{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestEveryEventOfEveryProviderComesThroughTheStreamAsItIs(t *testing.T) {
 	}
 }
 
-// TestALocalRecordLooksLikeTheStreams: what Lambda hands over of a small event.
+// TestALocalRecordLooksLikeTheStreams compares it with what Lambda passes for a small event.
 func TestALocalRecordLooksLikeTheStreams(t *testing.T) {
 	e := ledger.Entry{
 		Key: ledger.Key{Subject: "acmesign#test:", ID: "e"}, State: ledger.Processed, ProcessedAt: at,
@@ -372,7 +372,7 @@ func TestAnAnswerIsNeverNull(t *testing.T) {
 	}
 }
 
-// hanging is a bus that is out of reach.
+// hanging is an unreachable bus.
 type hanging struct{}
 
 func (hanging) Publish(ctx context.Context, all []bus.Event) (errs []error) {
@@ -477,8 +477,7 @@ func FuzzImage(f *testing.F) {
 	})
 }
 
-// wantOneFate: whatever stands in a record, it is published, or set aside so that it can be read back, or none of our
-// business.
+// wantOneFate checks that any record is published, or set aside so that it can be read back, or ignored.
 func wantOneFate(t *testing.T, record events.DynamoDBEventRecord) {
 	t.Helper()
 	w := newWorld()

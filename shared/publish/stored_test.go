@@ -52,8 +52,7 @@ func TestARecordThatVersion1SetAsideIsPublished(t *testing.T) {
 	}
 }
 
-// A newer release published it in its own way, and an older one must not set it aside: it waits in the stream, in
-// order.
+// An older release must not set aside what only a newer one can read. The record waits in the stream, in order.
 func TestARecordOfANewerReleaseIsRetried(t *testing.T) {
 	newer := committed(t, 2, "e2")
 	newer.Change.NewImage[item.V] = events.NewNumberAttribute("2")

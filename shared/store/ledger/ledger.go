@@ -152,7 +152,7 @@ type Claimer interface {
 type Ledger interface {
 	Claimer
 
-	// Agreement reads the agreement of a subject, strongly consistent. Version is 0 if there is none.
+	// Agreement reads the agreement of a subject, strongly consistent. Version is 0 if it does not exist.
 	Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error)
 	// Commit records the effects of one or several events of the same subject in one transaction. Each event becomes
 	// Processed, and the agreement takes the state after the last one.
@@ -174,7 +174,7 @@ type Ledger interface {
 // Notes store what the functions that call the vendors' APIs keep from one run to the next: their progress, and the
 // encrypted access tokens that they share. Notes are not published, and never expire.
 type Notes interface {
-	// Note reads a note, strongly consistent. Version is 0 if there is none.
+	// Note reads a note, strongly consistent. Version is 0 if it does not exist.
 	Note(ctx context.Context, name string) (text string, version int64, err error)
 	// PutNote writes a note and raises its version by one, if the stored version is still the given one. Otherwise it
 	// returns ErrConflict. After any other error, the note may or may not have been written. The caller may call it again:

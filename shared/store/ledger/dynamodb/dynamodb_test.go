@@ -43,10 +43,10 @@ func TestLedger(t *testing.T) {
 		ledgertest.Run(t, func(*testing.T) ledgertest.Ledger { return dynamodb.New(c, table, 30*24*time.Hour) })
 	})
 	t.Run("versions", func(t *testing.T) { testVersions(t, c) })
-	t.Run("what has expired counts as absent though it is still there", func(t *testing.T) { testExpired(t, c) })
-	t.Run("a partition is not given more at once than it takes", func(t *testing.T) { testTooLarge(t, c) })
+	t.Run("an expired item that is still in the table counts as absent", func(t *testing.T) { testExpired(t, c) })
+	t.Run("a batch too large for a partition is refused", func(t *testing.T) { testTooLarge(t, c) })
 	t.Run("items hold no personal data and no payload", func(t *testing.T) { testAttributes(t, c) })
-	t.Run("a note stands outside of every provider's subjects and never expires", func(t *testing.T) { testNote(t, c) })
+	t.Run("a note is outside of every provider's subjects and never expires", func(t *testing.T) { testNote(t, c) })
 }
 
 func testVersions(t *testing.T, c *sdk.Client) {

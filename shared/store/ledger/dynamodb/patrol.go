@@ -52,7 +52,7 @@ func (l *Ledger) Patrol(ctx context.Context, from string, visit func(ledger.Stan
 	return cursorAt(page.LastEvaluatedKey), nil
 }
 
-// cursorAt returns a key as text, the JSON array of its parts; empty if there is none.
+// cursorAt returns a key as text, the JSON array of its parts; empty for no key.
 func cursorAt(key attributes) string {
 	if key == nil {
 		return ""

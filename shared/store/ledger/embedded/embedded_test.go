@@ -73,7 +73,7 @@ func TestVersions(t *testing.T) {
 	})
 }
 
-func TestWhatTheQueueGaveUpOnIsMetOnPatrol(t *testing.T) {
+func TestAPatrolFindsFailedEvents(t *testing.T) {
 	l, db := openWith(t, filepath.Join(t.TempDir(), "db"))
 	markFailed(t, db, l, claimOf("failed"))
 	var found []string
@@ -104,8 +104,8 @@ func TestNotesOutliveTheProcess(t *testing.T) {
 	}
 }
 
-// Changes that fail beside others make those run again.
-func TestWhatFailsBesideAChangeChangesNothing(t *testing.T) {
+// The group commit retries changes when another change of their batch fails.
+func TestChangesSurviveTheFailureOfOthersInTheirBatch(t *testing.T) {
 	l, db := openWith(t, filepath.Join(t.TempDir(), "db"))
 	groupcommittest.Spoil(t, db)
 	var group sync.WaitGroup

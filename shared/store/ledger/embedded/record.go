@@ -61,7 +61,7 @@ func decode(b []byte, record interface{ check() error }) error {
 	return record.check()
 }
 
-// get reads a record, and leaves it as it is if there is none under key.
+// get reads a record, and leaves it unchanged if the key is absent.
 func get(bucket *bbolt.Bucket, key []byte, record interface{ check() error }) error {
 	if b := bucket.Get(key); b != nil {
 		return decode(b, record)

@@ -22,7 +22,7 @@ var (
 	unequal = cmpopts.EquateEmpty()
 )
 
-// Ledger is a ledger with all its sides.
+// Ledger is everything that a driver implements.
 type Ledger interface {
 	ledger.Ledger
 	ledger.Reader
@@ -172,7 +172,7 @@ func testClaimAtOnce(t *testing.T, l Ledger, subject string) {
 
 func testRepeated(t *testing.T, l Ledger, subject string) {
 	c := claimOf(subject, "a")
-	must(t, l.Repeated(t.Context(), c.Key, "configuration/1")) // not known: nothing to count
+	must(t, l.Repeated(t.Context(), c.Key, "configuration/1")) // unknown: nothing to count
 	wantHistory(t, l, subject)
 
 	_, err := l.Claim(t.Context(), c)
@@ -225,7 +225,7 @@ func testCommitWithoutClaim(t *testing.T, l Ledger, subject string) {
 	}
 }
 
-// testCommitOfAnotherCopy: what is vouched for is what was processed.
+// testCommitOfAnotherCopy checks that proof and hash are those of the processed copy.
 func testCommitOfAnotherCopy(t *testing.T, l Ledger, subject string) {
 	first := claimOf(subject, "a")
 	_, err := l.Claim(t.Context(), first)
@@ -259,7 +259,7 @@ func testCommitAtOnce(t *testing.T, l Ledger, subject string) {
 	commitAtOnce(t, l, commit)
 }
 
-// commitAtOnce commits the same from several sides: one of them does it.
+// commitAtOnce commits the same effect from several goroutines. One of them succeeds.
 func commitAtOnce(t *testing.T, l Ledger, effects ...ledger.Commit) {
 	t.Helper()
 	var group sync.WaitGroup
@@ -274,7 +274,7 @@ func commitAtOnce(t *testing.T, l Ledger, effects ...ledger.Commit) {
 					mu.Lock()
 					done++
 					mu.Unlock()
-				case errors.Is(err, ledger.ErrConflict): // met another transaction
+				case errors.Is(err, ledger.ErrConflict): // with another transaction
 					continue
 				case !errors.Is(err, ledger.ErrProcessed):
 					t.Error(err)
@@ -331,7 +331,7 @@ func testCommitWithoutAgreement(t *testing.T, l Ledger, subject string) {
 func testUnreadable(t *testing.T, l Ledger, subject string) {
 	c := claimOf(subject, "a")
 	c.AgreementID, c.VendorType, c.OccurredAt = "", "", time.Time{}
-	must(t, l.MarkUnreadable(t.Context(), c)) // without a claim, if the store was out of reach
+	must(t, l.MarkUnreadable(t.Context(), c)) // without a claim, if the table was unreachable
 	must(t, l.MarkUnreadable(t.Context(), c))
 	if got, err := l.Claim(t.Context(), c); err != nil || got != ledger.Unreadable {
 		t.Errorf("claimed afterwards: %q, %v", got, err)
@@ -349,7 +349,7 @@ func testUnreadable(t *testing.T, l Ledger, subject string) {
 	wantHistory(t, l, subject, processed(commit))
 }
 
-// testUnreadableAfterClaim: what the first copy told stays.
+// testUnreadableAfterClaim checks that the fields of the first copy are kept.
 func testUnreadableAfterClaim(t *testing.T, l Ledger, subject string) {
 	first := claimOf(subject, "a")
 	_, err := l.Claim(t.Context(), first)
@@ -377,7 +377,7 @@ func testHistory(t *testing.T, l Ledger, subject string) {
 	}
 	add("c", 3*time.Second, 9*time.Second)
 	add("a", 4*time.Second, 7*time.Second)
-	add("d", 0, 5*time.Second) // no time known: it stands where it was received
+	add("d", 0, 5*time.Second) // without a time, its place is that of its ReceivedAt
 	add("b", 3*time.Second, 8*time.Second)
 	history, err := l.History(t.Context(), subject)
 	must(t, err)
@@ -430,7 +430,7 @@ func commitAt(t *testing.T, l Ledger, subject, id string, at time.Time) {
 	must(t, l.Commit(t.Context(), commit))
 }
 
-// committed visits, and returns the event IDs of the subjects that begin with the prefix.
+// committed returns the event IDs of the subjects that begin with the prefix.
 func committed(t *testing.T, l Ledger, prefix string, from, to time.Time) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
@@ -495,7 +495,7 @@ func testCommitted(t *testing.T, l Ledger, subject string) {
 	wantWhole(t, l, subject+"a")
 }
 
-// wantWhole checks that Committed tells of each event all that the history does.
+// wantWhole checks that Committed returns the same entries as History.
 func wantWhole(t *testing.T, l Ledger, subject string) {
 	t.Helper()
 	want, err := l.History(t.Context(), subject)

@@ -75,7 +75,7 @@ func testNoteAtOnce(t *testing.T, l Ledger, subject string) {
 	}
 }
 
-// testNotesAreNoEvents: nobody meets a note who did not ask for it.
+// testNotesAreNoEvents checks that no other method returns a note.
 func testNotesAreNoEvents(t *testing.T, l Ledger, subject string) {
 	commitAt(t, l, subject, "a", start)
 	must(t, l.PutNote(t.Context(), subject, "a note", 0))
@@ -100,6 +100,6 @@ func testNotesAreNoEvents(t *testing.T, l Ledger, subject string) {
 			t.Errorf("on patrol: %+v", s)
 		}
 	})
-	open := commitOf(claimOf(subject, "b"), esign.AgreementSent, esign.Agreement{}, 1) // beside its note
+	open := commitOf(claimOf(subject, "b"), esign.AgreementSent, esign.Agreement{}, 1) // in the partition of its note
 	must(t, l.Commit(t.Context(), open))
 }

@@ -31,7 +31,7 @@ func everything(t *testing.T, l Ledger, visit func(ledger.Standing)) (parts int)
 	}
 }
 
-// standing is what a whole patrol finds of subjects with this prefix, by the rest of the subject and the event ID.
+// standing returns what a whole patrol finds of subjects with a prefix, by the rest of the subject and the event ID.
 func standing(t *testing.T, l Ledger, prefix string) (found map[string]ledger.Standing, parts int) {
 	t.Helper()
 	found = map[string]ledger.Standing{}
@@ -85,7 +85,7 @@ func testPatrol(t *testing.T, l Ledger, subject string) {
 	}
 }
 
-// testPatrolInParts has more than a part in bytes, and more than a part in items.
+// testPatrolInParts fills more than one part, both in bytes and in items.
 func testPatrolInParts(t *testing.T, l Ledger, subject string) {
 	var everybody []esign.Participant
 	for i := range esign.MaxParticipants {

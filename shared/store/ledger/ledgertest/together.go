@@ -19,7 +19,7 @@ type step struct {
 	typ esign.Type
 }
 
-// chain folds events into an agreement, one after the other, each of them a nanosecond after the one before.
+// chain folds events into an agreement, one nanosecond after each other.
 func chain(subject string, agreement esign.Agreement, version int64, steps ...step) (effects []ledger.Commit) {
 	for i, s := range steps {
 		c := commitOf(claimOf(subject, s.id), s.typ, agreement, version+int64(i))
@@ -37,7 +37,7 @@ func story(subject string) []ledger.Commit {
 		step{"a", esign.AgreementCompleted})
 }
 
-// wantCommitted checks that the effects, and nothing else, are there, in their order.
+// wantCommitted checks that exactly these effects are committed, in their order.
 func wantCommitted(t *testing.T, l Ledger, effects []ledger.Commit) {
 	t.Helper()
 	var want []ledger.Entry
@@ -91,7 +91,7 @@ func testCommitTogether(t *testing.T, l Ledger, subject string) {
 	}
 }
 
-// testCommitTogetherIsAllOrNothing: whichever of the events is there, the others are not written, nor is the agreement.
+// testCommitTogetherIsAllOrNothing checks that nothing is written if one of the events, whichever, is processed.
 func testCommitTogetherIsAllOrNothing(t *testing.T, l Ledger, subject string) {
 	for done := range story(subject) {
 		subject := fmt.Sprintf("%s-%d", subject, done)
@@ -123,7 +123,7 @@ func testCommitTogetherConflicts(t *testing.T, l Ledger, subject string) {
 	wantCommitted(t, l, []ledger.Commit{before})
 }
 
-// testCommitTogetherTwice: a caller that commits an event twice at once is wrong, and does no harm.
+// testCommitTogetherTwice checks that a batch with the same event twice, which is a mistake, is refused.
 func testCommitTogetherTwice(t *testing.T, l Ledger, subject string) {
 	twice := chain(subject, esign.Agreement{}, 0, step{"a", esign.AgreementSent}, step{"b", esign.AgreementViewed},
 		step{"a", esign.AgreementSent})
@@ -157,7 +157,7 @@ func testCommitTogetherWithoutAgreement(t *testing.T, l Ledger, subject string) 
 	}
 }
 
-// testCommitTogetherAtOnce: several do the same work, and one of them does it.
+// testCommitTogetherAtOnce commits the same batch from several goroutines. One of them succeeds.
 func testCommitTogetherAtOnce(t *testing.T, l Ledger, subject string) {
 	effects := story(subject)
 	commitAtOnce(t, l, effects...)
@@ -174,7 +174,8 @@ func testMaxCommits(t *testing.T, l Ledger, subject string) {
 	wantCommitted(t, l, effects)
 }
 
-// testLargestCommits: what is too much together is refused without a trace, and goes one by one.
+// testLargestCommits checks that a batch that is too large is refused as a whole, and that each event can be committed
+// alone.
 func testLargestCommits(t *testing.T, l Ledger, subject string) {
 	for _, participants := range []int{20, esign.MaxParticipants} {
 		subject := fmt.Sprintf("%s-%d", subject, participants)
@@ -193,7 +194,7 @@ func testLargestCommits(t *testing.T, l Ledger, subject string) {
 	}
 }
 
-// largest are ten events that each tell of all participants of an agreement.
+// largest returns ten events, each with all participants of an agreement.
 func largest(subject string, participants int) (effects []ledger.Commit) {
 	var agreement esign.Agreement
 	for i := range 10 {
