@@ -22,7 +22,7 @@ const (
 	token = "canary-token"
 )
 
-// vendor is a client whose vendor has one subscription, and does not change its mind unless it is told to.
+// vendor is a client whose vendor has one subscription. A step replaces it.
 type vendor struct {
 	vendorapi.Client // what is not asked here
 	subscriptions    []vendorapi.Subscription
@@ -255,7 +255,7 @@ func TestRegisteredFailsWhereNoneLeadsHereInGoodHealth(t *testing.T) {
 	for name, tt := range map[string]struct {
 		vendor vendor
 		change func(*operate.Target)
-		want   string // in the error; empty if there is none
+		want   string // part of the error; empty: no error
 	}{
 		"healthy":     {vendor{subscriptions: []vendorapi.Subscription{healthy}}, nil, ""},
 		"none at all": {vendor{}, nil, "no healthy subscription"},

@@ -17,7 +17,7 @@ import (
 	"esignhooks/shared/vendorapi"
 )
 
-// parts is a table that has come to a stop in many places.
+// parts is a table in parts, with agreements that have stopped.
 type parts struct {
 	all    [][]ledger.Standing
 	walked int
@@ -37,7 +37,7 @@ func (p *parts) Patrol(_ context.Context, from string, visit func(ledger.Standin
 	return strconv.Itoa(n), nil
 }
 
-// table makes parts with so many open agreements each, of which nothing was heard for two days.
+// table returns parts with so many open agreements each, silent for two days.
 func table(counts ...int) *parts {
 	p := &parts{}
 	for part, count := range counts {
@@ -54,7 +54,7 @@ func table(counts ...int) *parts {
 	return p
 }
 
-// rounds makes passes for so many hours.
+// rounds runs passes for so many hours.
 func (w *world) rounds(hours int) {
 	w.t.Helper()
 	for range hours * 4 {
@@ -63,7 +63,7 @@ func (w *world) rounds(hours int) {
 	}
 }
 
-func TestNobodyIsSkippedOnAPatrolAndNobodyAskedForTwice(t *testing.T) {
+func TestAPatrolAsksForEachAgreementOnce(t *testing.T) {
 	w := newWorld(t)
 	p := table(3, 0, 120, 49, 1, 200)
 	lost := p.all[0][0] // has a stale claim in its part, and in the next one
@@ -120,11 +120,11 @@ func TestSilence(t *testing.T) {
 		provider      string
 		want          int
 	}{
-		"heard of yesterday":                  {24 * time.Hour, 23 * time.Hour, "acmesign", 0},
-		"silent for longer":                   {24 * time.Hour, 25 * time.Hour, "acmesign", 1},
-		"heard of in a future that is forged": {24 * time.Hour, -1000 * time.Hour, "acmesign", 1},
-		"silent, and nobody asks":             {0, 1000 * time.Hour, "acmesign", 0},
-		"another provider's":                  {24 * time.Hour, 25 * time.Hour, "another", 0},
+		"an event yesterday":           {24 * time.Hour, 23 * time.Hour, "acmesign", 0},
+		"silent for longer":            {24 * time.Hour, 25 * time.Hour, "acmesign", 1},
+		"a forged event in the future": {24 * time.Hour, -1000 * time.Hour, "acmesign", 1},
+		"silent, and asking is off":    {0, 1000 * time.Hour, "acmesign", 0},
+		"another provider's":           {24 * time.Hour, 25 * time.Hour, "another", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -138,11 +138,11 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-func TestAStaleClaimIsToldOfOnceAndItsAgreementAskedFor(t *testing.T) {
+func TestAStaleClaimIsReportedOnceAndItsAgreementAskedFor(t *testing.T) {
 	for name, tt := range map[string]struct {
 		age    time.Duration // when the first round begins
 		silent time.Duration // SilentAfter
-		first  int           // told of in the first round
+		first  int           // stale claims reported in the first round
 	}{
 		"an hour old":             {time.Hour, 0, 1},
 		"younger":                 {time.Hour - time.Second, 0, 0},
@@ -158,7 +158,7 @@ func TestAStaleClaimIsToldOfOnceAndItsAgreementAskedFor(t *testing.T) {
 			claim(w, d, claimed)
 			w.rounds(1)
 			if n := w.counted()["StaleClaims"]; n != tt.first || (len(w.vendor.agreed) > 0) != (tt.first > 0) {
-				t.Errorf("told of %d times, asked for %q", n, w.vendor.agreed)
+				t.Errorf("reported %d times, asked for %q", n, w.vendor.agreed)
 			}
 			if w.rounds(30); w.counted()["StaleClaims"]+tt.first != 1 || len(w.vendor.agreed) != 1 ||
 				w.status("lost") != esign.Sent {
@@ -166,7 +166,7 @@ func TestAStaleClaimIsToldOfOnceAndItsAgreementAskedFor(t *testing.T) {
 			}
 		})
 	}
-	t.Run("what is not about an agreement is told of, and nobody asked", func(t *testing.T) {
+	t.Run("an event without an agreement is reported, and the vendor is not asked", func(t *testing.T) {
 		w := newWorld(t)
 		p := table(1)
 		p.all[0][0] = ledger.Standing{Provider: "acmesign", Subject: "acmesign#template:1", EventID: "e",
@@ -175,17 +175,17 @@ func TestAStaleClaimIsToldOfOnceAndItsAgreementAskedFor(t *testing.T) {
 		w.rounds(1)
 		if n := w.counted()["StaleClaims"]; n != 1 || len(w.vendor.agreed) > 0 ||
 			!strings.Contains(w.log.String(), `"event":"e"`) {
-			t.Errorf("told of %d times, asked for %q", n, w.vendor.agreed)
+			t.Errorf("reported %d times, asked for %q", n, w.vendor.agreed)
 		}
 	})
-	t.Run("a clock that was ahead hides none for ever", func(t *testing.T) {
+	t.Run("a clock that was ahead hides no claim", func(t *testing.T) {
 		w := newWorld(t)
 		w.now = start.Add(1000 * time.Hour)
 		must(t, w.pass())
 		w.now = start
 		claim(w, w.happen("lost", esign.Sent, start), start.Add(-2*time.Hour))
 		if w.rounds(24); w.counted()["StaleClaims"] == 0 {
-			t.Error("not told of")
+			t.Error("not reported")
 		}
 	})
 }
@@ -208,7 +208,7 @@ func TestAnAgreementThatTheVendorHasNoLongerIsNoFailure(t *testing.T) {
 	}
 }
 
-func TestAnIDThatIsNoVendorsIsNotAskedFor(t *testing.T) {
+func TestAnImplausibleIDIsNotAskedFor(t *testing.T) {
 	w := newWorld(t)
 	found := table(3)
 	found.all[0][0].AgreementID = strings.Repeat("x", 129)
@@ -220,7 +220,7 @@ func TestAnIDThatIsNoVendorsIsNotAskedFor(t *testing.T) {
 	}
 }
 
-func TestAgreementsThatCannotBeAskedForStopNobodyElse(t *testing.T) {
+func TestAgreementsThatFailBlockNoOthers(t *testing.T) {
 	w := newWorld(t)
 	w.Table = table(40, 60, 100)
 	refused := func(call string) bool { return strings.HasPrefix(call, "agreement p0-1") } // 11 of them
@@ -248,7 +248,7 @@ func TestAgreementsThatCannotBeAskedForStopNobodyElse(t *testing.T) {
 	}
 }
 
-func TestWhatWaitsOutlivesItsRound(t *testing.T) {
+func TestAWaitingAgreementOutlivesItsRound(t *testing.T) {
 	w := newWorld(t)
 	claim(w, w.happen("lost", esign.Sent, start), start.Add(-2*time.Hour)) // is found in one round only
 	w.forget("lost", esign.Declined)
@@ -270,7 +270,7 @@ func TestWhatWaitsOutlivesItsRound(t *testing.T) {
 	}
 }
 
-func TestAVendorThatIsDownOrDeniesIsNotAskedOnAndOn(t *testing.T) {
+func TestAVendorThatIsDownOrDeniesIsAskedFewTimes(t *testing.T) {
 	for failure, want := range map[error]int{errDown: 3, vendorapi.ErrDenied: 1} {
 		w := newWorld(t)
 		w.Table = table(30)
@@ -291,7 +291,7 @@ func TestAVendorThatIsDownOrDeniesIsNotAskedOnAndOn(t *testing.T) {
 	}
 }
 
-func TestAnAgreementThatIsDeniedThoughOthersAreNotIsLeftToTheNextRound(t *testing.T) {
+func TestADeniedAgreementWaitsForTheNextRound(t *testing.T) {
 	w := newWorld(t)
 	w.Table = table(5)
 	w.vendor.answer = func(call string) error {

@@ -23,7 +23,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// troubled is a world with something to do for every step of a pass.
+// troubled returns a world with work for every step of a pass.
 func troubled(t *testing.T) *world {
 	w := newWorld(t)
 	w.vendor.pageSize, w.Repair = 3, true
@@ -45,7 +45,7 @@ func troubled(t *testing.T) *world {
 	return w
 }
 
-// claim is a webhook that came in, and was not heard of any more.
+// claim records a webhook that was received and never processed.
 func claim(w *world, d *webhook.Delivery, at time.Time) {
 	d.ReceivedAt = at
 	id, _ := strings.CutPrefix(d.Subject, "acmesign#")
@@ -53,8 +53,7 @@ func claim(w *world, d *webhook.Delivery, at time.Time) {
 	must(w.t, err)
 }
 
-// TestAFaultAtAnyStep lets every access to the world outside fail once, in every way. The passes behind it put all
-// right.
+// TestAFaultAtAnyStep lets each external call fail once, in each way. The following passes repair everything.
 func TestAFaultAtAnyStep(t *testing.T) {
 	for _, fault := range []string{before, after, dies} {
 		t.Run(fault, func(t *testing.T) {
@@ -83,7 +82,7 @@ func TestAFaultAtAnyStep(t *testing.T) {
 					must(t, w.pass())
 				}
 				if wrong := w.wrong(); len(wrong) > 0 || !w.vendor.subscriptions[0].Active {
-					t.Errorf("behind a fault at step %d these are wrong: %q, subscription active: %v", n, wrong,
+					t.Errorf("after a fault at step %d these are wrong: %q, subscription active: %v", n, wrong,
 						w.vendor.subscriptions[0].Active)
 				}
 				enteredOnce(t, w)
@@ -137,7 +136,7 @@ func TestWindows(t *testing.T) {
 			}
 			for _, at := range tt.passes {
 				w.now, w.vendor.windows = start.Add(at), nil
-				if err := w.pass(); err != nil && at < 53*day { // so far behind is a failure
+				if err := w.pass(); err != nil && at < 53*day { // falling so far behind is a failure
 					t.Fatal(err)
 				}
 			}
@@ -175,41 +174,41 @@ func TestAPageThatTheVendorNoLongerKnowsBeginsTheWindowAgain(t *testing.T) {
 
 func TestComparison(t *testing.T) {
 	long, settled := start.Add(-3*time.Hour), start.Add(-11*time.Minute)
-	type told struct {
+	type known struct {
 		status esign.Status
 		at     time.Time
 	}
 	for name, tt := range map[string]struct {
-		ours         []told
+		ours         []known
 		vendor       esign.Status
 		changedAt    time.Time
 		reconciled   int
 		contradicted int
 	}{
 		"an agreement that we do not know": {nil, esign.Sent, settled, 1, 0},
-		"one that has come further": {[]told{{esign.Sent, long}}, esign.Completed, settled, 1,
+		"one that has come further": {[]known{{esign.Sent, long}}, esign.Completed, settled, 1,
 			0},
-		"one that we know as it is": {[]told{{esign.Sent, long}}, esign.Sent, settled, 0, 0},
-		"one of which we know more": {[]told{{esign.Viewed, long}}, esign.Sent, settled, 0,
+		"one that we know as it is": {[]known{{esign.Sent, long}}, esign.Sent, settled, 0, 0},
+		"one of which we know more": {[]known{{esign.Viewed, long}}, esign.Sent, settled, 0,
 			0},
-		"one whose webhook may be on its way": {[]told{{esign.Sent, long}}, esign.Completed,
+		"one whose webhook may be on its way": {[]known{{esign.Sent, long}}, esign.Completed,
 			start.Add(-9 * time.Minute), 0, 0},
-		"one that changes while we ask": {[]told{{esign.Sent, long}}, esign.Completed,
+		"one that changes while we ask": {[]known{{esign.Sent, long}}, esign.Completed,
 			start.Add(time.Second), 0, 0},
-		"one whose status says nothing to us": {[]told{{esign.Completed, long}}, "", settled, 0, 0},
-		"an end that we do not know": {[]told{{esign.Sent, long}}, esign.Declined, settled, 1,
+		"one whose status says nothing to us": {[]known{{esign.Completed, long}}, "", settled, 0, 0},
+		"an end that we do not know": {[]known{{esign.Sent, long}}, esign.Declined, settled, 1,
 			0},
-		"another end than ours, below it": {[]told{{esign.Completed, long}}, esign.Declined,
+		"another end than ours, below it": {[]known{{esign.Completed, long}}, esign.Declined,
 			settled, 1, 1},
-		"another end than ours, above it": {[]told{{esign.Declined, long}}, esign.Completed,
+		"another end than ours, above it": {[]known{{esign.Declined, long}}, esign.Completed,
 			settled, 1, 0},
-		"another end than ours, known": {[]told{{esign.Declined, long}, {esign.Completed, long}},
+		"another end than ours, known": {[]known{{esign.Declined, long}, {esign.Completed, long}},
 			esign.Declined, settled, 0, 1},
-		"an end that the vendor does not know": {[]told{{esign.Completed, long}}, esign.Sent, settled, 0,
+		"an end that the vendor does not know": {[]known{{esign.Completed, long}}, esign.Sent, settled, 0,
 			1},
-		"an end that the vendor may not know yet": {[]told{{esign.Completed, start.Add(-50 * time.Minute)}},
+		"an end that the vendor may not know yet": {[]known{{esign.Completed, start.Add(-50 * time.Minute)}},
 			esign.Sent, settled, 0, 0},
-		"an end in the future, which the vendor cannot know either": {[]told{{esign.Completed, start.Add(1000 * time.Hour)}},
+		"an end in the future, which the vendor cannot know either": {[]known{{esign.Completed, start.Add(1000 * time.Hour)}},
 			esign.Sent, settled, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -235,7 +234,7 @@ func TestComparison(t *testing.T) {
 	}
 }
 
-// lister is a vendor that lists all that it has, whatever its time.
+// lister is a vendor that lists all its agreements, whatever their time.
 type lister struct{ *vendor }
 
 func (l lister) Changed(context.Context, time.Time, time.Time, string) (all []vendorapi.Agreement, next string,
@@ -277,7 +276,7 @@ func TestAChangeWithoutATimeWaitsForItsWebhook(t *testing.T) {
 	}
 }
 
-func TestWhatTheVendorSaidBeforeAnEndContradictsNothing(t *testing.T) {
+func TestAStatementFromBeforeTheEndIsNoContradiction(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.untimed = true
 	w.open("e-1", start.Add(-2*time.Hour))
@@ -291,7 +290,7 @@ func TestWhatTheVendorSaidBeforeAnEndContradictsNothing(t *testing.T) {
 	}
 }
 
-func TestAStepThatPanicsStopsNoOther(t *testing.T) {
+func TestAPanicInOneStepStopsNoOther(t *testing.T) {
 	w := troubled(t)
 	w.vendor.answer = func(call string) error {
 		if strings.HasPrefix(call, "changed") {
@@ -308,7 +307,7 @@ func TestAStepThatPanicsStopsNoOther(t *testing.T) {
 	}
 }
 
-func TestAChangeThatWaitsIsKeptOnce(t *testing.T) {
+func TestAPostponedChangeIsKeptOnce(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.untimed = true
 	w.happen("e-1", esign.Sent, start.Add(-30*time.Minute))
@@ -340,7 +339,7 @@ func TestProgressOfOtherReleases(t *testing.T) {
 	}
 }
 
-func TestMoreChangesWithoutATimeThanCanBeOnTheirWayDoNotWait(t *testing.T) {
+func TestTooManyChangesWithoutATimeAreNotPostponed(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.untimed = true
 	w.happen("e-0", esign.Sent, start.Add(-time.Hour))
@@ -357,7 +356,7 @@ func TestMoreChangesWithoutATimeThanCanBeOnTheirWayDoNotWait(t *testing.T) {
 	}
 }
 
-func TestAFindingSaysWhenAndWhat(t *testing.T) {
+func TestAFinding(t *testing.T) {
 	w := newWorld(t)
 	w.happen("e-1", esign.Sent, start.Add(-time.Hour))
 	must(t, w.pass())
@@ -378,7 +377,7 @@ func TestAFindingSaysWhenAndWhat(t *testing.T) {
 	}
 }
 
-func TestAVendorsLimitEndsThePassQuietly(t *testing.T) {
+func TestARateLimitEndsThePassQuietly(t *testing.T) {
 	for _, call := range []string{"subscriptions", "changed", "agreement silent-1"} {
 		t.Run(call, func(t *testing.T) {
 			w := troubled(t)
@@ -410,10 +409,10 @@ func TestAVendorsLimitEndsThePassQuietly(t *testing.T) {
 	}
 }
 
-// seen is how many calls there were that the vendor remembers.
+// seen returns the number of calls that the vendor has recorded.
 func (v *vendor) seen() int { return len(v.windows) + len(v.agreed) + len(v.repaired) }
 
-func TestAVendorsLimitThatLeavesNoRoomForDaysIsAFailure(t *testing.T) {
+func TestARateLimitThatLastsForDaysIsAFailure(t *testing.T) {
 	w := newWorld(t)
 	must(t, w.pass())
 	limit := 30 * time.Minute
@@ -427,7 +426,7 @@ func TestAVendorsLimitThatLeavesNoRoomForDaysIsAFailure(t *testing.T) {
 	w.now = start.Add(49 * time.Hour)
 	for range 4 { // also while we wait
 		if err := w.pass(); err == nil {
-			t.Error("no word of it")
+			t.Error("no error")
 		}
 		w.now = w.now.Add(tick)
 	}
@@ -450,14 +449,14 @@ func TestMoreThanThePassesCanCompareIsAFailureAfterDays(t *testing.T) {
 	}
 }
 
-func TestWhatTheTableMayHaveForgottenIsNotEnteredAgain(t *testing.T) {
+func TestAnAgreementThatMayHaveExpiredIsNotEnteredAgain(t *testing.T) {
 	const day = 24 * time.Hour
 	yesterday, long := start.Add(-day), start.Add(-31*day)
 	for name, tt := range map[string]struct {
 		remembers time.Duration
 		known     bool
 		status    esign.Status
-		listed    time.Time // zero: the list does not tell
+		listed    time.Time // zero: the list has no time
 		changed   time.Time // as the vendor says of the one agreement; zero: nor does that
 		want      int
 	}{
@@ -509,7 +508,7 @@ func (l listing) Changed(context.Context, time.Time, time.Time, string) ([]vendo
 	return []vendorapi.Agreement{l.only}, "", nil
 }
 
-func TestNoLimitHoldsForMoreThanADay(t *testing.T) {
+func TestARateLimitHoldsForADayAtMost(t *testing.T) {
 	for name, now := range map[string]time.Time{
 		"a vendor that wants a year":    start.Add(25 * time.Hour),
 		"a clock that was a year ahead": start.Add(-365 * 24 * time.Hour),
@@ -527,7 +526,7 @@ func TestNoLimitHoldsForMoreThanADay(t *testing.T) {
 	}
 }
 
-func TestWhatAVendorCannotTellIsSkipped(t *testing.T) {
+func TestUnsupportedCallsAreSkipped(t *testing.T) {
 	w := troubled(t)
 	w.vendor.answer = func(string) error { return fmt.Errorf("acmesign has none: %w", errors.ErrUnsupported) }
 	must(t, w.pass())
@@ -563,7 +562,7 @@ func (n named) Info() webhook.Info {
 	return info
 }
 
-func TestOneProviderStopsNoOther(t *testing.T) {
+func TestAFailingProviderStopsNoOther(t *testing.T) {
 	asked := make(chan struct{}) // closed when a provider that works is asked
 	for name, fail := range map[string]func() (vendorapi.Client, error){
 		"wrong credentials":    func() (vendorapi.Client, error) { return nil, errDown },

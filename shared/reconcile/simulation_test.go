@@ -12,7 +12,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// lives are what may become of an agreement.
+// lives are the statuses that an agreement may pass through.
 var lives = [][]esign.Status{
 	{esign.Created, esign.Sent, esign.Viewed, esign.Completed},
 	{esign.Sent, esign.Viewed, esign.Declined},
@@ -22,7 +22,7 @@ var lives = [][]esign.Status{
 	{esign.Sent},
 }
 
-func TestEveryAgreementEndsRightWhateverWebhooksDo(t *testing.T) {
+func TestAllAgreementsEndRightWhateverWebhooksAreLost(t *testing.T) {
 	for name, tt := range map[string]struct {
 		agreements, pageSize int
 		untimed              bool
@@ -32,7 +32,7 @@ func TestEveryAgreementEndsRightWhateverWebhooksDo(t *testing.T) {
 			func(random *rand.Rand, _ time.Duration) bool { return random.IntN(5) == 0 }},
 		"one that is disabled for a day": {300, 50, false,
 			func(_ *rand.Rand, at time.Duration) bool { return at > 6*time.Hour && at < 30*time.Hour }},
-		"one that drops 20 % and tells no times": {100, 7, true,
+		"one that drops 20 % and omits times": {100, 7, true,
 			func(random *rand.Rand, _ time.Duration) bool { return random.IntN(5) == 0 }},
 		"one that never calls": {100, 100, false, func(*rand.Rand, time.Duration) bool { return true }},
 	} {
@@ -88,7 +88,7 @@ func TestEveryAgreementEndsRightWhateverWebhooksDo(t *testing.T) {
 func TestAVendorThatPagesThroughTenThousandAgreements(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.pageSize = 40
-	w.happen("e-0", esign.Sent, start.Add(-6*time.Hour)) // makes the truth, and tells nobody
+	w.happen("e-0", esign.Sent, start.Add(-6*time.Hour)) // at the vendor only, without its webhook
 	for i := range 10_000 {
 		a := w.vendor.truth["e-0"]
 		a.ID = fmt.Sprintf("e-%d", i)
@@ -122,7 +122,7 @@ func entry(t *testing.T, w *world, subject, id string) ledger.Entry {
 	return ledger.Entry{}
 }
 
-// enteredOnce: who acts on a change of status acts once, and findings say what proves them.
+// enteredOnce checks that each status is entered once, and that exactly the findings are confirmed.
 func enteredOnce(t *testing.T, w *world) {
 	t.Helper()
 	all, err := w.ledger.Events()

@@ -28,10 +28,10 @@ func TestSubscriptions(t *testing.T) {
 		tokens []string
 		want   string // in the log; empty: no problem
 	}{
-		"one that works": {[]vendorapi.Subscription{elsewhere, healthy}, nil, ""},
-		"one that works beside one that does not": {[]vendorapi.Subscription{disabled, healthy}, nil, ""},
-		"none":                     {nil, nil, "no subscription has our URL"},
-		"one that leads elsewhere": {[]vendorapi.Subscription{elsewhere}, nil, "no subscription has our URL"},
+		"one that works":                       {[]vendorapi.Subscription{elsewhere, healthy}, nil, ""},
+		"one that works and one that does not": {[]vendorapi.Subscription{disabled, healthy}, nil, ""},
+		"none":                                 {nil, nil, "no subscription has our URL"},
+		"one that leads elsewhere":             {[]vendorapi.Subscription{elsewhere}, nil, "no subscription has our URL"},
 		"one that was emptied": {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) { s.URL = "" })}, nil,
 			"no subscription has our URL"},
 		"one that is not active": {[]vendorapi.Subscription{elsewhere, disabled}, nil, "18: not active"},
@@ -47,7 +47,7 @@ func TestSubscriptions(t *testing.T) {
 		"one that could not deliver": {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) {
 			s.Failures = 3
 		})}, nil, "17: 3 events are undelivered"},
-		"one with a token that counts": {[]vendorapi.Subscription{with(token("old"))}, []string{"old", "new"}, ""},
+		"one with a token that is active": {[]vendorapi.Subscription{with(token("old"))}, []string{"old", "new"}, ""},
 		"one with a token that does not": {[]vendorapi.Subscription{with(token("gone"))}, []string{"old", "new"},
 			"token is not one of the configured tokens"},
 		"one without the token that it needs": {[]vendorapi.Subscription{healthy}, []string{"old", "new"},
@@ -101,7 +101,7 @@ func TestRepair(t *testing.T) {
 	}
 }
 
-func TestAnUnknownURLIsSkippedAndOneThatCannotBeReadIsAFailure(t *testing.T) {
+func TestAnUnknownURLIsSkippedAndAnUnreadableOneIsAFailure(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.subscriptions = nil
 	var failure error

@@ -47,8 +47,8 @@ const (
 	address   = "https://hooks.example.com/live/webhooks/acmesign"
 )
 
-// world is a reconciler between a vendor and a real worker with a real ledger. At the step with the number failing,
-// counted from 1, something goes wrong.
+// world is a reconciler with a stub vendor, a real worker and a real ledger. The step with the number failing, counted
+// from 1, has a fault.
 type world struct {
 	*reconcile.Reconciler
 	t      *testing.T
@@ -103,7 +103,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// do takes a step.
+// do takes a step, with its fault.
 func (w *world) do(effect func() error) error {
 	w.mu.Lock()
 	w.step++
@@ -150,7 +150,7 @@ func (w *world) Patrol(ctx context.Context, from string, visit func(ledger.Stand
 	return next, err
 }
 
-// Send is the queue and the worker behind it.
+// Send is the queue together with the worker.
 func (w *world) Send(ctx context.Context, m queue.Message) error {
 	return w.do(func() error {
 		w.sent = append(w.sent, m)
@@ -169,7 +169,7 @@ func (w *world) Send(ctx context.Context, m queue.Message) error {
 	})
 }
 
-// deliver is a webhook that comes in.
+// deliver processes a webhook.
 func (w *world) deliver(d *webhook.Delivery) {
 	w.t.Helper()
 	m, _ := queue.Encode(d)
@@ -180,14 +180,14 @@ func (w *world) deliver(d *webhook.Delivery) {
 	w.sent = w.sent[:len(w.sent)-1]
 }
 
-// pass runs one.
+// pass runs a pass.
 func (w *world) pass() error {
 	w.t.Helper()
 	w.step = 0
 	return w.Run(w.t.Context())
 }
 
-// counted sums the metrics so far, and forgets them.
+// counted returns the sums of the metrics since the last call.
 func (w *world) counted() map[string]int {
 	w.t.Helper()
 	defer w.lines.Reset()
@@ -228,20 +228,20 @@ type asked struct {
 	page     string
 }
 
-// vendor is one's API, and the truth.
+// vendor is a stub of a vendor's API, with the true state of each agreement.
 type vendor struct {
 	*world
 	truth         map[string]vendorapi.Agreement
 	pageSize      int
-	untimed       bool // tells no times, and lists whatever changed from a time on
+	untimed       bool // lists all changes after a time, without their times
 	subscriptions []vendorapi.Subscription
 	steps         []vendorapi.Step // of Repair
 
 	answer func(call string) error // nil: none fails
 
-	listed   []vendorapi.Agreement // when its first page was asked for
+	listed   []vendorapi.Agreement // as of the request for the first page
 	windows  []asked
-	agreed   []string // the agreements asked for
+	agreed   []string // the IDs asked for
 	repaired []string // the URLs that Repair got
 }
 
@@ -330,10 +330,10 @@ func (w *world) happen(id string, status esign.Status, at time.Time) *webhook.De
 	return webhooktest.Delivery(p, r, ids[0], esign.ProofSigned)
 }
 
-// open makes an agreement that we know of, and that is still open.
+// open makes an open agreement whose webhook has arrived.
 func (w *world) open(id string, at time.Time) { w.deliver(w.happen(id, esign.Sent, at)) }
 
-// forget makes the agreement one that the vendor lists no more, so that only a patrol finds it.
+// forget changes an agreement so that the vendor no longer lists it: only a patrol finds it.
 func (w *world) forget(id string, status esign.Status) {
 	w.vendor.truth[id] = vendorapi.Agreement{ID: id, Status: status, ChangedAt: start.Add(-1000 * time.Hour)}
 }

@@ -132,7 +132,7 @@ func TestSamLocalNeedsAllThreeSigns(t *testing.T) {
 	}
 }
 
-// Nobody who can only set variables makes a function take forgeries for genuine.
+// TestNoEnvironmentAloneMakesSamLocal: setting variables alone does not make a function accept forgeries.
 func TestNoEnvironmentAloneMakesSamLocal(t *testing.T) {
 	missing := func(path string) (os.FileInfo, error) {
 		if path != "/var/rapid/aws-lambda-rie" {

@@ -23,7 +23,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// vault stands for Secrets Manager, with a clock. The keys read from it; it counts.
+// vault is a stub of Secrets Manager, with a clock. It counts its reads.
 type vault struct {
 	*keys
 	log bytes.Buffer
@@ -112,12 +112,12 @@ func TestKeysAreReadOnceInAMinute(t *testing.T) {
 	}
 }
 
-func TestKeysOfBeforeServeWhileNoneCanBeRead(t *testing.T) {
+func TestTheLastKeysStayInUseWhileNoneCanBeRead(t *testing.T) {
 	for name, broken := range map[string]func(*vault){
-		"an error":              func(v *vault) { v.set("", errThrottled) },
-		"an error beside a key": func(v *vault) { v.set(`{"keys":["forged"]}`, errThrottled) },
-		"no JSON":               func(v *vault) { v.set("canary", nil) },
-		"nothing":               func(v *vault) { v.set("", nil) },
+		"an error":            func(v *vault) { v.set("", errThrottled) },
+		"an error with a key": func(v *vault) { v.set(`{"keys":["forged"]}`, errThrottled) },
+		"no JSON":             func(v *vault) { v.set("canary", nil) },
+		"nothing":             func(v *vault) { v.set("", nil) },
 		"no URL token, though one is required": func(v *vault) {
 			v.requireURLToken = true
 			v.set(`{"keys":["forged"]}`, nil)
@@ -166,10 +166,10 @@ func TestWithoutAnyKeysEachRequestTriesAgain(t *testing.T) {
 	v.wants(t, 4, "a")
 }
 
-func TestReadingIsGivenASecond(t *testing.T) {
+func TestAReadTimesOutAfterASecond(t *testing.T) {
 	for name, text := range map[string]string{"the first time": "", "with older keys at hand": `{"keys":["a"]}`} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // its clock stands still until everybody waits
+			synctest.Test(t, func(t *testing.T) { // its clock advances when all goroutines wait
 				v := newVault(text)
 				v.now = time.Now
 				if text != "" {
@@ -208,7 +208,7 @@ func TestReadingEndsWithTheRequestToo(t *testing.T) {
 	}
 }
 
-func TestNobodyWaitsForAReadThatHangsIfThereAreOlderKeys(t *testing.T) {
+func TestNoRequestWaitsForAReadThatHangsIfKeysAreKnown(t *testing.T) {
 	v := newVault(`{"keys":["a"]}`)
 	v.wants(t, 1, "a")
 	v.pass(60 * time.Second)
@@ -223,11 +223,11 @@ func TestNobodyWaitsForAReadThatHangsIfThereAreOlderKeys(t *testing.T) {
 	var group sync.WaitGroup
 	group.Go(func() {
 		if got, err := v.get(t.Context()); err != nil || !webhook.Any(got.Keys, "b") {
-			t.Errorf("who reads gets %q, %v", revealed(got.Keys), err)
+			t.Errorf("the reader gets %q, %v", revealed(got.Keys), err)
 		}
 	})
 	<-started
-	for range 20 { // if one of these waited, it would be for ever
+	for range 20 { // none of these may wait: the read does not end
 		v.wants(t, 1, "a")
 	}
 	var crowd sync.WaitGroup
@@ -251,7 +251,7 @@ func TestTheFirstRequestsShareOneRead(t *testing.T) {
 	const callers = 20
 	looked, release, reads := make(chan struct{}, 100*callers), make(chan struct{}), 0
 	now := v.now
-	v.now = func() time.Time { // each caller asks for the time when it finds that there are no keys
+	v.now = func() time.Time { // each caller reads the clock when it finds no keys
 		looked <- struct{}{}
 		return now()
 	}
@@ -304,7 +304,7 @@ func TestParseKeys(t *testing.T) {
 	for name, tt := range map[string]struct {
 		text             string
 		keys             []string
-		tokens, required []string // where none is required, and where one is; no such tokens there is an error
+		tokens, required []string // if no token is required, and if one is; required nil is an error
 	}{
 		"as the template makes it": {`{"urlToken":"generated"}`, nil, nil, []string{"generated"}},
 		"keys alone":               {`{"keys":["a","b"]}`, []string{"a", "b"}, nil, nil},
@@ -313,8 +313,8 @@ func TestParseKeys(t *testing.T) {
 		"tokens of one's own": {`{"urlTokens":["t"]}`, nil, []string{"t"}, []string{"t"}},
 		"a token in both places counts once": {`{"urlTokens":["t","g"],"urlToken":"g"}`, nil, []string{"t", "g"},
 			[]string{"g", "t"}},
-		"an empty token is none": {`{"keys":["a"],"urlTokens":["", " "],"urlToken":""}`, []string{"a"}, nil, nil},
-		"an empty key is none":   {`{"keys":["","a"," "]}`, []string{"a"}, nil, nil},
+		"empty tokens do not count": {`{"keys":["a"],"urlTokens":["", " "],"urlToken":""}`, []string{"a"}, nil, nil},
+		"empty keys do not count":   {`{"keys":["","a"," "]}`, []string{"a"}, nil, nil},
 		"pasted with quotes and a line end": {`{"keys":["\"a\"\n"," b "],"urlTokens":[" 't'\n"]}`, []string{"a", "b"},
 			[]string{"t"}, []string{"t"}},
 		"null for a list":                {`{"keys":null,"urlTokens":null,"urlToken":null}`, nil, nil, nil},
@@ -342,7 +342,7 @@ func TestParseKeys(t *testing.T) {
 	}
 }
 
-func TestMalformedSecretsAreErrorsThatTellNothing(t *testing.T) {
+func TestErrorsOfMalformedSecretsQuoteNothing(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing":                       ``,
 		"a key as it is":                `canary-key`,
@@ -378,7 +378,7 @@ func TestMalformedSecretsAreErrorsThatTellNothing(t *testing.T) {
 				}
 				for _, said := range []string{err.Error(), parseErr.Error(), v.log.String()} {
 					if strings.Contains(said, "canary") || strings.Contains(said, "4711") {
-						t.Errorf("tells of the secret: %s", said)
+						t.Errorf("quotes the secret: %s", said)
 					}
 				}
 				if !strings.Contains(v.log.String(), parseErr.Error()[:20]) {
@@ -389,7 +389,7 @@ func TestMalformedSecretsAreErrorsThatTellNothing(t *testing.T) {
 	}
 }
 
-func TestASecretWithoutKeysIsWarnedOf(t *testing.T) {
+func TestASecretWithoutKeysLogsAWarning(t *testing.T) {
 	for name, tt := range map[string]struct {
 		text string
 		warn bool
@@ -414,7 +414,7 @@ func TestASecretWithoutKeysIsWarnedOf(t *testing.T) {
 	}
 }
 
-func TestEmptyingTheSecretTakesTheKeysAway(t *testing.T) {
+func TestEmptyingTheSecretRemovesTheKeys(t *testing.T) {
 	v := newVault(`{"keys":["a"]}`)
 	v.wants(t, 1, "a")
 	v.set(`{"keys":[]}`, nil)
@@ -422,7 +422,7 @@ func TestEmptyingTheSecretTakesTheKeysAway(t *testing.T) {
 	v.wants(t, 2)
 }
 
-func TestRequiredTokenThatIsMissingIsSaidWithoutTheKeys(t *testing.T) {
+func TestAMissingTokenIsLoggedWithoutTheKeys(t *testing.T) {
 	v := newVault(`{"keys":["canary-key"]}`)
 	v.requireURLToken = true
 	got, err := v.get(t.Context())
@@ -434,7 +434,7 @@ func TestRequiredTokenThatIsMissingIsSaidWithoutTheKeys(t *testing.T) {
 	}
 }
 
-func FuzzParseKeysTellsNothing(f *testing.F) {
+func FuzzErrorsOfParseKeysQuoteNothing(f *testing.F) {
 	for _, s := range []string{`{"keys":["canary"]}`, `{"keys":"canary"}`, `canary`, `{"canary":1}`,
 		`{"urlToken":["canary"]}`, "[canary"} {
 		f.Add(s, true)
@@ -454,7 +454,7 @@ func FuzzParseKeysTellsNothing(f *testing.F) {
 			return
 		}
 		if got.Configured() {
-			t.Fatal("keys beside an error")
+			t.Fatal("keys with an error")
 		}
 		for _, other := range []string{"", "x"} {
 			if _, otherErr := ParseKeys(other, false); err.Error() != otherErr.Error() && !required {
@@ -515,7 +515,7 @@ func TestSecret(t *testing.T) {
 	}
 }
 
-func TestABinarySecretIsNoKey(t *testing.T) {
+func TestABinarySecretHoldsNoKey(t *testing.T) {
 	v := newVault("")
 	// {"keys":["canary"]}
 	v.read = Secret(manager(t, 200, `{"SecretBinary":"eyJrZXlzIjpbImNhbmFyeSJdfQ=="}`), "arn:aws:secretsmanager:x")

@@ -26,7 +26,7 @@ import (
 	"esignhooks/shared/wiring/lambda/lambdatest"
 )
 
-// service is one of AWS's, that answers what it is told to, and knows what it was asked and by how many connections.
+// service is a stub of an AWS service with a fixed answer. It records its requests and counts connections.
 type service struct {
 	*httptest.Server
 	mu          sync.Mutex
@@ -58,7 +58,7 @@ func newService(t *testing.T, status int, answer string) *service {
 	return s
 }
 
-func TestAFirstRequestFindsKeysAndOpenConnections(t *testing.T) {
+func TestTheFirstRequestFindsKeysAndOpenConnections(t *testing.T) {
 	lambdatest.Clean(t)
 	lambdatest.Set(t, lambdatest.Variables())
 	refused := `{"__type":"com.amazonaws#ConditionalCheckFailedException","message":"The conditional request failed"}`
@@ -80,7 +80,7 @@ func TestAFirstRequestFindsKeysAndOpenConnections(t *testing.T) {
 		t.Errorf("logged %s", &log)
 	}
 	if len(table.asked) != 1 || !strings.HasPrefix(table.asked[0], "UpdateItem ") ||
-		!strings.Contains(table.asked[0], `"ConditionExpression":"attribute_exists(pk)"`) {
+		!strings.Contains(table.asked[0], `"ConditionExpression":"attribute_exists(#pk)`) {
 		t.Errorf("the table was asked %q", table.asked)
 	}
 	if len(messages.asked) != 1 || !strings.Contains(messages.asked[0], `"MessageBody":""`) ||
@@ -98,7 +98,7 @@ func TestAFirstRequestFindsKeysAndOpenConnections(t *testing.T) {
 	}
 }
 
-// hangs is a store that answers when nobody waits any more.
+// hangs is a store that answers only after the caller has given up.
 type hangs struct{ ledger.Claimer }
 
 func (hangs) Repeated(ctx context.Context, _ ledger.Key, _ string) error {
@@ -106,7 +106,7 @@ func (hangs) Repeated(ctx context.Context, _ ledger.Key, _ string) error {
 	return ctx.Err()
 }
 
-func TestAStartWaitsForAStoreThatHangsButNotForLong(t *testing.T) {
+func TestAStartWaitsForAHangingStoreButNotForLong(t *testing.T) {
 	lambdatest.Clean(t)
 	lambdatest.Set(t, lambdatest.Variables())
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts
@@ -234,7 +234,7 @@ func serve(t *testing.T, n int) (net.Addr, <-chan received) {
 	return l.Addr(), requests
 }
 
-func TestARequestIsSentInOnePieceAndLeavesItsConnectionOpen(t *testing.T) {
+func TestARequestIsOneWriteAndLeavesItsConnectionOpen(t *testing.T) {
 	server, requests := serve(t, 100)
 	client := HTTPClient(5*time.Second, ResponseTimeout).(httpClient)
 	writes := 0
@@ -262,7 +262,7 @@ func TestARequestIsSentInOnePieceAndLeavesItsConnectionOpen(t *testing.T) {
 	}
 }
 
-func TestAConnectionThatWasClosedInTheMeantimeCostsNoAttempt(t *testing.T) {
+func TestAClosedIdleConnectionCostsNoAttempt(t *testing.T) {
 	server, requests := serve(t, 1)
 	client := HTTPClient(5*time.Second, ResponseTimeout)
 	for want := 1; want <= 3; want++ {

@@ -74,7 +74,7 @@ func TestReadConfigOfKeys(t *testing.T) {
 		"commas alone mean none":             {env{"ACMESIGN_KEYS": " , ,"}, plain{}},
 		"empty quotes mean none":             {env{"ACMESIGN_KEYS": `""`}, plain{}},
 		"the development key may be set":     {env{"ACMESIGN_KEYS": development.Keys[0]}, keys(development.Keys...)},
-		"tokens beside the development key":  {env{"ACMESIGN_URL_TOKENS": "t, u"}, withTokens("t", "u")},
+		"tokens and the development key":     {env{"ACMESIGN_URL_TOKENS": "t, u"}, withTokens("t", "u")},
 		"tokens alone": {env{"ACMESIGN_KEYS": "", "ACMESIGN_URL_TOKENS": "t"},
 			plain{Tokens: []string{"t"}}},
 		"empty tokens mean none":             {env{"ACMESIGN_URL_TOKENS": " ,\"\""}, development},

@@ -25,7 +25,6 @@ import (
 	"esignhooks/shared/lab/enginetest"
 	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/process"
-	"esignhooks/shared/provider"
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/queue"
@@ -43,7 +42,7 @@ func TestArchiverOnAWS(t *testing.T) {
 		"AWS_ENDPOINT_URL_S3": moto, "AWS_ENDPOINT_URL_SECRETS_MANAGER": moto,
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "", "AWS_REGION": "us-east-1",
 	})
-	config := wiring.AWS(wiring.ResponseTimeout)
+	config := engineConfig()
 	a := &account{t: t, config: config, sqs: awssqs.NewFromConfig(config)}
 	enginetest.Table(t, awsdynamodb.NewFromConfig(config), "table")
 	_, err := wiring.S3Client(config).CreateBucket(t.Context(), &awss3.CreateBucketInput{Bucket: new("documents")})
@@ -57,14 +56,14 @@ func TestArchiverOnAWS(t *testing.T) {
 		urls = append(urls, *out.QueueUrl)
 	}
 	stub := vendorstub.New(t)
-	for _, p := range provider.All() {
+	for _, p := range all.Providers() {
 		out, err := secretsmanager.NewFromConfig(config).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{
 			Name: new(p.Info().Name), SecretString: new(fmt.Sprintf(`{"keys":["x"],"api":%s}`, stub.Credentials(p.Info().Name))),
 		})
 		must(t, err)
 		t.Setenv(strings.ToUpper(p.Info().Name)+"_SECRET_ARN", *out.ARN)
 	}
-	archiver, err := newArchiver(provider.All(), slog.New(slog.NewJSONHandler(t.Output(), nil)), io.Discard)
+	archiver, err := newArchiver(all.Providers(), slog.New(slog.NewJSONHandler(t.Output(), nil)), io.Discard)
 	must(t, err)
 
 	const genuine, forged, early = "08740f95-2187-4b01-9a69-452ae3140752", "18740f95-2187-4b01-9a69-452ae3140752", "28740f95-2187-4b01-9a69-452ae3140752"

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
@@ -22,12 +23,11 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/lab/enginetest"
 	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/plumbing/metric/metrictest"
 	"esignhooks/shared/provider"
-	"esignhooks/shared/provider/adobesign"
-	"esignhooks/shared/provider/docusign"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/ledger/ledgertest"
 	"esignhooks/shared/store/payload"
@@ -50,7 +50,7 @@ type account struct {
 	answers   map[answered]float64
 }
 
-// answered is how a request was answered that is no challenge, or a wrong one.
+// answered is the answer to a request, other than a successful challenge.
 type answered struct {
 	provider string
 	status   int
@@ -61,7 +61,7 @@ const (
 	namespace = "esignhooks/stack"
 )
 
-// newAccount starts the engines, and the functions as the environment of a deployed function would have them.
+// newAccount starts the engines, and wires the functions from the environment of a deployed stack.
 func newAccount(t *testing.T) *account {
 	t.Helper()
 	moto := enginetest.Moto(t)
@@ -75,7 +75,7 @@ func newAccount(t *testing.T) *account {
 	} {
 		t.Setenv(name, value)
 	}
-	config := wiring.AWS(wiring.ResponseTimeout)
+	config := engineConfig()
 	a := &account{
 		t: t, config: config, sqs: awssqs.NewFromConfig(config), receivers: map[string]lambda.Handler{},
 		answers: map[answered]float64{},
@@ -84,17 +84,25 @@ func newAccount(t *testing.T) *account {
 	t.Setenv("QUEUE_URL", a.makeQueue("deliveries.fifo"))
 	t.Setenv("DEAD_LETTER_QUEUE_URL", a.makeQueue("dead-letters.fifo"))
 	a.log = slog.New(slog.NewJSONHandler(t.Output(), nil))
-	for _, p := range provider.All() {
+	providers := append(provider.All(), acme...)
+	for _, p := range providers {
 		t.Setenv("SECRET_ARN", a.makeSecret(p))
 		receiver, err := wiring.NewReceiver(p, a.log, &a.metrics)
 		must(t, err)
 		wiring.Prepare(receiver, a.log)
 		a.receivers[p.Info().Name] = lambda.NewHandler(apigw.Function(receiver.Receive))
 	}
-	worker, err := newWorker(provider.All(), a.log, &a.metrics)
+	worker, err := newWorker(providers, a.log, &a.metrics)
 	must(t, err)
 	a.worker, a.ledger, a.archive = lambda.NewHandler(worker.Handle), worker.Ledger.(ledgertest.Ledger), worker.Archive
 	return a
+}
+
+// engineConfig configures the clients of a test itself. Unlike the functions, it waits for engines on a busy machine.
+func engineConfig() aws.Config {
+	config := wiring.AWS(wiring.ResponseTimeout)
+	config.HTTPClient = wiring.HTTPClient(time.Minute, time.Minute)
+	return config
 }
 
 func must(t *testing.T, err error) {
@@ -120,7 +128,7 @@ func (a *account) makeQueue(name string) string {
 	return *out.QueueUrl
 }
 
-// makeSecret makes the secret as the template does, with the development key put in.
+// makeSecret makes the secret as the template does, with the development key added.
 func (a *account) makeSecret(p webhook.Provider) string {
 	text := fmt.Sprintf(`{"keys":[%q],"urlTokens":[]`, p.Info().DevelopmentKey)
 	if !p.Info().SignsAll {
@@ -215,7 +223,7 @@ func (a *account) history(r *webhook.Request, p webhook.Provider) []ledger.Entry
 	return history
 }
 
-// checkArchive finds the payload of each event by what the table tells of it.
+// checkArchive checks that the payload of each event is archived under the key that the table implies.
 func (a *account) checkArchive(history []ledger.Entry) {
 	a.t.Helper()
 	for _, e := range history {
@@ -235,7 +243,7 @@ func (a *account) testMetrics(t *testing.T) {
 			sums[key{line.Provider, name}] += value
 		}
 	}
-	for _, p := range provider.All() {
+	for _, p := range append(provider.All(), acme...) {
 		name := p.Info().Name
 		sum := func(metric string) float64 { return sums[key{name, metric}] }
 		if got := sum("Received"); got == 0 || got != a.answers[answered{name, 200}] {
@@ -297,12 +305,12 @@ func TestOnAWS(t *testing.T) {
 	t.Run("what cannot be read is among the dead letters",
 		func(t *testing.T) { a.testUnreadable(t, queueURL, deadLetterURL) })
 	t.Run("a forgery leaves nothing", func(t *testing.T) {
-		r := signed(t, `{"event":"envelope-completed","data":{"envelopeId":"forged"}}`)
+		r := completed(t, 20, "forged", 0)
 		r.Body = append(r.Body, ' ')
-		if answer := a.post(docusign.Provider{}, r); answer.StatusCode != 401 || answer.Body != "" {
+		if answer := a.post(acme[0], r); answer.StatusCode != 401 || answer.Body != "" {
 			t.Errorf("%+v", answer)
 		}
-		if history := a.history(r, docusign.Provider{}); len(history)+len(a.receive(queueURL).Records) > 0 {
+		if history := a.history(r, acme[0]); len(history)+len(a.receive(queueURL).Records) > 0 {
 			t.Errorf("left %+v", history)
 		}
 	})
@@ -310,41 +318,39 @@ func TestOnAWS(t *testing.T) {
 	t.Run("every committed event is published once", func(t *testing.T) { a.testPublished(t, outlet) })
 }
 
+// signed returns a genuine request of AcmeSign.
 func signed(t *testing.T, body string) *webhook.Request {
 	t.Helper()
+	p := acmesign.Provider{}
 	r := &webhook.Request{Method: "POST", Header: map[string][]string{}, Body: []byte(body)}
-	must(t, docusign.Provider{}.Sign(r, webhook.NewSecret(docusign.Provider{}.Info().DevelopmentKey),
-		webhooktest.ReceivedAt))
+	must(t, p.Sign(r, webhook.NewSecret(p.Info().DevelopmentKey), webhooktest.ReceivedAt))
 	return r
 }
 
+// completed returns the completion of an agreement, signed, with so much white space after it.
+func completed(t *testing.T, number int64, agreement string, space int) *webhook.Request {
+	t.Helper()
+	event := acmesign.Event{Number: number, Type: "completed", Agreement: agreement, At: time.Now()}
+	return signed(t, string(acmesign.Request(event).Body)+strings.Repeat(" ", space))
+}
+
 func (a *account) testLarge(t *testing.T, queueURL string) {
-	document := strings.Repeat("JVBERi0xLjcK", 3<<20/12)
-	docu := signed(t, `{"event":"envelope-completed","data":{"envelopeId":"large","envelopeSummary":{"status":"completed","envelopeDocuments":[{"PDFBytes":"`+document+`"}]}}}`)
-	adobe := webhooktest.Clone(webhooktest.Examples(t, "adobesign")["agreement-completed"])
-	adobe.Body = bytes.Replace(adobe.Body, []byte(`"agreement":{`),
-		[]byte(`"agreement":{"signedDocumentInfo":{"document":"`+document+document[:2<<20]+`"},`), 1)
-	adobe.Body = bytes.ReplaceAll(adobe.Body, []byte(`"id":"CBJ`), []byte(`"id":"LARGE`))
-	adobe.URLToken = urlToken
-	for _, sent := range []struct {
-		p webhook.Provider
-		r *webhook.Request
-	}{{docusign.Provider{}, docu}, {adobesign.Provider{}, adobe}} {
-		if answer := a.post(sent.p, sent.r); answer.StatusCode != 200 {
-			t.Fatalf("%d bytes: %d", len(sent.r.Body), answer.StatusCode)
+	for i, size := range []int{3 << 20, 5 << 20} {
+		r := completed(t, int64(i), fmt.Sprint("large-", i), size)
+		if answer := a.post(acme[0], r); answer.StatusCode != 200 {
+			t.Fatalf("%d bytes: %d", len(r.Body), answer.StatusCode)
 		}
 		a.work(queueURL)
-		history := a.history(sent.r, sent.p)
-		if len(history) != 1 || history[0].Size != len(sent.r.Body) || history[0].StatusAfter != esign.Completed {
-			t.Errorf("%d bytes: %+v", len(sent.r.Body), history)
+		history := a.history(r, acme[0])
+		if len(history) != 1 || history[0].Size != len(r.Body) || history[0].StatusAfter != esign.Completed {
+			t.Errorf("%d bytes: %+v", len(r.Body), history)
 		}
 	}
 }
 
 func (a *account) testRedeliveries(t *testing.T, queueURL string) {
 	for i := range 20 {
-		r := signed(t, fmt.Sprintf(`{"event":"envelope-completed","retryCount":%d,"data":{"envelopeId":"again"}}`, i))
-		if answer := a.post(docusign.Provider{}, r); answer.StatusCode != 200 {
+		if answer := a.post(acme[0], completed(t, 10, "redelivered", i)); answer.StatusCode != 200 {
 			t.Fatalf("%+v", answer)
 		}
 		if i%5 == 0 {
@@ -352,20 +358,21 @@ func (a *account) testRedeliveries(t *testing.T, queueURL string) {
 		}
 	}
 	a.work(queueURL)
-	history, err := a.ledger.History(t.Context(), "docusign#again")
+	subject := webhook.AgreementSubject(acmesign.Name, "redelivered")
+	history, err := a.ledger.History(t.Context(), subject)
 	must(t, err)
 	if len(history) != 1 || history[0].Duplicates != 19 || history[0].State != ledger.Processed {
 		t.Errorf("%+v", history)
 	}
-	if _, version, err := a.ledger.Agreement(context.Background(), "docusign#again"); err != nil || version != 1 {
+	if _, version, err := a.ledger.Agreement(t.Context(), subject); err != nil || version != 1 {
 		t.Errorf("version %d, %v", version, err)
 	}
 }
 
 func (a *account) testUnreadable(t *testing.T, queueURL, deadLetterURL string) {
-	r := signed(t, `{"event":`)
+	r := signed(t, `{"events":`)
 	for range 2 {
-		if answer := a.post(docusign.Provider{}, r); answer.StatusCode != 200 {
+		if answer := a.post(acme[0], r); answer.StatusCode != 200 {
 			t.Fatalf("%+v", answer)
 		}
 		a.work(queueURL)
@@ -374,7 +381,7 @@ func (a *account) testUnreadable(t *testing.T, queueURL, deadLetterURL string) {
 	if len(letters) != 1 || letters[0].Body != string(r.Body) {
 		t.Errorf("dead letters: %+v", letters)
 	}
-	history, err := a.ledger.History(t.Context(), "docusign#unreadable")
+	history, err := a.ledger.History(t.Context(), webhook.UnreadableSubject(acmesign.Name))
 	must(t, err)
 	a.checkArchive(history)
 	if len(history) != 1 || history[0].State != ledger.Unreadable || history[0].Duplicates != 1 {

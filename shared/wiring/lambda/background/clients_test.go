@@ -17,7 +17,7 @@ import (
 	"esignhooks/shared/vendorapi"
 )
 
-// made is a client that knows its credentials.
+// made is a client that records its credentials.
 type made struct {
 	vendorapi.Client
 	credentials string
@@ -28,7 +28,7 @@ var (
 	errThrottled = errors.New("throttled")
 )
 
-// safe stands for Secrets Manager, with a clock.
+// safe is a stub of Secrets Manager, with a clock.
 type safe struct {
 	*vendorClient
 	log   bytes.Buffer
@@ -59,7 +59,7 @@ func newSafe(text string) *safe {
 	return s
 }
 
-// wants gets the client, and checks what it was made of, or why there is none, and how often the safe was read by then.
+// wants gets the client. It checks its credentials or the error, and how often the safe was read so far.
 func (s *safe) wants(t *testing.T, reads int, credentials string, want error) {
 	t.Helper()
 	got, err := s.get(t.Context())
@@ -74,7 +74,7 @@ func (s *safe) wants(t *testing.T, reads int, credentials string, want error) {
 	}
 }
 
-// said are the messages that were logged, and empties the log.
+// said returns the logged messages, and empties the log.
 func (s *safe) said() (all []string) {
 	for line := range strings.SplitSeq(strings.TrimSpace(s.log.String()), "\n") {
 		if _, message, ok := strings.Cut(line, `"msg":"`); ok {
@@ -86,7 +86,7 @@ func (s *safe) said() (all []string) {
 	return all
 }
 
-func TestAClientIsMadeAnewOnlyOfOtherCredentials(t *testing.T) {
+func TestAClientIsReplacedOnlyWhenCredentialsChange(t *testing.T) {
 	s := newSafe(`{"keys":["a"],"api":"one"}`)
 	s.wants(t, 1, `"one"`, nil)
 	s.text = `{"keys":["b"],"api":"one"}`
@@ -105,7 +105,7 @@ func TestAClientIsMadeAnewOnlyOfOtherCredentials(t *testing.T) {
 	}
 }
 
-func TestWithoutCredentialsAProviderIsOffAndThatIsSaidOnce(t *testing.T) {
+func TestWithoutCredentialsAProviderIsOffAndThatIsLoggedOnce(t *testing.T) {
 	s := newSafe(`{"urlToken":"x"}`)
 	for i := range 5 {
 		s.wants(t, i+1, "", vendorapi.ErrOff)
@@ -124,7 +124,7 @@ func TestWithoutCredentialsAProviderIsOffAndThatIsSaidOnce(t *testing.T) {
 	}
 }
 
-func TestWrongCredentialsAreSaidOnce(t *testing.T) {
+func TestWrongCredentialsAreLoggedOnce(t *testing.T) {
 	s := newSafe(`{"api":"wrong"}`)
 	for i := range 3 {
 		s.wants(t, i+1, "", errWrong)
@@ -145,13 +145,13 @@ func TestWrongCredentialsAreSaidOnce(t *testing.T) {
 	}
 }
 
-func TestCredentialsOfBeforeServeWhileNoneCanBeRead(t *testing.T) {
+func TestTheLastCredentialsStayInUseWhileNoneCanBeRead(t *testing.T) {
 	for name, broken := range map[string]struct {
 		text string
 		err  error
 	}{
 		"an error":                      {"", errThrottled},
-		"an error beside credentials":   {`{"api":"two"}`, errThrottled},
+		"an error with credentials":     {`{"api":"two"}`, errThrottled},
 		"no JSON":                       {"canary", nil},
 		"nothing, though it is no text": {"", nil},
 	} {
@@ -182,7 +182,7 @@ func TestWithoutAnyCredentialsYetEachCallTriesAgain(t *testing.T) {
 	s.wants(t, 3, `"one"`, nil)
 }
 
-func TestReadingCredentialsIsGivenASecond(t *testing.T) {
+func TestAReadOfCredentialsTimesOutAfterASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSafe("")
 		s.read = func(ctx context.Context) (string, error) {
@@ -197,7 +197,7 @@ func TestReadingCredentialsIsGivenASecond(t *testing.T) {
 	})
 }
 
-func TestManyAskForAClientAtOnce(t *testing.T) {
+func TestConcurrentCallsShareOneRead(t *testing.T) {
 	s := newSafe(`{"api":"one"}`)
 	var group sync.WaitGroup
 	for range 20 {

@@ -32,7 +32,7 @@ import (
 	wiring "esignhooks/shared/wiring/lambda"
 )
 
-// network is what lies between the functions and the engines.
+// network holds a faulty proxy for each engine.
 type network map[string]*faulty.Proxy
 
 // newNetwork puts a proxy in front of each engine of the environment.
@@ -45,7 +45,7 @@ func newNetwork(t *testing.T) network {
 	return n
 }
 
-// enter lets the clients that are made from now on go through the network.
+// enter makes new clients use the network.
 func (n network) enter(t *testing.T) {
 	t.Helper()
 	for service, proxy := range n {
@@ -59,7 +59,7 @@ func (n network) set(rates func(string) faulty.Rates) {
 	}
 }
 
-// clients are the drivers as a receiver has them.
+// clients are the drivers of a receiver.
 type clients struct {
 	ledger   *dynamodb.Ledger
 	queue    *sqs.Queue
@@ -123,8 +123,8 @@ func once(kind faulty.Kind) func(string) faulty.Rates {
 	}
 }
 
-// testFault: a fault that happens once costs nothing but time, within a receiver's deadline; of one that lasts, calling
-// again tells whether it happened.
+// testFault: a fault that happens once costs nothing but time, within a receiver's deadline. After a fault that lasts, a
+// second call finds out whether the first one had its effect.
 func testFault(t *testing.T, n network, c clients, direct ledgertest.Ledger, kind faulty.Kind) {
 	call := func(rates func(string) faulty.Rates, f func(context.Context) error) error {
 		n.set(rates)
@@ -138,7 +138,7 @@ func testFault(t *testing.T, n network, c clients, direct ledgertest.Ledger, kin
 		", lasting": func() func(string) faulty.Rates { return faulty.Always(faulty.Rates{kind: 1}) },
 	} {
 		name := string(kind) + what
-		claimed, commit := commitOf("docusign#claimed "+name), commitOf("docusign#committed "+name)
+		claimed, commit := commitOf("acmesign#claimed "+name), commitOf("acmesign#committed "+name)
 		var found ledger.State
 		for step, tt := range map[string]struct {
 			call   func(context.Context) error
@@ -188,9 +188,9 @@ func testFault(t *testing.T, n network, c clients, direct ledgertest.Ledger, kin
 
 func commitOf(subject string) ledger.Commit {
 	now := time.Now().UTC()
-	claim := ledger.Claim{Key: ledger.Key{Subject: subject, ID: "e"}, Provider: "docusign", AgreementID: "a",
+	claim := ledger.Claim{Key: ledger.Key{Subject: subject, ID: "e"}, Provider: "acmesign", AgreementID: "a",
 		OccurredAt: now, ReceivedAt: now}
-	event := esign.Event{ID: "e", Provider: "docusign", Subject: subject, AgreementID: "a", Type: esign.AgreementSent,
+	event := esign.Event{ID: "e", Provider: "acmesign", Subject: subject, AgreementID: "a", Type: esign.AgreementSent,
 		OccurredAt: now}
 	after := esign.Fold(esign.Agreement{}, event)
 	return ledger.Commit{Claim: claim, Event: event, Agreement: &after, At: now}

@@ -19,7 +19,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// silent takes connections and says nothing, not even in a TLS handshake.
+// silent accepts connections and never answers, not even in a TLS handshake.
 func silent(t *testing.T) (url string) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts
 	must(t, err)
@@ -27,8 +27,8 @@ func silent(t *testing.T) (url string) {
 	return "https://" + listener.Addr().String()
 }
 
-// TestHangingEngines: whatever hangs behind the receivers, and however, vendors are answered in the time that they
-// wait. If it is the ledger alone, they are acknowledged.
+// TestHangingEngines: whichever engine hangs, and however, vendors get an answer before their timeout. If only the ledger
+// hangs, the answer is the acknowledgement.
 func TestHangingEngines(t *testing.T) {
 	a := newAccount(t)
 	for how, endpoint := range map[string]func(t *testing.T, service string) string{
@@ -90,7 +90,7 @@ func always(t *testing.T, service string, kind faulty.Kind) string {
 	return p.URL
 }
 
-// fresh makes a request of a new agreement, with so much white space behind it.
+// fresh makes a request about a new agreement, with so much white space after it.
 func fresh(t *testing.T, p webhook.Provider, size int) []byte {
 	t.Helper()
 	key, now := webhook.NewSecret(p.Info().DevelopmentKey), time.Now()

@@ -55,7 +55,7 @@ func (a *account) makeReceivers(t *testing.T) map[string]apigw.Function {
 	return made
 }
 
-// happening is what a vendor has to tell once.
+// happening is an event that a vendor delivers.
 type happening struct {
 	provider webhook.Provider
 	payload  []byte // of the function
@@ -163,7 +163,7 @@ func (a *account) invokeWorker(worker *process.Processor, queueURL string, batch
 	}
 	answer, err := lambda.NewHandler(worker.Handle).Invoke(ctx, payload)
 	if ctx.Err() != nil {
-		return // AWS would have ended the function, and be told nothing
+		return // AWS would have ended the function, without a response
 	}
 	var response events.SQSEventResponse
 	if err == nil {
@@ -177,7 +177,7 @@ func (a *account) invokeWorker(worker *process.Processor, queueURL string, batch
 		if slices.Contains(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId}) {
 			continue
 		}
-		// After the visibility timeout the receipt is worth nothing, and the message comes again.
+		// After the visibility timeout the receipt is invalid, and the message is redelivered.
 		a.sqs.DeleteMessage(a.t.Context(),
 			&awssqs.DeleteMessageInput{QueueUrl: &queueURL, ReceiptHandle: &record.ReceiptHandle})
 	}

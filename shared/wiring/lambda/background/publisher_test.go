@@ -20,7 +20,6 @@ import (
 
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/ledger"
-	wiring "esignhooks/shared/wiring/lambda"
 )
 
 // eventBridge takes what is put on the bus.
@@ -54,7 +53,7 @@ func startEventBridge(t *testing.T) *eventBridge {
 func (a *account) stream() (records []events.DynamoDBEventRecord) {
 	a.t.Helper()
 	a.t.Setenv("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"))
-	config := wiring.AWS(wiring.ResponseTimeout)
+	config := engineConfig()
 	client := dynamodbstreams.NewFromConfig(config)
 	table, err := awsdynamodb.NewFromConfig(config).DescribeTable(a.t.Context(),
 		&awsdynamodb.DescribeTableInput{TableName: new("Table")})
