@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// crowd sends requests from several vendors' sides at once until the gateway is gone.
+// crowd sends requests concurrently until the gateway ends.
 type crowd struct {
 	mu           sync.Mutex
 	sent         map[string]request // by envelope
@@ -108,7 +108,7 @@ func byAgreement(t *testing.T, events []event) map[string]event {
 	return found
 }
 
-func TestTheLastAcknowledgementBeforeAKillHolds(t *testing.T) {
+func TestTheLastAcknowledgedEventSurvivesAKill(t *testing.T) {
 	t.Parallel()
 	for provider := range genuine() {
 		t.Run(provider, func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 var rising = []string{"", "created", "sent", "viewed", "signed", "failed", "expired", "cancelled", "declined",
 	"completed"}
 
-// life returns one request for each example that is about the agreement of the most of them, with rising times.
+// life returns a request for each of a provider's examples that share an agreement, with increasing times.
 func life(t *testing.T, p webhook.Provider, id string) (requests []request, known string) {
 	t.Helper()
 	about := map[string][]string{} // examples by agreement
@@ -73,7 +73,7 @@ func TestExamplesInAnyOrderEndAlike(t *testing.T) {
 	}
 }
 
-// wantLife checks an agreement. The deliveries are those of each event.
+// wantLife checks an agreement. The deliveries are counted by event.
 func wantLife(t *testing.T, a agreement, status string, deliveries map[string]int) {
 	t.Helper()
 	if a.Status != status || len(a.Events) != len(deliveries) {

@@ -165,7 +165,7 @@ func TestATokenInAMessageIsMasked(t *testing.T) {
 	}
 }
 
-func TestBodiesUpToTenMebibytesAreTaken(t *testing.T) {
+func TestBodiesUpToTenMebibytesAreAccepted(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	id := guid()
@@ -203,7 +203,7 @@ func TestAPayloadThatCannotBeStoredIsNotAcknowledged(t *testing.T) {
 	g.one(reference, id, 1)
 }
 
-func TestBodiesThatAreNotUTF8AreTakenAsTheyAre(t *testing.T) {
+func TestBodiesThatAreNotUTF8AreAccepted(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	for _, r := range genuine() {
@@ -221,7 +221,7 @@ func TestBodiesThatAreNotUTF8AreTakenAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestWhatWeKnowIsForThisMachineOnly(t *testing.T) {
+func TestTheReadAPIAnswersOnlyThisMachine(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	id := guid()
@@ -415,7 +415,7 @@ func TestEmptyListsOfKeysRefuseAllAndTheLogNamesTheVariables(t *testing.T) {
 	}
 }
 
-// fails runs a gateway that must not start, and returns what it says.
+// fails runs a gateway that must not start, and returns its output.
 func fails(t *testing.T, c *exec.Cmd) string {
 	t.Helper()
 	var said bytes.Buffer
@@ -432,7 +432,7 @@ func fails(t *testing.T, c *exec.Cmd) string {
 	return said.String()
 }
 
-func TestAWrongConfigurationIsSaidAllAtOnce(t *testing.T) {
+func TestAllConfigurationProblemsAreReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, port := range []string{"abc", "-1", "65536", "99999999999999999999", "80 ", "3000,3001", "1e3"} {
 		if said := fails(t, command(t.TempDir(), "PORT="+port)); !strings.Contains(said, "PORT") ||
@@ -452,7 +452,7 @@ func TestAWrongConfigurationIsSaidAllAtOnce(t *testing.T) {
 	}
 }
 
-func TestWhatIsTakenIsSaidClearly(t *testing.T) {
+func TestAPortOrStoreInUseIsReported(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	_, port, _ := strings.Cut(strings.TrimPrefix(g.url, "http://"), ":")
@@ -474,7 +474,7 @@ func TestWhatIsTakenIsSaidClearly(t *testing.T) {
 	g.one(reference, id, 0)
 }
 
-func TestTheGatewayStopsInPeace(t *testing.T) {
+func TestSIGTERMStopsTheGatewayWithoutLoss(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	id := guid()
@@ -487,7 +487,7 @@ func TestTheGatewayStopsInPeace(t *testing.T) {
 	again.one(reference, id, 0)
 }
 
-func TestWhatIsUnderWayWhenTheGatewayStopsIsAnswered(t *testing.T) {
+func TestARequestInFlightIsAnsweredDuringShutdown(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	id := guid()
@@ -526,7 +526,7 @@ func TestWhatIsUnderWayWhenTheGatewayStopsIsAnswered(t *testing.T) {
 	startIn(t, g.data).one(reference, id, 0)
 }
 
-func TestWhatIsStoredIsForThisUserOnly(t *testing.T) {
+func TestFilesAreReadableByTheirOwnerOnly(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
 	g := startIn(t, data)
@@ -552,7 +552,7 @@ func TestWhatIsStoredIsForThisUserOnly(t *testing.T) {
 	}
 }
 
-// providers is how many providers the banner names.
+// providers returns the number of providers in the banner.
 func (g *gateway) providers() int { return strings.Count(g.banner.String(), " key: ") }
 
 // commands returns the commands that the banner offers to paste.
@@ -740,7 +740,7 @@ func TestManyAgreementsAtOnceAreAllProcessed(t *testing.T) {
 	}
 }
 
-// atOnce sends all requests at once, and wants each acknowledged within the vendors' shortest limit.
+// atOnce sends all requests concurrently. Each must be acknowledged within the vendors' shortest time limit.
 func (g *gateway) atOnce(requests []request) {
 	g.t.Helper()
 	problems := make([]string, len(requests))

@@ -60,14 +60,14 @@ type gateway struct {
 	exited  chan struct{}
 }
 
-// command is the gateway with nothing in its environment but what a test says.
+// command returns the gateway's command. Its environment has only these variables, PORT and DATA.
 func command(data string, env ...string) *exec.Cmd {
 	c := exec.Command(binary)
 	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PORT=0", "DATA=" + data}, env...)
 	return c
 }
 
-// start runs a gateway with an empty store; env is what the test sets beside PORT and DATA.
+// start runs a gateway with an empty store. The environment is added to PORT and DATA.
 func start(t *testing.T, env ...string) *gateway {
 	t.Helper()
 	return startIn(t, t.TempDir(), env...)
@@ -109,7 +109,7 @@ func (g *gateway) stop(signal os.Signal) {
 	}
 }
 
-// kill ends the process as a power cut would, and starts another one on the same store.
+// kill ends the process with SIGKILL, and starts another one on the same store.
 func (g *gateway) kill() *gateway {
 	g.t.Helper()
 	g.stop(syscall.SIGKILL)
@@ -130,13 +130,13 @@ func (g *gateway) await(what string, atMost time.Duration, done func() bool) {
 	}
 }
 
-// last is the end of the output.
+// last returns the end of the output.
 func (g *gateway) last() string {
 	said := g.output.String()
 	return said[max(0, len(said)-2000):]
 }
 
-// output is what a process has written so far.
+// output collects what a process writes.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -154,7 +154,7 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// request is one HTTP request, header names spelt as they stand.
+// request is an HTTP request. Header names are sent as they are spelt.
 type request struct {
 	method string // default POST
 	path   string // with the query
@@ -199,7 +199,7 @@ var client = http.Client{
 	Transport:     &http.Transport{MaxIdleConnsPerHost: 50},
 }
 
-// try sends r; it may be called from any goroutine.
+// try sends r. It may be called concurrently.
 func (g *gateway) try(r request) (answer, error) {
 	if r.method == "" {
 		r.method = http.MethodPost
@@ -233,7 +233,7 @@ func (g *gateway) send(r request) answer {
 	return got
 }
 
-// accept sends each request, and wants the vendor's acknowledgement.
+// accept sends each request, which must be answered with the vendor's acknowledgement.
 func (g *gateway) accept(requests ...request) {
 	g.t.Helper()
 	for _, r := range requests {
@@ -243,7 +243,7 @@ func (g *gateway) accept(requests ...request) {
 	}
 }
 
-// refuse sends each request, and wants 401 and not a word.
+// refuse sends each request, which must be answered with 401 and nothing else.
 func (g *gateway) refuse(requests ...request) {
 	g.t.Helper()
 	for _, r := range requests {
@@ -295,7 +295,7 @@ func (g *gateway) list() []event {
 	return list.Events
 }
 
-// events waits until the worker has nothing to do, and returns all events.
+// events waits until no event is in state received, and returns all events.
 func (g *gateway) events() (events []event) {
 	g.t.Helper()
 	g.await("end of the worker's work", 25*time.Second, func() bool {
@@ -343,7 +343,7 @@ func (g *gateway) event(id string) event {
 	return event{}
 }
 
-// one wants exactly one event in the agreement, seen as often as said.
+// one checks that the agreement has exactly one event with so many duplicates, and returns it.
 func (g *gateway) one(provider, id string, duplicates int) event {
 	g.t.Helper()
 	a := g.agreement(provider, id)
@@ -358,7 +358,7 @@ func (g *gateway) one(provider, id string, duplicates int) event {
 	return a.Events[0]
 }
 
-// unreadable wants exactly n events in that state, and no other.
+// unreadable checks that there are exactly n events, all unreadable.
 func (g *gateway) unreadable(n int) {
 	g.t.Helper()
 	events := g.events()
@@ -388,5 +388,5 @@ func names(events []event) (names []string) {
 
 var counter atomic.Int64
 
-// guid returns an identifier that no other call returns, in the form of a lower-case GUID.
+// guid returns a new lower-case GUID.
 func guid() string { return fmt.Sprintf("c0ffee00-%04x-4abc-8def-00000000beef", counter.Add(1)) }

@@ -13,7 +13,7 @@ import (
 	"esignhooks/shared/sample"
 )
 
-// healthy wants that every event was processed or is unreadable, and that the page and the lists can still be read.
+// healthy checks that every event is processed or unreadable, and that the page and the lists can be read.
 func (g *gateway) healthy(atLeast int) {
 	g.t.Helper()
 	events := g.events()
@@ -65,7 +65,7 @@ func TestOddIDsAreNeitherRefusedNorLostNorMixedUp(t *testing.T) {
 
 var guids = regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
 
-// Each value of a vendor's message is replaced by values that do not belong there.
+// Each value of a vendor's message is replaced by an unexpected one.
 func TestOddValuesAreNeitherRefusedNorLost(t *testing.T) {
 	t.Parallel()
 	g := start(t)
@@ -112,7 +112,7 @@ func TestOddValuesAreNeitherRefusedNorLost(t *testing.T) {
 	g.healthy(len(provider.All()))
 }
 
-// replaceEach replaces one node of v after the other by one of the values, and calls do.
+// replaceEach replaces the nodes of v one at a time by one of the values, and calls do each time.
 func replaceEach(v any, do func(), values []any) {
 	at := 0
 	try := func(set func(any)) {
@@ -140,7 +140,7 @@ func replaceEach(v any, do func(), values []any) {
 	walk(v)
 }
 
-func TestTimesBeyondAllCalendarsDoNoHarm(t *testing.T) {
+func TestImpossibleTimesAreNeitherRefusedNorLost(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	text := regexp.MustCompile(`\b20\d\d-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)?`)

@@ -12,7 +12,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// reference is the provider of tests that need only one. Its examples carry the names of its events.
+// reference is the provider in tests that need only one.
 const reference = "docusign"
 
 func providerOf(name string) webhook.Provider {
@@ -76,7 +76,7 @@ func completion(p webhook.Provider) string {
 	return name
 }
 
-// saying returns r with another body, signed again. The answer is false if the vendor cannot sign such a body.
+// saying returns r with another body, signed again. It returns false if the vendor cannot sign such a body.
 func (r request) saying(body string) (request, bool) {
 	wire := r.wire(body)
 	err := r.provider.Sign(wire, webhook.NewSecret(r.key), time.Now())
@@ -87,7 +87,7 @@ func (r request) saying(body string) (request, bool) {
 	return r, err == nil && r.isGenuine()
 }
 
-// must is saying for bodies that every vendor can sign. It returns r with another body, signed again.
+// must returns r with another body, signed again. Every vendor must be able to sign the body.
 func (r request) must(t *testing.T, body string) request {
 	t.Helper()
 	r, ok := r.saying(body)
@@ -129,7 +129,7 @@ func (r request) identities(t *testing.T) []webhook.Identity {
 	return ids
 }
 
-// forged returns r as it is under a key that is not configured.
+// forged returns r, signed with a key that is not configured.
 func (r request) forged(t *testing.T) request {
 	t.Helper()
 	r.key = "not-configured-1d9f"

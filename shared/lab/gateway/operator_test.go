@@ -107,18 +107,19 @@ func TestOrdersThatAreNone(t *testing.T) {
 	tunnel := order
 	tunnel.host = "tunnel.example"
 	for name, r := range map[string]request{
-		"through a tunnel": tunnel, "through one that changes the Host header": order.with("X-Forwarded-For", "192.0.2.1"),
-		"through one that names itself":       order.with("Via", "1.1 tunnel"),
-		"through one that names the client":   order.with("X-Real-Ip", "192.0.2.1"),
-		"through one that was told by nobody": order.with("X-Forwarded-For", ""),
-		"through one that tells the host":     order.with("X-Forwarded-Host", "tunnel.example"),
-		"by the standard":                     order.with("Forwarded", "for=192.0.2.1"),
+		"through a tunnel": tunnel, "through a tunnel that changes the Host header": order.with("X-Forwarded-For",
+			"192.0.2.1"),
+		"through a tunnel that names itself":     order.with("Via", "1.1 tunnel"),
+		"through a tunnel that names the client": order.with("X-Real-Ip", "192.0.2.1"),
+		"through a tunnel with an empty header":  order.with("X-Forwarded-For", ""),
+		"through a tunnel that sends the host":   order.with("X-Forwarded-Host", "tunnel.example"),
+		"by the standard":                        order.with("Forwarded", "for=192.0.2.1"),
 	} {
 		if got := g.send(r); got.Status != 404 {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	// the URL's, which goes before the header's
+	// the URL's host takes precedence over the header's
 	for _, host := range []string{"localhost", "127.0.0.1", "tunnel.example"} {
 		connection, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
 		if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// envelope is what an application gets of an event.
+// envelope is the form in which applications receive events.
 type envelope struct {
 	Version, ID, Source, Account, Region string
 	DetailType                           string `json:"detail-type"`
@@ -33,7 +33,7 @@ type detail struct {
 	Agreement                 *struct{ Provider, ID, Status string }
 }
 
-// application is a developer's own, that events are forwarded to.
+// application is a developer's application, to which events are forwarded.
 type application struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -129,7 +129,7 @@ func TestEveryCommittedEventIsForwardedOnce(t *testing.T) {
 	}
 }
 
-func TestAnEventThatTheApplicationRefusesIsForwardedAgain(t *testing.T) {
+func TestAnEventThatTheApplicationRefusesIsRetried(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	refused := map[string]bool{}
@@ -158,7 +158,7 @@ func TestAnEventThatTheApplicationRefusesIsForwardedAgain(t *testing.T) {
 	}
 }
 
-func TestWithoutAnApplicationEventsArePublishedAllTheSame(t *testing.T) {
+func TestEventsArePublishedWithoutAnApplication(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	g.accept(message(guid(), "envelope-completed"))
@@ -211,7 +211,7 @@ func TestWhatWasCommittedIsPublishedAfterAKill(t *testing.T) {
 	}
 }
 
-func TestAForwardURLThatIsNoneIsRefusedWithoutQuotingIt(t *testing.T) {
+func TestAnInvalidForwardURLIsReportedWithoutItsValue(t *testing.T) {
 	t.Parallel()
 	out, err := command(t.TempDir(), "FORWARD_URL=canary:8080/events").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "FORWARD_URL") || strings.Contains(string(out), "canary") {

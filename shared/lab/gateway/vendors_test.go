@@ -19,7 +19,7 @@ import (
 	"esignhooks/shared/vendorapi/all"
 )
 
-// credentials are the environment that connects a gateway with the stub, for all providers.
+// credentials returns the environment that connects a gateway with the stub.
 func credentials(stub *vendorstub.Server) (env []string) {
 	for _, p := range all.Providers() {
 		name := p.Info().Name
@@ -42,7 +42,7 @@ type document struct {
 	Size                                int64
 }
 
-// documents are those of an agreement in the read API; none as long as it is not known.
+// documents returns an agreement's documents in the read API. An unknown agreement has none.
 func (g *gateway) documents(provider, id string) []document {
 	g.t.Helper()
 	var a struct{ Documents []document }
@@ -131,7 +131,7 @@ func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 	}
 }
 
-// The application that is told of documents may run in another folder.
+// An application that receives the locations of documents may run in another folder.
 func TestDocumentsAreFoundFromAnywhere(t *testing.T) {
 	t.Parallel()
 	here, err := os.Getwd()
@@ -183,7 +183,7 @@ func TestADocumentThatIsNotReadyIsFetchedAfterAKill(t *testing.T) {
 	id := guid()
 	stub.Set("dropboxsign", vendorstub.Agreement{ID: id, Status: "completed", NotReady: 2})
 	g.complete("dropboxsign", id)
-	// which the next waits behind for minutes, but not after a restart
+	// a retry takes minutes, but a restart retries at once
 	for _, attempt := range []string{`"attempt":1,`, `"attempt":2,`} {
 		g.await(attempt, 20*time.Second, func() bool { return strings.Contains(g.log.String(), attempt) })
 		g = g.kill()
@@ -191,7 +191,7 @@ func TestADocumentThatIsNotReadyIsFetchedAfterAKill(t *testing.T) {
 	g.archived("dropboxsign", id)
 }
 
-func TestNoCompletionIsForgottenByAKill(t *testing.T) {
+func TestEveryAcknowledgedCompletionIsArchivedAfterAKill(t *testing.T) {
 	t.Parallel()
 	stub := vendorstub.New(t)
 	g := start(t, credentials(stub)...)
@@ -228,7 +228,7 @@ func TestNoCompletionIsForgottenByAKill(t *testing.T) {
 	}
 }
 
-func TestAnAgreementThatNoWebhookToldOfIsFoundAndArchived(t *testing.T) {
+func TestAnAgreementWithoutAWebhookIsFoundAndArchived(t *testing.T) {
 	t.Parallel()
 	stub := vendorstub.New(t)
 	id := guid()
