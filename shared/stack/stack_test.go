@@ -66,7 +66,8 @@ func newAccount(t *testing.T) *account {
 	enginetest.Table(t, awsdynamodb.NewFromConfig(a.config), "Table")
 	a.makeQueues()
 	a.makeBus()
-	for _, name := range []string{"AdobeSign", "DocuSign", "DropboxSign", "ESignGlobal"} {
+	for _, p := range provider.All() {
+		name := p.Info().Resource
 		a.outputs[name+"WebhookUrl"] = "https://api.example/live/webhooks/" + strings.ToLower(name) + "/{token}"
 		out, err := secretsmanager.NewFromConfig(config).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{
 			Name: &name, SecretString: aws.String(`{"keys":["canary-key"],"urlTokens":[],"urlToken":"generated"}`),
