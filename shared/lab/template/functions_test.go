@@ -158,8 +158,7 @@ func TestASecretIsReadByFewFunctions(t *testing.T) {
 		secret := "!Ref " + info.Resource + "Secret"
 		receivers[info.Resource+"Function"] = secret
 		secrets = append(secrets, "!If ["+info.Resource+"Enabled, "+secret+", !Ref AWS::NoValue]")
-		variables[strings.ToUpper(info.Name)+"_SECRET_ARN"] = "!If [" + info.Resource + "Enabled, !Select [6, !Split [:, " + secret +
-			"]], !Ref AWS::NoValue]"
+		variables[strings.ToUpper(info.Name)+"_SECRET_ARN"] = "!Select [6, !Split [:, !If [" + info.Resource + "Enabled, " + secret + ", ::::::]]]"
 	}
 	slices.Sort(secrets)
 	if n := len(all.of(t, "AWS::SecretsManager::Secret")); n != len(secrets) {
@@ -288,6 +287,8 @@ func (all document) value(n yaml.Node, enabled bool) (string, bool) {
 		return all.value(*n.Content[1], enabled)
 	case n.Tag == "!If":
 		return all.value(*n.Content[2], enabled)
+	case n.Tag == "!Select" && !enabled:
+		return "", true
 	}
 	return "made-with-the-stack", n.Value != "AWS::NoValue"
 }
