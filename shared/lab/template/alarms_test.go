@@ -117,7 +117,8 @@ func sources(t *testing.T) string {
 func TestAlarmsKnowTheAPI(t *testing.T) {
 	all := readTemplate(t)
 	api := all.Resources["Api"].Properties
-	want := "[[Name, ApiName, Value, " + written(at(api, "Name")) + "], [Name, Stage, Value, " + written(at(api, "StageName")) + "]]"
+	want := "[[Name, ApiName, Value, " + written(at(api, "Name")) + "], " +
+		"[Name, Stage, Value, " + written(at(api, "StageName")) + "]]"
 	found := 0
 	for name, alarm := range all.of(t, "AWS::CloudWatch::Alarm") {
 		for _, m := range every(alarm, "MetricName") {
@@ -159,8 +160,8 @@ func TestAlarmsWatchEveryFunction(t *testing.T) {
 		}
 	}
 	all.expect(t, "GatewayServerErrorsAlarm", map[string]string{ // a single failure starts it
-		"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": "1", "DatapointsToAlarm": "", "MetricName": "5XXError",
-		"Period": "300", "Statistic": "Sum", "Threshold": "0",
+		"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": "1", "DatapointsToAlarm": "",
+		"MetricName": "5XXError", "Period": "300", "Statistic": "Sum", "Threshold": "0",
 	})
 }
 

@@ -47,7 +47,8 @@ func TestEveryVendorHasItsPaths(t *testing.T) {
 	all := readTemplate(t)
 	for _, p := range provider.All() {
 		path := "/webhooks/" + p.Info().Name
-		if got := paths(all.Resources[p.Info().Resource+"Function"].Properties); !slices.Equal(got, []string{path, path + "/{token}"}) {
+		got := paths(all.Resources[p.Info().Resource+"Function"].Properties)
+		if !slices.Equal(got, []string{path, path + "/{token}"}) {
 			t.Errorf("%s answers at %q", p.Info().Name, got)
 		}
 	}
@@ -70,8 +71,8 @@ func TestEveryFunctionHasItsOwnLogWithARetention(t *testing.T) {
 	}
 }
 
-// TestPoliciesNameWhatTheyAllow: never all actions of a service, and never all resources of a type. The exception is the
-// role that API Gateway needs once per region: it has AWS's own policy.
+// TestPoliciesNameWhatTheyAllow: never all actions of a service, and never all resources of a type. The exception is
+// the role that API Gateway needs once per region: it has AWS's own policy.
 func TestPoliciesNameWhatTheyAllow(t *testing.T) {
 	all := readTemplate(t)
 	for name, function := range all.of(t, "AWS::Serverless::Function") {
@@ -87,7 +88,8 @@ func TestPoliciesNameWhatTheyAllow(t *testing.T) {
 		}
 	}
 	action := regexp.MustCompile(`^[a-z0-9]+:[A-Za-z]+$`)
-	on := regexp.MustCompile(`^(!GetAtt \w+\.\w+|!Ref \w+|!Sub \$\{\w+\.Arn\}/[\w/*?]+|!If \[\w+, !Ref \w+, !Ref AWS::NoValue\])$`)
+	on := regexp.MustCompile(`^(!GetAtt \w+\.\w+|!Ref \w+|!Sub \$\{\w+\.Arn\}/[\w/*?]+|` +
+		`!If \[\w+, !Ref \w+, !Ref AWS::NoValue\])$`)
 	for name, r := range all.Resources {
 		for _, arn := range list(at(r.Properties, "ManagedPolicyArns")) {
 			if arn != "" && (name != "ApiLogsRole" || !strings.HasSuffix(arn, "/AmazonAPIGatewayPushToCloudWatchLogs")) {
@@ -158,7 +160,8 @@ func TestASecretIsReadByFewFunctions(t *testing.T) {
 		secret := "!Ref " + info.Resource + "Secret"
 		receivers[info.Resource+"Function"] = secret
 		secrets = append(secrets, "!If ["+info.Resource+"Enabled, "+secret+", !Ref AWS::NoValue]")
-		variables[strings.ToUpper(info.Name)+"_SECRET_ARN"] = "!Select [6, !Split [:, !If [" + info.Resource + "Enabled, " + secret + ", ::::::]]]"
+		variables[strings.ToUpper(info.Name)+"_SECRET_ARN"] = "" +
+			"!Select [6, !Split [:, !If [" + info.Resource + "Enabled, " + secret + ", ::::::]]]"
 	}
 	slices.Sort(secrets)
 	if n := len(all.of(t, "AWS::SecretsManager::Secret")); n != len(secrets) {
@@ -187,8 +190,8 @@ func TestASecretIsReadByFewFunctions(t *testing.T) {
 	}
 }
 
-// TestWhoAsksTheVendorsWritesNotesOnly: whatever the archiver and the reconciler find goes through the queue, like every
-// delivery. See ledger.Notes.
+// TestWhoAsksTheVendorsWritesNotesOnly: whatever the archiver and the reconciler find goes through the queue, like
+// every delivery. See ledger.Notes.
 func TestWhoAsksTheVendorsWritesNotesOnly(t *testing.T) {
 	all := readTemplate(t)
 	const table = "!GetAtt Table.Arn"
@@ -228,7 +231,8 @@ func TestFunctionsStartWithTheirVariables(t *testing.T) {
 				continue // a receiver of a disabled vendor does not exist
 			}
 			environment := []string{
-				"AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=none", "AWS_SECRET_ACCESS_KEY=none",
+				"AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_REGION=us-east-1",
+				"AWS_ACCESS_KEY_ID=none", "AWS_SECRET_ACCESS_KEY=none",
 			}
 			for variable, value := range all.variables(function) {
 				if text, ok := all.value(value, enabled); ok {
@@ -274,8 +278,8 @@ func asksForWork(t *testing.T, binary string, environment []string) {
 	}
 }
 
-// value returns what a variable may be: the text, or the default of the parameter, or something for what only AWS knows.
-// It reports false for !Ref AWS::NoValue. Of the template's conditions, only those of vendors are true.
+// value returns what a variable may be: the text, or the default of the parameter, or something for what only AWS
+// knows. It reports false for !Ref AWS::NoValue. Of the template's conditions, only those of vendors are true.
 func (all document) value(n yaml.Node, enabled bool) (string, bool) {
 	parameter, ok := all.Parameters[n.Value]
 	switch {

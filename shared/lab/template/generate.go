@@ -45,8 +45,8 @@ func Generate(text []byte, providers []webhook.Provider) ([]byte, error) {
 // vendor is what a section knows of a vendor.
 type vendor struct{ webhook.Info }
 
-// ShortTitle returns the title without what follows the resource name. It is in the description of the secret, which must
-// not change: an update of a secret could overwrite its keys.
+// ShortTitle returns the title without what follows the resource name. It is in the description of the secret, which
+// must not change: an update of a secret could overwrite its keys.
 func (v vendor) ShortTitle() string {
 	if strings.HasPrefix(v.Title, v.Resource) {
 		return v.Resource

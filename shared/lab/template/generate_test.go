@@ -88,8 +88,8 @@ func TestADisabledVendorHasNothing(t *testing.T) {
 	}
 }
 
-// TestManyVendorsFitTheLimits of CloudFormation, Lambda and IAM. SAM makes 9 resources for a vendor and 56 for all: so 49
-// vendors fit.
+// TestManyVendorsFitTheLimits of CloudFormation, Lambda and IAM. SAM makes 9 resources for a vendor and 56 for all: so
+// 49 vendors fit.
 //
 // SPEC: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html, read 2026-11-30: 500
 // resources, 200 parameters and 200 outputs, whatever their conditions; 1 MB, of which the text that SAM makes needs about

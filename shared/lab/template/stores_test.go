@@ -74,8 +74,8 @@ func TestTheArchiverGetsEveryCompletion(t *testing.T) {
 	})
 }
 
-// TestQueuesLoseNothing: a message stays invisible while a function may still work on it. A message that failed too often
-// goes to a dead-letter queue, and an alarm starts.
+// TestQueuesLoseNothing: a message stays invisible while a function may still work on it. A message that failed too
+// often goes to a dead-letter queue, and an alarm starts.
 func TestQueuesLoseNothing(t *testing.T) {
 	all := readTemplate(t)
 	queues := all.of(t, "AWS::SQS::Queue")

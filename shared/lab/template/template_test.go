@@ -46,7 +46,8 @@ func TestTheStageRecordsNoPath(t *testing.T) {
 			t.Errorf("%s has no settings", name)
 		}
 		for _, s := range settings {
-			if trace, level := written(at(*s, "DataTraceEnabled")), written(at(*s, "LoggingLevel")); trace != "false" || level != "OFF" {
+			trace, level := written(at(*s, "DataTraceEnabled")), written(at(*s, "LoggingLevel"))
+			if trace != "false" || level != "OFF" {
 				t.Errorf("%s writes an execution log: %s, %s", name, trace, level)
 			}
 		}
