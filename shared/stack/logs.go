@@ -21,8 +21,8 @@ const (
 	lateness = time.Minute
 )
 
-// Logs follows the stack's logs until ctx is done. (sam logs --tail does so with a thread for each function: on one or two
-// processors there are too few, and functions are left out without a word.)
+// Logs follows the stack's logs until ctx is done. (sam logs --tail does so with a thread for each function: on one or
+// two processors there are too few, and functions are left out without a word.)
 func (s *Stack) Logs(ctx context.Context, w io.Writer) error {
 	groups, err := s.logGroups(ctx)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// moves is SQS's HTTP interface, as far as moves go: a request for the last move is answered with the next of these, and
-// the last one again and again.
+// moves is SQS's HTTP interface, as far as moves go: a request for the last move is answered with the next of these,
+// and the last one again and again.
 type moves struct {
 	answers []string
 	started int

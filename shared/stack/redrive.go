@@ -19,8 +19,8 @@ import (
 	"esignhooks/shared/store/payload/s3"
 )
 
-// Redrive sends the dead letters through the worker again, and those of the archiver through the archiver, and publishes
-// what the publisher could not. What is left in the end is an error.
+// Redrive sends the dead letters through the worker again, and those of the archiver through the archiver, and
+// publishes what the publisher could not. What is left in the end is an error.
 func (s *Stack) Redrive(ctx context.Context, w io.Writer) error {
 	var problems []error
 	if err := s.redriveDeadLetters(ctx, w, "dead letters", "DeadLetterQueueUrl", "QueueUrl"); err != nil {
@@ -35,12 +35,12 @@ func (s *Stack) Redrive(ctx context.Context, w io.Writer) error {
 	return errors.Join(problems...)
 }
 
-// redriveDeadLetters moves the messages of one queue back to another, and waits until they are moved. The destination is
-// named, since SQS does not know where those come from that a function itself has sent. letters and queue
-// are the names of outputs.
+// redriveDeadLetters moves the messages of one queue back to another, and waits until they are moved. The destination
+// is named, since SQS does not know where those come from that a function itself has sent. letters and queue are the
+// names of outputs.
 //
-// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html: one task at a
-// time per queue; the two queues are of the same type, both FIFO or both standard.
+// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html: one task
+// at a time per queue; the two queues are of the same type, both FIFO or both standard.
 func (s *Stack) redriveDeadLetters(ctx context.Context, w io.Writer, what, letters, queue string) error {
 	client := sqs.NewFromConfig(s.config)
 	from, err := attribute(ctx, client, s.outputs[letters], types.QueueAttributeNameQueueArn)
@@ -101,7 +101,8 @@ func running(move types.ListMessageMoveTasksResultEntry) bool {
 	return status == "RUNNING" || status == "CANCELLING"
 }
 
-// await waits until a move has ended that was started after the earlier one, and returns how many messages it has moved.
+// await waits until a move has ended that was started after the earlier one, and returns how many messages it has
+// moved.
 func await(ctx context.Context, w io.Writer, client *sqs.Client, what, from string, earlier int64) (int64, error) {
 	shown := int64(0)
 	for {
@@ -129,8 +130,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// redriveUnpublished publishes the records of the table's stream that were kept in the bucket, and deletes each object when
-// all its records are published.
+// redriveUnpublished publishes the records of the table's stream that were kept in the bucket, and deletes each object
+// when all its records are published.
 func (s *Stack) redriveUnpublished(ctx context.Context, w io.Writer) error {
 	resource, err := cloudformation.NewFromConfig(s.config).DescribeStackResource(ctx, &cloudformation.DescribeStackResourceInput{
 		StackName: &s.name, LogicalResourceId: aws.String("PayloadBucket"),

@@ -113,7 +113,8 @@ func (a *account) makeBus() {
 	must(a.t, err)
 }
 
-// deploy makes a stack with these outputs, and returns its name. Its bucket is named like it, and so are its log groups.
+// deploy makes a stack with these outputs, and returns its name. Its bucket is named like it, and so are its log
+// groups.
 func (a *account) deploy(outputs map[string]string) string {
 	a.t.Helper()
 	a.stacks++

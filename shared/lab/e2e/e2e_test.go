@@ -224,8 +224,8 @@ func (d *deployment) history(subject string, n int) (history []ledger.Entry) {
 	return history
 }
 
-// tell makes the emulator's stream tell of a subject's commits: each committed item goes and comes again, as if it had just
-// been committed. On AWS the stream has told already.
+// tell makes the emulator's stream tell of a subject's commits: each committed item goes and comes again, as if it had
+// just been committed. On AWS the stream has told already.
 func (d *deployment) tell(subject string) {
 	d.t.Helper()
 	if d.endpoint == "" {
@@ -570,8 +570,8 @@ func (d *deployment) again() {
 	}
 }
 
-// disable disables a vendor: its URL is gone, and its messages in the queue are still processed. Enabled again, the vendor
-// has a new secret. With the value of the old one, the registered URL works as before.
+// disable disables a vendor: its URL is gone, and its messages in the queue are still processed. Enabled again, the
+// vendor has a new secret. With the value of the old one, the registered URL works as before.
 func (d *deployment) disable() {
 	p := provider.All()[0]
 	name, resource := p.Info().Name, p.Info().Resource
@@ -655,7 +655,8 @@ func (d *deployment) logs() string {
 	return logs.String()
 }
 
-// logsOf is what a function has logged. The emulator writes to the log groups that functions have without a configuration.
+// logsOf is what a function has logged. The emulator writes to the log groups that functions have without a
+// configuration.
 func (d *deployment) logsOf(function string) string {
 	d.t.Helper()
 	group := d.resources[function+"Logs"]
@@ -665,7 +666,8 @@ func (d *deployment) logsOf(function string) string {
 	return d.sam("logs", "--start-time", "2hours ago", "--cw-log-group", group)
 }
 
-// metrics looks for every metric that alarms and dashboards refer to. CloudWatch makes them of the functions' log lines.
+// metrics looks for every metric that alarms and dashboards refer to. CloudWatch makes them of the functions' log
+// lines.
 func (d *deployment) metrics() {
 	logs := d.logs()
 	if !strings.Contains(logs, `"Namespace": "esignhooks/`+d.stack+`"`) {

@@ -45,8 +45,8 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// vendors are the vendors' APIs on this machine, as the functions in the emulator's containers reach them: by TLS, under an
-// address that is not the loopback's.
+// vendors are the vendors' APIs on this machine, as the functions in the emulator's containers reach them: by TLS,
+// under an address that is not the loopback's.
 type vendors struct {
 	*vendorstub.Server
 	certificate string // file with the certificate, which is nobody else's
@@ -101,7 +101,8 @@ func selfSigned(t *testing.T, address net.IP) (tls.Certificate, []byte) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-// trust adds the vendors' certificate to the built functions that ask them. It is all that differs from the real template.
+// trust adds the vendors' certificate to the built functions that ask them. It is all that differs from the real
+// template.
 func (v vendors) trust(t *testing.T, template string) {
 	t.Helper()
 	text, err := os.ReadFile(template)
@@ -193,8 +194,8 @@ func (d *deployment) off() {
 	}
 }
 
-// putCredentials puts credentials beside the keys, to which belongs the client ID that Adobe shows when it makes a webhook
-// for us, and waits until the functions have read the secrets anew.
+// putCredentials puts credentials beside the keys, to which belongs the client ID that Adobe shows when it makes a
+// webhook for us, and waits until the functions have read the secrets anew.
 func (d *deployment) putCredentials() {
 	d.t.Helper()
 	for _, p := range provider.All() {
@@ -285,8 +286,8 @@ func (d *deployment) checkArchive(history []ledger.Entry, pdf []byte) {
 	}
 }
 
-// forgedCompletion comes from somebody who knows the secret URL. It is neither confirmed nor archived. Had the vendor only
-// been late to say so, it could still be put right.
+// forgedCompletion comes from somebody who knows the secret URL. It is neither confirmed nor archived. Had the vendor
+// only been late to say so, it could still be put right.
 func (d *deployment) forgedCompletion() {
 	d.needsVendors()
 	p, pdf := adobesign.Provider{}, vendorstub.PDF(random(8))

@@ -92,9 +92,9 @@ func TestADisabledVendorHasNothing(t *testing.T) {
 // 49 vendors fit.
 //
 // SPEC: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html, read 2026-11-30: 500
-// resources, 200 parameters and 200 outputs, whatever their conditions; 1 MB, of which the text that SAM makes needs about
-// three times as much as this one. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 4 KB of
-// variables. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: 10,240 characters of inline
+// resources, 200 parameters and 200 outputs, whatever their conditions; 1 MB, of which the text that SAM makes needs
+// about three times as much as this one. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 4 KB
+// of variables. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: 10,240 characters of inline
 // policies, without white space.
 func TestManyVendorsFitTheLimits(t *testing.T) {
 	var vendors []webhook.Provider
