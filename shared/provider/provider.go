@@ -3,6 +3,7 @@ package provider
 
 import (
 	"esignhooks/shared/provider/adobesign"
+	"esignhooks/shared/provider/boldsign"
 	"esignhooks/shared/provider/docusign"
 	"esignhooks/shared/provider/dropboxsign"
 	"esignhooks/shared/provider/esignglobal"
@@ -13,6 +14,7 @@ import (
 func All() []webhook.Provider {
 	return []webhook.Provider{
 		adobesign.Provider{},
+		boldsign.Provider{},
 		docusign.Provider{},
 		dropboxsign.Provider{},
 		esignglobal.Provider{},

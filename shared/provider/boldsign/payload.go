@@ -1,0 +1,64 @@
+package boldsign
+
+import "esignhooks/shared/webhook"
+
+// payload is what we read of a message. The rest, much of it personal, is skipped.
+//
+// SPEC: https://developers.boldsign.com/webhooks/sample-event-data and https://github.com/boldsign/boldsign-node-sdk
+// (WebhookEventMetadata, DocumentEvent, TemplateEvent, SenderIdentityEvent), read 2026-11-30. The id of a signer is in
+// the sample only. The library also has a member document, which no sample shows.
+type payload struct {
+	Event struct {
+		ID          webhook.Text `json:"id"`
+		Created     webhook.Text `json:"created"` // seconds since 1970
+		Type        webhook.Text `json:"eventType"`
+		App         webhook.Text `json:"clientId"` // the OAuth app of an app-level webhook
+		Environment webhook.Text `json:"environment"`
+	} `json:"event"`
+	Context struct {
+		Actor struct {
+			ID   webhook.Text `json:"id"`
+			Type webhook.Text `json:"userType"`
+		} `json:"actor"`
+	} `json:"context"`
+	Data     data `json:"data"`
+	Document data `json:"document"`
+}
+
+type data struct {
+	DocumentID webhook.Text         `json:"documentId"`
+	TemplateID webhook.Text         `json:"templateId"`
+	ID         webhook.Text         `json:"id"` // of a sender identity
+	Status     webhook.Text         `json:"status"`
+	Ordered    webhook.Text         `json:"enableSigningOrder"`
+	Signers    webhook.List[signer] `json:"signerDetails"`
+}
+
+type signer struct {
+	ID       webhook.Text `json:"id"`
+	Email    webhook.Text `json:"signerEmail"`
+	Status   webhook.Text `json:"status"`
+	Viewed   webhook.Text `json:"isViewed"`
+	ActiveAt webhook.Text `json:"lastActivityDate"` // seconds since 1970
+}
+
+func parse(body []byte) (*payload, error) {
+	p := &payload{}
+	if err := webhook.DecodeJSON(body, p); err != nil {
+		return nil, err
+	}
+	if p.Data.DocumentID == "" && p.Document.DocumentID != "" {
+		p.Data = p.Document
+	}
+	return p, nil
+}
+
+// about returns the ID of what the event is about, or an empty string.
+func (p *payload) about() string {
+	for _, id := range []webhook.Text{p.Data.DocumentID, p.Data.TemplateID, p.Data.ID} {
+		if id != "" {
+			return string(id)
+		}
+	}
+	return ""
+}
