@@ -61,7 +61,7 @@ func (Provider) Challenge(r *webhook.Request, keys webhook.Keys) (*webhook.Respo
 // Acknowledge implements [webhook.Provider].
 func (Provider) Acknowledge(r *webhook.Request) *webhook.Response { return echo(clientID(r)) }
 
-// echo returns id in the header and in the body: Adobe takes either. What has no ID is not acknowledged.
+// echo returns id in the header and in the body; Adobe accepts either. Without an ID it does not acknowledge.
 func echo(id string) *webhook.Response {
 	if id == "" {
 		return &webhook.Response{Status: http.StatusUnauthorized}

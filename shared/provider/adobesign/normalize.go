@@ -9,11 +9,11 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// types are the events that mean more than "something about it changed".
+// types maps the events that mean more than [esign.AgreementUpdated].
 //
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events/webhookeventsagreements, read
-// 2026-11-22; webhookeventslibrary beside it. AGREEMENT_PARTICIPANT_COMPLETED is not here: it has the same trigger as
-// AGREEMENT_ACTION_COMPLETED and would count a signature twice.
+// 2026-11-22, and webhookeventslibrary in the same folder. AGREEMENT_PARTICIPANT_COMPLETED is left out: it has the same
+// trigger as AGREEMENT_ACTION_COMPLETED and would count a signature twice.
 var types = map[webhook.Text]esign.Type{
 	"AGREEMENT_CREATED":                                 esign.AgreementCreated,
 	"AGREEMENT_ACTION_REQUESTED":                        esign.AgreementSent,
@@ -33,7 +33,7 @@ var types = map[webhook.Text]esign.Type{
 	"LIBRARY_DOCUMENT_AUTO_CANCELLED_CONVERSION_PROBLEM": esign.TemplateFailed,
 }
 
-// Events are the names of the events that mean something: those to subscribe to.
+// Events are the names of the events that a webhook must subscribe to.
 func Events() (names []string) {
 	for event := range types {
 		names = append(names, string(event))
@@ -84,8 +84,8 @@ func (p *payload) eventType() esign.Type {
 	}
 }
 
-// participants tells the progress of the signers that stand alone in their set. A set has one status for all its
-// members, and any one of them may have signed.
+// participants returns the progress of signers that are alone in their participant set. A larger set has one status for
+// all its members, and any of them may have signed.
 //
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events/webhookpayloadoverview, read
 // 2026-11-22: in the dated sample, userId of a member is the participantUserId of the event; it may be missing.

@@ -6,7 +6,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// payload is what is read of a notification. Every value may be missing or "".
+// payload holds the fields of a notification that we read. Every value may be missing or empty.
 //
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events/webhookpayloadoverview, read
 // 2026-11-22: common fields, and one object named after the resource.
@@ -35,8 +35,8 @@ type payload struct {
 	LibraryDocument resource `json:"libraryDocument"`
 }
 
-// resource is what an event is about. Its kind is agreement, widget, megasign or librarydocument, or whatever
-// eventResourceType says where the payload holds no resource.
+// resource is the object that an event is about. Its kind is agreement, widget, megasign or librarydocument. If the
+// payload holds no resource, its kind is eventResourceType.
 type resource struct {
 	Kind                string       `json:"-"`
 	ID                  webhook.Text `json:"id"`
@@ -54,11 +54,11 @@ type participantSet struct {
 }
 
 type member struct {
-	UserID webhook.Text `json:"userId"` // unlike "id", what participantUserId says
+	UserID webhook.Text `json:"userId"` // matches participantUserId; "id" does not
 }
 
-// trimmed names the groups of fields that Adobe left out of a payload above 10 MB. The overview has it beside the
-// resource, the tables of the resources have it inside.
+// trimmed names the groups of fields that Adobe left out of a payload above 10 MB. Adobe's overview shows it next to
+// the resource, its tables show it inside.
 type trimmed webhook.List[webhook.Text]
 
 // UnmarshalJSON implements [json.Unmarshaler]. A single word counts as a list of one.
@@ -91,7 +91,7 @@ func parse(body []byte) (*payload, error) {
 	return p, nil
 }
 
-// resource returns the resource that p is about. It has no ID if p holds none.
+// resource returns the resource that p is about. Its ID is empty if p holds no resource.
 func (p *payload) resource() resource {
 	for _, r := range []resource{p.Agreement, p.Widget, p.MegaSign, p.LibraryDocument} {
 		if r.ID != "" {

@@ -11,7 +11,7 @@ import (
 
 const clientIDHeader = "X-AdobeSign-ClientId"
 
-// Verify implements [webhook.Provider]. The URL token proves more than the client ID, but does not stand in for it.
+// Verify implements [webhook.Provider]. The client ID is required even if the URL token is right.
 func (Provider) Verify(r *webhook.Request, keys webhook.Keys) (esign.Proof, error) {
 	if err := verifyClientID(r, keys); err != nil {
 		return "", err

@@ -2,7 +2,7 @@
 // JSON), and what older configurations send, JSON aggregates and XML.
 //
 // SPEC: https://developers.docusign.com/platform/webhooks/connect/, read 2026-11-22: there is no handshake, no event ID
-// and no delivery ID; retryCount stands inside the signed body, so that body and signature change with every try.
+// and no delivery ID; retryCount is part of the signed body, so body and signature change with every try.
 package docusign
 
 import (

@@ -32,10 +32,10 @@ type recipient struct {
 	Status      text `json:"status" xml:"Status"`
 	Type        text `json:"recipientType" xml:"Type"`
 
-	list string // JSON: the name of the list that it stands in
+	list string // JSON: the name of the list that holds it
 }
 
-// signs says whether the recipient is one who signs. Others, such as carbon copies, are "completed" as well.
+// signs reports whether the recipient signs. Others, such as carbon copies, become "completed" too.
 func (r recipient) signs() bool {
 	switch cmp.Or(r.list, string(r.Type)) {
 	case "signers", "inPersonSigners", "seals", "witnesses", "notaries", // JSON
@@ -45,7 +45,7 @@ func (r recipient) signs() bool {
 	return false
 }
 
-// recipients are all lists of recipients, one after the other, in the order of the message; [webhook.MaxList] at most.
+// recipients holds all lists of recipients in the order of the message, at most [webhook.MaxList] recipients.
 type recipients []recipient
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -54,11 +54,11 @@ func (rs *recipients) UnmarshalJSON(b []byte) error {
 	if len(b) == 0 || b[0] != '{' {
 		return nil
 	}
-	d := json.NewDecoder(bytes.NewReader(b)) // of what is known to be valid
+	d := json.NewDecoder(bytes.NewReader(b)) // b is valid JSON
 	d.Token()
 	for d.More() && len(*rs) < webhook.MaxList {
 		name, _ := d.Token()
-		var list webhook.List[recipient] // beside the lists stand a count and the like, which are none
+		var list webhook.List[recipient] // other members, such as a count, are not lists
 		if err := d.Decode(&list); err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ func (rs *recipients) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error
 	return err
 }
 
-// times are when an envelope or a recipient entered each status; empty for those it has not entered.
+// times are the times at which an envelope or a recipient entered each status. The others are empty.
 type times struct {
 	Created   text `json:"createdDateTime" xml:"Created"`
 	Sent      text `json:"sentDateTime" xml:"Sent"`
@@ -94,11 +94,11 @@ type times struct {
 	TimedOut  text `json:"-" xml:"TimedOut"`
 }
 
-// of returns the time of a status, in lower case.
+// of returns the time of a status, which is given in lower case.
 //
-// Not of "corrected" or "resent", which can happen many times: lastModifiedDateTime was seen to stand before
-// sentDateTime on a completed envelope, and nothing says that each correction moves it, or each resending sentDateTime.
-// A time that stays where it was would make two events one.
+// It returns no time for "corrected" and "resent", which can happen many times. DocuSign does not document that each
+// correction changes lastModifiedDateTime, or that each resending changes sentDateTime; a completed envelope was seen
+// whose lastModifiedDateTime was before its sentDateTime. Two events with the same time would become one event ID.
 func (t times) of(status string) text {
 	switch status {
 	case "created":
@@ -126,7 +126,7 @@ func (t times) of(status string) text {
 // text is a scalar of either format.
 type text = webhook.Text
 
-// present says that there is a value, of any size, without keeping it.
+// present records that a value exists, without keeping the value.
 type present bool
 
 // UnmarshalJSON implements [json.Unmarshaler].

@@ -27,27 +27,28 @@ func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
 	}}, nil
 }
 
-// What happens to an envelope, or to one recipient of it, once. Of everything else the time tells two apart.
+// These events happen only once to an envelope, or to one of its recipients. All other events are told apart by their
+// time.
 var (
 	onceToEnvelope = []string{
 		"envelope-created", "envelope-completed", "envelope-declined", "envelope-voided",
 		"envelope-purge", "envelope-deleted", "envelope-discard",
 	}
 	onceToRecipient = []string{"recipient-completed", "recipient-declined"}
-	onceAsStatus    = []string{"created", "completed", "declined", "voided"} // each the event of the same name
+	onceAsStatus    = []string{"created", "completed", "declined", "voided"} // each is the event of the same name
 )
 
-// eventID makes an identity of what does not change when DocuSign sends the same event again, or through a second
-// configuration: not the body, not retryCount, not configurationId, and the account neither, which in "Recipient
-// Connect" is not the sender's and in XML has another form.
+// eventID hashes only what stays the same when DocuSign sends the event again, or through a second configuration. So it
+// leaves out the body, retryCount and configurationId. It leaves out the account too: in "Recipient Connect" it is not
+// the sender's, and XML writes it differently.
 func (p *payload) eventID() string {
 	_, which := p.step()
 	switch {
 	case p.format != formatSIM && slices.Contains(onceAsStatus, which):
 		return webhook.EventID(name, "envelope", p.envelopeID, "envelope-"+which)
-	case p.format != formatSIM: // the time as it is written: the message's zone comes and goes with the configuration
+	case p.format != formatSIM: // the time as written, since only some configurations send a zone
 		fields := []string{"status", p.envelopeID, which, string(cmp.Or(p.stepTime(), p.StatusTime))}
-		for _, r := range p.Recipients { // a message may come because one of them has gone on, and the envelope has not
+		for _, r := range p.Recipients { // the step may be a recipient's, with the envelope unchanged
 			fields = append(fields, string(r.RecipientID), strings.ToLower(string(r.Status)))
 		}
 		return webhook.EventID(name, fields...)
@@ -60,13 +61,13 @@ func (p *payload) eventID() string {
 	return webhook.EventID(name, "repeatable", subject, p.event, p.recipientID, p.moment())
 }
 
-// moment tells two events of the same kind apart: the time of the step, else that of the message, else the whole body.
-// The last two count the event twice if DocuSign makes the message anew for a retry, or if a second configuration does
-// not ask for the summary. That is harmless; making one of two events would lose one.
+// moment distinguishes two events of the same kind. It is the time of the step, else the time of the message, else the
+// whole body. The last two give one event two IDs if DocuSign generates a new message for a retry, or if a second
+// configuration leaves out the summary. A duplicate is harmless; one ID for two events would lose an event.
 func (p *payload) moment() string {
 	for _, s := range []text{p.stepTime(), p.statusTime()} {
 		if at := webhook.Time(string(s)); !at.IsZero() {
-			return at.Format(time.RFC3339Nano) // however it is written
+			return at.Format(time.RFC3339Nano) // the same however the vendor writes it
 		}
 	}
 	return cmp.Or(string(p.generated), string(p.body))

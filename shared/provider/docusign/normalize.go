@@ -10,7 +10,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// types maps SIM's events. Names that are not here are [esign.Other].
+// types maps SIM's events. All other names are [esign.Other].
 //
 // SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
 // 2.1, read 2026-11-22: the list of events.
@@ -29,7 +29,7 @@ var types = map[string]esign.Type{
 	"recipient-sent":                 esign.AgreementUpdated,
 	"recipient-resent":               esign.AgreementUpdated,
 	"recipient-delivered":            esign.AgreementViewed,  // the recipient has opened it
-	"recipient-completed":            esign.AgreementSigned,  // if the recipient is one who signs
+	"recipient-completed":            esign.AgreementSigned,  // if the recipient signs
 	"recipient-declined":             esign.AgreementUpdated, // envelope-declined follows
 	"recipient-authenticationfailed": esign.AgreementUpdated,
 	"recipient-autoresponded":        esign.AgreementUpdated,
@@ -41,10 +41,10 @@ var types = map[string]esign.Type{
 	"template-deleted":               esign.TemplateDeleted,
 }
 
-// Events are the names of SIM's events that we understand, sorted.
+// Events are the names of SIM's events that [Provider.Normalize] maps, sorted.
 func Events() []string { return slices.Sorted(maps.Keys(types)) }
 
-// statusTypes maps the statuses of XML and aggregates. Those that are not here are [esign.AgreementUpdated].
+// statusTypes maps the statuses of XML and aggregates. All others are [esign.AgreementUpdated].
 var statusTypes = map[string]esign.Type{
 	"created":   esign.AgreementCreated,
 	"sent":      esign.AgreementSent,
@@ -91,7 +91,7 @@ func (p *payload) eventType() esign.Type {
 	case !ok:
 		return unknown
 	case agreementID == "" && strings.HasPrefix(string(t), "agreement."):
-		return esign.Other // of an envelope that nobody can name
+		return esign.Other // an envelope without an ID
 	case t == esign.AgreementCancelled && p.expired():
 		return esign.AgreementExpired
 	case t == esign.AgreementSigned && p.recipient().list != "" && !p.recipient().signs():
@@ -100,7 +100,8 @@ func (p *payload) eventType() esign.Type {
 	return t
 }
 
-// expired tells the end of time from a sender's decision. There is no event for it: an expired envelope is voided.
+// expired reports whether a voided envelope expired, rather than being voided by its sender. DocuSign has no event for
+// expiry.
 //
 // SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
 // 2.1, read 2026-11-22. The wording of the reason is not documented.
@@ -109,10 +110,10 @@ func (p *payload) expired() bool {
 	says := func(word string) bool {
 		return slices.ContainsFunc(words, func(w string) bool { return strings.Trim(w, `.,;:!"'`) == word })
 	}
-	return says("expired") && !says("not") // which a sender may write
+	return says("expired") && !says("not") // "not expired", which a sender may write
 }
 
-// occurredAt is when it happened, or approximately: not later than the message was made.
+// occurredAt is the time of the event. An approximate time is never later than the time of the message.
 func (p *payload) occurredAt() (at time.Time, approximate bool) {
 	for _, s := range []text{p.statusTime(), p.stepTime()} {
 		if at, approximate = p.time(s); !at.IsZero() {
@@ -123,7 +124,7 @@ func (p *payload) occurredAt() (at time.Time, approximate bool) {
 	return at, !at.IsZero()
 }
 
-// progress maps the statuses of recipients. "created" is no progress yet.
+// progress maps the statuses of recipients. It leaves out "created", which is not progress.
 var progress = map[string]esign.Status{
 	"sent":      esign.Sent,
 	"delivered": esign.Viewed,
@@ -132,7 +133,7 @@ var progress = map[string]esign.Status{
 	"declined":  esign.Declined,
 }
 
-// participants are those who sign, by ID, as many as an agreement remembers.
+// participants are the recipients who sign, by ID, at most as many as an agreement keeps.
 func (p *payload) participants() []esign.Participant {
 	var said []esign.Participant
 	for _, r := range p.Recipients {
@@ -149,7 +150,7 @@ func (p *payload) participants() []esign.Participant {
 	return said[:min(len(said), esign.MaxParticipants)]
 }
 
-// attributes are the vendor's words that are worth keeping.
+// attributes are the details of the message that the event keeps.
 func (p *payload) attributes() map[string]string {
 	attributes := map[string]string{"format": p.format}
 	if p.Status != "" {

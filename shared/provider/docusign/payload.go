@@ -16,12 +16,12 @@ const (
 	formatXML       = "xml"       // the same in XML
 )
 
-// payload is what a request tells, whatever its format.
+// payload is the content of a request in any of the formats.
 type payload struct {
 	envelope // SIM: the summary, if the configuration asks for it
 
 	format        string
-	event         string // SIM's name of the event; the other formats have none and tell the envelope's status
+	event         string // SIM's name of the event; empty in the other formats, which hold a status
 	configuration string
 	generated     text // when the message was made; whether a retry keeps it is not documented
 	accountID     string
@@ -30,11 +30,12 @@ type payload struct {
 	agreementID   string // of a click agreement, which is no envelope
 	templateID    string
 	documents     bool           // documents came with it
-	offset        *time.Duration // of the times that carry no zone; nil if the message does not say
+	offset        *time.Duration // of times without a zone; nil if the message has none
 	body          []byte
 }
 
-// parse reads a body. The Content-Type that DocuSign sends is not documented: the first character tells the format.
+// parse reads a body. The Content-Type that DocuSign sends is not documented, so the first character decides the
+// format.
 func parse(body []byte) (*payload, error) {
 	trimmed := bytes.TrimLeft(webhook.TrimBOM(body), " \t\r\n")
 	var p *payload
@@ -54,7 +55,7 @@ func parse(body []byte) (*payload, error) {
 	return p, nil
 }
 
-// step splits what happened into whose step it is, "envelope" or "recipient" among others, and which.
+// step splits the event into its object, such as "envelope" or "recipient", and what happened to it.
 func (p *payload) step() (whose, which string) {
 	if p.format != formatSIM {
 		return "envelope", strings.ToLower(string(p.Status))
@@ -63,7 +64,7 @@ func (p *payload) step() (whose, which string) {
 	return whose, which
 }
 
-// stepTime is the time of the step itself, where the message tells it.
+// stepTime is the time of the step itself. It is empty if the message does not hold it.
 func (p *payload) stepTime() text {
 	switch whose, which := p.step(); whose {
 	case "envelope":
@@ -74,7 +75,7 @@ func (p *payload) stepTime() text {
 	return ""
 }
 
-// statusTime is when the envelope entered its status, if it is this step that put it in it.
+// statusTime is the time at which this step put the envelope into its status. It is empty if another step did.
 func (p *payload) statusTime() text {
 	if whose, which := p.step(); whose == "envelope" && strings.EqualFold(which, string(p.Status)) {
 		return p.StatusTime
@@ -82,7 +83,7 @@ func (p *payload) statusTime() text {
 	return "" // another step's
 }
 
-// recipient finds whom the event is about. It returns a zero recipient if the message tells no more than the ID.
+// recipient returns the recipient that the event is about. It is zero if the message holds only the recipient's ID.
 func (p *payload) recipient() recipient {
 	for _, r := range p.Recipients {
 		if p.recipientID != "" && string(r.RecipientID) == p.recipientID {
@@ -92,7 +93,7 @@ func (p *payload) recipient() recipient {
 	return recipient{}
 }
 
-// vendorType is DocuSign's own word for what happened.
+// vendorType is DocuSign's name of the event or of the status.
 func (p *payload) vendorType() string {
 	if p.format != formatSIM {
 		return webhook.Label(string(p.Status))
@@ -114,8 +115,8 @@ func (p *payload) subject() (subject, agreementID string) {
 	return webhook.Subject(name, "account", p.accountID), ""
 }
 
-// time reads one of the message's times. It is approximate if neither it nor the message tells the zone: then UTC is
-// taken.
+// time reads one of the message's times. If neither the time nor the message has a zone, it assumes UTC and returns
+// approximate.
 func (p *payload) time(s text) (at time.Time, approximate bool) {
 	at = webhook.Time(string(s))
 	if _, err := time.Parse(time.RFC3339Nano, string(s)); err == nil || at.IsZero() {

@@ -14,13 +14,13 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// xmlMessage is the legacy format. Its namespace stands on the root, on the children only, or nowhere: tags without one
-// match all of these.
+// xmlMessage is the legacy format. Its namespace is on the root, on the children only, or missing. Tags without a
+// namespace match all three.
 //
 // SPEC: https://github.com/docusign/connect-node-listener-aws, webhook_eg_msg_completed.xml, read 2026-11-22: no event
 // name and no account GUID; times without a zone.
 type xmlMessage struct {
-	XMLName        xml.Name `xml:"DocuSignEnvelopeInformation"` // a SOAP envelope is another
+	XMLName        xml.Name `xml:"DocuSignEnvelopeInformation"` // SOAP has another root
 	EnvelopeStatus struct {
 		envelope
 		TimeGenerated text
@@ -46,7 +46,7 @@ func parseXML(body []byte) (*payload, error) {
 		documents:  bool(x.PDFBytes), offset: offset(x.TimeZoneOffset),
 	}
 	for _, field := range status.CustomFields {
-		// Senders can name a field of their own so, with any text in it: DocuSign's is the account's number.
+		// A sender's own field may have this name and any content. DocuSign's own holds the account's number.
 		if _, err := strconv.ParseUint(string(field.Value), 10, 64); err == nil {
 			p.accountID = string(field.Value)
 		}
@@ -54,7 +54,7 @@ func parseXML(body []byte) (*payload, error) {
 	return p, nil
 }
 
-// customFields are those that are called AccountId.
+// customFields are the custom fields named AccountId.
 type customFields []customField
 
 type customField struct{ Name, Value text }
@@ -78,8 +78,7 @@ func offset(hours text) *time.Duration {
 	return &d
 }
 
-// withoutDoctype refuses document type declarations. The decoder would not expand their entities; it would pass them
-// over.
+// withoutDoctype refuses document type declarations. The decoder would skip them silently.
 type withoutDoctype struct{ d *xml.Decoder }
 
 var errDoctype = errors.New("document type declaration")

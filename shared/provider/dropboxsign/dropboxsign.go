@@ -37,13 +37,14 @@ func (Provider) Info() webhook.Info {
 	}
 }
 
-// Challenge implements [webhook.Provider]: there is none. The Test button in the vendor's settings POSTs a
-// callback_test, an event like any other.
+// Challenge implements [webhook.Provider]. Dropbox Sign sends no challenge. The Test button in its settings POSTs a
+// callback_test, which is handled as an event.
 func (Provider) Challenge(*webhook.Request, webhook.Keys) (*webhook.Response, error) {
 	return nil, webhook.ErrNoChallenge
 }
 
-// Acknowledge implements [webhook.Provider]. Anything else counts as a failure; ten in a row erase the callback URL.
+// Acknowledge implements [webhook.Provider]. The vendor counts any other answer as a failure. After ten in a row it
+// clears the callback URL.
 //
 // SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml, read 2026-11-22: 200, text/plain, this text, with
 // no full stop.

@@ -14,18 +14,18 @@ import (
 )
 
 // message returns the JSON text of a callback, exactly the bytes that Content-Sha256 covers. Other fields of the form
-// are passed over; a second one named json is an error, lest one be verified and the other believed.
+// are ignored. A second field named json is an error, so that one cannot be verified and the other processed.
 //
 // SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml, read 2026-11-22: the callbacks' description says
 // multipart/form-data with a field json, the 2026 edition's x-webhooks say application/json. Third parties report
 // application/x-www-form-urlencoded.
 func message(r *webhook.Request) ([]byte, error) {
-	mediaType, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // unreadable: the body tells
+	mediaType, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // if unreadable, the body decides
 	start := bytes.TrimLeft(webhook.TrimBOM(r.Body), " \t\r\n")
 	var fields [][]byte
 	var err error
 	switch urlencoded := mediaType == "application/x-www-form-urlencoded"; {
-	case bytes.HasPrefix(start, []byte("{")): // no form begins like this
+	case bytes.HasPrefix(start, []byte("{")): // a form never begins like this
 		return r.Body, nil
 	case mediaType == "multipart/form-data", !urlencoded && bytes.HasPrefix(start, []byte("--")):
 		fields, err = multipartFields(start, params["boundary"])
@@ -46,7 +46,8 @@ func urlencodedFields(body []byte) (fields [][]byte, err error) {
 	return fields, err
 }
 
-// multipartFields takes the boundary from the first line if the Content-Type has none.
+// multipartFields reads the fields of a multipart form. Without a boundary in the Content-Type, it takes the first
+// line's.
 func multipartFields(body []byte, boundary string) (fields [][]byte, err error) {
 	if boundary == "" {
 		line, _, _ := bytes.Cut(body, []byte("\n"))
@@ -54,7 +55,7 @@ func multipartFields(body []byte, boundary string) (fields [][]byte, err error) 
 	}
 	for reader := multipart.NewReader(bytes.NewReader(body), boundary); ; {
 		part, err := reader.NextRawPart() // NextPart would undo quoted-printable
-		if err == io.EOF {                // itself, not wrapped: the closing boundary; a form cut off is an error
+		if err == io.EOF {                // the closing boundary; a truncated form returns a wrapped error
 			return fields, nil
 		} else if err != nil {
 			return nil, err
@@ -68,7 +69,7 @@ func multipartFields(body []byte, boundary string) (fields [][]byte, err error) 
 		if len(fields) > 0 {
 			return nil, errors.New("two fields json")
 		}
-		field := bytes.NewBuffer(make([]byte, 0, len(body)+bytes.MinRead)) // it grows if there is less room for reading
+		field := bytes.NewBuffer(make([]byte, 0, len(body)+bytes.MinRead)) // with room to read all without growing
 		if _, err := field.ReadFrom(part); err != nil {
 			return nil, err
 		}

@@ -33,8 +33,8 @@ const (
 	kindOther     = "other"
 )
 
-// object says what the callback is about, and its ID, which may be empty. The type decides; where it is no help, the
-// object that is there.
+// object returns the kind of object that the callback is about, and its ID, which may be empty. The type decides. If
+// the type is unknown, the object in the payload decides.
 //
 // SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml (2026), read 2026-11-22: account_confirmed carries
 // account, template_* template, callback_test nothing, all others signature_request; official examples of fax_* carry
@@ -61,13 +61,13 @@ func (p *payload) object() (kind, id string) {
 	return kindOther, ""
 }
 
-// eventID leaves out whom the callback is reported for: account and app are both told of one event. event_hash would
-// not do: requests sent in the same second share it.
+// eventID leaves out the account or app that the callback is reported for, because both receive the same event. It does
+// not use event_hash, which requests sent in the same second share.
 func (p *payload) eventID() string {
 	kind, id := p.object()
 	fields := []string{kind, string(p.Event.Type), string(p.Event.Time), id, string(p.Event.Metadata.Signature)}
 	switch {
-	case id == "" && kind != kindTest: // the message alone tells it from another of its second, under whatever key
+	case id == "" && kind != kindTest: // only the message differs from others of the same second
 		fields = append(fields, strings.ReplaceAll(string(p.message), string(p.Event.Hash), ""))
 	case p.signerUnnamed():
 		fields = append(fields, string(p.SignatureRequest))
@@ -75,9 +75,9 @@ func (p *payload) eventID() string {
 	return webhook.EventID(name, fields...)
 }
 
-// signerUnnamed says whether callbacks about two signers could be alike in time, type and IDs. Only the state of the
-// whole signature request tells those apart. Should the vendor send a newer state with a retry, that makes a duplicate,
-// which is cheaper than a loss.
+// signerUnnamed reports whether callbacks about two signers may have the same time, type and IDs. Only the state of the
+// whole signature request distinguishes them. If the vendor sends a newer state with a retry, that makes a duplicate,
+// which is better than a loss.
 //
 // SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml, read 2026-11-22: related_signature_id comes with
 // signature_request_signed and signature_request_viewed.
@@ -109,12 +109,12 @@ func (p *payload) subject() string {
 	case kindAccount:
 		id = cmp.Or(id, p.accountID())
 	case kindFax:
-		id = webhook.EventID(name, kindFax, id) // an address is nobody's business
+		id = webhook.EventID(name, kindFax, id) // may hold an address: store a hash
 	}
 	return webhook.Subject(name, kind, id)
 }
 
-// accountID is the account that the callback is reported for; app callbacks may not name it.
+// accountID is the account that the callback is reported for. It may be empty for an app callback.
 func (p *payload) accountID() string { return string(cmp.Or(p.Event.Metadata.Account, p.AccountGUID)) }
 
 // via names the subscription.

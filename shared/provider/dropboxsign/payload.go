@@ -7,10 +7,10 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// payload is what we read of a message. The rest, much of it personal, is passed over.
+// payload holds the fields of a message that we read. The rest, much of it personal, is ignored.
 //
 // SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml (EventCallbackRequest), read 2026-11-22: only event
-// is required. account_guid and client_id stand in official examples alone. An empty object may come as [], as PHP
+// is required. account_guid and client_id appear only in official examples. An empty object may come as [], as PHP
 // writes it.
 type payload struct {
 	message []byte // the JSON text as it was sent
@@ -44,7 +44,7 @@ type account struct {
 }
 
 type transmission struct {
-	FilesURL webhook.Text `json:"files_url"` // all that tells one fax from another
+	FilesURL webhook.Text `json:"files_url"` // the only field that identifies a fax
 }
 
 type signatureRequest struct {
@@ -61,7 +61,7 @@ type signature struct {
 	LastViewed webhook.Text `json:"last_viewed_at"`
 }
 
-// verbatim is a JSON string, or a number as it is written: what event_hash covers, so nothing is trimmed.
+// verbatim is a JSON string or number exactly as written. event_hash covers it, so it is not trimmed.
 type verbatim string
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -78,7 +78,7 @@ func (v *verbatim) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// parse reads the callback that r holds, which must name an event.
+// parse reads the callback in r. A callback without an event type is unreadable.
 func parse(r *webhook.Request) (*payload, error) {
 	p, err := decode(r)
 	if err != nil {
@@ -87,12 +87,12 @@ func parse(r *webhook.Request) (*payload, error) {
 	if p.vendorType() == "" {
 		return nil, fmt.Errorf("dropboxsign: no event_type: %w", webhook.ErrUnreadable)
 	}
-	_ = webhook.DecodeJSON(p.SignatureRequest, &p.request) // what is not an object has no fields
+	_ = webhook.DecodeJSON(p.SignatureRequest, &p.request) // a value of another type has no fields
 	return p, nil
 }
 
-// decode reads of the callback that r holds what there is to verify, whether it names an event or not. What is not JSON
-// is returned as it is, with ErrUnreadable.
+// decode reads the callback in r, with or without an event type, so that it can be verified. If the callback is not
+// JSON, decode returns its bytes with ErrUnreadable.
 func decode(r *webhook.Request) (*payload, error) {
 	text, err := message(r)
 	if err != nil {

@@ -14,8 +14,9 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Verify implements [webhook.Provider]: event_hash always, Content-Sha256 whenever it is there. Without it anybody who
-// has seen one genuine callback can send another body under that time and type: ProofPartlySigned.
+// Verify implements [webhook.Provider]. It always checks event_hash, and Content-Sha256 if the header is present.
+// Without the header the proof is only ProofPartlySigned: anyone who has seen a genuine callback can send another body
+// with its time and type.
 func (Provider) Verify(r *webhook.Request, keys webhook.Keys) (esign.Proof, error) {
 	if len(keys.Keys) == 0 {
 		return "", fmt.Errorf("dropboxsign: %w", webhook.ErrNoKey)
@@ -27,7 +28,7 @@ func (Provider) Verify(r *webhook.Request, keys webhook.Keys) (esign.Proof, erro
 	sent, present := contentHeader(r.Header)
 	signed := present && p.contentMatches(keys.Keys, sent)
 	switch {
-	case err != nil && signed: // not JSON, and so without event_hash, but the vendor's
+	case err != nil && signed: // not JSON, so without event_hash, but signed by the vendor
 		return esign.ProofSigned, nil
 	case !webhook.Matches(keys.Keys, []string{string(p.Event.Hash)}, p.eventHash) || p.borderMoved() || err != nil:
 		return "", fmt.Errorf("dropboxsign: event_hash: %w", webhook.ErrNotGenuine)
@@ -39,13 +40,13 @@ func (Provider) Verify(r *webhook.Request, keys webhook.Keys) (esign.Proof, erro
 	return esign.ProofSigned, nil
 }
 
-// contentMatches says whether Content-Sha256 is right, in either form.
+// contentMatches reports whether Content-Sha256 is valid in either form.
 func (p *payload) contentMatches(keys []webhook.Secret, sent string) bool {
 	return webhook.Matches(keys, []string{sent}, p.hexDigest) || webhook.Matches(keys, []string{sent}, p.rawDigest)
 }
 
-// Sign implements [webhook.Provider]: it replaces the event_hash that stands in the body by one for the body's
-// event_time and event_type, and Content-Sha256 if r has it. The event_hash must be there, once, and not empty.
+// Sign implements [webhook.Provider]. It computes event_hash from the body's event_time and event_type, and replaces it
+// in the body. It also replaces Content-Sha256 if r has it. The body must contain a non-empty event_hash exactly once.
 func (Provider) Sign(r *webhook.Request, key webhook.Secret, _ time.Time) error {
 	p, err := decode(r)
 	if err != nil {
@@ -73,8 +74,8 @@ func (p *payload) eventHash(key webhook.Secret) string {
 	return hex.EncodeToString(key.HMAC(sha256.New, []byte(p.Event.Time), []byte(p.Event.Type)))
 }
 
-// borderMoved says whether characters have gone from event_time to event_type or back, which event_hash would not tell.
-// A time ends in a digit and no type begins with one.
+// borderMoved reports whether characters have moved between event_time and event_type, which event_hash does not
+// detect. A genuine time ends in a digit, and no genuine type begins with one.
 func (p *payload) borderMoved() bool {
 	const digits = "0123456789"
 	eventTime, eventType := string(p.Event.Time), string(p.Event.Type)
@@ -90,13 +91,13 @@ func (p *payload) hexDigest(key webhook.Secret) string {
 	return base64.StdEncoding.EncodeToString([]byte(hex.EncodeToString(key.HMAC(sha256.New, p.message))))
 }
 
-// rawDigest is what else Content-Sha256 may be under key: base64 of the digest's bytes.
+// rawDigest is the other form of Content-Sha256 under key: base64 of the digest's bytes.
 func (p *payload) rawDigest(key webhook.Secret) string {
 	return base64.StdEncoding.EncodeToString(key.HMAC(sha256.New, p.message))
 }
 
-// contentHeader returns the value of Content-Sha256, empty if it comes with different values, and whether it comes at
-// all.
+// contentHeader returns the value of Content-Sha256, and whether the header is present. The value is empty if the
+// header has several different values.
 func contentHeader(h http.Header) (value string, present bool) {
 	for _, next := range h.Values("Content-Sha256") {
 		if next = strings.TrimSpace(next); present && next != value {

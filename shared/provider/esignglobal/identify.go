@@ -6,7 +6,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Identify implements [webhook.Provider]: a callback is one event.
+// Identify implements [webhook.Provider]. A callback holds one event.
 func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
 	p, err := parse(r.Body)
 	if err != nil {
@@ -27,9 +27,9 @@ func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
 	}}, nil
 }
 
-// identity returns the fields that tell the event from all others, or nil if the event is unknown or one of them is
-// missing: then the body is all there is. The vendor has no event ID, and may send the same event as v1 and as v2, so
-// times, which only v1 has, count nowhere but between two views of one signer.
+// identity returns the fields that identify the event. It returns nil if the event is unknown or a field is missing;
+// then the event is identified by its body. The vendor has no event ID, and may send the same event as v1 and as v2.
+// Only v1 has times, so they are used only to distinguish two views by one signer.
 func (p *payload) identity() []string {
 	if p.event() == templateFillResult {
 		if p.Template.object.TaskID == "" || p.Template.object.Status == "" {
@@ -49,7 +49,7 @@ func (p *payload) identity() []string {
 		return with(set(p.about(), signer.identity), "signed", id)
 	case envelopeSignerViewed:
 		if e.SignerInfo.object.ViewedTime == "" {
-			return nil // two views would be one
+			return nil // two views would get one ID
 		}
 		return with(set(p.about(), signer.identity), "viewed", id, string(e.SignerInfo.object.ViewedTime))
 	case envelopeDeclined, signerDeclined:
@@ -58,7 +58,7 @@ func (p *payload) identity() []string {
 	return nil
 }
 
-// with puts the fields before the set; without a set there is no identity.
+// with returns the fields followed by the set. It returns nil if the set is empty.
 func with(set []string, fields ...string) []string {
 	if set == nil {
 		return nil
@@ -66,7 +66,8 @@ func with(set []string, fields ...string) []string {
 	return append(fields, set...)
 }
 
-// set returns the keys of the signers, each once and in one order; nil if there are none, or if one of them has no key.
+// set returns the keys of the signers, sorted and without duplicates. It returns nil without signers, or if a signer
+// has no key.
 func set(signers []signer, key func(signer) string) []string {
 	var keys []string
 	for _, s := range signers {
@@ -79,8 +80,8 @@ func set(signers []signer, key func(signer) string) []string {
 	return slices.Compact(keys)
 }
 
-// identity tells the signer from the others of the envelope; empty if nothing but the order does, which those who sign
-// side by side share.
+// identity returns what identifies the signer within the envelope. It is empty if the signer has only a signing order,
+// which several signers may share.
 func (s signer) identity() string {
 	phone := s.Phone.object.CountryCode + s.Phone.object.Number
 	if s.id() == "" && phone == "" {

@@ -9,7 +9,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// types has no [esign.AgreementCompleted] but FINISH, so that an agreement completes once.
+// types maps only FINISH to [esign.AgreementCompleted], so that an agreement completes once.
 var types = map[string]esign.Type{
 	envelopeStart:           esign.AgreementSent,
 	envelopeSignerViewed:    esign.AgreementViewed,
@@ -17,13 +17,13 @@ var types = map[string]esign.Type{
 	envelopeAllSignerSigned: esign.AgreementUpdated,
 	envelopeFinish:          esign.AgreementCompleted,
 	envelopeCancel:          esign.AgreementCancelled,
-	envelopeExpired:         esign.AgreementExpired, // whatever envelopeStatus says: one page has 2, another 3
+	envelopeExpired:         esign.AgreementExpired, // regardless of envelopeStatus: one page has 2, another 3
 	envelopeDeclined:        esign.AgreementDeclined,
 	signerDeclined:          esign.AgreementDeclined,
 	envelopeSignerFailed:    esign.AgreementFailed,
 }
 
-// statuses leaves out 0, pending, and 5, interrupted, which say nothing about how far a signer has come.
+// statuses leaves out 0 (pending) and 5 (interrupted), which report no progress of a signer.
 var statuses = map[webhook.Text]esign.Status{
 	signerInProgress:  esign.Sent,
 	signerSigned:      esign.Signed,
@@ -78,7 +78,7 @@ func taskType(status webhook.Text) esign.Type {
 	return esign.TemplateUpdated
 }
 
-// occurredAt is zero for v2, which has no times of events.
+// occurredAt returns the time of the event. It is zero for v2, which has no such times.
 func (p *payload) occurredAt() (at time.Time, approximate bool) {
 	e := p.envelope()
 	switch p.event() {
@@ -124,8 +124,7 @@ func (p *payload) participants() []esign.Participant {
 	return said
 }
 
-// attributes holds statuses only where they are the numbers that they should be, and nothing else of the payload:
-// access codes stand in it in clear.
+// attributes holds only numeric statuses and nothing else of the payload, which contains access codes in clear text.
 func (p *payload) attributes() map[string]string {
 	var attributes map[string]string
 	for key, status := range map[string]webhook.Text{

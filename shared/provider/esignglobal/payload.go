@@ -26,13 +26,13 @@ const (
 	templateFillResult      = "TEMPLATE_FILL_RESULT"
 )
 
-// payload is a request's body: v1 above, v2 below. It leaves out what is personal and not needed.
+// payload is a request's body: v1 above, v2 below. It leaves out personal data that is not needed.
 //
 // SPEC: https://www.esignglobal.com/developer-center/api/oqef89swtse7xva7ihxd4eah (v1) and
 // https://www.esignglobal.com/developer-center/document/fznrramnzm5xmc8xs34bqck1 (v2) are the pages of one event each;
-// read 2026-11-22. They agree on no type, so a scalar is a [webhook.Text].
+// read 2026-11-22. Their types contradict each other, so every scalar is a [webhook.Text].
 type payload struct {
-	Enum     webhook.Text   `json:"callBackEnum"` // the action itself only where there is no callBackDesc
+	Enum     webhook.Text   `json:"callBackEnum"` // the action, if there is no callBackDesc
 	Desc     webhook.Text   `json:"callBackDesc"`
 	Envelope last[envelope] `json:"callBackEnvelopeVO"`
 	Template last[template] `json:"callBackTemplateVO"`
@@ -73,7 +73,7 @@ type phone struct {
 	Number      webhook.Text `json:"number"`
 }
 
-// The values of envelopeStatus, signerStatus and taskStatus that mean something here.
+// The values of envelopeStatus, signerStatus and taskStatus that the code uses.
 const (
 	envelopeCompleted = "2"
 
@@ -96,21 +96,21 @@ func parse(body []byte) (*payload, error) {
 	return p, nil
 }
 
-// last is the object under a key. Of equal keys the last one counts, and nothing stays of the objects under the others.
+// last is the object under a key. If the key is repeated, the last object replaces the earlier ones completely.
 type last[T any] struct{ object T }
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (l *last[T]) UnmarshalJSON(b []byte) error {
 	*l = last[T]{}
-	_ = webhook.DecodeJSON(b, &l.object) // what is not an object has no fields
+	_ = webhook.DecodeJSON(b, &l.object) // a value of another type has no fields
 	return nil
 }
 
-// foldKeys returns JSON whose keys have lost their spaces, because the vendor's pages also print "CallBack EnvelopeVO"
-// and "Signer status". What is not valid JSON stays invalid.
+// foldKeys removes the spaces from JSON keys, because the vendor's pages also print "CallBack EnvelopeVO" and "Signer
+// status". Invalid JSON stays invalid.
 func foldKeys(body []byte) []byte {
 	var folded []byte
-	done := 0 // of body
+	done := 0 // bytes of body that are copied
 	for i := 0; i < len(body); i++ {
 		if body[i] != '"' {
 			continue
@@ -141,18 +141,18 @@ func stringEnd(text []byte, start int) int {
 	return len(text)
 }
 
-// isKey says whether what comes after a string makes it a key.
+// isKey reports whether a string is a key, given the text after it.
 func isKey(after []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(after, " \t\r\n"), []byte(":"))
 }
 
-// plain says whether a key is ASCII without spaces and escapes. Its case does not matter to encoding/json.
+// plain reports whether a key is ASCII without spaces and escapes. encoding/json ignores its case.
 func plain(key []byte) bool {
 	return !bytes.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c > '~' || c == '\\' })
 }
 
-// fold returns a key in lower case and without its spaces, or an empty one, which nobody reads, if that is more than
-// letters: encoding/json would take "ſ" for "s".
+// fold returns a key in lower case and without spaces. A key with anything but letters becomes empty, and so is
+// ignored, because encoding/json would match "ſ" with "s".
 func fold(key []byte) []byte {
 	var name string
 	if json.Unmarshal(key, &name) != nil {
@@ -165,11 +165,11 @@ func fold(key []byte) []byte {
 	return []byte(`"` + name + `"`)
 }
 
-// event is the vendor's name of the event, never derived from a status. ENVELOPE_UPDATE without callBackDesc stays
-// that.
+// event is the vendor's name of the event. It is never derived from a status, not even for ENVELOPE_UPDATE without
+// callBackDesc.
 func (p *payload) event() string { return string(cmp.Or(p.Desc, p.Enum, p.Event)) }
 
-// via is the shape that the callback has, and so the kind of subscription.
+// via is the version of the callback, v1 or v2, which depends on the subscription.
 func (p *payload) via() string {
 	switch {
 	case p.Desc != "" || p.Enum != "":
@@ -187,7 +187,7 @@ func (p *payload) envelope() *envelope {
 	return &p.Envelope.object
 }
 
-// about returns the signers whom the event is about: one, unless there is nothing but a list.
+// about returns the signers that the event is about: one signer, or several if the payload has only a list.
 func (p *payload) about() []signer {
 	e := p.envelope()
 	switch p.event() {
@@ -212,10 +212,10 @@ func (e *envelope) having(status webhook.Text) []signer {
 	return slices.DeleteFunc(e.listed(), func(s signer) bool { return s.Status != status })
 }
 
-// id is what the signer is known by; empty if by neither.
+// id identifies the signer. It is empty if the payload has neither kind of ID.
 func (s signer) id() string { return string(cmp.Or(s.BusinessID, s.Email)) }
 
-// moment reads a time, which comes as a long, a "timestamp" or a string.
+// moment reads a time, which the vendor sends as a long, a "timestamp" or a string.
 func moment(t webhook.Text) time.Time {
 	if at := webhook.UnixTime(string(t)); !at.IsZero() {
 		return at

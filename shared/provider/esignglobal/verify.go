@@ -24,8 +24,9 @@ const (
 	signatureHeader = "X-Tsign-Open-SIGNATURE"
 )
 
-// Verify implements [webhook.Provider]: a signature that can be checked must be right, whatever the URL; without one
-// the URL's token decides. The age of the timestamp does not count, because nobody knows whether a retry has a new one.
+// Verify implements [webhook.Provider]. A signature that can be checked must be valid, even with the right URL token.
+// Without a signature the URL token decides. The age of the timestamp is not checked, because it is not documented
+// whether a retry has a new one.
 func (Provider) Verify(r *webhook.Request, keys webhook.Keys) (esign.Proof, error) {
 	signed := len(r.Header.Values(signatureHeader))+len(r.Header.Values(timestampHeader)) > 0
 	switch {
@@ -59,8 +60,8 @@ func genuine(r *webhook.Request, keys []webhook.Secret) bool {
 	})
 }
 
-// signature is what the vendor would send. Nothing separates the parts, but moving the borders between them makes no
-// other event: no JSON object ends in a shorter one that is the rest of its text.
+// signature returns the vendor's signature of r. Nothing separates the signed parts. Moving the borders between them
+// cannot make another event, because no proper suffix of a JSON object is a JSON object.
 //
 // SPEC: https://open.esign.cn/doc/opendoc/notify3/pmy852, read 2026-11-22: lower-case hex HMAC-SHA256, with the app's
 // secret, of the timestamp, the values of the URL's query in ascending order of their keys, and the raw body. That the
@@ -75,7 +76,7 @@ func signature(r *webhook.Request, timestamp string, key webhook.Secret) string 
 	return hex.EncodeToString(key.HMAC(sha256.New, append(parts, r.Body)...))
 }
 
-// only returns the value of a header, empty if the header is missing or comes with different values.
+// only returns the value of a header. It is empty if the header is missing or has several different values.
 func only(h http.Header, header string) string {
 	values := slices.Compact(slices.Clone(h.Values(header)))
 	if len(values) != 1 {
