@@ -67,7 +67,8 @@ func (Provider) Verify(r *webhook.Request, keys webhook.Keys) (esign.Proof, erro
 		return "", fmt.Errorf("acmesign: %w", webhook.ErrNoKey)
 	}
 	sent := r.Header.Values(SignatureHeader)
-	if !webhook.Matches(keys.Keys, sent, func(key webhook.Secret) string { return signature(key, r.Body) }) {
+	if len(sent) != 1 || !webhook.Matches(keys.Keys, sent,
+		func(key webhook.Secret) string { return signature(key, r.Body) }) {
 		return "", fmt.Errorf("acmesign: signature: %w", webhook.ErrNotGenuine)
 	}
 	return esign.ProofSigned, nil

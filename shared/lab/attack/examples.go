@@ -20,6 +20,9 @@ import (
 func examples(t *testing.T, v vendor) {
 	keys := webhooktest.DevelopmentKeys(v)
 	keys.URLTokens = webhook.Secrets("0123456789abcdef")
+	if v.Object == "" {
+		return // AcmeSign has none
+	}
 	for name, r := range webhooktest.Examples(t, v.name()) {
 		r.URLToken, r.Trace = "0123456789abcdef", "Root=1-5759e988-bd862e3fe1be46a994272793"
 		w := newWorld(t, vendor{Provider: v.Provider}, keys) // without claims, which are about other keys
