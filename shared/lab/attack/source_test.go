@@ -265,7 +265,7 @@ func isName(e ast.Expr, name string) bool {
 	return ok && id.Name == name
 }
 
-// isEmptiness says whether e asks if something is empty, which is configuration and no secret.
+// isEmptiness reports whether e asks if something is empty, which is configuration and no secret.
 func isEmptiness(e ast.Expr) bool {
 	b, ok := e.(*ast.BinaryExpr)
 	if !ok || b.Op != token.NEQ {

@@ -21,7 +21,7 @@ const (
 )
 
 // Verify implements [webhook.Provider]. The age of the signature does not count. BoldSign's libraries refuse signatures
-// older than 300 seconds, but no document says whether a retry, up to 24 hours later, gets a new time: refusing old
+// older than 300 seconds, but no document reports whether a retry, up to 24 hours later, gets a new time: refusing old
 // ones could lose events. A replayed request is a duplicate, because its event ID is signed.
 func (Provider) Verify(r *webhook.Request, keys webhook.Keys) (esign.Proof, error) {
 	if len(keys.Keys) == 0 {

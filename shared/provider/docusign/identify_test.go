@@ -15,7 +15,7 @@ func signer(id, members string) string {
 	return summary(`"recipients":{"signers":[{"recipientId":"` + id + `",` + members + `}]}`)
 }
 
-// later is the same message, made anew at a later time for another try.
+// later is the same message, made again at a later time for another try.
 func later(body string) string {
 	body = strings.Replace(body, generated, "2026-11-03T09:11:12.0000000Z", 1)
 	return strings.TrimSuffix(body, "}") + `,"retryCount":3}`

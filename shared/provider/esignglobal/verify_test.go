@@ -256,7 +256,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// sign is written anew here, so that Sign and Verify cannot err alike.
+// sign is written again here, so that Sign and Verify cannot err alike.
 func sign(r *webhook.Request, key string) {
 	const at = "1793608801000"
 	mac := hmac.New(sha256.New, []byte(key))
