@@ -129,10 +129,10 @@ func missingProofs(t *testing.T, v vendor) {
 		"the proof comes first, then an empty one": {
 			func(w *World, r *webhook.Request) { r.Header.Add(w.Header, "") }, Refused, anyOfThem,
 		},
-		"the proof stands in a list": {func(w *World, r *webhook.Request) {
+		"the proof is in a list": {func(w *World, r *webhook.Request) {
 			w.spell(r, wrong(w.vendor)+","+r.Header.Get(w.Header))
 		}, Refused, anyOfThem},
-		"the proof stands under other names": {func(w *World, r *webhook.Request) {
+		"the proof has other names": {func(w *World, r *webhook.Request) {
 			right := r.Header.Get(w.Header)
 			r.Header.Del(w.Header)
 			for _, name := range []string{
@@ -141,7 +141,7 @@ func missingProofs(t *testing.T, v vendor) {
 				r.Header.Set(name, right)
 			}
 		}, Refused, provedByBody},
-		"the proof stands in the query": {func(w *World, r *webhook.Request) {
+		"the proof is in the query": {func(w *World, r *webhook.Request) {
 			r.Query = url.Values{w.Header: {r.Header.Get(w.Header)}}
 			r.Header.Del(w.Header)
 		}, Refused, provedByBody},
@@ -379,7 +379,7 @@ func replays(t *testing.T, v vendor) {
 			func(_ *World, r *webhook.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.7") }, duplicate, nil,
 		},
 		"as another browser": {func(_ *World, r *webhook.Request) { r.Header.Set("User-Agent", "curl/8") }, duplicate, nil},
-		"signed anew at another time": {func(w *World, r *webhook.Request) {
+		"signed again at another time": {func(w *World, r *webhook.Request) {
 			w.setTime(r, fmt.Sprint(w.now.AddDate(3, 0, 0).UnixMilli()))
 			w.spell(r, w.proof(w.key(), r))
 		}, duplicate, nil},

@@ -26,7 +26,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew; read the diff")
+var update = flag.Bool("update", false, "rewrite the golden files; read the diff")
 
 // ReceivedAt is when the examples are received.
 var ReceivedAt = time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
@@ -253,12 +253,12 @@ func golden(t *testing.T, p webhook.Provider, name string, r *webhook.Request) {
 	}
 	again, err := p.Identify(Delivery(p, r, ids[0], "").Request())
 	if err != nil {
-		t.Fatalf("identified anew from the delivery: %v", err)
+		t.Fatalf("identified again from the delivery: %v", err)
 	}
 	for i, id := range ids {
 		wellFormed(t, p, id, read[i])
 		if again[i].EventID != id.EventID || again[i].Subject != id.Subject {
-			t.Errorf("identified anew from the delivery as %+v, want %+v", again[i], id)
+			t.Errorf("identified again from the delivery as %+v, want %+v", again[i], id)
 		}
 	}
 	got, err := json.MarshalIndent(struct {
@@ -290,7 +290,7 @@ func Golden(t testing.TB, file string, got []byte) {
 		t.Fatalf("%v; %s writes it", err, writeGolden)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs; %s writes it anew: %s", file, writeGolden, diff)
+		t.Errorf("%s differs; %s rewrites it: %s", file, writeGolden, diff)
 	}
 }
 
@@ -348,13 +348,13 @@ func refusals(t *testing.T, p webhook.Provider, r *webhook.Request) {
 		}
 		for _, secret := range secrets {
 			if len(secret) > 8 && strings.Contains(err.Error(), secret) {
-				t.Errorf("under %s, the error tells %q: %v", name, secret, err)
+				t.Errorf("under %s, the error shows %q: %v", name, secret, err)
 			}
 		}
 	}
 }
 
-// prefixed: an error says once whose it is, the provider's or that of [webhook.DecodeJSON].
+// prefixed checks that an error names its package once: the provider's, or that of [webhook.DecodeJSON].
 func prefixed(t *testing.T, p webhook.Provider, err error) {
 	t.Helper()
 	text := err.Error()
@@ -364,7 +364,7 @@ func prefixed(t *testing.T, p webhook.Provider, err error) {
 	}
 }
 
-// rotation: any of the configured keys will do, wherever it stands, and what is signed with another will not.
+// rotation checks that each configured key is valid, in any order, and no other key.
 func rotation(t *testing.T, p webhook.Provider, r *webhook.Request) {
 	next := Clone(r)
 	if err := p.Sign(next, webhook.NewSecret("next-key-0123456789"), ReceivedAt); err != nil {
@@ -383,7 +383,7 @@ func rotation(t *testing.T, p webhook.Provider, r *webhook.Request) {
 		t.Errorf("signed with an unknown key: %v", err)
 	}
 	if _, _, err := Read(p, next, webhook.Keys{Keys: webhook.Secrets("next-key-0123456789")}); err != nil {
-		t.Errorf("signed anew: %v", err)
+		t.Errorf("signed again: %v", err)
 	}
 }
 
