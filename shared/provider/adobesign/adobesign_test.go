@@ -31,7 +31,7 @@ func TestEcho(t *testing.T) {
 	want := &webhook.Response{
 		Status: http.StatusOK,
 		Header: http.Header{
-			"X-AdobeSign-ClientId": {documentationID}, // spelt as Adobe does, for whoever compares exactly
+			"X-AdobeSign-ClientId": {documentationID}, // with Adobe's spelling, for an exact comparison
 			"Content-Type":         {"application/json"},
 		},
 		Body: []byte(`{"xAdobeSignClientId":"BGBQIIE7H253K6"}`),

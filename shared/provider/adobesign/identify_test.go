@@ -187,7 +187,7 @@ func TestIdentity(t *testing.T) {
 		"the resource counts, not the resource type": {
 			`{"event":"WIDGET_CREATED","eventResourceType":"AGREEMENT","widget":{"id":"w"}}`,
 			"adobesign#widget:w", "", "WIDGET_CREATED", ""},
-		"an empty resource beside the real one": {
+		"an empty resource next to the real one": {
 			`{"event":"WIDGET_CREATED","agreement":{"id":""},"widget":{"id":"w"}}`,
 			"adobesign#widget:w", "", "WIDGET_CREATED", ""},
 		"an agreement born from a widget": {
@@ -205,7 +205,7 @@ func TestIdentity(t *testing.T) {
 		"values of wrong types": {
 			`{"event":["E"],"eventDate":{},"webhookNotificationId":false,"agreement":"a1","widget":[],"conditionalParametersTrimmed":"x"}`,
 			"adobesign#other:", "", "", ""},
-		"an ID that would pass for a widget's": {
+		"an agreement ID that looks like a widget's subject": {
 			`{"agreement":{"id":"widget:w"}}`, webhook.AgreementSubject("adobesign", "widget:w"), "widget:w", "", ""},
 		"a name with line breaks": {`{"event":"A\nB"}`, "adobesign#other:", "", "A?B", ""},
 		"a name that is not UTF-8": {
@@ -237,11 +237,11 @@ func TestVia(t *testing.T) {
 		clientIDs []string
 		want      string
 	}{
-		"webhook and client ID":             {signed, []string{documentationID}, "w1/" + documentationID},
-		"read again from the queue":         {signed, nil, "w1"},
-		"no webhook":                        {"{}", []string{documentationID}, "/" + documentationID},
-		"neither":                           {"{}", nil, ""},
-		"a client ID that is not fit to be": {signed, []string{"A\nB"}, "w1"},
+		"webhook and client ID":     {signed, []string{documentationID}, "w1/" + documentationID},
+		"read again from the queue": {signed, nil, "w1"},
+		"no webhook":                {"{}", []string{documentationID}, "/" + documentationID},
+		"neither":                   {"{}", nil, ""},
+		"an unprintable client ID":  {signed, []string{"A\nB"}, "w1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ids, err := adobesign.Provider{}.Identify(post(tt.body, tt.clientIDs...))

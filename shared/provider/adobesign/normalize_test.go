@@ -135,11 +135,11 @@ func TestAttributes(t *testing.T) {
 		},
 		"no resource, an unknown type": {`{"eventResourceType":"Sonnet"}`, map[string]string{"resourceType": "sonnet"}},
 		"no resource, an agreement":    {`{"eventResourceType":"agreement"}`, map[string]string{}},
-		"trimmed, said beside the resource": {
+		"trimmed, listed next to the resource": {
 			`{"agreement":{"id":"a1"},"conditionalParametersTrimmed":["includeSignedDocuments"]}`,
 			map[string]string{"conditionalParametersTrimmed": "includeSignedDocuments"},
 		},
-		"trimmed, said inside the resource": {
+		"trimmed, listed inside the resource": {
 			`{"agreement":{"id":"a1","conditionalParametersTrimmed":["includeSignedDocuments"]}}`,
 			map[string]string{"conditionalParametersTrimmed": "includeSignedDocuments"},
 		},
@@ -152,7 +152,7 @@ func TestAttributes(t *testing.T) {
 			map[string]string{"conditionalParametersTrimmed": "includeSignedDocuments"},
 		},
 		"nothing trimmed": {`{"conditionalParametersTrimmed":[""]}`, map[string]string{}},
-		"not fit to print": {
+		"not printable": {
 			`{"subEvent":"A\nB` + strings.Repeat("C", 200) + `"}`,
 			map[string]string{"subEvent": "A?B" + strings.Repeat("C", 97)},
 		},
@@ -220,8 +220,8 @@ func TestParticipants(t *testing.T) {
 	}
 }
 
-// TestExamplesTellOneStory folds the examples of one agreement.
-func TestExamplesTellOneStory(t *testing.T) {
+// TestExamplesFoldToACompletedAgreement folds the examples of one agreement.
+func TestExamplesFoldToACompletedAgreement(t *testing.T) {
 	var agreement esign.Agreement
 	for _, r := range webhooktest.Examples(t, "adobesign") {
 		ids, read, err := webhooktest.Read(adobesign.Provider{}, r, webhooktest.DevelopmentKeys(adobesign.Provider{}))
@@ -299,7 +299,7 @@ func TestRecordings(t *testing.T) {
 	}
 }
 
-func TestTemplateHasTheIdentityOfItsBytes(t *testing.T) {
+func TestTemplateIsIdentifiedByItsBytes(t *testing.T) {
 	body := webhooktest.Fixture(t, "adobesign/06_AGREEMENT_WORKFLOW_COMPLETED.template.json")
 	want := webhook.Identity{
 		EventID: webhook.EventID("adobesign", "body", string(body)), Subject: "adobesign#other:", Via: "/" + documentationID,

@@ -14,7 +14,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// TestClientID holds for the verification of intent and for notifications alike.
+// TestClientID tests the verification of intent and notifications.
 func TestClientID(t *testing.T) {
 	allowed := keys("UNRELATED", documentationID)
 	for name, tt := range map[string]struct {
@@ -60,7 +60,7 @@ func TestClientID(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := post(`{"event":"AGREEMENT_CREATED"}`, tt.values...)
-			r.TokenMatched = true // does not stand in for the client ID
+			r.TokenMatched = true // does not replace the client ID
 
 			proof, err := adobesign.Provider{}.Verify(r, tt.keys)
 			if !errors.Is(err, tt.want) || (proof == "") != (tt.want != nil) {
@@ -73,7 +73,7 @@ func TestClientID(t *testing.T) {
 			}
 			for _, value := range tt.values {
 				if err != nil && len(value) > 2 && strings.Contains(err.Error(), value) {
-					t.Errorf("the error tells the client ID: %v", err)
+					t.Errorf("the error contains the client ID: %v", err)
 				}
 			}
 		})
@@ -105,8 +105,8 @@ func TestSignReplacesTheClientID(t *testing.T) {
 	}
 }
 
-// FuzzClientID: what verifies is an allowed ID, and it is what the answer echoes; what does not verify under the ID
-// that it names is never echoed.
+// FuzzClientID checks that only an allowed ID verifies, that the answer echoes exactly this ID, and that an ID that
+// does not verify is never echoed.
 func FuzzClientID(f *testing.F) {
 	for _, id := range []string{documentationID, " " + documentationID + "\t", "", "A\r\nB: C", "é", "\xff", `"`, "A,B"} {
 		f.Add(id, id)

@@ -101,8 +101,8 @@ func TestSignaturesOfOpenSSL(t *testing.T) {
 	}
 }
 
-// TestTheTimeTakesNoPartOfTheBody moves the border between the time and the body, under the same signature.
-func TestTheTimeTakesNoPartOfTheBody(t *testing.T) {
+// TestTheTimeCannotExtendIntoTheBody moves the border between the time and the body, under the same signature.
+func TestTheTimeCannotExtendIntoTheBody(t *testing.T) {
 	const body = `1.{"event":{"id":"e1"}}`
 	mac := webhooktest.Hex(webhooktest.MAC(sha256.New, "k", []byte("1668693823."+body)))
 	for time, rest := range map[string]string{"1668693823": body, "1668693823.1": body[2:]} {
@@ -188,7 +188,7 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-// TestIdentity shows what makes two requests one event.
+// TestIdentity tests which requests have the same event ID.
 func TestIdentity(t *testing.T) {
 	id := func(body string) string {
 		ids, err := provider.Identify(&webhook.Request{Body: []byte(body)})

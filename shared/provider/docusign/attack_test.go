@@ -40,7 +40,7 @@ func TestProvider(t *testing.T) { webhooktest.Run(t, provider, claims, attack.Ru
 
 func FuzzGenuine(f *testing.F) { attack.Fuzz(f, provider, claims) }
 
-// TestXMLHasOneMeaning attacks DocuSign's older format. The messages are genuinely signed.
+// TestXMLHasOneMeaning attacks DocuSign's legacy format, in messages with a valid signature.
 func TestXMLHasOneMeaning(t *testing.T) {
 	message := func(status string) string {
 		return `<DocuSignEnvelopeInformation xmlns="http://www.docusign.net/API/3.0"><EnvelopeStatus>` + status +
@@ -53,7 +53,7 @@ func TestXMLHasOneMeaning(t *testing.T) {
 	}
 	const deep = 100_000
 	for name, tt := range map[string]struct{ body, want string }{
-		"as it should be":     {message(status + id), "first"},
+		"unchanged":           {message(status + id), "first"},
 		"an ID of ours twice": {message(status + id + "<EnvelopeID>second</EnvelopeID>"), "second"},
 		"a status twice":      {message("<Status>Sent</Status>" + status + id), "first"},
 		"an ID in another name space": {
@@ -67,10 +67,10 @@ func TestXMLHasOneMeaning(t *testing.T) {
 		"an envelope within the envelope": {
 			message(status + id + "<EnvelopeStatus><EnvelopeID>second</EnvelopeID></EnvelopeStatus>"), "first",
 		},
-		"a second message behind": {
+		"a second message after the first": {
 			message(status+id) + message(status+"<EnvelopeID>second</EnvelopeID>"), "first",
 		},
-		"a second envelope behind": {
+		"a second envelope after the first": {
 			strings.Replace(message(status+id), "</DocuSign",
 				"<EnvelopeStatus><EnvelopeID>second</EnvelopeID></EnvelopeStatus></DocuSign", 1),
 			"second",
@@ -89,7 +89,7 @@ func TestXMLHasOneMeaning(t *testing.T) {
 		"a document type from elsewhere": {
 			`<!DOCTYPE x SYSTEM "http://127.0.0.1/x.dtd">` + message(status+id), attack.Unreadable,
 		},
-		"a document type within": {message(status + id + `<!DOCTYPE x>`), attack.Unreadable},
+		"a document type inside the message": {message(status + id + `<!DOCTYPE x>`), attack.Unreadable},
 		"an inclusion": {
 			message(status + id + `<x:include xmlns:x="http://www.w3.org/2001/XInclude" href="file:///etc/passwd" parse="text"/>`),
 			"first",
@@ -97,10 +97,10 @@ func TestXMLHasOneMeaning(t *testing.T) {
 		"a billion laughs": {
 			laughs + `]>` + message(status+"<EnvelopeID>&j;</EnvelopeID>"), attack.Unreadable,
 		},
-		"elements as deep as can be": {
+		"elements nested to the limit": {
 			message(status + id + strings.Repeat("<a>", deep) + strings.Repeat("</a>", deep)), "first or unreadable",
 		},
-		"elements as deep as can be, not ours": {
+		"unknown elements nested to the limit": {
 			strings.Repeat("<a>", deep) + strings.Repeat("</a>", deep), attack.Unreadable,
 		},
 		"elements that are never closed": {strings.Repeat("<a>", deep), attack.Unreadable},
@@ -108,17 +108,17 @@ func TestXMLHasOneMeaning(t *testing.T) {
 		"attributes without end": {
 			message(status + id + "<a " + strings.Repeat(`b="c" `, deep) + "/>"), "first or unreadable",
 		},
-		"an encoding that it has not": {
+		"a wrong encoding": {
 			`<?xml version="1.0" encoding="UTF-16"?>` + message(status+id), attack.Unreadable,
 		},
 		"UTF-7": {
 			`<?xml version="1.0" encoding="UTF-7"?>` + message(status+"<EnvelopeID>+AGYAaQByAHMAdA-</EnvelopeID>"),
 			attack.Unreadable,
 		},
-		"the encoding that it has": {`<?xml version="1.0" encoding="utf-8"?>` + message(status+id), "first"},
-		"invalid UTF-8":            {message(status + "<EnvelopeID>a\xff</EnvelopeID>"), attack.Unreadable},
-		"a NUL":                    {message(status + "<EnvelopeID>a\x00</EnvelopeID>"), attack.Unreadable},
-		"a NUL as a reference":     {message(status + "<EnvelopeID>a&#0;</EnvelopeID>"), attack.Unreadable},
+		"the right encoding":   {`<?xml version="1.0" encoding="utf-8"?>` + message(status+id), "first"},
+		"invalid UTF-8":        {message(status + "<EnvelopeID>a\xff</EnvelopeID>"), attack.Unreadable},
+		"a NUL":                {message(status + "<EnvelopeID>a\x00</EnvelopeID>"), attack.Unreadable},
+		"a NUL as a reference": {message(status + "<EnvelopeID>a&#0;</EnvelopeID>"), attack.Unreadable},
 		"a SOAP envelope": {
 			`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>` + message(status+id) +
 				`</s:Body></s:Envelope>`,

@@ -15,23 +15,23 @@ func signer(id, members string) string {
 	return summary(`"recipients":{"signers":[{"recipientId":"` + id + `",` + members + `}]}`)
 }
 
-// later is the same message, made again at a later time for another try.
+// later returns the same message, regenerated at a later time for a retry.
 func later(body string) string {
 	body = strings.Replace(body, generated, "2026-11-03T09:11:12.0000000Z", 1)
 	return strings.TrimSuffix(body, "}") + `,"retryCount":3}`
 }
 
-func TestOneHappeningIsOneEvent(t *testing.T) {
+func TestSameEventHasOneID(t *testing.T) {
 	once := []string{
 		"envelope-created", "envelope-completed", "envelope-declined", "envelope-voided",
 		"envelope-purge", "envelope-deleted", "envelope-discard",
 	}
 	type pair struct{ a, b string }
 	tests := map[string]pair{
-		"recipient-completed made anew for a retry": {
+		"recipient-completed regenerated for a retry": {
 			about("recipient-completed", `"recipientId":"1"`), later(about("recipient-completed", `"recipientId":"1"`)),
 		},
-		"recipient-declined made anew for a retry": {
+		"recipient-declined regenerated for a retry": {
 			about("recipient-declined", `"recipientId":"1"`), later(about("recipient-declined", `"recipientId":"1"`)),
 		},
 		"a retry that changes nothing but its count": {
@@ -44,30 +44,30 @@ func TestOneHappeningIsOneEvent(t *testing.T) {
 		"envelope-sent of two accounts, the sender's and the recipient's": {
 			about("envelope-sent", `"accountId":"a","userId":"u"`), about("envelope-sent", `"accountId":"b","userId":"v"`),
 		},
-		"envelope-sent made anew, with the time of the step": {
+		"envelope-sent regenerated, with the time of the step": {
 			about("envelope-sent", summary(`"status":"sent","sentDateTime":"2026-11-02T08:00:03Z"`)),
 			later(about("envelope-sent", summary(`"status":"completed","sentDateTime":"2026-11-02T08:00:03Z"`))),
 		},
-		"envelope-sent made anew, with the time that the status changed": {
+		"envelope-sent regenerated, with the time that the status changed": {
 			about("envelope-sent", summary(`"status":"sent","statusChangedDateTime":"2026-11-02T08:00:03Z"`)),
 			later(about("envelope-sent", summary(`"status":"sent","statusChangedDateTime":"2026-11-02T08:00:03Z"`))),
 		},
-		"envelope-sent with the same time written otherwise": {
+		"envelope-sent with the same time in another notation": {
 			about("envelope-sent", summary(`"sentDateTime":"2026-11-02T08:00:03.5Z"`)),
 			later(about("envelope-sent", summary(`"sentDateTime":"2026-11-02T08:00:03.5000000Z"`))),
 		},
 		"the envelope named in the data, or in the summary alone": {
 			sim("envelope-completed", `"envelopeId":"e"`), sim("envelope-completed", `"envelopeSummary":{"envelopeId":"E"}`),
 		},
-		"envelope-delivered made anew, with the time of the step": {
+		"envelope-delivered regenerated, with the time of the step": {
 			about("envelope-delivered", summary(`"deliveredDateTime":"2026-11-02T08:00:03Z"`)),
 			later(about("envelope-delivered", summary(`"deliveredDateTime":"2026-11-02T08:00:03Z"`))),
 		},
-		"recipient-sent made anew, with the recipient's time": {
+		"recipient-sent regenerated, with the recipient's time": {
 			about("recipient-sent", `"recipientId":"1",`+signer("1", `"sentDateTime":"2026-11-02T08:00:03Z"`)),
 			later(about("recipient-sent", `"recipientId":"1",`+signer("1", `"sentDateTime":"2026-11-02T08:00:03Z"`))),
 		},
-		"recipient-delivered made anew, with the recipient's time": {
+		"recipient-delivered regenerated, with the recipient's time": {
 			about("recipient-delivered", `"recipientId":"1",`+signer("1", `"deliveredDateTime":"2026-11-02T08:00:03Z"`)),
 			later(about("recipient-delivered", `"recipientId":1,`+signer("1", `"deliveredDateTime":"2026-11-02T08:00:03Z"`))),
 		},
@@ -79,11 +79,11 @@ func TestOneHappeningIsOneEvent(t *testing.T) {
 			about("envelope-completed", ""),
 			strings.Replace(about("envelope-completed", ""), envelopeID, " "+envelopeID+"\\n", 1),
 		},
-		"an ID that stands in the URI only": {
+		"an ID that is only in the URI": {
 			about("envelope-completed", ""),
 			sim("envelope-completed", "", `"uri":"/restapi/v2.1/accounts/`+accountID+`/envelopes/`+envelopeID+`"`),
 		},
-		"a template made anew for a retry that keeps the time": {
+		"a template regenerated for a retry, with the same time": {
 			sim("template-created", `"templateId":"T1"`, `"generatedDateTime":"`+generated+`"`, `"retryCount":0`),
 			sim("template-created", `"templateId":"t1"`, `"generatedDateTime":"`+generated+`"`, `"retryCount":1`),
 		},
@@ -91,17 +91,17 @@ func TestOneHappeningIsOneEvent(t *testing.T) {
 			sim("click-agreed", `"agreementId":"A1"`, `"generatedDateTime":"`+generated+`"`, `"retryCount":0`),
 			sim("click-agreed", `"agreementId":"a1"`, `"generatedDateTime":"`+generated+`"`, `"retryCount":1`),
 		},
-		"an aggregate made anew": {
+		"a regenerated aggregate": {
 			`{"envelopeId":"e","status":"sent","sentDateTime":"2026-11-02T08:00:03Z","generatedDateTime":"2026-11-02T08:00:04Z"}`,
 			`{"envelopeId":"E","status":"Sent","sentDateTime":"2026-11-02T08:00:03Z","generatedDateTime":"2026-11-02T08:09:04Z"}`,
 		},
-		"XML made anew": {
+		"regenerated XML": {
 			legacy(`<TimeGenerated>2026-11-02T00:00:20.1</TimeGenerated><Status>Sent</Status><Sent>2026-11-02T00:00:01.5</Sent>`,
 				""),
 			legacy(`<TimeGenerated>2026-11-03T00:00:20.1</TimeGenerated><Status>Sent</Status><Sent>2026-11-02T00:00:01.5</Sent>`,
 				""),
 		},
-		"XML made anew, with recipients": {
+		"regenerated XML with recipients": {
 			legacy(`<TimeGenerated>2026-11-02T00:00:20.1</TimeGenerated>`+recipientStatuses("1", "Completed"), ""),
 			legacy(`<TimeGenerated>2026-11-03T00:00:20.1</TimeGenerated>`+recipientStatuses("1", "Completed"), ""),
 		},
@@ -111,7 +111,7 @@ func TestOneHappeningIsOneEvent(t *testing.T) {
 		},
 	}
 	for _, event := range once {
-		tests[event+" made anew for a retry"] = pair{about(event, ""), later(about(event, ""))}
+		tests[event+" regenerated for a retry"] = pair{about(event, ""), later(about(event, ""))}
 	}
 	for _, status := range []string{"Created", "Completed", "Declined", "Voided"} {
 		event := about("envelope-"+strings.ToLower(status), "")
@@ -142,14 +142,14 @@ func recipientStatuses(recipients ...string) string {
 	return s + "</RecipientStatuses>"
 }
 
-func TestTwoHappeningsAreTwoEvents(t *testing.T) {
+func TestDifferentEventsHaveDifferentIDs(t *testing.T) {
 	recipient := func(event, id string) string { return about(event, `"recipientId":"`+id+`"`) }
 	for name, tt := range map[string]struct{ a, b string }{
-		"two recipients complete":             {recipient("recipient-completed", "1"), recipient("recipient-completed", "2")},
-		"two recipients decline":              {recipient("recipient-declined", "1"), recipient("recipient-declined", "2")},
-		"two recipients are sent it at once":  {recipient("recipient-sent", "1"), recipient("recipient-sent", "2")},
-		"one recipient completes, one unsaid": {recipient("recipient-completed", "1"), about("recipient-completed", "")},
-		"unsaid recipients at two times":      {about("recipient-completed", ""), later(about("recipient-completed", ""))},
+		"two recipients complete":          {recipient("recipient-completed", "1"), recipient("recipient-completed", "2")},
+		"two recipients decline":           {recipient("recipient-declined", "1"), recipient("recipient-declined", "2")},
+		"sent to two recipients":           {recipient("recipient-sent", "1"), recipient("recipient-sent", "2")},
+		"a named and an unnamed recipient": {recipient("recipient-completed", "1"), about("recipient-completed", "")},
+		"unnamed recipients at two times":  {about("recipient-completed", ""), later(about("recipient-completed", ""))},
 		"two envelopes": {
 			sim("envelope-completed", `"envelopeId":"e1"`), sim("envelope-completed", `"envelopeId":"e2"`),
 		},
@@ -185,7 +185,7 @@ func TestTwoHappeningsAreTwoEvents(t *testing.T) {
 			recipient("recipient-authenticationfailed", "1"), later(recipient("recipient-authenticationfailed", "1")),
 		},
 		"two unknown events": {about("envelope-novelty", ""), later(about("envelope-novelty", ""))},
-		"two events that tell no time": {
+		"two events without a time": {
 			sim("envelope-corrected", `"envelopeId":"e"`), sim("envelope-corrected", `"envelopeId":"e","more":1`),
 		},
 		"an envelope that has no ID": {
@@ -229,7 +229,7 @@ func TestTwoHappeningsAreTwoEvents(t *testing.T) {
 			`{"envelopeId":"e","status":"correct","statusChangedDateTime":"2026-11-02T00:00:01Z"}`,
 			`{"envelopeId":"e","status":"correct","statusChangedDateTime":"2026-11-02T00:00:02Z"}`,
 		},
-		"an ID that runs into the next": {
+		"two fields that join to the same text": {
 			sim("x", `"envelopeId":"e","recipientId":"11"`), sim("x", `"envelopeId":"e1","recipientId":"1"`),
 		},
 	} {
@@ -273,7 +273,7 @@ func TestSubject(t *testing.T) {
 	}
 }
 
-func TestViaNamesTheConfigurationElseTheFormat(t *testing.T) {
+func TestViaNamesTheConfigurationOrTheFormat(t *testing.T) {
 	for body, want := range map[string]string{
 		sim("x", "", `"configurationId":123`):    "configuration/123",
 		sim("x", "", `"configurationId":"123"`):  "configuration/123",
@@ -290,7 +290,7 @@ func TestViaNamesTheConfigurationElseTheFormat(t *testing.T) {
 	}
 }
 
-func TestExamplesTellOneStory(t *testing.T) {
+func TestExamplesAreAboutOneEnvelope(t *testing.T) {
 	id := map[string]webhook.Identity{}
 	for name, r := range webhooktest.Examples(t, "docusign") {
 		id[name] = identify(t, string(r.Body))
@@ -307,9 +307,9 @@ func TestExamplesTellOneStory(t *testing.T) {
 		t.Error("the completion through a second configuration is a second event")
 	}
 	if id["recipient-completed"].EventID == id["recipient-completed-second"].EventID {
-		t.Error("the second signer is the first one's duplicate")
+		t.Error("the second signer's event has the first one's ID")
 	}
 	if id["xml-sent"].Subject != id["xml-completed"].Subject {
-		t.Error("XML tells of two envelopes")
+		t.Error("the XML examples are about two envelopes")
 	}
 }

@@ -90,7 +90,7 @@ func TestTypesOfStatuses(t *testing.T) {
 	}
 }
 
-func TestVoidedByTimeIsExpired(t *testing.T) {
+func TestVoidedForExpiryIsExpired(t *testing.T) {
 	for reason, want := range map[string]esign.Type{
 		"Envelope has expired.":       esign.AgreementExpired,
 		"EXPIRED":                     esign.AgreementExpired,
@@ -109,7 +109,7 @@ func TestVoidedByTimeIsExpired(t *testing.T) {
 				t.Errorf("%s voided because %q is %q, want %q", format, reason, e.Type, want)
 			}
 			if b, _ := json.Marshal(e); reason != "" && reason != "EXPIRED" && strings.Contains(string(b), reason) {
-				t.Errorf("%s tells the reason: %s", format, b)
+				t.Errorf("%s contains the reason: %s", format, b)
 			}
 		}
 	}
@@ -164,10 +164,10 @@ func TestOccurredAt(t *testing.T) {
 		"the summary's status is the event's": {
 			about("envelope-completed", full), "2026-11-02T07:00:09.5Z", false,
 		},
-		"the summary has gone on: the step's own time": {about("envelope-sent", full), "2026-11-02T07:00:03Z", false},
-		"and so for the view":                          {about("envelope-delivered", full), "2026-11-02T07:00:05Z", false},
-		"and for the creation":                         {about("envelope-created", full), "2026-11-02T07:00:01Z", false},
-		"a correction has no time of its own":          {about("envelope-corrected", full), made, true},
+		"a later status: the step's own time": {about("envelope-sent", full), "2026-11-02T07:00:03Z", false},
+		"a later status, viewed":              {about("envelope-delivered", full), "2026-11-02T07:00:05Z", false},
+		"a later status, created":             {about("envelope-created", full), "2026-11-02T07:00:01Z", false},
+		"a correction has no time of its own": {about("envelope-corrected", full), made, true},
 		"the recipient's own time": {
 			about("recipient-completed", `"recipientId":"1",`+full), "2026-11-02T07:00:08Z", false,
 		},
@@ -194,7 +194,7 @@ func TestOccurredAt(t *testing.T) {
 		"XML, zone unknown": {
 			legacy("<Status>Sent</Status><Sent>2026-11-02T07:00:03.25</Sent>", ""), "2026-11-02T07:00:03.25Z", true,
 		},
-		"XML, zone beside it": {
+		"XML, zone in another field": {
 			legacy("<Status>Sent</Status><Sent>2026-11-02T07:00:03.25</Sent>", "<TimeZoneOffset> -7 </TimeZoneOffset>"),
 			"2026-11-02T14:00:03.25Z", false,
 		},
@@ -202,7 +202,7 @@ func TestOccurredAt(t *testing.T) {
 			legacy("<Status>Sent</Status><Sent>2026-11-02T07:00:03.25</Sent>", "<TimeZoneOffset>5.5</TimeZoneOffset>"),
 			"2026-11-02T01:30:03.25Z", false,
 		},
-		"XML, a zone that is none": {
+		"XML, an invalid zone": {
 			legacy("<Status>Sent</Status><Sent>2026-11-02T07:00:03.25</Sent>", "<TimeZoneOffset>NaN</TimeZoneOffset>"),
 			"2026-11-02T07:00:03.25Z", true,
 		},
@@ -279,7 +279,7 @@ func TestParticipantsOfXML(t *testing.T) {
 	}
 }
 
-func TestParticipantsAreNoMoreThanAnAgreementRemembers(t *testing.T) {
+func TestParticipantsAreLimited(t *testing.T) {
 	var signers []string
 	for i := range esign.MaxParticipants + 50 {
 		signers = append(signers, fmt.Sprintf(`{"recipientId":"%04d","status":"sent"}`, esign.MaxParticipants+50-i))
@@ -350,7 +350,7 @@ func TestAttributes(t *testing.T) {
 	}
 }
 
-// TestNothingPersonalIsKept looks for what the examples say of people.
+// TestNothingPersonalIsKept looks for the personal data of the examples.
 func TestNothingPersonalIsKept(t *testing.T) {
 	for name, r := range webhooktest.Examples(t, "docusign") {
 		b, _ := json.Marshal(normalize(t, string(r.Body)))
@@ -358,7 +358,7 @@ func TestNothingPersonalIsKept(t *testing.T) {
 			"Example", "example.com", "Sam", "192.0.2.", "lease", "rent", "version", "http", "/envelopes/",
 		} {
 			if strings.Contains(string(b), word) {
-				t.Errorf("%s tells %q: %s", name, word, b)
+				t.Errorf("%s contains %q: %s", name, word, b)
 			}
 		}
 	}
@@ -380,7 +380,7 @@ func TestFolded(t *testing.T) {
 	}
 }
 
-func TestAVoidedEnvelopeHasExpiredIfItsReasonSaysSo(t *testing.T) {
+func TestExpiryIsReadFromTheReason(t *testing.T) {
 	for reason, want := range map[string]esign.Type{
 		"Envelope has expired.":                 esign.AgreementExpired,
 		"expired":                               esign.AgreementExpired,

@@ -36,7 +36,7 @@ func TestUnreadable(t *testing.T) {
 		"two objects":                   about("envelope-sent", "") + about("envelope-sent", ""),
 		"a null event":                  `{"event":null,"data":{"envelopeId":"e"}}`,
 		"no event":                      `{"data":{"envelopeId":"e"}}`,
-		"an empty event of nothing":     `{"event":"","data":{}}`,
+		"an empty event without data":   `{"event":"","data":{}}`,
 		"an object as the event":        `{"event":{"name":"envelope-sent"},"data":{}}`,
 		"an aggregate without an ID":    `{"status":"sent"}`,
 		"an aggregate without a status": `{"envelopeId":"e"}`,
@@ -51,19 +51,19 @@ func TestUnreadable(t *testing.T) {
 		"XML's declaration alone": `<?xml version="1.0"?>`,
 		"SOAP": `<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>` +
 			good + `</soap:Body></soap:Envelope>`,
-		"XML without an ID":          `<DocuSignEnvelopeInformation><EnvelopeStatus><Status>Sent</Status></EnvelopeStatus></DocuSignEnvelopeInformation>`,
-		"XML without a status":       legacy("", ""),
-		"XML with nil":               legacy(`<Status xsi:nil="true" />`, ""),
-		"a document type":            "<!DOCTYPE DocuSignEnvelopeInformation>" + good,
-		"a document type inside":     legacy("<!DOCTYPE x><Status>Sent</Status>", ""),
-		"a document type behind":     good + "<!DOCTYPE x>",
-		"an entity of its own":       `<!DOCTYPE x [<!ENTITY a "Sent">]>` + legacy("<Status>&a;</Status>", ""),
-		"an entity nobody declared":  legacy("<Status>&a;</Status>", ""),
-		"an entity of HTML":          legacy("<Status>Sent</Status><Subject>&nbsp;</Subject>", ""),
-		"XML in another encoding":    `<?xml version="1.0" encoding="iso-8859-1"?>` + good,
-		"XML that is not UTF-8":      legacy("<Status>Sent</Status><Subject>\xff</Subject>", ""),
-		"XML with a stray end":       good + "</x>",
-		"XML nested in status, deep": legacy("<RecipientStatuses>"+strings.Repeat("<RecipientStatus>", 100_000), ""),
+		"XML without an ID":                 `<DocuSignEnvelopeInformation><EnvelopeStatus><Status>Sent</Status></EnvelopeStatus></DocuSignEnvelopeInformation>`,
+		"XML without a status":              legacy("", ""),
+		"XML with nil":                      legacy(`<Status xsi:nil="true" />`, ""),
+		"a document type":                   "<!DOCTYPE DocuSignEnvelopeInformation>" + good,
+		"a document type inside":            legacy("<!DOCTYPE x><Status>Sent</Status>", ""),
+		"a document type after the message": good + "<!DOCTYPE x>",
+		"an entity of its own":              `<!DOCTYPE x [<!ENTITY a "Sent">]>` + legacy("<Status>&a;</Status>", ""),
+		"an entity nobody declared":         legacy("<Status>&a;</Status>", ""),
+		"an entity of HTML":                 legacy("<Status>Sent</Status><Subject>&nbsp;</Subject>", ""),
+		"XML in another encoding":           `<?xml version="1.0" encoding="iso-8859-1"?>` + good,
+		"XML that is not UTF-8":             legacy("<Status>Sent</Status><Subject>\xff</Subject>", ""),
+		"XML with a stray end":              good + "</x>",
+		"XML nested in status, deep":        legacy("<RecipientStatuses>"+strings.Repeat("<RecipientStatus>", 100_000), ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if ids, err := provider.Identify(&webhook.Request{Body: []byte(body)}); !errors.Is(err, webhook.ErrUnreadable) ||
@@ -75,7 +75,7 @@ func TestUnreadable(t *testing.T) {
 				t.Errorf("normalised to %+v, %v", e, err)
 			}
 			if err != nil && len(body) > 3 && strings.Contains(err.Error(), "Sent") {
-				t.Errorf("the error tells the body: %v", err)
+				t.Errorf("the error contains the body: %v", err)
 			}
 		})
 	}
@@ -85,7 +85,7 @@ func TestReadable(t *testing.T) {
 	xmlns := ` xmlns="http://www.docusign.net/API/3.0"`
 	status := "<Status>Sent</Status>"
 	for name, body := range map[string]string{
-		"as it comes":        about("envelope-sent", ""),
+		"unchanged":          about("envelope-sent", ""),
 		"byte order mark":    "\xef\xbb\xbf" + about("envelope-sent", ""),
 		"white space around": "\r\n " + about("envelope-sent", "") + " \n",
 		"unknown members":    about("envelope-sent", `"future":{"a":[1,null]},"hasFormDataChanged":"false"`),
@@ -116,7 +116,7 @@ func TestReadable(t *testing.T) {
 		"predefined entities":   legacy(status+"<Subject>&lt;&amp;&#233;</Subject>", ""),
 		"CDATA and comments":    legacy("<!-- x --><Status><![CDATA[Sent]]></Status>", "") + "<!-- y -->",
 		"unknown elements":      legacy(status+"<Future><Status>Voided</Status></Future>", "<Future />"),
-		"the status of a tab":   legacy("<RecipientStatuses><RecipientStatus><TabStatuses><TabStatus><Status>Voided</Status></TabStatus></TabStatuses></RecipientStatus></RecipientStatuses>"+status, ""),
+		"a status inside a tab": legacy("<RecipientStatuses><RecipientStatus><TabStatuses><TabStatus><Status>Voided</Status></TabStatus></TabStatuses></RecipientStatus></RecipientStatuses>"+status, ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if e := normalize(t, body); e.Type != esign.AgreementSent || e.AgreementID != envelopeID {
@@ -129,7 +129,7 @@ func TestReadable(t *testing.T) {
 	}
 }
 
-func TestDocumentsOfMegabytesArePassedOver(t *testing.T) {
+func TestLargeDocumentsAreIgnored(t *testing.T) {
 	pdf := strings.Repeat("JVBERi0x", 3<<20/8)
 	for name, body := range map[string]string{
 		"sim": about("envelope-completed", summary(`"envelopeDocuments":[{"documentId":"1","PDFBytes":"`+pdf+`"}]`)),
@@ -229,8 +229,7 @@ func TestOfficialSchemaSample(t *testing.T) {
 	}
 }
 
-// FuzzParse: any body is either unreadable, to both methods, or has one well-formed identity, which stays the same and
-// which both methods agree on.
+// FuzzParse checks that both methods find a body unreadable, or agree on one well-formed identity that does not change.
 func FuzzParse(f *testing.F) {
 	examples := webhooktest.Examples(f, "docusign")
 	for _, name := range slices.Sorted(maps.Keys(examples)) {

@@ -57,7 +57,7 @@ func TestOpenSSLSignsAsDocuSignDoes(t *testing.T) {
 	}
 }
 
-func TestVerifyReadsHeadersAsTheyCome(t *testing.T) {
+func TestVerifyHeaders(t *testing.T) {
 	keys := webhook.Keys{Keys: webhook.Secrets(vectorKey)}
 	raw, _ := base64.StdEncoding.DecodeString(vector)
 	other := strings.Repeat("A", 43) + "="
@@ -82,7 +82,7 @@ func TestVerifyReadsHeadersAsTheyCome(t *testing.T) {
 		"only commas":                  {http.Header{"X-Docusign-Signature-1": {",,"}}, false},
 		"no number":                    {http.Header{"X-Docusign-Signature-": {vector}}, false},
 		"no number and no dash":        {http.Header{"X-Docusign-Signature": {vector}}, false},
-		"something else than a number": {http.Header{"X-Docusign-Signature-1a": {vector}}, false},
+		"a number with a letter":       {http.Header{"X-Docusign-Signature-1a": {vector}}, false},
 		"another header":               {http.Header{"X-Signature-1": {vector}}, false},
 		"truncated":                    {http.Header{"X-Docusign-Signature-1": {vector[:40]}}, false},
 		"without padding":              {http.Header{"X-Docusign-Signature-1": {strings.TrimRight(vector, "=")}}, false},
@@ -105,7 +105,7 @@ func TestVerifyReadsHeadersAsTheyCome(t *testing.T) {
 		"after ninety-nine others": {
 			http.Header{"X-Docusign-Signature-1": append(slices.Repeat([]string{other}, 99), vector)}, true,
 		},
-		"after more than an account's own": {
+		"after more headers than an account has keys": {
 			http.Header{"X-Docusign-Signature-1": append(slices.Repeat([]string{other}, 100), vector)}, false,
 		},
 	} {
@@ -121,7 +121,7 @@ func TestVerifyReadsHeadersAsTheyCome(t *testing.T) {
 	}
 }
 
-func TestVerifyUsesTheKeysAsTheyAre(t *testing.T) {
+func TestVerifyKeys(t *testing.T) {
 	key := base64.StdEncoding.EncodeToString([]byte("thirty-two bytes that look so..."))
 	decoded, _ := base64.StdEncoding.DecodeString(key)
 	for name, tt := range map[string]struct {
@@ -135,18 +135,18 @@ func TestVerifyUsesTheKeysAsTheyAre(t *testing.T) {
 		},
 		"pasted with quotes and a newline": {key, webhook.Keys{Keys: webhook.Secrets("\"" + key + "\"\n")}, nil},
 		"the last of several":              {key, webhook.Keys{Keys: webhook.Secrets("one", "two", key)}, nil},
-		"beside an empty one": {
+		"next to an empty one": {
 			key, webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(""), webhook.NewSecret(key)}}, nil,
 		},
 		"an empty key proves nothing": {
 			"", webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(""), {}}}, webhook.ErrNotGenuine,
 		},
-		"an empty key beside a good one": {
+		"an empty key next to a good one": {
 			"", webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(""), webhook.NewSecret(key)}}, webhook.ErrNotGenuine,
 		},
 		"no key":                {key, webhook.Keys{}, webhook.ErrNoKey},
 		"a URL token is no key": {key, webhook.Keys{URLTokens: webhook.Secrets(key)}, webhook.ErrNoKey},
-		"and does not make up for a wrong one": {
+		"a URL token does not replace a key": {
 			"other", webhook.Keys{Keys: webhook.Secrets(key), URLTokens: webhook.Secrets("token")}, webhook.ErrNotGenuine,
 		},
 	} {
@@ -160,7 +160,7 @@ func TestVerifyUsesTheKeysAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestVerifyTakesTheBytesAsTheyAre(t *testing.T) {
+func TestVerifyCoversEveryByte(t *testing.T) {
 	keys := webhook.Keys{Keys: webhook.Secrets(vectorKey)}
 	for name, body := range map[string]string{
 		"a line ending of Windows": vectorBody + "\r\n", "a line ending": vectorBody + "\n",
@@ -186,7 +186,8 @@ func TestSignReplacesEarlierSignatures(t *testing.T) {
 	}
 }
 
-// FuzzVerify: what verifies carries the exact signature of the body, as a part of its own, in a signature header.
+// FuzzVerify checks that a genuine request has the exact signature of its body as a separate value of a signature
+// header.
 func FuzzVerify(f *testing.F) {
 	f.Add("X-DocuSign-Signature-1", vector, []byte(vectorBody))
 	f.Add("x-docusign-signature-7", "A, "+vector, []byte(vectorBody))

@@ -54,7 +54,8 @@ func mac(key, text string) string {
 
 const developmentKey = "development-dropboxsign-api-key"
 
-// callback is a message with a true event_hash, no metadata, and rest: ` ,"signature_request":{…}` or nothing.
+// callback returns a message with a valid event_hash, without metadata, and with rest: ` ,"signature_request":{…}` or
+// nothing.
 func callback(eventType, eventTime, rest string) string {
 	return fmt.Sprintf(`{"event":{"event_type":%q,"event_time":%q,"event_hash":%q}%s}`,
 		eventType, eventTime, mac(developmentKey, eventTime+eventType), rest)
@@ -109,7 +110,7 @@ func only(t testing.TB, r *webhook.Request) webhook.Identity {
 	return ids[0]
 }
 
-// meaning returns what r means.
+// meaning returns the normalised event of r.
 func meaning(t testing.TB, r *webhook.Request) esign.Event {
 	t.Helper()
 	event, err := provider.Normalize(webhooktest.Delivery(provider, r, only(t, r), ""))

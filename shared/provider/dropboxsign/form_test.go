@@ -24,19 +24,19 @@ func TestForms(t *testing.T) {
 		contentType, body string
 		readable          bool
 	}{
-		"multipart":                                {multipartType, form, true},
-		"multipart, type in capitals":              {"Multipart/Form-Data; Boundary=xYz", form, true},
-		"multipart, boundary in quotes":            {`multipart/form-data; boundary="xYz"`, form, true},
-		"multipart without a boundary in the type": {"multipart/form-data", form, true},
-		"multipart with a broken parameter":        {"multipart/form-data; boundary", form, true},
-		"multipart without a type":                 {"", form, true},
-		"multipart under a foreign type":           {"text/plain", form, true},
-		"multipart, as old vendor prose calls it":  {"form/multipart; boundary=xYz", form, true},
-		"multipart with a preamble":                {multipartType, "preamble\r\n" + form, true},
-		"multipart with an empty line before":      {"", "\r\n" + form, true},
-		"multipart with an epilogue":               {multipartType, form + "epilogue", true},
-		"multipart with bare line feeds":           {multipartType, strings.ReplaceAll(form, "\r\n", "\n"), true},
-		"multipart without a final line end":       {multipartType, strings.TrimSuffix(form, "\r\n"), true},
+		"multipart":                                     {multipartType, form, true},
+		"multipart, type in capitals":                   {"Multipart/Form-Data; Boundary=xYz", form, true},
+		"multipart, boundary in quotes":                 {`multipart/form-data; boundary="xYz"`, form, true},
+		"multipart without a boundary in the type":      {"multipart/form-data", form, true},
+		"multipart with a broken parameter":             {"multipart/form-data; boundary", form, true},
+		"multipart without a type":                      {"", form, true},
+		"multipart under a foreign type":                {"text/plain", form, true},
+		"multipart under its name in old documentation": {"form/multipart; boundary=xYz", form, true},
+		"multipart with a preamble":                     {multipartType, "preamble\r\n" + form, true},
+		"multipart with an empty line before":           {"", "\r\n" + form, true},
+		"multipart with an epilogue":                    {multipartType, form + "epilogue", true},
+		"multipart with bare line feeds":                {multipartType, strings.ReplaceAll(form, "\r\n", "\n"), true},
+		"multipart without a final line end":            {multipartType, strings.TrimSuffix(form, "\r\n"), true},
 		"multipart with other fields": {
 			multipartType, part("a", "1") + part("json", message) + part("JSON", "{}") + end, true,
 		},
@@ -77,7 +77,7 @@ func TestForms(t *testing.T) {
 		"null":                                          {"application/json", "null", false},
 		"a list":                                        {"application/json", "[" + message + "]", false},
 		"a string":                                      {"application/json", `"` + encoded + `"`, false},
-		"bytes that are no text":                        {"application/octet-stream", "\xff\xfe\x00", false},
+		"bytes that are not text":                       {"application/octet-stream", "\xff\xfe\x00", false},
 		"a list in a form":                              {multipartType, part("json", "[]") + end, false},
 		"null in a form":                                {multipartType, part("json", "null") + end, false},
 		"nothing in a form":                             {multipartType, part("json", "") + end, false},
@@ -109,7 +109,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// Room is made for the field before it is read, as much as the body has.
+// The field's buffer is allocated with the size of the body.
 func TestManyFieldsCostLittle(t *testing.T) {
 	body := strings.Repeat(part("json", "{}"), 10_000) + end
 	r := post(multipartType, body)

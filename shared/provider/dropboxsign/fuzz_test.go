@@ -15,7 +15,7 @@ import (
 
 var eventID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// FuzzIdentify: the only error is ErrUnreadable, identities are well formed, and Normalize agrees.
+// FuzzIdentify checks that the only error is ErrUnreadable, identities are well formed, and Normalize agrees.
 func FuzzIdentify(f *testing.F) {
 	for _, r := range webhooktest.Examples(f, "dropboxsign") {
 		f.Add(r.Header.Get("Content-Type"), r.Body)
@@ -49,7 +49,7 @@ func FuzzIdentify(f *testing.F) {
 	})
 }
 
-// FuzzVerify: whatever is signed under the Content-Sha256 of an example means what the example means.
+// FuzzVerify checks that any request that passes with an example's Content-Sha256 has the example's meaning.
 func FuzzVerify(f *testing.F) {
 	examples := webhooktest.Examples(f, "dropboxsign")
 	for name, r := range examples {
@@ -76,7 +76,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzSign: what can be signed is genuine afterwards, and still the same event.
+// FuzzSign checks that a signed request is genuine, and that signing does not change its event.
 func FuzzSign(f *testing.F) {
 	for _, r := range webhooktest.Examples(f, "dropboxsign") {
 		f.Add(r.Header.Get("Content-Type"), r.Body)

@@ -33,7 +33,7 @@ func TestOneEvent(t *testing.T) {
 			asJSON(callback(signed, at, request)),
 			asJSON(strings.Replace(callback(signed, at, request), mac(developmentKey, at+signed), "x", 1)),
 		},
-		"of something that is unknown, sent again with another key": {
+		"of an unknown object, sent again with another key": {
 			asJSON(callback("new", at, `,"n":1`)),
 			asJSON(strings.Replace(callback("new", at, `,"n":1`), mac(developmentKey, at+"new"), "x", 1)),
 		},
@@ -118,7 +118,7 @@ func TestTwoEvents(t *testing.T) {
 			callback("fax_sent", at, `,"transmission":{"files_url":"1"}`),
 			callback("fax_sent", at, `,"transmission":{"files_url":"2"}`),
 		},
-		"two of something that is unknown": {
+		"two of an unknown object": {
 			callback("bulk_send_job_finished", at, `,"bulk_send_job_id":"1"`),
 			callback("bulk_send_job_finished", at, `,"bulk_send_job_id":"2"`),
 		},
@@ -133,7 +133,7 @@ func TestTwoEvents(t *testing.T) {
 		"two faxes under another name": {
 			callback("fax_sent", at, `,"fax":{"fax_id":"1"}`), callback("fax_sent", at, `,"fax":{"fax_id":"2"}`),
 		},
-		"two errors of nothing": {
+		"two errors without an object": {
 			withMetadata("unknown_error", at, `{"event_message":"x"}`, ""),
 			withMetadata("unknown_error", at, `{"event_message":"y"}`, ""),
 		},
@@ -152,7 +152,7 @@ func TestTwoEvents(t *testing.T) {
 	}
 }
 
-func TestExamplesHoldOneEventTwiceAndNoOther(t *testing.T) {
+func TestExamplesRepeatOneEvent(t *testing.T) {
 	seen := map[string][]string{}
 	for name, r := range webhooktest.Examples(t, "dropboxsign") {
 		id := only(t, r).EventID
@@ -190,7 +190,7 @@ func TestSubjects(t *testing.T) {
 		"a request":                  {callback(signed, at, request), "dropboxsign#r1", "r1"},
 		"a request of unknown type":  {callback("new", at, request), "dropboxsign#r1", "r1"},
 		"an error of a request":      {callback("unknown_error", at, request), "dropboxsign#r1", "r1"},
-		"an error of nothing":        {callback("unknown_error", at, ""), "dropboxsign#other:", ""},
+		"an error without an object": {callback("unknown_error", at, ""), "dropboxsign#other:", ""},
 		"a request that is missing":  {callback(signed, at, ""), "dropboxsign#other:", ""},
 		"a request that is null":     {callback(signed, at, `,"signature_request":null`), "dropboxsign#other:", ""},
 		"a request that is a list":   {callback(signed, at, `,"signature_request":[]`), "dropboxsign#other:", ""},
@@ -216,7 +216,7 @@ func TestSubjects(t *testing.T) {
 		"a template": {
 			callback("template_created", at, `,"template":{"template_id":"t1"}`), "dropboxsign#template:t1", "",
 		},
-		"a template beside a request": {
+		"a template next to a request": {
 			callback("template_error", at, `,"template":{"template_id":"t1"}`+request), "dropboxsign#template:t1", "",
 		},
 		"a template that is missing": {callback("template_error", at, ""), "dropboxsign#template:", ""},
@@ -242,8 +242,8 @@ func TestSubjects(t *testing.T) {
 		"a fax of unknown type": {
 			callback("new", at, `,"transmission":{"files_url":"https://example.com/f"}`), fax, "",
 		},
-		"a test":                  {callback("callback_test", at, ""), "dropboxsign#test:", ""},
-		"a test beside a request": {callback("callback_test", at, request), "dropboxsign#test:", ""},
+		"a test":                   {callback("callback_test", at, ""), "dropboxsign#test:", ""},
+		"a test next to a request": {callback("callback_test", at, request), "dropboxsign#test:", ""},
 	} {
 		id := only(t, asJSON(tt.message))
 		if id.Subject != tt.subject || id.AgreementID != tt.agreement {
@@ -257,14 +257,14 @@ func TestVia(t *testing.T) {
 		"account": {
 			`{"reported_for_account_id":"a1","reported_for_app_id":null}`, ``, "account/a1",
 		},
-		"app":                                {`{"reported_for_account_id":"a1","reported_for_app_id":"p1"}`, ``, "app/p1"},
-		"an empty app is none":               {`{"reported_for_account_id":"a1","reported_for_app_id":""}`, ``, "account/a1"},
-		"the GUID for want of metadata":      {`{}`, `,"account_guid":"a2"`, "account/a2"},
-		"metadata before the GUID":           {`{"reported_for_account_id":"a1"}`, `,"account_guid":"a2"`, "account/a1"},
-		"a client alone makes no app":        {`{}`, `,"client_id":"p1"`, ""},
-		"nothing":                            {`null`, ``, ""},
-		"metadata of wrong types":            {`{"reported_for_account_id":{},"reported_for_app_id":[]}`, ``, ""},
-		"something that is no ID is a label": {`{"reported_for_app_id":"é\n"}`, ``, "app/??"},
+		"app":                               {`{"reported_for_account_id":"a1","reported_for_app_id":"p1"}`, ``, "app/p1"},
+		"an empty app is ignored":           {`{"reported_for_account_id":"a1","reported_for_app_id":""}`, ``, "account/a1"},
+		"the GUID without metadata":         {`{}`, `,"account_guid":"a2"`, "account/a2"},
+		"metadata before the GUID":          {`{"reported_for_account_id":"a1"}`, `,"account_guid":"a2"`, "account/a1"},
+		"a client alone makes no app":       {`{}`, `,"client_id":"p1"`, ""},
+		"nothing":                           {`null`, ``, ""},
+		"metadata of wrong types":           {`{"reported_for_account_id":{},"reported_for_app_id":[]}`, ``, ""},
+		"an unprintable ID becomes a label": {`{"reported_for_app_id":"é\n"}`, ``, "app/??"},
 	} {
 		if got := only(t, asJSON(withMetadata(signed, at, tt.metadata, tt.rest))).Via; got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)

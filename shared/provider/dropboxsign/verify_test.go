@@ -109,7 +109,7 @@ func TestRecordedRequest(t *testing.T) {
 	}
 }
 
-// TestSignedByOpenSSL compares an example with what other people's code made of it, in the folder of the example:
+// TestSignedByOpenSSL compares an example with the output of these commands, in the example's folder:
 //
 //	printf %s 1793610180signature_request_all_signed | openssl dgst -sha256 -hmac development-dropboxsign-api-key -r
 //	jq -r .body signature-request-all-signed.json | base64 -d | sed -n 4p | tr -d '\r\n' |
@@ -202,7 +202,7 @@ func TestEventHash(t *testing.T) {
 		"under the empty key": {
 			event(timeAndType + `"event_hash":"` + mac("", "1793610000signature_request_sent") + `"`), webhook.ErrNotGenuine,
 		},
-		"beside the event": {
+		"outside the event": {
 			`{"event":{` + timeAndType + `"x":1},"event_hash":"` + hash + `"}`, webhook.ErrNotGenuine,
 		},
 		"no event":                  {`{}`, webhook.ErrNotGenuine},
@@ -238,14 +238,14 @@ func TestContentSHA256(t *testing.T) {
 		proof  esign.Proof
 		want   error
 	}{
-		"base64 of hex":    {[]string{asHex}, esign.ProofSigned, nil},
-		"base64 of bytes":  {[]string{asBytes}, esign.ProofSigned, nil},
-		"with white space": {[]string{" " + asHex + "\t"}, esign.ProofSigned, nil},
-		"said twice":       {[]string{asHex, asHex}, esign.ProofSigned, nil},
-		"missing":          {nil, esign.ProofPartlySigned, nil},
-		"empty":            {[]string{""}, "", webhook.ErrNotGenuine},
-		"white space":      {[]string{" "}, "", webhook.ErrNotGenuine},
-		"hex":              {[]string{digest}, "", webhook.ErrNotGenuine},
+		"base64 of hex":        {[]string{asHex}, esign.ProofSigned, nil},
+		"base64 of bytes":      {[]string{asBytes}, esign.ProofSigned, nil},
+		"with white space":     {[]string{" " + asHex + "\t"}, esign.ProofSigned, nil},
+		"the same value twice": {[]string{asHex, asHex}, esign.ProofSigned, nil},
+		"missing":              {nil, esign.ProofPartlySigned, nil},
+		"empty":                {[]string{""}, "", webhook.ErrNotGenuine},
+		"white space":          {[]string{" "}, "", webhook.ErrNotGenuine},
+		"hex":                  {[]string{digest}, "", webhook.ErrNotGenuine},
 		"base64 of upper-case hex": {
 			[]string{base64.StdEncoding.EncodeToString([]byte(strings.ToUpper(digest)))}, "", webhook.ErrNotGenuine,
 		},
@@ -297,7 +297,7 @@ func TestContentSHA256CoversEveryByteOfTheMessage(t *testing.T) {
 func TestKeys(t *testing.T) {
 	message := callback("callback_test", "1793610000", "")
 	r := withDigest(asMultipart(message), message)
-	// The hash is the primary key's; after a switch the digest may be another's.
+	// The hash is made with the primary key. After a switch the digest may be made with another.
 	other := asMultipart(message)
 	other.Header.Set("Content-Sha256", base64.StdEncoding.EncodeToString([]byte(mac("next", message))))
 	for name, tt := range map[string]struct {
@@ -325,7 +325,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-func TestSignKeepsAllButTheHash(t *testing.T) {
+func TestSignReplacesOnlyTheHash(t *testing.T) {
 	message := callback("signature_request_sent", "1793610000", `,"signature_request":{"title":"\u00e9 \/ &+%"}`)
 	next := webhook.Keys{Keys: webhook.Secrets("next")}
 	for form, encode := range map[string]func(string) *webhook.Request{
@@ -346,7 +346,7 @@ func TestSignKeepsAllButTheHash(t *testing.T) {
 			}
 			old, hash := mac(developmentKey, "1793610000signature_request_sent"), mac("next", "1793610000signature_request_sent")
 			if string(r.Body) != strings.Replace(string(before.Body), old, hash, 1) {
-				t.Errorf("%s: more has changed than the hash: %s", form, r.Body)
+				t.Errorf("%s: Sign changed more than the hash: %s", form, r.Body)
 			}
 			if got := len(r.Header.Values("Content-Sha256")); digest != (got == 1) {
 				t.Errorf("%s: %d Content-Sha256", form, got)
@@ -355,13 +355,13 @@ func TestSignKeepsAllButTheHash(t *testing.T) {
 	}
 }
 
-func TestSignRefusesWhatHasNoHashToReplace(t *testing.T) {
+func TestSignRefusesABodyWithoutOneHash(t *testing.T) {
 	for name, message := range map[string]string{
 		"no hash":                    `{"event":{"event_type":"callback_test","event_time":"1793610000"}}`,
 		"an empty hash":              `{"event":{"event_type":"callback_test","event_time":"1793610000","event_hash":""}}`,
-		"a hash that stands twice":   `{"event":{"event_type":"callback_test","event_time":"1793610000","event_hash":"abc"},"x":"abc"}`,
+		"a hash that occurs twice":   `{"event":{"event_type":"callback_test","event_time":"1793610000","event_hash":"abc"},"x":"abc"}`,
 		"a hash that is escaped":     `{"event":{"event_type":"callback_test","event_time":"1793610000","event_hash":"\u0061bc"}}`,
-		"escaped, and alike outside": `{"event":{"event_type":"callback_test","event_time":"1793610000","event_hash":"\u0061bc"},"x":"abc"}`,
+		"escaped, and plain outside": `{"event":{"event_type":"callback_test","event_time":"1793610000","event_hash":"\u0061bc"},"x":"abc"}`,
 		"no JSON":                    `{`,
 	} {
 		r := asMultipart(message)
@@ -374,8 +374,8 @@ func TestSignRefusesWhatHasNoHashToReplace(t *testing.T) {
 	}
 }
 
-// TestWhatIsSignedAndNoJSONIsKept: there is no event_hash in it, but Content-Sha256 covers every byte.
-func TestWhatIsSignedAndNoJSONIsKept(t *testing.T) {
+// TestASignedBodyThatIsNotJSONIsKept sends bodies without an event_hash. Content-Sha256 covers every byte.
+func TestASignedBodyThatIsNotJSONIsKept(t *testing.T) {
 	p := provider
 	for name, message := range map[string]string{
 		"nested too deep": `{"event":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}",

@@ -79,7 +79,7 @@ func TestUnreadable(t *testing.T) {
 		"cut off":                  finish[:len(finish)-1],
 		"two objects":              finish + finish,
 		"a tab within a key":       "{\"envelope\tId\":1}",
-		"an escape that is none":   `{"envelope \x49d":1}`,
+		"an invalid escape":        `{"envelope \x49d":1}`,
 		"a key that is cut off":    `{"envelope Id`,
 		"a key cut off after \\":   `{"envelope Id\`,
 		"a key without a value":    `{"envelope Id":}`,

@@ -14,7 +14,7 @@ import (
 	"esignhooks/shared/webhook/webhooktest"
 )
 
-// Signers as they stand in a body.
+// Signers in the JSON of a body.
 const (
 	ada      = `"businessId":"emp-1","userEmail":"ada@example.com","phoneNumber":{"countryCode":"44","number":"7700900101"},"signOrder":1`
 	ben      = `"businessId":"emp-2","userEmail":"ben@example.com","signOrder":1`
@@ -97,18 +97,18 @@ func TestOneEvent(t *testing.T) {
 			finish,
 			strings.Replace(finish, `{"event"`, `{"event":"ENVELOPE_START","eventPayload":{"envelopeId":"other"},"event"`, 1),
 		},
-		"of duplicate objects nothing else stays": {
+		"of duplicate objects the last one replaces all": {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ben)), v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)+signerInfo(ben)),
 		},
-		"of keys that differ in case and spaces the last one counts, too": {
+		"of keys that differ in case and spaces the last one counts": {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ben)),
 			v2("ENVELOPE_SIGNER_SIGNED", `,"Signer Info":{`+ada+`}`+signerInfo(ben)),
 		},
-		"an object under a key that comes again with something else": {
+		"an object whose key is repeated with another type": {
 			v2("SIGNER_DECLINED", `,"signerList":[{`+ada+`,"signerStatus":3}]`),
 			v2("SIGNER_DECLINED", `,"signerList":[{`+ada+`,"signerStatus":3}],"declineSigner":{`+ben+`},"decline signer":null`),
 		},
-		"of two telephones of a signer nothing of the first stays": {
+		"of a signer's two telephones the last one replaces the first": {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"phoneNumber":{"number":"1"}`)),
 			v2("ENVELOPE_SIGNER_SIGNED",
 				signerInfo(`"phoneNumber":{"countryCode":"44","number":"2"},"phone number":{"number":"1"}`)),
@@ -129,7 +129,7 @@ func TestOneEvent(t *testing.T) {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)),
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)+`,"\u017figner Info":{`+ben+`},"ſignerInfo":{`+ben+`}`),
 		},
-		"a value that looks like a key with spaces is none": {
+		"a value that looks like a key with spaces": {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)),
 			v2("ENVELOPE_SIGNER_SIGNED", `,"x":"\"signer Info\":","y":["signer Info",{"z":"\\"}]`+signerInfo(ada)),
 		},
@@ -171,11 +171,11 @@ func TestTwoEvents(t *testing.T) {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"businessId":"emp-1","signOrder":1`)),
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"businessId":"emp-1","signOrder":2`)),
 		},
-		"what stands at the end of one field or at the start of the next": {
+		"a character at the end of one field or at the start of the next": {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"businessId":"a","userEmail":"b@example.com"`)),
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"businessId":"ab","userEmail":"@example.com"`)),
 		},
-		"signers of whom nothing but the order is known": {
+		"signers of whom only the order is known": {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(nameless)),
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(strings.Replace(nameless, "Ada", "Ben", 1))),
 		},
@@ -196,7 +196,7 @@ func TestTwoEvents(t *testing.T) {
 			v1("ENVELOPE_DECLINED", `,"declineSigner":{"userEmail":"ada@example.com"}`),
 			v1("ENVELOPE_DECLINED", `,"declineSigner":{"userEmail":"ben@example.com"}`),
 		},
-		"declined by whom, nobody says": {
+		"declined, without the signer": {
 			v2("SIGNER_DECLINED", `,"signerList":[{"userName":"Ada","signerStatus":3}]`),
 			v2("SIGNER_DECLINED", `,"signerList":[{"userName":"Ben","signerStatus":3}]`),
 		},
@@ -280,7 +280,7 @@ func TestIdentify(t *testing.T) {
 				AgreementID: webhook.AgreementID(long), VendorType: "ENVELOPE_FINISH", Via: "v2",
 			},
 		},
-		"a name that is no word": {
+		"an unprintable name": {
 			v2("签署完成", ""),
 			webhook.Identity{
 				Subject: "esignglobal#env-1", AgreementID: "env-1", VendorType: webhook.Label("签署完成"), Via: "v2",
@@ -321,7 +321,8 @@ func TestExamplesOfOneEvent(t *testing.T) {
 
 var hexID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// FuzzIdentify: the only error is ErrUnreadable, identities are well formed and always the same, and Normalize agrees.
+// FuzzIdentify checks that the only error is ErrUnreadable, identities are well formed and do not change, and Normalize
+// agrees.
 func FuzzIdentify(f *testing.F) {
 	for _, r := range webhooktest.Examples(f, "esignglobal") {
 		f.Add(r.Body)
@@ -362,7 +363,7 @@ func FuzzIdentify(f *testing.F) {
 	})
 }
 
-func TestTwoViewsWithoutATimeAreTwo(t *testing.T) {
+func TestViewsWithoutATimeAreTwoEvents(t *testing.T) {
 	info := signerInfo(`"businessId":"b1"`)
 	if identify(t, v1("ENVELOPE_SIGNER_VIEWED", info)).EventID == identify(t,
 		v1("ENVELOPE_SIGNER_VIEWED", info+`,"expireTime":1`)).EventID {

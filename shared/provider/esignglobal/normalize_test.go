@@ -26,24 +26,24 @@ func TestTypes(t *testing.T) {
 		"all signatures complete nothing": {
 			v1("ENVELOPE_ALL_SIGNER_SIGNED", `,"envelopeStatus":2`), esign.AgreementUpdated,
 		},
-		"finished, completed":                 {v1("ENVELOPE_FINISH", `,"envelopeStatus":2`), esign.AgreementCompleted},
-		"finished, completed, as a string":    {v2("ENVELOPE_FINISH", `,"envelopeStatus":"2"`), esign.AgreementCompleted},
-		"finished, without a status":          {v2("ENVELOPE_FINISH", ``), esign.AgreementCompleted},
-		"finished, with null as its status":   {v2("ENVELOPE_FINISH", `,"envelopeStatus":null`), esign.AgreementCompleted},
-		"finished, expired":                   {v2("ENVELOPE_FINISH", `,"envelopeStatus":3`), esign.AgreementUpdated},
-		"finished, cancelled":                 {v1("ENVELOPE_FINISH", `,"envelopeStatus":5`), esign.AgreementUpdated},
-		"cancelled":                           {v1("ENVELOPE_CANCEL", `,"envelopeStatus":5`), esign.AgreementCancelled},
-		"cancelled, v2":                       {v2("ENVELOPE_CANCEL", `,"envelopeStatus":5`), esign.AgreementCancelled},
-		"expired, though the status is 2":     {v1("ENVELOPE_EXPIRED", `,"envelopeStatus":2`), esign.AgreementExpired},
-		"expired":                             {v2("ENVELOPE_EXPIRED", `,"envelopeStatus":3`), esign.AgreementExpired},
-		"declined":                            {v1("ENVELOPE_DECLINED", `,"envelopeStatus":4`), esign.AgreementDeclined},
-		"declined, v2":                        {v2("SIGNER_DECLINED", `,"envelopeStatus":4`), esign.AgreementDeclined},
-		"failed":                              {v1("ENVELOPE_SIGNER_FAILED", `,"envelopeStatus":7`), esign.AgreementFailed},
-		"an unknown event of an envelope":     {v2("ENVELOPE_PAUSED", `,"envelopeStatus":2`), esign.AgreementUpdated},
-		"an unknown event of a signer":        {v2("SIGNER_REPLACED", ``), esign.AgreementUpdated},
-		"an update that does not say of what": {`{"callBackEnum":"ENVELOPE_UPDATE","callBackEnvelopeVO":{"envelopeId":"env-1"}}`, esign.AgreementUpdated},
-		"an unknown event of something else":  {v2("SEAL_CREATED", ``), esign.Other},
-		"finished, but which envelope?": {
+		"finished, completed":                {v1("ENVELOPE_FINISH", `,"envelopeStatus":2`), esign.AgreementCompleted},
+		"finished, completed, as a string":   {v2("ENVELOPE_FINISH", `,"envelopeStatus":"2"`), esign.AgreementCompleted},
+		"finished, without a status":         {v2("ENVELOPE_FINISH", ``), esign.AgreementCompleted},
+		"finished, with null as its status":  {v2("ENVELOPE_FINISH", `,"envelopeStatus":null`), esign.AgreementCompleted},
+		"finished, expired":                  {v2("ENVELOPE_FINISH", `,"envelopeStatus":3`), esign.AgreementUpdated},
+		"finished, cancelled":                {v1("ENVELOPE_FINISH", `,"envelopeStatus":5`), esign.AgreementUpdated},
+		"cancelled":                          {v1("ENVELOPE_CANCEL", `,"envelopeStatus":5`), esign.AgreementCancelled},
+		"cancelled, v2":                      {v2("ENVELOPE_CANCEL", `,"envelopeStatus":5`), esign.AgreementCancelled},
+		"expired, though the status is 2":    {v1("ENVELOPE_EXPIRED", `,"envelopeStatus":2`), esign.AgreementExpired},
+		"expired":                            {v2("ENVELOPE_EXPIRED", `,"envelopeStatus":3`), esign.AgreementExpired},
+		"declined":                           {v1("ENVELOPE_DECLINED", `,"envelopeStatus":4`), esign.AgreementDeclined},
+		"declined, v2":                       {v2("SIGNER_DECLINED", `,"envelopeStatus":4`), esign.AgreementDeclined},
+		"failed":                             {v1("ENVELOPE_SIGNER_FAILED", `,"envelopeStatus":7`), esign.AgreementFailed},
+		"an unknown event of an envelope":    {v2("ENVELOPE_PAUSED", `,"envelopeStatus":2`), esign.AgreementUpdated},
+		"an unknown event of a signer":       {v2("SIGNER_REPLACED", ``), esign.AgreementUpdated},
+		"an update without details":          {`{"callBackEnum":"ENVELOPE_UPDATE","callBackEnvelopeVO":{"envelopeId":"env-1"}}`, esign.AgreementUpdated},
+		"an unknown event of something else": {v2("SEAL_CREATED", ``), esign.Other},
+		"finished, without an envelope ID": {
 			`{"event":"ENVELOPE_FINISH","eventPayload":{"envelopeStatus":2}}`, esign.Other,
 		},
 		"the name in lower case": {v2("envelope_finish", ``), esign.Other},
@@ -107,13 +107,13 @@ func TestOccurredAt(t *testing.T) {
 		"a time of the wrong type": {
 			v1("ENVELOPE_FINISH", `,"envelopeEndTime":{"time":1793610032000}`), time.Time{}, false,
 		},
-		"a time beyond all years": {v1("ENVELOPE_FINISH", `,"envelopeEndTime":1e300`), time.Time{}, false},
-		"v2 has none of its own": {
+		"a time out of range": {v1("ENVELOPE_FINISH", `,"envelopeEndTime":1e300`), time.Time{}, false},
+		"v2 has no time of the event": {
 			v2("ENVELOPE_FINISH", `,"envelopeStartTime":"1793606400000","expireTime":"1796025600000"`), time.Time{}, false,
 		},
-		"v2 has none of the signatures": {v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)), time.Time{}, false},
-		"templates have none":           {template(`"task-1"`, `"2"`), time.Time{}, false},
-		"unknown events have none":      {v1("ENVELOPE_PAUSED", times), time.Time{}, false},
+		"v2 has no times of signatures": {v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)), time.Time{}, false},
+		"templates have no time":        {template(`"task-1"`, `"2"`), time.Time{}, false},
+		"unknown events have no time":   {v1("ENVELOPE_PAUSED", times), time.Time{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := normalize(t, tt.body)
@@ -132,7 +132,7 @@ func TestParticipant(t *testing.T) {
 		"who viewed":                   {v1("ENVELOPE_SIGNER_VIEWED", signerInfo(ada)), "emp-1"},
 		"who signed":                   {v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)), "emp-1"},
 		"who signed, of a list of one": {v1("ENVELOPE_SIGNER_SIGNED", signed(ada)), "emp-1"},
-		"who signed last, nobody says": {v1("ENVELOPE_SIGNER_SIGNED", signed(ada, ben)), ""},
+		"who signed last is unknown":   {v1("ENVELOPE_SIGNER_SIGNED", signed(ada, ben)), ""},
 		"who declined": {
 			v1("ENVELOPE_DECLINED", signed(ben)+`,"declineSigner":{"userEmail":"ada@example.com"}`),
 			webhook.ParticipantKey("ada@example.com"),
@@ -153,11 +153,11 @@ func TestParticipant(t *testing.T) {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"businessId":"ada@example.com"`)),
 			webhook.ParticipantKey("ada@example.com"),
 		},
-		"a telephone is nobody's ID": {
+		"a telephone is not used as an ID": {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"phoneNumber":{"countryCode":"44","number":"7700900101"}`)), "",
 		},
-		"an envelope's end is nobody's": {v1("ENVELOPE_FINISH", signed(ada)), ""},
-		"a signer of the wrong type":    {v2("ENVELOPE_SIGNER_SIGNED", `,"signerInfo":"emp-1"`), ""},
+		"an envelope's end has no participant": {v1("ENVELOPE_FINISH", signed(ada)), ""},
+		"a signer of the wrong type":           {v2("ENVELOPE_SIGNER_SIGNED", `,"signerInfo":"emp-1"`), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := normalize(t, tt.body).Participant
@@ -259,7 +259,7 @@ func TestWronglyTypedValuesAreRead(t *testing.T) {
 	}
 }
 
-// The recorded bodies are synthetic: this proves that they are read as the vendor's tables are, not more.
+// The recorded bodies are synthetic. They prove only that the code agrees with the vendor's tables.
 func TestRecorded(t *testing.T) {
 	type recorded struct {
 		Type        esign.Type

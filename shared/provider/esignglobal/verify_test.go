@@ -102,7 +102,7 @@ func TestVerifyRecordedVectors(t *testing.T) {
 //		openssl dgst -sha256 -hmac development-esignglobal-secret
 //	jq -j '.headers["X-Tsign-Open-TIMESTAMP"] + "a b" + "north" + .body' envelope-cancel.json |
 //		openssl dgst -sha256 -hmac development-esignglobal-secret
-func TestVerifyWhatOpenSSLSigned(t *testing.T) {
+func TestVerifyOpenSSLSignatures(t *testing.T) {
 	examples := webhooktest.Examples(t, "esignglobal")
 	for name, want := range map[string]string{
 		"envelope-start":  "2a2eddfa92665b8fb0cfdd185451c862385fd917a34d294378099483319f7fd9",
@@ -256,7 +256,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// sign is written again here, so that Sign and Verify cannot err alike.
+// sign repeats the algorithm, so that Sign and Verify cannot contain the same mistake unnoticed.
 func sign(r *webhook.Request, key string) {
 	const at = "1793608801000"
 	mac := hmac.New(sha256.New, []byte(key))
@@ -314,8 +314,8 @@ func TestSign(t *testing.T) {
 	}
 }
 
-// Nothing separates the signed parts: whoever saw one request can move the border between timestamp and body.
-func TestMovedBordersMakeNoOtherEvent(t *testing.T) {
+// Nothing separates the signed parts, so anyone who has seen a request can move the border between timestamp and body.
+func TestMovingABorderMakesNoOtherEvent(t *testing.T) {
 	keys := webhooktest.DevelopmentKeys(provider)
 	for name, r := range webhooktest.Examples(t, "esignglobal") {
 		r.Query = nil
@@ -338,7 +338,7 @@ func TestMovedBordersMakeNoOtherEvent(t *testing.T) {
 	}
 }
 
-// FuzzVerify: nothing is proved by a signature but what was signed, and no error tells anything of the request.
+// FuzzVerify checks that a signature proves only the signed request, and that no error quotes the request.
 func FuzzVerify(f *testing.F) {
 	for _, r := range webhooktest.Examples(f, "esignglobal") {
 		f.Add(r.Header.Get(timestamp), r.Header.Get(signature), r.Query.Get("tenant"), r.Body)
