@@ -88,16 +88,11 @@ const maxCopied = 512 << 10
 
 // Do sends a request. It copies a small body and makes the request replayable, for two reasons:
 //
-// - net/http does not know that the SDK's body is in memory, and would write the header separately. The response may
-// then
-// arrive before net/http has checked that the body has ended. By that time the SDK has closed the body, whose WriteTo
-//
-//	returns io.EOF, and net/http drops a healthy connection.
-//
-// - A service closes idle connections, which a frozen function does not notice. net/http retries a replayable request
-// at
-//
-//	once on another connection. The SDK would wait first, and count an attempt.
+//   - net/http does not know that the SDK's body is in memory, and would write the header separately. The response may
+//     then arrive before net/http has checked that the body has ended. By that time the SDK has closed the body, whose
+//     WriteTo returns io.EOF, and net/http drops a healthy connection.
+//   - A service closes idle connections, which a frozen function does not notice. net/http retries a replayable request
+//     at once on another connection. The SDK would wait first, and count an attempt.
 //
 // SPEC: https://pkg.go.dev/net/http#Transport (Idempotency-Key), https://github.com/aws/aws-sdk-go-v2/issues/3423
 func (c httpClient) Do(r *http.Request) (*http.Response, error) {

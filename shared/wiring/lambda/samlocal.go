@@ -9,12 +9,10 @@ const runtimeEmulator = "/var/rapid/aws-lambda-rie"
 // AWS, where the development keys would make every forgery genuine. So AWS_SAM_LOCAL, which `sam local` sets, is not
 // enough: a function's configuration can set it too. Two signs that a configuration cannot forge must agree:
 //
-// - AWS_LAMBDA_LOG_STREAM_NAME is $LATEST. Lambda always sets it to a date and a random part, and refuses a
-// configuration
-//
-//	  that sets it.
-//	  SPEC: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
-//	- The runtime emulator exists, in a folder where Lambda unpacks neither code nor layers.
+//   - AWS_LAMBDA_LOG_STREAM_NAME is $LATEST. Lambda always sets it to a date and a random part, and refuses a
+//     configuration that sets it.
+//     SPEC: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+//   - The runtime emulator exists, in a folder where Lambda unpacks neither code nor layers.
 func SAMLocal() bool { return samLocal(os.LookupEnv, os.Stat) }
 
 func samLocal(lookup func(string) (string, bool), stat func(string) (os.FileInfo, error)) bool {

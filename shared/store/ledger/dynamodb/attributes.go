@@ -88,6 +88,11 @@ func (p placeholders) unprocessed(now time.Time) string {
 	return p.absent(now) + " OR " + p.name(item.State) + " <> " + processed + " AND " + p.readable()
 }
 
+// unchanged is the condition that an agreement or note still has the expected version, and is readable.
+func (p placeholders) unchanged(expected int64) string {
+	return p.name(item.RecordVersion) + " = " + p.value("expected", item.N(expected)) + " AND " + p.readable()
+}
+
 // readable is the condition that no newer release has written the item: see [format.ErrNewer].
 func (p placeholders) readable() string {
 	v := p.name(item.V)

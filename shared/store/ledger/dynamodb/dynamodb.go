@@ -166,7 +166,7 @@ func reason(cancelled *types.TransactionCanceledException, events int) error {
 			if i < events {
 				return refusal(r.Item, ledger.ErrProcessed)
 			}
-			err = ledger.ErrConflict
+			err = refusal(r.Item, ledger.ErrConflict)
 		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded": // the SDK does not retry these
 			err = ledger.ErrConflict
 		}
@@ -174,12 +174,12 @@ func reason(cancelled *types.TransactionCanceledException, events int) error {
 	return err
 }
 
-// refusal returns why an event's condition failed: a newer release wrote it, or else processed.
-func refusal(found attributes, processed error) error {
+// refusal returns why the condition of a write failed: a newer release wrote the item, or else the other reason.
+func refusal(found attributes, other error) error {
 	if err := itemOf(found).CheckVersion(); err != nil {
 		return wrap("write", err)
 	}
-	return processed
+	return other
 }
 
 // eventUpdate is an Update, not a Put, so that the counts and the arrival time of the claim survive. Proof and hash
@@ -204,10 +204,11 @@ func (l *Ledger) agreementPut(last ledger.Commit, agreement string, expected int
 	after := item.OfAgreement(last, agreement)
 	l.expire(after, last.At)
 	p := newPlaceholders()
-	unchanged := p.absent(last.At) + " OR " + p.name(item.RecordVersion) + " = " + p.value("expected", item.N(expected))
+	unchanged := p.absent(last.At) + " OR " + p.unchanged(expected)
 	return &types.Put{
 		TableName: &l.table, Item: attributesOf(after), ConditionExpression: &unchanged,
 		ExpressionAttributeNames: p.names, ExpressionAttributeValues: p.values,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
 }
 

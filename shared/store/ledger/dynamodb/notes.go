@@ -28,13 +28,14 @@ func (l *Ledger) Note(ctx context.Context, name string) (text string, version in
 // itself.
 func (l *Ledger) PutNote(ctx context.Context, name, text string, version int64) error {
 	p := newPlaceholders()
-	unchanged := "attribute_not_exists(" + p.name(item.PK) + ")"
+	var condition string
 	if version > 0 {
-		p = newPlaceholders()
-		unchanged = p.name(item.RecordVersion) + " = " + p.value("expected", item.N(version))
+		condition = p.unchanged(version)
+	} else {
+		condition = "attribute_not_exists(" + p.name(item.PK) + ")"
 	}
 	put := dynamodb.PutItemInput{
-		TableName: &l.table, Item: attributesOf(item.OfNote(name, text, version+1)), ConditionExpression: &unchanged,
+		TableName: &l.table, Item: attributesOf(item.OfNote(name, text, version+1)), ConditionExpression: &condition,
 		ExpressionAttributeNames:            p.names,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}

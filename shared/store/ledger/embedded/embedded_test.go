@@ -11,6 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"esignhooks/shared/plumbing/format"
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/plumbing/groupcommit/groupcommittest"
 	"esignhooks/shared/store/ledger"
@@ -46,6 +47,19 @@ func markFailed(t *testing.T, db *groupcommit.DB, l *embedded.Ledger, c ledger.C
 
 func TestLedger(t *testing.T) {
 	ledgertest.Run(t, func(t *testing.T) ledgertest.Ledger { return open(t, filepath.Join(t.TempDir(), "db")) })
+}
+
+// A newer release may store a field in another type.
+func TestARecordOfANewerReleaseIsRefusedByItsVersionFirst(t *testing.T) {
+	l, db := openWith(t, filepath.Join(t.TempDir(), "db"))
+	claim := ledger.Claim{Key: ledger.Key{Subject: "acmesign#newer", ID: "a"}, Provider: "acmesign"}
+	must(t, db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("ledger.items")).Put([]byte("acmesign#newer\x00a"), []byte(`{"State":{"now":"done"},"v":2}`))
+	}))
+	if _, err := l.Claim(t.Context(), claim); !errors.Is(err, format.ErrNewer) {
+		t.Errorf("%v, want %v", err, format.ErrNewer)
+	}
+	markFailed(t, db, l, claim) // or the queue could never give up on the message
 }
 
 func TestVersions(t *testing.T) {

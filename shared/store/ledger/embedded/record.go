@@ -53,12 +53,14 @@ type (
 	}
 )
 
-// decode reads a record. It returns [format.ErrNewer] for a record of a newer release.
+// decode reads a record. It returns [format.ErrNewer] for a record of a newer release, also if its fields have types
+// that this release cannot read.
 func decode(b []byte, record interface{ check() error }) error {
-	if err := json.Unmarshal(b, record); err != nil {
+	malformed := json.Unmarshal(b, record)
+	if err := record.check(); err != nil {
 		return err
 	}
-	return record.check()
+	return malformed
 }
 
 // get reads a record, and leaves it unchanged if the key is absent.

@@ -54,15 +54,18 @@ func Versions(t *testing.T, l Ledger, setVersion func(t *testing.T, key ledger.K
 
 	setAll(2)
 	next := commitOf(received, esign.AgreementCompleted, *done.Agreement, 1)
+	unclaimed := commitOf(claimOf(subject, "unclaimed"), esign.AgreementCompleted, *done.Agreement, 1)
 	for name, call := range map[string]func(context.Context) error{
-		"Claim":           func(ctx context.Context) error { _, err := l.Claim(ctx, received); return err },
-		"Agreement":       func(ctx context.Context) error { _, _, err := l.Agreement(ctx, subject); return err },
-		"Commit":          func(ctx context.Context) error { return l.Commit(ctx, next) },
-		"Commit again":    func(ctx context.Context) error { return l.Commit(ctx, done) },
-		"MarkUnreadable":  func(ctx context.Context) error { return l.MarkUnreadable(ctx, received) },
-		"History":         func(ctx context.Context) error { _, err := l.History(ctx, subject); return err },
-		"Note":            func(ctx context.Context) error { _, _, err := l.Note(ctx, note); return err },
-		"PutNote at once": func(ctx context.Context) error { return l.PutNote(ctx, note, "other", 0) },
+		"Claim":          func(ctx context.Context) error { _, err := l.Claim(ctx, received); return err },
+		"Agreement":      func(ctx context.Context) error { _, _, err := l.Agreement(ctx, subject); return err },
+		"Commit":         func(ctx context.Context) error { return l.Commit(ctx, next) },
+		"Commit again":   func(ctx context.Context) error { return l.Commit(ctx, done) },
+		"first Commit":   func(ctx context.Context) error { return l.Commit(ctx, unclaimed) },
+		"MarkUnreadable": func(ctx context.Context) error { return l.MarkUnreadable(ctx, received) },
+		"History":        func(ctx context.Context) error { _, err := l.History(ctx, subject); return err },
+		"Note":           func(ctx context.Context) error { _, _, err := l.Note(ctx, note); return err },
+		"PutNote":        func(ctx context.Context) error { return l.PutNote(ctx, note, "other", 1) },
+		"first PutNote":  func(ctx context.Context) error { return l.PutNote(ctx, note, "other", 0) },
 		"Committed": func(ctx context.Context) error {
 			return l.Committed(ctx, time.Time{}, start.AddDate(1, 0, 0), func([]ledger.Entry) error { return nil })
 		},
