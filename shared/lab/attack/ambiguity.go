@@ -47,11 +47,11 @@ func (w *World) Meaning(r *webhook.Request) string {
 // receiver and the worker read.
 func ambiguousJSON(t *testing.T, v vendor) {
 	if v.Object == "" {
-		return // the bodies below do not fit
+		return // the vendor's bodies are not JSON objects with an agreement
 	}
 	const deep = 100_000
 	type row struct {
-		text   string // with OUTER, INNER, CAPITALS, ESCAPED; members beside the event, or with EVENT the whole body
+		text   string // with OUTER, INNER, CAPITALS, ESCAPED; members next to the event, or with EVENT the whole body
 		want   string
 		unless func(vendor) string
 	}
@@ -69,7 +69,7 @@ func ambiguousJSON(t *testing.T, v vendor) {
 		"the object twice, then a string":       {`"OUTER":{"INNER":"first"},"OUTER":"second"`, "first", merged},
 		"the object within itself":              {`"OUTER":{"INNER":"first","OUTER":{"INNER":"second"}}`, "first", nil},
 		"a list of objects":                     {`"OUTER":[{"INNER":"first"}]`, "none", nil},
-		"the ID beside its object":              {`"INNER":"second","OUTER":{"INNER":"first"}`, "first", nil},
+		"the ID outside its object":             {`"INNER":"second","OUTER":{"INNER":"first"}`, "first", nil},
 		"the object in a string": {
 			`"x":"\"OUTER\":{\"INNER\":\"second\"}","OUTER":{"INNER":"first"}`, "first", nil,
 		},
@@ -79,35 +79,35 @@ func ambiguousJSON(t *testing.T, v vendor) {
 		"an overlong quotation mark": {
 			`"OUTER":{"INNER":"` + "a\xc0\xa2" + `,\"x\":\"b"}`, "a\ufffd\ufffd," + `"x":"b`, nil,
 		},
-		"a NUL":                       {`"OUTER":{"INNER":"a\u0000b"}`, "a\x00b", nil},
-		"a right-to-left override":    {`"OUTER":{"INNER":"a\u202eb"}`, "a\u202eb", nil},
-		"a number beyond precision":   {`"OUTER":{"INNER":9007199254740993}`, "9007199254740993", nil},
-		"a number beyond all measure": {`"OUTER":{"INNER":1e999}`, "1e999", nil},
-		"a number as it is written":   {`"OUTER":{"INNER":1.0}`, "1.0", nil},
-		"objects as deep as can be": {
+		"a NUL":                     {`"OUTER":{"INNER":"a\u0000b"}`, "a\x00b", nil},
+		"a right-to-left override":  {`"OUTER":{"INNER":"a\u202eb"}`, "a\u202eb", nil},
+		"a number beyond precision": {`"OUTER":{"INNER":9007199254740993}`, "9007199254740993", nil},
+		"a number out of range":     {`"OUTER":{"INNER":1e999}`, "1e999", nil},
+		"a number with a decimal":   {`"OUTER":{"INNER":1.0}`, "1.0", nil},
+		"objects nested too deeply": {
 			`"x":` + strings.Repeat(`{"a":`, deep) + "1" + strings.Repeat("}", deep) + `,"OUTER":{"INNER":"first"}`, Unreadable,
 			nil,
 		},
-		"lists as deep as can be": {
+		"lists nested too deeply": {
 			`"OUTER":` + strings.Repeat("[", deep) + strings.Repeat("]", deep), Unreadable, nil,
 		},
-		"lists as deep as can be, never closed": {`{"OUTER":` + strings.Repeat("[", deep), Unreadable, nil},
-		"a second message behind":               {`"OUTER":{"INNER":"first"}}{"OUTER":{"INNER":"second"}`, Unreadable, nil},
+		"lists nested too deeply, never closed": {`{"OUTER":` + strings.Repeat("[", deep), Unreadable, nil},
+		"a second message after the first":      {`"OUTER":{"INNER":"first"}}{"OUTER":{"INNER":"second"}`, Unreadable, nil},
 		"a trailing comma":                      {`"OUTER":{"INNER":"first",}`, Unreadable, nil},
 		"a comment":                             {`"OUTER":{"INNER":"first"/*","INNER":"second*/}`, Unreadable, nil},
 		"a line comment":                        {`"OUTER":{"INNER":"first"//"` + "\n" + `}`, Unreadable, nil},
 		"single quotes":                         {`"OUTER":{'INNER':'first'}`, Unreadable, nil},
 		"a line feed in a string":               {`"OUTER":{"INNER":"a` + "\n" + `"}`, Unreadable, nil},
-		"a number that is none":                 {`"OUTER":{"INNER":NaN}`, Unreadable, nil},
+		"NaN as a number":                       {`"OUTER":{"INNER":NaN}`, Unreadable, nil},
 		"a key without quotes":                  {`"OUTER":{INNER:"first"}`, Unreadable, nil},
 		"a byte order mark":                     {"\ufeff" + `{EVENT,"OUTER":{"INNER":"first"}}`, "first", nil},
 		"two byte order marks": {
 			"\ufeff\ufeff" + `{EVENT,"OUTER":{"INNER":"first"}}`, Unreadable, otherFormat,
 		},
-		"a byte order mark behind white space": {" \ufeff" + `{EVENT,"OUTER":{"INNER":"first"}}`, Unreadable, otherFormat},
-		"white space that is none":             {"\u00a0" + `{EVENT,"OUTER":{"INNER":"first"}}`, Unreadable, otherFormat},
-		"a list of messages":                   {`[{EVENT,"OUTER":{"INNER":"first"}}]`, Unreadable, otherFormat},
-		"a message in a string":                {`"{EVENT}"`, Unreadable, otherFormat},
+		"a byte order mark after white space":   {" \ufeff" + `{EVENT,"OUTER":{"INNER":"first"}}`, Unreadable, otherFormat},
+		"white space outside JSON's definition": {"\u00a0" + `{EVENT,"OUTER":{"INNER":"first"}}`, Unreadable, otherFormat},
+		"a list of messages":                    {`[{EVENT,"OUTER":{"INNER":"first"}}]`, Unreadable, otherFormat},
+		"a message in a string":                 {`"{EVENT}"`, Unreadable, otherFormat},
 		"a prefix against script inclusion": {
 			`)]}'` + "\n" + `{EVENT,"OUTER":{"INNER":"first"}}`, Unreadable, otherFormat,
 		},
@@ -164,7 +164,7 @@ func bigIDs(t *testing.T, v vendor) {
 	}
 }
 
-// contentTypes sends wrong content types. A body means what it is, whatever its header says.
+// contentTypes sends wrong content types. They must not change what a body means.
 func contentTypes(t *testing.T, v vendor) {
 	attacks := map[string]attack{}
 	for _, contentType := range []string{

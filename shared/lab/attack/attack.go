@@ -1,5 +1,6 @@
-// Package attack is the suite of what a forger and a vandal try on a provider, through the whole pipeline: the proxy
-// event's JSON, the receiver, the queue's message and the worker. Each row of a table is an attack and its outcome.
+// Package attack is a suite of attacks on a provider: forgeries, and requests that may crash or overload it. They pass
+// through the whole pipeline: the proxy event's JSON, the receiver, the queue's message and the worker. Each row of a
+// table is an attack and its outcome.
 package attack
 
 import (
@@ -68,7 +69,8 @@ func keysOf(p webhook.Provider, withToken bool) webhook.Keys {
 	return k
 }
 
-// mac returns what proves r under key, before it is spelled. That is the key itself where nothing is signed.
+// mac returns the MAC that proves r under key, before it is encoded. If the vendor signs nothing, it returns the key
+// itself.
 func (v vendor) mac(h func() hash.Hash, key string, r *webhook.Request) []byte {
 	if v.Covered == nil {
 		return []byte(key)

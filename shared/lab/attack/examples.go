@@ -15,8 +15,8 @@ import (
 	"esignhooks/shared/webhook/webhooktest"
 )
 
-// examples sends the vendor's examples, genuine and forged. The queue's message must carry the identity and the very
-// bytes, and the log must hold no secret and no part of a body.
+// examples sends the vendor's examples, genuine and forged. The queue's message must carry the identity and the exact
+// bytes. The log must hold no secret and no part of a body.
 func examples(t *testing.T, v vendor) {
 	keys := webhooktest.DevelopmentKeys(v)
 	keys.URLTokens = webhook.Secrets("0123456789abcdef")
@@ -55,7 +55,7 @@ func examples(t *testing.T, v vendor) {
 	}
 }
 
-// carried fails unless the queue has one message for each event of r, with all that the worker needs.
+// carried fails unless the queue has one message for each event of r, with everything that the worker needs.
 func carried(t *testing.T, w *World, r *webhook.Request) {
 	t.Helper()
 	ids, err := w.Identify(r)

@@ -30,10 +30,10 @@ import (
 type attack struct {
 	change func(w *World, r *webhook.Request)
 	want   string
-	unless func(v vendor) string // what happens instead, by the vendor's claims; "" if nothing else does
+	unless func(v vendor) string // the outcome that the vendor's claims demand instead; "" for none
 }
 
-// notApplicable is the outcome of an attack that the vendor's protocol has no place for.
+// notApplicable is the outcome of an attack that the vendor's protocol makes impossible.
 const notApplicable = "not applicable"
 
 // try makes the attacks on a provider.
@@ -64,10 +64,10 @@ func try(t *testing.T, v vendor, withToken bool, attacks map[string]attack) {
 	}
 }
 
-// sameProof is the outcome of a request that is accepted as another event, with the proof that the genuine one has.
+// sameProof is the outcome of a request that is accepted as another event, with the genuine request's proof.
 const sameProof = "same proof"
 
-// exception returns outcome for vendors that the condition holds for.
+// exception returns outcome for vendors that satisfy the condition.
 func exception(condition func(v vendor) bool, outcome string) func(vendor) string {
 	return func(v vendor) string {
 		if condition(v) {
@@ -77,7 +77,7 @@ func exception(condition func(v vendor) bool, outcome string) func(vendor) strin
 	}
 }
 
-// Conditions under which a vendor's documents allow what others would not.
+// Conditions under which a vendor's documents allow what the attack tries.
 func signsNothing(v vendor) bool   { return v.Covered == nil }
 func signsTime(v vendor) bool      { return v.SignedTime != "" }
 func provesByBody(v vendor) bool   { return v.WithoutHeader != "" }
@@ -115,9 +115,9 @@ func missingProofs(t *testing.T, v vendor) {
 		"all headers are missing": {
 			func(_ *World, r *webhook.Request) { r.Header = http.Header{} }, Refused, provedByBody,
 		},
-		"the proof is empty":                {func(w *World, r *webhook.Request) { w.spell(r, "") }, Refused, nil},
-		"the proof is white space":          {func(w *World, r *webhook.Request) { w.spell(r, " \t ") }, Refused, nil},
-		"the proof is the word of no value": {func(w *World, r *webhook.Request) { w.spell(r, "null") }, Refused, nil},
+		"the proof is empty":               {func(w *World, r *webhook.Request) { w.spell(r, "") }, Refused, nil},
+		"the proof is white space":         {func(w *World, r *webhook.Request) { w.spell(r, " \t ") }, Refused, nil},
+		"the proof is a word for no value": {func(w *World, r *webhook.Request) { w.spell(r, "null") }, Refused, nil},
 		"the proof comes first, then a wrong one": {
 			func(w *World, r *webhook.Request) { r.Header.Add(w.Header, wrong(w.vendor)) }, Refused, anyOfThem,
 		},
@@ -149,13 +149,13 @@ func missingProofs(t *testing.T, v vendor) {
 			w.unsign(r)
 			r.Header.Set(w.AlgorithmHeader, "none")
 		}, Refused, provedByBody},
-		"the algorithm is said to be another, and the proof is right": {func(w *World, r *webhook.Request) {
+		"another algorithm is named, and the proof is right": {func(w *World, r *webhook.Request) {
 			r.Header.Set(w.AlgorithmHeader, "none")
 		}, duplicate, nil},
 		"the algorithm is SHA-1":   downgraded("HMACSHA1", sha1.New),
 		"the algorithm is MD5":     downgraded("HMACMD5", md5.New),
 		"the algorithm is SHA-512": downgraded("HMACSHA512", sha512.New),
-		"the legacy MD5 header stands in": {func(w *World, r *webhook.Request) {
+		"the legacy MD5 header replaces the proof": {func(w *World, r *webhook.Request) {
 			r.Header.Del(w.Header)
 			r.Header.Set("Content-MD5", webhooktest.Base64OfHex(webhooktest.MAC(md5.New, w.key(), r.Body)))
 		}, Refused, provedByBody},
@@ -165,7 +165,7 @@ func missingProofs(t *testing.T, v vendor) {
 				w.spell(r, w.Spellings[0](sum[:]))
 			}
 		}, Refused, nothingHashed},
-		"another body lies under the old hash alone": {func(w *World, r *webhook.Request) {
+		"another body with only the old hash": {func(w *World, r *webhook.Request) {
 			r.Header.Del(w.Header)
 			r.Body = []byte(w.Body(w.key(), "forged"))
 		}, Refused, func(v vendor) string { return string(v.WithoutHeader) }},
@@ -179,7 +179,7 @@ func downgraded(algorithm string, h func() hash.Hash) attack {
 	}, Refused, nothingHashed}
 }
 
-// spellings sends the right MAC in forms that the vendor does not use.
+// spellings sends the right MAC in encodings that the vendor does not use.
 func spellings(t *testing.T, v vendor) {
 	for name, spelling := range map[string]func(mac []byte, right string) string{
 		"hex":                    func(mac []byte, _ string) string { return hex.EncodeToString(mac) },
@@ -199,8 +199,8 @@ func spellings(t *testing.T, v vendor) {
 		"all but its last character":  func(_ []byte, right string) string { return right[:len(right)-1] },
 		"all but its first character": func(_ []byte, right string) string { return right[1:] },
 		"one character more":          func(_ []byte, right string) string { return right + "0" },
-		"a NUL more":                  func(_ []byte, right string) string { return right + "\x00" },
-		"a NUL and more":              func(_ []byte, right string) string { return right + "\x00" + right },
+		"with a NUL":                  func(_ []byte, right string) string { return right + "\x00" },
+		"with a NUL and a character":  func(_ []byte, right string) string { return right + "\x00" + right },
 		"twice":                       func(_ []byte, right string) string { return right + right },
 		"twice, with a space":         func(_ []byte, right string) string { return right + " " + right },
 		"twice, with a semicolon":     func(_ []byte, right string) string { return right + ";" + right },
@@ -244,7 +244,7 @@ func swapCase(s string) string {
 	}, s)
 }
 
-// guessedKeys signs requests throughout, but under what a forger may know or guess.
+// guessedKeys signs requests with keys that a forger may know or guess.
 func guessedKeys(t *testing.T, v vendor) {
 	key := v.key()
 	sum := sha256.Sum256([]byte(key))
@@ -327,7 +327,7 @@ func changedRequests(t *testing.T, v vendor) {
 		"white space within":          {replaced(`,"leak"`, `, "leak"`), Refused, bodyIsFree},
 		"a line break within":         {replaced(`,"leak"`, ",\r\n\"leak\""), Refused, bodyIsFree},
 		"the same character, escaped": {replaced(`genuine`, `\u0067enuine`), Refused, bodyIsFree},
-		"the length of SHA-256 extends": {
+		"a length extension of SHA-256": {
 			func(w *World, r *webhook.Request) { r.Body = append(r.Body, padding(w, r)...) }, Refused, bodyIsWaste,
 		},
 		"another time": {
@@ -356,7 +356,7 @@ func changedRequests(t *testing.T, v vendor) {
 	})
 }
 
-// padding is what a forger who knows a hash without a key would append to go on from it.
+// padding is what a forger appends to extend a message whose unkeyed hash is known.
 func padding(w *World, r *webhook.Request) []byte {
 	n := len(r.Body) + sha256.BlockSize
 	if w.Covered != nil {
@@ -372,13 +372,13 @@ func replays(t *testing.T, v vendor) {
 		return func(w *World, _ *webhook.Request) { w.now = w.now.AddDate(n, 0, 0) }
 	}
 	try(t, v, false, map[string]attack{
-		"at once":         {func(*World, *webhook.Request) {}, duplicate, nil},
-		"after ten years": {years(10), duplicate, nil},
-		"from the past":   {years(-10), duplicate, nil},
-		"from elsewhere": {
+		"at once":           {func(*World, *webhook.Request) {}, duplicate, nil},
+		"after ten years":   {years(10), duplicate, nil},
+		"ten years earlier": {years(-10), duplicate, nil},
+		"from another address": {
 			func(_ *World, r *webhook.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.7") }, duplicate, nil,
 		},
-		"as another browser": {func(_ *World, r *webhook.Request) { r.Header.Set("User-Agent", "curl/8") }, duplicate, nil},
+		"with another client": {func(_ *World, r *webhook.Request) { r.Header.Set("User-Agent", "curl/8") }, duplicate, nil},
 		"signed again at another time": {func(w *World, r *webhook.Request) {
 			w.setTime(r, fmt.Sprint(w.now.AddDate(3, 0, 0).UnixMilli()))
 			w.spell(r, w.proof(w.key(), r))
@@ -394,9 +394,9 @@ func replays(t *testing.T, v vendor) {
 	})
 }
 
-// otherVendors sends this vendor's requests to the receivers of all other vendors: as they are, and with the signature
-// moved to where the other vendor looks for it, under keys of their own and under one key for all. Under one key a body
-// may happen to be an event of the other vendor, but never one about an agreement.
+// otherVendors sends this vendor's requests to the receivers of all other vendors. It sends them unchanged, and with
+// the signature moved to where the other vendor looks for it. The vendors have keys of their own, or share one key.
+// With a shared key a body may happen to be an event of the other vendor, but never one about an agreement.
 func otherVendors(t *testing.T, from vendor) {
 	const shared = canary + "-key-of-all"
 	for _, to := range provider.All() {
@@ -478,7 +478,7 @@ func disguised(t *testing.T, from vendor, to webhook.Provider, r *webhook.Reques
 	return all
 }
 
-// urlTokens sends requests with the right keys and a wrong token, and with nothing but the right token.
+// urlTokens sends requests with the right keys and a wrong token, and with only the right token.
 func urlTokens(t *testing.T, v vendor) {
 	to := func(token func(v vendor) string) func(*World, *webhook.Request) {
 		return func(w *World, r *webhook.Request) { r.URLToken = token(w.vendor) }
@@ -488,10 +488,10 @@ func urlTokens(t *testing.T, v vendor) {
 	try(t, v, true, map[string]attack{
 		"no token":      {to(func(vendor) string { return "" }), noSuchURL, nil},
 		"another token": {to(func(vendor) string { return "0123456789abcdef" }), noSuchURL, nil},
-		"the token of a neighbour": {
+		"a token made for another vendor": {
 			to(func(v vendor) string { return strings.Replace(v.token(), v.name(), "elsewhere", 1) }), noSuchURL, nil,
 		},
-		"the key for a token":       {to(vendor.key), noSuchURL, nil},
+		"the key as the token":      {to(vendor.key), noSuchURL, nil},
 		"the token cut off":         {to(func(v vendor) string { return v.token()[:len(v.token())-1] }), noSuchURL, nil},
 		"the token and more":        {to(func(v vendor) string { return v.token() + "x" }), noSuchURL, nil},
 		"the token and a NUL":       {to(func(v vendor) string { return v.token() + "\x00" }), noSuchURL, nil},
@@ -499,7 +499,7 @@ func urlTokens(t *testing.T, v vendor) {
 		"the token and a line feed": {to(func(v vendor) string { return v.token() + "\n" }), noSuchURL, nil},
 		"the token in capitals":     {to(func(v vendor) string { return strings.ToUpper(v.token()) }), noSuchURL, nil},
 		"the token twice":           {to(func(v vendor) string { return v.token() + "," + v.token() }), noSuchURL, nil},
-		"what a token prints":       {to(func(vendor) string { return "REDACTED" }), noSuchURL, nil},
+		"a redacted token":          {to(func(vendor) string { return "REDACTED" }), noSuchURL, nil},
 		"the pattern of the URL":    {to(func(vendor) string { return "{token}" }), noSuchURL, nil},
 		"the token in query and headers": {func(w *World, r *webhook.Request) {
 			r.Query, r.URLToken = url.Values{"token": {r.URLToken}}, ""
@@ -513,7 +513,7 @@ func urlTokens(t *testing.T, v vendor) {
 			func(w *World, r *webhook.Request) { r.URLToken = "x"; unsigned(w, r) }, noSuchURL, nil,
 		},
 
-		"the token alone proves what it may": {unsigned, Refused, exception(trustsToken, duplicate)},
+		"the token without another proof": {unsigned, Refused, exception(trustsToken, duplicate)},
 		"the token does not outweigh a wrong proof": {
 			func(w *World, r *webhook.Request) { w.spell(r, wrong(w.vendor)) }, Refused, nil,
 		},

@@ -30,7 +30,7 @@ import (
 	"esignhooks/shared/webhook/webhooktest"
 )
 
-// books is a pipeline that only remembers: no file, no waiting.
+// books is a pipeline in memory. It writes no file and never waits.
 type books struct {
 	claims  []ledger.Claim
 	sent    []queue.Message
@@ -87,7 +87,7 @@ func (b *books) function(p webhook.Provider, keys webhook.Keys) apigw.Function {
 	return r.Receive
 }
 
-// work processes a message as the worker does, and reports whether it must be delivered again.
+// work processes a message as the worker does, and reports whether it must be redelivered.
 func (b *books) work(t *testing.T, m events.SQSMessage, providers ...webhook.Provider) bool {
 	log, now := slog.New(slog.NewJSONHandler(&b.log, nil)), func() time.Time { return webhooktest.ReceivedAt }
 	worker := &process.Processor{
@@ -164,7 +164,7 @@ func Fuzz(f *testing.F, p webhook.Provider, claims webhooktest.Claims) {
 	})
 }
 
-// same: other headers, in another order and of another case, make no other event.
+// same checks that other headers, and another order and case of headers, do not change the event.
 func same(t *testing.T, p webhook.Provider, r *webhook.Request, other string) {
 	ids, err := p.Identify(r)
 	around := webhooktest.Clone(r)

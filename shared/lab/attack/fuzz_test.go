@@ -21,12 +21,12 @@ import (
 	"esignhooks/shared/webhook/webhooktest"
 )
 
-// personal are the fields of all vendors that hold what a person is called, writes or is reached by.
+// personal matches the fields of all vendors that hold a person's name, address or text.
 var personal = regexp.MustCompile(`(?i)"([a-z_]*(?:email|username|user_?name|signer_name|fullname|firstname|lastname|phone|accesscode|message|subject|title|reason|comment|company|ipaddress))"\s*:\s*"((?:[^"\\]|\\.)*)"`)
 
-// FuzzNoPersonIsTold: whatever stands where a vendor tells a person's name, address or words, the event does not tell
-// it, unless it looks like an ID that a vendor has made.
-func FuzzNoPersonIsTold(f *testing.F) {
+// FuzzEventsHoldNoPersonalData replaces the personal fields of an example. The event must not contain the new value,
+// unless the value looks like an ID made by a vendor.
+func FuzzEventsHoldNoPersonalData(f *testing.F) {
 	type example struct {
 		webhook.Provider
 		name string
@@ -63,7 +63,7 @@ func FuzzNoPersonIsTold(f *testing.F) {
 		r.Body = personal.ReplaceAll(r.Body, []byte(`"$1":`+strings.ReplaceAll(string(quoted), "$", "$$")))
 		after := kept(t, ex.Provider, r)
 		if strings.Contains(after, person) && !strings.Contains(before, person) {
-			t.Fatalf("%s/%s tells %q: %s", ex.Info().Name, ex.name, person, after)
+			t.Fatalf("the event of %s/%s contains %q: %s", ex.Info().Name, ex.name, person, after)
 		}
 	})
 }
@@ -90,8 +90,8 @@ func kept(t *testing.T, p webhook.Provider, r *webhook.Request) string {
 	return all
 }
 
-// FuzzProxyEvent: whatever API Gateway passes on, no function panics; an answer is one of those that are documented;
-// what is refused leaves nothing, and no more than a configured public key is ever echoed.
+// FuzzProxyEvent passes any proxy event to the receivers. None may panic. Every answer must be a documented one. A
+// refused request must leave no trace, and only a configured public key may be echoed.
 func FuzzProxyEvent(f *testing.F) {
 	for _, p := range provider.All() {
 		for _, r := range webhooktest.Examples(f, p.Info().Name) {
@@ -154,7 +154,8 @@ func FuzzProxyEvent(f *testing.F) {
 	})
 }
 
-// FuzzMessage: whatever lies in the queue, the worker does not panic, and is done with it: an event, or a dead letter.
+// FuzzMessage passes any message to the worker. It must not panic, and must turn the message into events or a dead
+// letter.
 func FuzzMessage(f *testing.F) {
 	for _, p := range provider.All() {
 		for _, r := range webhooktest.Examples(f, p.Info().Name) {
@@ -191,8 +192,7 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// FuzzPath: localhost answers a path that does not hold the token, and begins with no other word, as if there were
-// nothing.
+// FuzzPath requests paths of localhost that do not contain the token. The answer must not show that the webhook exists.
 func FuzzPath(f *testing.F) {
 	g, _ := gateway(f)
 	for _, p := range provider.All() {

@@ -74,7 +74,7 @@ func headerSizes(t *testing.T, v vendor) {
 		"a name of a megabyte":                {many(1, same("X-"+strings.Repeat("x", 1<<20)), "y"), duplicate, nil},
 		"two thousand headers":                {many(2000, numbered("X-"), "y"), duplicate, nil},
 		"one header a hundred thousand times": {many(100_000, same("X-Same"), "y"), duplicate, nil},
-		"signatures without end":              {many(1000, numbered(v.Header+"2"), "y"), duplicate, nil},
+		"a thousand signature headers":        {many(1000, numbered(v.Header+"2"), "y"), duplicate, nil},
 		"a proof of a megabyte": {
 			func(w *World, r *webhook.Request) { w.spell(r, strings.Repeat("A", 1<<20)) }, Refused, nil,
 		},
@@ -106,7 +106,7 @@ func bodySizes(t *testing.T, v vendor) {
 	})
 }
 
-// logInjection puts hostile text where a vendor names things. In the log it must remain one field of one line. See
+// logInjection sends hostile text in the vendor's names. In the log it must remain one field of one line. See
 // [World.quiet].
 func logInjection(t *testing.T, v vendor) {
 	hostile := []string{

@@ -21,7 +21,7 @@ import (
 	"esignhooks/shared/wiring/localhost"
 )
 
-// gateway is localhost's, with every provider's key and token. It is not served: nothing of it ends.
+// gateway returns localhost's handler, with every provider's key and token. No server runs.
 func gateway(t testing.TB) (*localhost.Gateway, *bytes.Buffer) {
 	t.Helper()
 	config, log := localhost.Config{Port: "0", Data: t.TempDir(), Keys: map[string]localhost.Keys{}}, &bytes.Buffer{}
@@ -35,7 +35,7 @@ func gateway(t testing.TB) (*localhost.Gateway, *bytes.Buffer) {
 	return g, log
 }
 
-// ask sends r over HTTP to the path as it stands, without a client that would tidy it up.
+// ask sends a request with exactly this path. An HTTP client would normalise it.
 func ask(g http.Handler, method, path string, header http.Header, body []byte) *httptest.ResponseRecorder {
 	raw, query, _ := strings.Cut(path, "?")
 	r := httptest.NewRequest(method, "/", bytes.NewReader(body))
@@ -63,8 +63,8 @@ func genuine(t *testing.T, p webhook.Provider) *webhook.Request {
 	return r
 }
 
-// TestOnlyTheURLIsTheURL sends genuine requests to all paths but the right ones: a provider's own with its token.
-func TestOnlyTheURLIsTheURL(t *testing.T) {
+// TestOtherPathsAreNotFound sends genuine requests to paths that differ from the provider's path with its token.
+func TestOtherPathsAreNotFound(t *testing.T) {
 	g, log := gateway(t)
 	for _, p := range provider.All() {
 		r := genuine(t, p)
@@ -117,12 +117,12 @@ func TestOnlyTheURLIsTheURL(t *testing.T) {
 		t.Errorf("left a trace: %d %s", a.Code, a.Body)
 	}
 	if strings.Contains(log.String(), canary) {
-		t.Errorf("the log tells %s", log)
+		t.Errorf("the log contains a secret: %s", log)
 	}
 }
 
-// TestTheURLIsTheURL shows that the right paths are answered, also in other spellings.
-func TestTheURLIsTheURL(t *testing.T) {
+// TestEquivalentPathsAreServed shows that the right path is served in all its spellings.
+func TestEquivalentPathsAreServed(t *testing.T) {
 	g, _ := gateway(t)
 	for _, p := range provider.All() {
 		r, base, token := genuine(t, p), "/webhooks/"+p.Info().Name+"/", tokenOf(p)
@@ -134,9 +134,8 @@ func TestTheURLIsTheURL(t *testing.T) {
 	}
 }
 
-// TestLocalhostsServerDoesNotWaitForEver: for a body, or a header, that comes byte by byte. In AWS that is API
-// Gateway's.
-func TestLocalhostsServerDoesNotWaitForEver(t *testing.T) {
+// TestLocalhostTimesOutSlowRequests sends a header or a body byte by byte. In AWS, API Gateway times out such requests.
+func TestLocalhostTimesOutSlowRequests(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(),
 		filepath.Join(webhooktest.Root(t), "shared/wiring/localhost/gateway.go"), nil, 0)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"esignhooks/shared/webhook/webhooktest"
 )
 
-// function is one declaration of the module's code, tests left out.
+// function is one declaration of the module's code without its tests.
 type function struct {
 	file string // from the root
 	name string // empty outside functions
@@ -56,7 +56,8 @@ func source(t *testing.T, dir string) (all []function, imports map[string][]stri
 	return all, imports
 }
 
-// TestSecretsAreRevealedInFewPlaces: to verify, and to send or show on the operator's order.
+// TestSecretsAreRevealedInFewPlaces lists the functions that may reveal a secret: to verify a request, and to send or
+// show it for the operator.
 func TestSecretsAreRevealedInFewPlaces(t *testing.T) {
 	allowed := []string{
 		"shared/webhook/secret.go Reveal", "shared/webhook/secret.go Equal", "shared/webhook/secret.go HMAC",
@@ -95,7 +96,8 @@ func TestSecretsAreRevealedInFewPlaces(t *testing.T) {
 	}
 }
 
-// TestSecretsAreComparedInConstantTime: in one place, by [hmac.Equal], and all with all.
+// TestSecretsAreComparedInConstantTime finds that secrets are compared in one place, with [hmac.Equal], without
+// stopping at the first match.
 func TestSecretsAreComparedInConstantTime(t *testing.T) {
 	all, _ := source(t, "shared/webhook")
 	compares := 0
@@ -154,8 +156,8 @@ func TestSecretsAreComparedInConstantTime(t *testing.T) {
 	}
 }
 
-// TestMACsAreNeitherComparedNorKept: what a provider computes under a key goes to Matches, or into a request that it
-// signs, and nowhere else: no ==, no bytes.Equal, no switch, no key of a map.
+// TestMACsAreNeitherComparedNorKept finds that a provider passes a MAC only to Matches, or writes it into a request
+// that it signs. It never uses ==, bytes.Equal, a switch or a map to compare one.
 func TestMACsAreNeitherComparedNorKept(t *testing.T) {
 	all, _ := source(t, "shared/provider")
 	signers, packages := map[string]bool{}, map[string]bool{}
@@ -181,10 +183,10 @@ func TestMACsAreNeitherComparedNorKept(t *testing.T) {
 		}
 		ast.Inspect(f.Decl, func(n ast.Node) bool {
 			if call, ok := n.(*ast.CallExpr); ok && selector(call.Fun) == "webhook.Matches" {
-				for _, argument := range call.Args[:2] { // the values that came with the request are none of ours
+				for _, argument := range call.Args[:2] { // the keys, and the values that came with the request
 					ast.Inspect(argument, func(n ast.Node) bool {
 						if id, ok := n.(*ast.Ident); ok && signers[dir+" "+id.Name] {
-							t.Errorf("%s %s: a MAC stands among the values", f.file, f.name)
+							t.Errorf("%s %s: a MAC is passed as a received value", f.file, f.name)
 						}
 						return true
 					})
@@ -210,8 +212,8 @@ func TestMACsAreNeitherComparedNorKept(t *testing.T) {
 	}
 }
 
-// TestKeysAndTokensAreNotLookedInto: receivers and providers count them and hand them on.
-func TestKeysAndTokensAreNotLookedInto(t *testing.T) {
+// TestKeysAndTokensAreNotInspected finds that receivers and providers only count keys and tokens, and pass them on.
+func TestKeysAndTokensAreNotInspected(t *testing.T) {
 	seen := 0
 	for _, dir := range []string{"shared/provider", "shared/receive"} {
 		all, _ := source(t, dir)
@@ -265,7 +267,7 @@ func isName(e ast.Expr, name string) bool {
 	return ok && id.Name == name
 }
 
-// isEmptiness reports whether e asks if something is empty, which is configuration and no secret.
+// isEmptiness reports whether e compares with the empty string, which tests the configuration and not a secret.
 func isEmptiness(e ast.Expr) bool {
 	b, ok := e.(*ast.BinaryExpr)
 	if !ok || b.Op != token.NEQ {
@@ -275,7 +277,7 @@ func isEmptiness(e ast.Expr) bool {
 	return ok && literal.Value == `""`
 }
 
-// selector writes a name with what stands before it.
+// selector returns a name with its qualifier.
 func selector(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.Ident:

@@ -126,7 +126,7 @@ func proxyEvent(r *webhook.Request) events.APIGatewayProxyRequest {
 	return e
 }
 
-// Send passes r through the JSON of events and answers, and checks that the answer reveals nothing.
+// Send passes r and its answer through Lambda's JSON, and checks that the answer reveals nothing.
 func (w *World) Send(r *webhook.Request) *webhook.Response {
 	w.t.Helper()
 	event, err := json.Marshal(proxyEvent(r))
@@ -194,7 +194,7 @@ func (w *World) quiet(r *webhook.Request) {
 	}
 }
 
-// trace returns all that the world has kept: claims, agreements, messages, payloads.
+// trace returns everything that the world has stored: claims, agreements, messages and payloads.
 func (w *World) trace() string {
 	w.t.Helper()
 	all := fmt.Sprint(w.claims, w.sent, w.dead)
@@ -228,7 +228,7 @@ func record(id int, m queue.Message) events.SQSMessage {
 	return r
 }
 
-// work lets the worker process what the queue holds.
+// work lets the worker process the queue's messages.
 func (w *World) work() {
 	w.t.Helper()
 	for i, m := range w.sent {
@@ -264,8 +264,8 @@ const (
 	Unreadable = "kept as unreadable"
 )
 
-// Fate sends r and returns its outcome: the status of a refusal, or what the worker makes of an acknowledged request. A
-// refusal must be silent and leave no trace.
+// Fate sends r and returns its outcome: the status of a refusal, or the worker's result of an acknowledged request. A
+// refusal must leave no trace and keep the log free of secrets.
 func (w *World) Fate(r *webhook.Request) string {
 	w.t.Helper()
 	trace, before, claims := w.trace(), w.events(), len(w.claims)
