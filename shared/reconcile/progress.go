@@ -55,11 +55,12 @@ func (p *pass) load(ctx context.Context) error {
 	if p.noteVersion = version; note == "" {
 		return nil
 	}
-	if err := json.Unmarshal([]byte(note), &p.progress); err != nil {
-		return fmt.Errorf("progress: %w", err)
-	}
+	malformed := json.Unmarshal([]byte(note), &p.progress)
 	if err := format.Check(p.progress.V, progressVersion); err != nil {
 		return fmt.Errorf("progress: %w", err)
+	}
+	if malformed != nil {
+		return fmt.Errorf("progress: %w", malformed)
 	}
 	return nil
 }

@@ -329,7 +329,7 @@ func TestProgressOfOtherReleases(t *testing.T) {
 	if must(t, err); !strings.Contains(note, `"v":1`) {
 		t.Errorf("no version in %s", note)
 	}
-	newer := strings.Replace(note, `"v":1`, `"v":2`, 1)
+	newer := strings.Replace(note, `"v":1`, `"v":2,"later":"in another format"`, 1)
 	must(t, w.ledger.PutNote(t.Context(), name, newer, version))
 	if err := w.pass(); err == nil || !strings.Contains(w.log.String(), "deploy that release") {
 		t.Errorf("%v, %s", err, &w.log)
