@@ -91,11 +91,16 @@ func deploy(t *testing.T) *deployment {
 	return d
 }
 
-// parameters overrides the template's. Only an emulator gets the account's role for access logs: elsewhere it is
-// somebody else's to set.
+// parameters overrides the template's. It enables all vendors. Only an emulator gets the account's role for access logs:
+// in AWS somebody else may have set it.
 func (d *deployment) parameters(more ...string) string {
 	arch := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	all := append([]string{"Arch=" + arch}, more...)
+	for _, p := range provider.All() {
+		if info := p.Info(); info.Disabled {
+			all = append(all, info.Resource+"=enabled")
+		}
+	}
 	if d.endpoint == "" {
 		all = append(all, "AccessLogs=off")
 	}

@@ -14,7 +14,8 @@ var provider = adobesign.Provider{}
 
 // claims: Adobe signs nothing. The header names the application's client ID, which is public.
 var claims = webhooktest.Claims{
-	Header: "X-AdobeSign-ClientId", Spellings: []func([]byte) string{func(b []byte) string { return string(b) }},
+	Variables: [3]string{"ADOBESIGN_CLIENT_IDS", "ADOBESIGN_URL_TOKENS", "ADOBESIGN_API"},
+	Header:    "X-AdobeSign-ClientId", Spellings: []func([]byte) string{func(b []byte) string { return string(b) }},
 	Object: "agreement", ID: "id",
 	Completed: func(_, _ string) string {
 		return `"event":"AGREEMENT_WORKFLOW_COMPLETED","eventDate":"2026-11-02T09:00:00Z"`

@@ -25,7 +25,8 @@ const (
 )
 
 var claims = webhooktest.Claims{
-	Header: signature,
+	Variables: [3]string{"BOLDSIGN_SECRETS", "BOLDSIGN_URL_TOKENS", "BOLDSIGN_API"},
+	Header:    signature,
 	Covered: func(r *webhook.Request) []byte {
 		return append([]byte(at+"."), r.Body...)
 	},

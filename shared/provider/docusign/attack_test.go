@@ -10,7 +10,8 @@ import (
 )
 
 var claims = webhooktest.Claims{
-	Header: "X-DocuSign-Signature-1", AlgorithmHeader: "X-Authorization-Digest", Covered: webhooktest.BodyOf,
+	Variables: [3]string{"DOCUSIGN_HMAC_KEYS", "DOCUSIGN_URL_TOKENS", "DOCUSIGN_API"},
+	Header:    "X-DocuSign-Signature-1", AlgorithmHeader: "X-Authorization-Digest", Covered: webhooktest.BodyOf,
 	Spellings: []func([]byte) string{webhooktest.Base64},
 	Object:    "data", ID: "envelopeId",
 	Completed: func(_, _ string) string { return `"event":"envelope-completed"` },

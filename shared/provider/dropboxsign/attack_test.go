@@ -14,7 +14,8 @@ import (
 
 // The claims are about JSON bodies, which are their own signed message. The examples cover forms.
 var claims = webhooktest.Claims{
-	Header: "Content-Sha256", Covered: webhooktest.BodyOf,
+	Variables: [3]string{"DROPBOXSIGN_API_KEYS", "DROPBOXSIGN_URL_TOKENS", "DROPBOXSIGN_API"},
+	Header:    "Content-Sha256", Covered: webhooktest.BodyOf,
 	Spellings: []func([]byte) string{webhooktest.Base64OfHex, webhooktest.Base64},
 	Object:    "signature_request", ID: "signature_request_id",
 	Completed: func(key, _ string) string {

@@ -11,7 +11,8 @@ import (
 )
 
 var claims = webhooktest.Claims{
-	Header: signature, AlgorithmHeader: "X-Tsign-Open-SIGNATURE-ALGORITHM",
+	Variables: [3]string{"ESIGNGLOBAL_SECRETS", "ESIGNGLOBAL_URL_TOKENS", "ESIGNGLOBAL_API"},
+	Header:    signature, AlgorithmHeader: "X-Tsign-Open-SIGNATURE-ALGORITHM",
 	Headers: http.Header{timestamp: {"1793610000000"}}, SignedTime: timestamp,
 	Covered: func(r *webhook.Request) []byte { // the requests have no query
 		return append([]byte(r.Header.Get(timestamp)), r.Body...)

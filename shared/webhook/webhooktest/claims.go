@@ -17,6 +17,10 @@ import (
 // computes signatures itself, so that it can disagree with the provider. The suites of [Run] check each claim. Zero
 // values are the strictest: what no claim allows must be refused.
 type Claims struct {
+	// Variables are the environment variables of localhost for the keys, the URL tokens and the API credentials. They
+	// never change, since users set them.
+	Variables [3]string
+
 	// Header is the header that proves a request.
 	Header string
 	// Headers are more headers of every request, such as a signed timestamp.

@@ -148,7 +148,7 @@ func Run(t *testing.T, p webhook.Provider, claims Claims, suites ...Suite) {
 		}
 	}
 	keys := DevelopmentKeys(p)
-	info(t, p.Info())
+	info(t, p.Info(), claims)
 	challenge(t, p, keys)
 	completes(t, p, posts)
 	orphans(t, posts)
@@ -208,10 +208,14 @@ func challenge(t *testing.T, p webhook.Provider, keys webhook.Keys) {
 	}
 }
 
-func info(t *testing.T, info webhook.Info) {
+func info(t *testing.T, info webhook.Info, claims Claims) {
 	named := regexp.MustCompile(`^[a-z]+$`).MatchString(info.Name)
 	if !named || info.Title == "" || info.KeysVariable == "" || info.DevelopmentKey == "" || info.Allow == "" {
 		t.Errorf("incomplete: %+v", info)
+	}
+	variables := [3]string{info.KeysVariable, info.TokensVariable(), info.APIVariable()}
+	if diff := cmp.Diff(claims.Variables, variables); diff != "" {
+		t.Errorf("environment variables (-claimed +used):\n%s", diff)
 	}
 }
 
