@@ -137,7 +137,7 @@ func TestAReconcilerInAnAccount(t *testing.T) {
 	t.Setenv("QUEUE_URL", *queue.QueueUrl)
 	const id = "6ee5e1d2-32d3-4a5a-8b47-0f6a1c2d3e01"
 	stub := vendorstub.New(t)
-	want := map[string]int{}
+	want, found := map[string]int{}, 0
 	for _, p := range all.Providers() {
 		name := p.Info().Name
 		secret, err := json.Marshal(webhook.StoredKeys{URLToken: urlToken, API: stub.Credentials(name)})
@@ -149,17 +149,21 @@ func TestAReconcilerInAnAccount(t *testing.T) {
 		t.Setenv(strings.ToUpper(name)+"_SECRET_ARN", *made.ARN)
 		stub.Set(name, vendorstub.Agreement{
 			ID: id, Status: esign.Completed,
-			ChangedAt: time.Now().Add(-2 * time.Hour), CreatedAt: time.Now().Add(-3 * time.Hour),
+			ChangedAt: time.Now().Add(-30 * time.Minute), CreatedAt: time.Now().Add(-3 * time.Hour),
 		})
 		options := vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: vendorstub.Notes(t), Now: time.Now}
 		client, err := all.Open(name, stub.Credentials(name), options)
 		must(t, err)
 		want[name+" ReconcileFailed"] = 0
-		// The queue is not read, so each pass sends the finding. The queue deduplicates it.
-		if _, _, err := client.Changed(t.Context(), time.Now().Add(-4*time.Hour), time.Now(), ""); err == nil {
-			want[name+" Reconciled"] = 2
-		} else if !errors.Is(err, errors.ErrUnsupported) {
+		changed, _, err := client.Changed(t.Context(), time.Now().Add(-4*time.Hour), time.Now(), "")
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			t.Error(err)
+		}
+		// The queue is not read, so each pass sends the finding. The queue deduplicates it. An agreement without a time is
+		// postponed to a later pass.
+		if len(changed) == 1 && !changed[0].ChangedAt.IsZero() {
+			want[name+" Reconciled"] = 2
+			found++
 		}
 	}
 	var log, metrics bytes.Buffer
@@ -183,8 +187,8 @@ func TestAReconcilerInAnAccount(t *testing.T) {
 		QueueUrl: queue.QueueUrl, MaxNumberOfMessages: 10,
 	})
 	must(t, err)
-	if n := len(want) - len(all.Providers()); n == 0 || len(received.Messages) != n {
-		t.Errorf("%d messages, want %d", len(received.Messages), n)
+	if found == 0 || len(received.Messages) != found {
+		t.Errorf("%d messages, want %d", len(received.Messages), found)
 	}
 	for _, m := range received.Messages {
 		if !strings.Contains(*m.Body, id) {
