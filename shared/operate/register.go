@@ -20,8 +20,13 @@ func register(ctx context.Context, w io.Writer, t Target, provider, given string
 		return err
 	}
 	address, keys, err := t.webhook(ctx, p, given)
+	if err != nil {
+		return err
+	}
+	client, err := t.client(ctx, provider)
 	switch {
-	case err != nil:
+	case errors.Is(err, vendorapi.ErrNoClient): // the vendor may show the key only once the URL is registered
+		byHand(w, p)
 		return err
 	case address == "":
 		return fmt.Errorf("operate: give the public URL of the webhook, such as a tunnel's: "+
@@ -29,12 +34,10 @@ func register(ctx context.Context, w io.Writer, t Target, provider, given string
 	case webhook.RefusesAll(p, keys):
 		return fmt.Errorf("operate: there is no key of %s, and the development key does not count: every request would be "+
 			"refused; put one there first, on localhost into $%s", p.Info().Title, p.Info().KeysVariable)
+	case err != nil:
+		return err
 	}
-	client, err := t.client(ctx, provider)
-	var steps []vendorapi.Step
-	if err == nil {
-		steps, err = client.Register(ctx, address)
-	}
+	steps, err := client.Register(ctx, address)
 	if errors.Is(err, errors.ErrUnsupported) {
 		byHand(w, p)
 	}

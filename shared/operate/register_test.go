@@ -126,10 +126,11 @@ func TestRegisterTellsWhatWentWrong(t *testing.T) {
 		"the vendor does not do it":  {vendor{deaf: true}, nil, nil, "none is active"},
 		"the API cannot": {vendor{err: fmt.Errorf("use the console: %w", errors.ErrUnsupported)}, nil,
 			errors.ErrUnsupported, "use the console"},
-		"every request was refused": {vendor{}, keyless, nil, "put one there first"},
-		"the keys cannot be read":   {vendor{}, func(t *operate.Target) { t.Webhook = unreadable(broken) }, broken, ""},
-		"there are no credentials":  {vendor{}, off, vendorapi.ErrOff, "put them there"},
-		"localhost knows no URL":    {vendor{}, nowhere, nil, "URL=https://tunnel.example/webhooks/acmesign"},
+		"every request was refused":            {vendor{}, keyless, nil, "put one there first"},
+		"without a client, the key may follow": {vendor{}, clientless, vendorapi.ErrNoClient, ""},
+		"the keys cannot be read":              {vendor{}, func(t *operate.Target) { t.Webhook = unreadable(broken) }, broken, ""},
+		"there are no credentials":             {vendor{}, off, vendorapi.ErrOff, "put them there"},
+		"localhost knows no URL":               {vendor{}, nowhere, nil, "URL=https://tunnel.example/webhooks/acmesign"},
 		"there is no such provider": {vendor{}, func(t *operate.Target) { t.Providers = t.Providers[:1] }, nil,
 			"the providers are: other"},
 		"it is made and not healthy": {vendor{deaf: true, subscriptions: sick("not acknowledged")}, nil, nil,
@@ -166,6 +167,12 @@ func keyless(t *operate.Target) {
 	t.Webhook = func(context.Context, string) (string, webhook.Keys, error) {
 		return here + "acmesign", webhook.Keys{}, nil
 	}
+}
+
+// clientless is a vendor that shows its key only once the URL is registered.
+func clientless(t *operate.Target) {
+	keyless(t)
+	t.Clients = func(context.Context, string) (vendorapi.Client, error) { return nil, vendorapi.ErrNoClient }
 }
 
 func nowhere(t *operate.Target) {
