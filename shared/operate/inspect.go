@@ -30,8 +30,7 @@ func inspect(ctx context.Context, w io.Writer, reader ledger.Reader, provider, i
 	}
 	fmt.Fprintln(table)
 	row(table, "OCCURRED (UTC)", "RECEIVED (UTC)", "TYPE", "VENDOR'S NAME", "STATE", "STATUS", "PROOF", "DUPLICATES",
-		"VIA",
-		"EVENT", "SHA256")
+		"VIA", "EVENT", "SHA256")
 	for _, e := range r.History {
 		row(table, occurred(e), moment(e.ReceivedAt), string(e.Type), e.VendorType, string(e.State), change(e),
 			string(e.Proof), fmt.Sprint(e.Duplicates), strings.Join(e.Via, ","), e.ID, e.SHA256)

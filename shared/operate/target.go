@@ -99,6 +99,5 @@ func isLoopback(host string) bool {
 // wrongURL does not quote the URL, which may hold a token.
 func wrongURL(p webhook.Provider) error {
 	return fmt.Errorf("operate: the URL must be like https://tunnel.example/webhooks/%s: https, a host that the "+
-		"vendor can "+
-		"reach, no query, and nothing but a token after it", p.Info().Name)
+		"vendor can reach, no query, and nothing but a token after it", p.Info().Name)
 }

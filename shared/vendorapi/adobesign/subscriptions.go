@@ -232,8 +232,7 @@ func (c *client) create(webhookURL string) vendorapi.Step {
 		}},
 	}
 	says := fmt.Sprintf("create the webhook %q of the account for %s with %d events, without documents; Adobe "+
-		"verifies the URL "+
-		"with the client ID of these credentials' application, which must be one of the keys",
+		"verifies the URL with the client ID of these credentials' application, which must be one of the keys",
 		in.Name, vendorapi.Masked(webhookURL), len(in.Events))
 	return vendorapi.Step{Description: says, Do: func(ctx context.Context) error {
 		_, err := c.call(ctx, "", vendorapi.Request{Method: http.MethodPost, URL: "/webhooks", JSON: in}, nil)

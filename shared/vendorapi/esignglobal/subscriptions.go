@@ -14,8 +14,7 @@ func (c *client) Subscriptions(context.Context) ([]vendorapi.Subscription, error
 // Register implements [vendorapi.Client]. This vendor has no such call.
 func (c *client) Register(context.Context, string) ([]vendorapi.Step, error) {
 	return nil, unsupported("the API cannot set the callback address; set it under Settings → Integrations → Apps or " +
-		"Webhook, " +
-		"or as callBackUrl in each request that creates an envelope")
+		"Webhook, or as callBackUrl in each request that creates an envelope")
 }
 
 // Repair implements [vendorapi.Client]. This vendor has no such call.

@@ -61,8 +61,7 @@ const (
 // Names are the names of all attributes.
 var Names = []string{
 	PK, SK, V, Expires, Provider, AgreementID, Agreement, State, Type, VendorType, OccurredAt, ReceivedAt, ProcessedAt,
-	Proof,
-	SHA256, Size, Via, Duplicates, Event, StatusBefore, StatusAfter, Status, UpdatedAt, RecordVersion, Text,
+	Proof, SHA256, Size, Via, Duplicates, Event, StatusBefore, StatusAfter, Status, UpdatedAt, RecordVersion, Text,
 }
 
 // Kind is the type of an attribute's value.
