@@ -138,7 +138,7 @@ func (a *Archiver) park(ctx context.Context, log *slog.Logger, j job, reason err
 // work archives the agreement of a job, unless the vendor's rate limit is exhausted. It ends early enough to delay the
 // job. pause is the least time to wait before the next attempt.
 func (a *Archiver) work(ctx context.Context, j job) (pause time.Duration, err error) {
-	if end, limited := ctx.Deadline(); limited { // on localhost there is none
+	if end, limited := ctx.Deadline(); limited { // localhost sets no deadline
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-reserve))
 		defer cancel()

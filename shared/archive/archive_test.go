@@ -96,10 +96,10 @@ func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 	if err != nil || len(described) != 1 {
 		t.Fatalf("%q, %v", described, err)
 	}
-	beside, err := os.ReadFile(described[0])
+	sidecar, err := os.ReadFile(described[0])
 	const metadata = `{"contentType":"application/pdf","metadata":{"completed-at":"2026-11-02T09:29:00Z","provider":"acmesign","vendor-status":"completed"}}`
-	if err != nil || string(beside) != metadata {
-		t.Errorf("%s, %v", beside, err)
+	if err != nil || string(sidecar) != metadata {
+		t.Errorf("%s, %v", sidecar, err)
 	}
 }
 

@@ -134,7 +134,7 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 		}
 		if found != ledger.New {
 			duplicates++
-			counting.Go(func() { r.count(ctx, claim) }) // beside the sending
+			counting.Go(func() { r.count(ctx, claim) }) // while the message is sent
 		}
 		if err := r.enqueue(ctx, found, claim, &delivery); err != nil {
 			return nil, err

@@ -34,7 +34,7 @@ import (
 
 var errDown = errors.New("out of reach")
 
-// world is what stands behind a receiver: a real ledger, a queue that only remembers, and faults.
+// world holds a receiver's dependencies: a real ledger, a queue that records messages, and faults.
 type world struct {
 	*receive.Receiver
 	ledger *embedded.Ledger
@@ -233,7 +233,7 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("header %s: %q, want %q", name, answer.Header.Get(name), value)
 			}
 			if (tt.want == 401 || tt.want == 404) && (len(answer.Body) > 0 || len(answer.Header) > 0) {
-				t.Errorf("a refusal tells %q, %v", answer.Body, answer.Header)
+				t.Errorf("a refusal reveals %q, %v", answer.Body, answer.Header)
 			}
 			name, reason, _ := strings.Cut(tt.metric, " ")
 			lines := metrictest.Read(t, namespace, w.lines.String())

@@ -120,7 +120,7 @@ func TestWindows(t *testing.T) {
 			window(-day-time.Hour, settle, "50"), window(-day-time.Hour, settle, "51"),
 			window(settle-time.Hour, tick+settle, ""),
 		}},
-		"a clock that went back begins again where it stands": {[]at{0, -5 * time.Hour}, 0, []asked{
+		"after the clock went back, the next window ends at the clock": {[]at{0, -5 * time.Hour}, 0, []asked{
 			window(-5*time.Hour+settle-time.Hour, -5*time.Hour+settle, ""),
 		}},
 		"what a clock that ran ahead has left out is compared": {[]at{0, 365 * day, 1000 * day, tick}, 0,

@@ -1,4 +1,4 @@
-// Package stack acts on a deployed stack, with the AWS credentials of whoever runs it.
+// Package stack acts on a deployed stack, with the AWS credentials of the user who runs it.
 package stack
 
 import (

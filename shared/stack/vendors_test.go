@@ -31,7 +31,7 @@ func (a *account) operate(s *Stack, command string) (string, error) {
 	return out.String(), err
 }
 
-// putCredentials puts the credentials of the vendors' API beside a key and two tokens.
+// putCredentials stores the credentials of the vendors' API, with a key and two tokens.
 func (a *account) putCredentials(stub *vendorstub.Server, name string) {
 	a.t.Helper()
 	text, err := json.Marshal(map[string]any{
@@ -103,7 +103,7 @@ func (a *account) testWithoutCredentials(t *testing.T) {
 	}
 }
 
-// TestTheCommandsThatEditASecret runs them with a stand-in for the AWS CLI, whose secret is a file.
+// TestTheCommandsThatEditASecret runs the commands with a fake AWS CLI, which keeps the secret in a file.
 func TestTheCommandsThatEditASecret(t *testing.T) {
 	if _, err := exec.LookPath("jq"); err != nil {
 		if os.Getenv("CI") != "" {

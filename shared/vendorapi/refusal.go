@@ -34,7 +34,7 @@ func (h *HTTP) refusal(response *http.Response) error {
 	return h.meaning(r)
 }
 
-// meaning returns the error that an HTTP status stands for where the vendor documents nothing else.
+// meaning returns the error for an HTTP status, unless the vendor documents another meaning.
 func (h *HTTP) meaning(r *Refusal) error {
 	after, kind := h.retryAfterHeader(r.Header), error(nil)
 	switch {
@@ -54,7 +54,7 @@ func (h *HTTP) meaning(r *Refusal) error {
 	return fmt.Errorf("%w: answered %d", kind, r.Status)
 }
 
-// retryAfterHeader reads Retry-After, bounded to a day. It returns 0 if there is none.
+// retryAfterHeader returns the value of Retry-After, at most a day. It returns 0 without the header.
 //
 // SPEC: https://www.rfc-editor.org/rfc/rfc9110#name-retry-after: seconds, or a date.
 func (h *HTTP) retryAfterHeader(header http.Header) time.Duration {

@@ -22,14 +22,14 @@ import (
 
 var errDown = errors.New("out of reach")
 
-// notes are those of the table, in memory.
+// notes is the table's notes, in memory.
 type notes struct {
 	mu      sync.Mutex
 	text    string
 	version int64
 	written []string
 
-	slow    time.Duration // so old is what is read
+	slow    time.Duration // the age of what is read
 	readErr error
 	// beforeWrite is called before the nth write, from 1. If it returns an error, that is the answer; the write happens
 	// all the same if happens is set.
@@ -72,7 +72,7 @@ func (n *notes) PutNote(ctx context.Context, name, text string, version int64) e
 	return nil
 }
 
-// issuer is a vendor that gives tokens for a day, and cuts the one before short when it gives another.
+// issuer is a vendor whose tokens last for a day. When it issues a token, the one before soon expires.
 type issuer struct {
 	mu     sync.Mutex
 	given  []time.Time // when token n was given; they count from 1
@@ -104,7 +104,7 @@ func (v *issuer) fetch(ctx context.Context) (string, time.Time, error) {
 	return fmt.Sprint("token-", len(v.given)), time.Now().Add(v.lasts), nil
 }
 
-// takes says whether the vendor would take a token now.
+// takes reports whether the vendor accepts a token now.
 func (v *issuer) accepts(token string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -115,7 +115,7 @@ func (v *issuer) accepts(token string) bool {
 
 func newIssuer() *issuer { return &issuer{takes: time.Second, lasts: 24 * time.Hour} }
 
-// process is one of those that share tokens; its clock may be wrong.
+// process returns a process that shares tokens. Its clock may be wrong.
 func process(n *notes, v *issuer, wrong time.Duration) *vendorapi.Tokens {
 	return &vendorapi.Tokens{
 		Provider: "acmesign", Secret: webhook.NewSecret("app-secret"), Fetch: v.fetch, Notes: n,
@@ -161,7 +161,7 @@ func TestOneTokenForAll(t *testing.T) {
 	})
 }
 
-func TestATokenIsUsedUntilNearItsEnd(t *testing.T) {
+func TestATokenIsReplacedShortlyBeforeItExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, v := &notes{}, newIssuer()
 		a, b := process(n, v, 0), process(n, v, 0)
@@ -182,7 +182,7 @@ func TestATokenIsUsedUntilNearItsEnd(t *testing.T) {
 	})
 }
 
-func TestARejectedTokenIsGivenUpByAll(t *testing.T) {
+func TestARejectedTokenIsReplacedByAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, v := &notes{}, newIssuer()
 		a, b := process(n, v, 0), process(n, v, 0)
@@ -190,16 +190,16 @@ func TestARejectedTokenIsGivenUpByAll(t *testing.T) {
 		token(t, b)
 		time.Sleep(time.Hour)
 		if !reject(t, a, "token-1") || token(t, a) != "token-2" {
-			t.Error("the one who met it does not give it up")
+			t.Error("the process whose request failed keeps the token")
 		}
 		if token(t, b) != "token-1" {
-			t.Error("the other one gives up what it has not seen rejected")
+			t.Error("the other process dropped a token that was not rejected there")
 		}
 		if !reject(t, b, "token-1") || token(t, b) != "token-2" {
-			t.Error("the other one does not take the new one")
+			t.Error("the other process does not use the new token")
 		}
 		if !reject(t, b, "token-1") || token(t, b) != "token-2" {
-			t.Error("a late answer to the old token hits the new one")
+			t.Error("a late rejection of the old token drops the new one")
 		}
 		if len(v.given) != 2 {
 			t.Errorf("%d tokens", len(v.given))
@@ -207,8 +207,9 @@ func TestARejectedTokenIsGivenUpByAll(t *testing.T) {
 	})
 }
 
-// TestANewTokenThatIsRejectedIsNotToBlame: else a wrong right of access would make every request get another token.
-func TestANewTokenThatIsRejectedIsNotToBlame(t *testing.T) {
+// TestANewTokenIsNotReplacedWhenRejected rejects a token that was just issued. Otherwise a missing access right would
+// make every request fetch another token.
+func TestANewTokenIsNotReplacedWhenRejected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, v := &notes{}, newIssuer()
 		a, b := process(n, v, 0), process(n, v, 0)
@@ -216,19 +217,19 @@ func TestANewTokenThatIsRejectedIsNotToBlame(t *testing.T) {
 		time.Sleep(59 * time.Second)
 		token(t, b)
 		if reject(t, a, "token-1") || reject(t, b, "token-1") || token(t, a) != "token-1" {
-			t.Error("a new one is given up")
+			t.Error("a new token is replaced")
 		}
 		time.Sleep(time.Second)
 		if !reject(t, b, "token-1") || token(t, b) != "token-2" {
-			t.Error("an older one is not given up")
+			t.Error("an older token is not replaced")
 		}
 		early := process(n, v, -time.Hour) // to its clock, the token is from the future
 		token(t, early)
 		if !reject(t, early, "token-2") || token(t, early) != "token-3" {
-			t.Error("one from the future is not given up")
+			t.Error("a token from the future is not replaced")
 		}
 		if a.Rejected(t.Context(), http.Header{"Authorization": {"Basic x"}}) {
-			t.Error("something else was taken for a token")
+			t.Error("a string that is not our token is treated as rejected")
 		}
 	})
 }
@@ -250,7 +251,7 @@ func TestBearer(t *testing.T) {
 			t.Error(err)
 		}
 		time.Sleep(time.Hour)
-		v.fetch(t.Context()) // somebody else's, so that ours is over
+		v.fetch(t.Context()) // for another process, so that our token expires
 		if err := call(); err != nil {
 			t.Error(err)
 		}
@@ -260,7 +261,7 @@ func TestBearer(t *testing.T) {
 		time.Sleep(time.Hour)
 		v.fetch(t.Context())
 		v.err = errDown
-		if err := call(); !errors.Is(err, errDown) { // which may pass: not denied
+		if err := call(); !errors.Is(err, errDown) { // a temporary error, not ErrDenied
 			t.Error(err)
 		}
 	})
@@ -268,15 +269,15 @@ func TestBearer(t *testing.T) {
 
 func TestALeaseEndsWithTheProcessThatHadIt(t *testing.T) {
 	for name, tt := range map[string]struct {
-		clock     time.Duration // of the dead, too fast
+		clock     time.Duration // error of the dead process's clock
 		wait, max time.Duration
 	}{
-		"all clocks agree":           {0, 40 * time.Second, 42 * time.Second},
-		"one was a little fast":      {10 * time.Second, 50 * time.Second, 52 * time.Second},
-		"one was slow":               {-10 * time.Second, 30 * time.Second, 32 * time.Second},
-		"one was a minute fast":      {time.Minute, 0, 2 * time.Second},
-		"one was hours slow":         {-3 * time.Hour, 0, 2 * time.Second},
-		"one was in another century": {1e6 * time.Hour, 0, 2 * time.Second},
+		"all clocks agree":                 {0, 40 * time.Second, 42 * time.Second},
+		"its clock was a little fast":      {10 * time.Second, 50 * time.Second, 52 * time.Second},
+		"its clock was slow":               {-10 * time.Second, 30 * time.Second, 32 * time.Second},
+		"its clock was a minute fast":      {time.Minute, 0, 2 * time.Second},
+		"its clock was hours slow":         {-3 * time.Hour, 0, 2 * time.Second},
+		"its clock was in another century": {1e6 * time.Hour, 0, 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -300,7 +301,7 @@ func TestALeaseEndsWithTheProcessThatHadIt(t *testing.T) {
 	}
 }
 
-func TestWhoWaitsForAnotherGivesUpInTime(t *testing.T) {
+func TestWaitingForAnotherProcessHasADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, v := &notes{}, newIssuer()
 		v.takes = 20 * time.Second
@@ -316,7 +317,7 @@ func TestWhoWaitsForAnotherGivesUpInTime(t *testing.T) {
 				t.Errorf("%s: %v after %v", name, err, time.Since(start))
 			}
 			if tokens == slow && tokens.Rejected(ctx, http.Header{"Authorization": {"Bearer x"}}) {
-				t.Errorf("%s: rejected a token after its time", name)
+				t.Errorf("%s: rejected a token after its deadline", name)
 			}
 			cancel()
 		}
@@ -327,7 +328,7 @@ func TestWhoWaitsForAnotherGivesUpInTime(t *testing.T) {
 	})
 }
 
-func TestWhoFailsKeepsNobodyWaiting(t *testing.T) {
+func TestAFailedFetchReleasesTheLease(t *testing.T) {
 	for name, tt := range map[string]struct {
 		takes time.Duration
 		err   error
@@ -335,10 +336,10 @@ func TestWhoFailsKeepsNobodyWaiting(t *testing.T) {
 		want  error
 		after time.Duration
 	}{
-		"the vendor fails":       {time.Second, errDown, time.Hour, errDown, time.Second},
-		"the vendor hangs":       {time.Hour, nil, time.Hour, context.DeadlineExceeded, 35 * time.Second},
-		"the caller gives up":    {time.Hour, nil, 3 * time.Second, context.DeadlineExceeded, 3 * time.Second},
-		"the credentials are no": {time.Second, vendorapi.ErrDenied, time.Hour, vendorapi.ErrDenied, time.Second},
+		"the vendor fails":           {time.Second, errDown, time.Hour, errDown, time.Second},
+		"the vendor hangs":           {time.Hour, nil, time.Hour, context.DeadlineExceeded, 35 * time.Second},
+		"the caller gives up":        {time.Hour, nil, 3 * time.Second, context.DeadlineExceeded, 3 * time.Second},
+		"the credentials are denied": {time.Second, vendorapi.ErrDenied, time.Hour, vendorapi.ErrDenied, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -361,8 +362,8 @@ func TestWhoFailsKeepsNobodyWaiting(t *testing.T) {
 	}
 }
 
-// TestACallerWhoGivesUpLateHasSharedTheToken: the vendor has given it.
-func TestACallerWhoGivesUpLateHasSharedTheToken(t *testing.T) {
+// TestATokenIsSharedEvenIfItsCallerGivesUp lets the caller give up after the vendor has issued the token.
+func TestATokenIsSharedEvenIfItsCallerGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, v := &notes{}, newIssuer()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -381,7 +382,7 @@ func TestACallerWhoGivesUpLateHasSharedTheToken(t *testing.T) {
 }
 
 func TestNotesThatFail(t *testing.T) {
-	t.Run("what is in memory needs none", func(t *testing.T) {
+	t.Run("a token in memory needs no note", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n, v := &notes{}, newIssuer()
 			tokens := process(n, v, 0)
@@ -392,7 +393,7 @@ func TestNotesThatFail(t *testing.T) {
 			}
 		})
 	})
-	t.Run("without them no token is got, since another could be cut short", func(t *testing.T) {
+	t.Run("without notes no token is fetched, since that could expire another's", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			for _, n := range []*notes{{readErr: errDown}, {beforeWrite: func(int) error { return errDown }}} {
 				v := newIssuer()
@@ -402,7 +403,7 @@ func TestNotesThatFail(t *testing.T) {
 			}
 		})
 	})
-	t.Run("a lease that failed and was written ends", func(t *testing.T) {
+	t.Run("a lease that was written although the call failed expires", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n, v := &notes{happens: true}, newIssuer()
 			n.beforeWrite = func(nth int) error {
@@ -420,7 +421,7 @@ func TestNotesThatFail(t *testing.T) {
 			}
 		})
 	})
-	t.Run("nonsense is written anew", func(t *testing.T) {
+	t.Run("an invalid note is overwritten", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			for _, text := range []string{"{", "[]", `{"sealed":"?","expires":"9999-01-01T00:00:00Z"}`,
 				`{"sealed":"AAAA","expires":"9999-01-01T00:00:00Z"}`} {
@@ -435,14 +436,14 @@ func TestNotesThatFail(t *testing.T) {
 	})
 }
 
-// TestAnOlderTokenNeverReplacesANewerOne: a process that was stopped for long finds that its lease has ended.
+// TestAnOlderTokenNeverReplacesANewerOne suspends a process for so long that its lease expires.
 func TestAnOlderTokenNeverReplacesANewerOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, v := &notes{}, newIssuer()
 		stopped := process(n, v, 0)
 		stopped.Fetch = func(ctx context.Context) (string, time.Time, error) {
 			token, expires, err := v.fetch(ctx)
-			time.Sleep(time.Minute) // whatever the context says
+			time.Sleep(time.Minute) // ignores the context
 			return token, expires, err
 		}
 		var group sync.WaitGroup
@@ -459,15 +460,15 @@ func TestAnOlderTokenNeverReplacesANewerOne(t *testing.T) {
 		if got := token(t, process(n, v, 0)); got != "token-2" {
 			t.Error(got)
 		}
-		time.Sleep(5 * time.Minute) // the vendor cuts the older one short
+		time.Sleep(5 * time.Minute) // the vendor lets the older token expire
 		if v.accepts("token-1") || !reject(t, stopped, "token-1") || token(t, stopped) != "token-2" {
-			t.Error("the one that was stopped does not find back")
+			t.Error("the suspended process does not recover")
 		}
 	})
 }
 
-// TestATokenThatIsLost: a process ends between the vendor's answer and the note. The token that others have lives for
-// another five minutes at the vendor, and then they find that it does not.
+// TestATokenThatIsLost ends a process between the vendor's answer and the note. The other processes' token is valid for
+// another five minutes, and is then rejected.
 func TestATokenThatIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, v := &notes{}, newIssuer()
@@ -490,7 +491,7 @@ func TestATokenThatIsLost(t *testing.T) {
 			t.Helper()
 			got := token(t, tokens)
 			if !v.accepts(got) && (!reject(t, tokens, got) || !v.accepts(token(t, tokens))) {
-				t.Errorf("after %s, no token that the vendor takes", got)
+				t.Errorf("after %s, no token that the vendor accepts", got)
 			}
 		}
 		for range 20 {
@@ -504,7 +505,7 @@ func TestATokenThatIsLost(t *testing.T) {
 	})
 }
 
-func TestTheNoteTellsNobodyTheToken(t *testing.T) {
+func TestTheTokenInTheNoteIsSealed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, v := &notes{}, newIssuer()
 		token(t, process(n, v, 0))
@@ -529,7 +530,7 @@ func TestTheNoteTellsNobodyTheToken(t *testing.T) {
 		again := process(&notes{}, &issuer{lasts: time.Hour}, 0)
 		token(t, again)
 		if first == again.Notes.(*notes).text {
-			t.Error("the same token is sealed the same")
+			t.Error("sealing the same token twice gives the same text")
 		}
 	})
 }
@@ -540,7 +541,7 @@ func TestATokenThatCannotBeSealedIsNotWritten(t *testing.T) {
 		tokens := process(n, v, 0)
 		tokens.Secret = webhook.Secret{}
 		if _, err := tokens.Token(t.Context()); err == nil || strings.Contains(fmt.Sprint(n.written), "sealed") {
-			t.Errorf("sealed under nothing: %v, %q", err, n.written)
+			t.Errorf("sealed without a secret: %v, %q", err, n.written)
 		}
 		empty := process(n, v, 0)
 		empty.Fetch = func(context.Context) (string, time.Time, error) { return "", time.Now().Add(time.Hour), nil }
@@ -550,8 +551,8 @@ func TestATokenThatCannotBeSealedIsNotWritten(t *testing.T) {
 	})
 }
 
-// TestAVendorMayGiveTheSameTokenAgain, or one that is used up at once.
-func TestAVendorMayGiveTheSameTokenAgain(t *testing.T) {
+// TestAVendorMayReturnTheSameToken lets the vendor return the same token again, or an expired one.
+func TestAVendorMayReturnTheSameToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, lasts := range []time.Duration{time.Hour, time.Minute, 0} {
 			tokens, fetched := process(&notes{}, nil, 0), 0
@@ -571,7 +572,7 @@ func TestAVendorMayGiveTheSameTokenAgain(t *testing.T) {
 	})
 }
 
-// TestClocksMayDiffer: a clock that is quite wrong costs tokens and a request or two, which are made again later.
+// TestClocksMayDiffer runs processes with wrong clocks. These cost tokens and a few failed requests, which are retried.
 func TestClocksMayDiffer(t *testing.T) {
 	const day = 24*time.Hour + 30*time.Minute
 	for wrong, requests := range map[time.Duration]int{
@@ -592,7 +593,7 @@ func TestClocksMayDiffer(t *testing.T) {
 								}
 							}
 							if !accepted {
-								t.Errorf("no token that the vendor takes after %d requests", requests)
+								t.Errorf("no token that the vendor accepts after %d requests", requests)
 							}
 							time.Sleep(time.Hour)
 						}
@@ -612,9 +613,9 @@ func TestNotesOfOtherReleases(t *testing.T) {
 		note, token string
 		err         error
 	}{
-		"version 1":     {stored.NoteV1(t, "acmesign/token"), "the token of 2026", nil},
-		"a newer note":  {`{"v":2}`, "", format.ErrNewer},
-		"none: a fetch": {"", "fetched", nil},
+		"version 1":      {stored.NoteV1(t, "acmesign/token"), "the token of 2026", nil},
+		"a newer note":   {`{"v":2}`, "", format.ErrNewer},
+		"without a note": {"", "fetched", nil},
 	} {
 		n := &notes{text: tt.note, version: 1}
 		tokens := vendorapi.Tokens{

@@ -9,7 +9,7 @@ import (
 	"esignhooks/shared/vendorapi"
 )
 
-func TestSamePlace(t *testing.T) {
+func TestSameEndpoint(t *testing.T) {
 	const ours = "https://abc.execute-api.us-east-1.amazonaws.com/v1/webhooks/acmesign/token"
 	for other, want := range map[string]bool{
 		ours: true,
@@ -40,7 +40,7 @@ func TestSamePlace(t *testing.T) {
 		}
 	}
 	if vendorapi.SameEndpoint("https://vendor.example/a", "https://vendor.example/b") || vendorapi.SameEndpoint("", "%") {
-		t.Error("what leads to no function leads to the same")
+		t.Error("URLs that are not ours are the same endpoint")
 	}
 }
 
@@ -65,7 +65,7 @@ func TestMasked(t *testing.T) {
 	}
 }
 
-// FuzzMasked: whatever stands around it, the token of a webhook's URL is not shown, and no query is.
+// FuzzMasked checks that neither the token of a webhook's URL nor a query is ever shown.
 func FuzzMasked(f *testing.F) {
 	f.Add("https://h.example/v1", "other", "?a=b")
 	f.Add("https://h.example", "", "/x#")
@@ -94,10 +94,10 @@ func TestHealthy(t *testing.T) {
 		subscription vendorapi.Subscription
 		want         bool
 	}{
-		"nothing is wrong":              {vendorapi.Subscription{Active: true}, true},
-		"it sends nothing":              {vendorapi.Subscription{}, false},
-		"something is not as it should": {vendorapi.Subscription{Active: true, Problems: []string{"p"}}, false},
-		"something was not delivered":   {vendorapi.Subscription{Active: true, Failures: 1}, false},
+		"nothing is wrong":         {vendorapi.Subscription{Active: true}, true},
+		"it sends nothing":         {vendorapi.Subscription{}, false},
+		"it has a problem":         {vendorapi.Subscription{Active: true, Problems: []string{"p"}}, false},
+		"it has failed deliveries": {vendorapi.Subscription{Active: true, Failures: 1}, false},
 	} {
 		if got := tt.subscription.Healthy(); got != tt.want {
 			t.Errorf("%s: %v", name, got)
@@ -105,7 +105,7 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
-func TestALaterErrorSaysHowLong(t *testing.T) {
+func TestLaterErrorText(t *testing.T) {
 	if got, want := (&vendorapi.LaterError{After: 90 * time.Second}).Error(), "vendorapi: the vendor's rate limit is "+
 		"exhausted for 1m30s"; got != want {
 		t.Errorf("%s, want %s", got, want)

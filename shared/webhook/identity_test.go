@@ -14,7 +14,8 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Each want is what the command beside it prints: the 8-byte big-endian length before each field, the provider first.
+// Each want is the output of the command above it. The command hashes the provider and the fields, each after its
+// length as 8 bytes in big-endian order.
 func TestEventID(t *testing.T) {
 	for name, tt := range map[string]struct {
 		provider string
@@ -57,7 +58,7 @@ func TestUnreadable(t *testing.T) {
 		t.Error(diff)
 	}
 	if webhook.Unreadable("docusign", nil).EventID == webhook.Unreadable("docusign", []byte{0}).EventID {
-		t.Error("two bodies, one event")
+		t.Error("two bodies have one event ID")
 	}
 }
 
@@ -77,7 +78,7 @@ func TestEventIDKeepsTheBordersOfFields(t *testing.T) {
 	}
 	if webhook.EventID("docusign", "a") == webhook.EventID("docusigna") ||
 		webhook.EventID("docusign", "a") == webhook.EventID("adobesign", "a") {
-		t.Error("the provider does not count")
+		t.Error("the provider does not change the ID")
 	}
 }
 
@@ -103,7 +104,7 @@ func FuzzEventIDKeepsTheBordersOfFields(f *testing.F) {
 	})
 }
 
-// nasty are IDs as a vendor would never send them, each twice unlike.
+// nasty returns unusual IDs. All are different.
 func nasty() []string {
 	hash := func(s string) string {
 		sum := sha256.Sum256([]byte(s))
@@ -125,9 +126,9 @@ func nasty() []string {
 	return ids
 }
 
-var groupID = regexp.MustCompile(`^[!-~]{1,128}$`) // what SQS takes, and what a partition key is here
+var groupID = regexp.MustCompile(`^[!-~]{1,128}$`) // SQS's limits, also used for partition keys
 
-func TestSubjectsAreKeysAndTellAllIDsApart(t *testing.T) {
+func TestSubjectsAreUniqueKeys(t *testing.T) {
 	seen := map[string]string{}
 	check := func(what, subject string) {
 		t.Helper()
@@ -148,8 +149,8 @@ func TestSubjectsAreKeysAndTellAllIDsApart(t *testing.T) {
 	}
 }
 
-// What is put under a hash, and what looks like that hash.
-func TestWhatLooksLikeAHashIsNotTakenForWhatIsHashed(t *testing.T) {
+// An ID that looks like the hash of another ID must not get the same key.
+func TestAnIDThatLooksLikeAHashHasItsOwnKey(t *testing.T) {
 	for _, hashed := range []string{"a b", "é", "anna müller", strings.Repeat("x", 200)} {
 		sum := sha256.Sum256([]byte(hashed))
 		likeness := "sha256:" + hex.EncodeToString(sum[:])
@@ -164,12 +165,12 @@ func TestWhatLooksLikeAHashIsNotTakenForWhatIsHashed(t *testing.T) {
 			if hashed == likeness || key(hashed) != key(likeness) {
 				continue
 			}
-			t.Errorf("%s does not tell %.10q from %s", name, hashed, likeness)
+			t.Errorf("%s gives %.10q and %s the same key", name, hashed, likeness)
 		}
 	}
 }
 
-func TestNoAgreementHasTheSubjectOfTheUnreadable(t *testing.T) {
+func TestNoAgreementHasTheSubjectOfUnreadableRequests(t *testing.T) {
 	if webhook.AgreementSubject("docusign", "unreadable") == webhook.UnreadableSubject("docusign") {
 		t.Error("an agreement with the ID \"unreadable\" shares its subject with the unreadable requests")
 	}
@@ -177,7 +178,7 @@ func TestNoAgreementHasTheSubjectOfTheUnreadable(t *testing.T) {
 
 func TestAgreementSubject(t *testing.T) {
 	for name, tt := range map[string]struct{ id, want string }{
-		"an ordinary ID stands there itself": {
+		"an ordinary ID is kept": {
 			"08740f95-2187-4b01-9a69-452ae3140752", "docusign#08740f95-2187-4b01-9a69-452ae3140752",
 		},
 		"punctuation stays": {"CBJCHBCAABAA*_-.x~", "docusign#CBJCHBCAABAA*_-.x~"},
@@ -295,20 +296,20 @@ func TestParticipantKeyShowsNoNumberInANationalNotation(t *testing.T) {
 
 func TestLabel(t *testing.T) {
 	for name, tt := range map[string]struct{ s, want string }{
-		"a vendor's word stays":              {"envelope-completed", "envelope-completed"},
-		"nothing stays nothing":              {"", ""},
-		"a space inside stays":               {"ESIGN SENT", "ESIGN SENT"},
-		"spaces around go":                   {"  a ", "a"},
-		"spaces alone are nothing":           {"   ", ""},
-		"a line break cannot forge a line":   {"a\r\nlevel=ERROR", "a??level=ERROR"},
-		"each byte beyond ASCII is marked":   {"é", "??"},
-		"NUL and DEL are marked":             {"\x00a\x7f", "?a?"},
-		"escape sequences are marked":        {"\x1b[31m", "?[31m"},
-		"what is not UTF-8 is marked":        {"\xff", "?"},
-		"the longest that fits":              {strings.Repeat("x", 100), strings.Repeat("x", 100)},
-		"what goes beyond is cut off":        {strings.Repeat("x", 101), strings.Repeat("x", 100)},
-		"cut in a character":                 {strings.Repeat("x", 99) + "é", strings.Repeat("x", 99) + "?"},
-		"cut after a space, which goes then": {strings.Repeat("x", 99) + " y", strings.Repeat("x", 99)},
+		"a vendor's name is kept":                   {"envelope-completed", "envelope-completed"},
+		"empty":                                     {"", ""},
+		"an inner space is kept":                    {"ESIGN SENT", "ESIGN SENT"},
+		"surrounding spaces are trimmed":            {"  a ", "a"},
+		"only spaces":                               {"   ", ""},
+		"a line break cannot forge a line":          {"a\r\nlevel=ERROR", "a??level=ERROR"},
+		"each byte beyond ASCII is marked":          {"é", "??"},
+		"NUL and DEL are marked":                    {"\x00a\x7f", "?a?"},
+		"escape sequences are marked":               {"\x1b[31m", "?[31m"},
+		"invalid UTF-8 is marked":                   {"\xff", "?"},
+		"the longest that fits":                     {strings.Repeat("x", 100), strings.Repeat("x", 100)},
+		"a longer label is truncated":               {strings.Repeat("x", 101), strings.Repeat("x", 100)},
+		"truncated inside a character":              {strings.Repeat("x", 99) + "é", strings.Repeat("x", 99) + "?"},
+		"truncated after a space, which is trimmed": {strings.Repeat("x", 99) + " y", strings.Repeat("x", 99)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := webhook.Label(tt.s); got != tt.want {
@@ -353,7 +354,7 @@ func FuzzIdentityIsFitToBeStored(f *testing.F) {
 	})
 }
 
-func TestDeliveryIsIdentifiedByWhatItKeeps(t *testing.T) {
+func TestDeliveryHasTheIdentityOfItsRequest(t *testing.T) {
 	d := webhook.Delivery{ContentType: "multipart/form-data; boundary=x", Payload: []byte("--x")}
 	want := &webhook.Request{
 		Method: "POST", Header: http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}, Body: []byte("--x"),
@@ -373,7 +374,7 @@ func TestTokensVariable(t *testing.T) {
 	}
 }
 
-func TestErrorsAreFourDifferentAnswers(t *testing.T) {
+func TestErrorsAreDistinct(t *testing.T) {
 	all := []error{webhook.ErrNotGenuine, webhook.ErrNoKey, webhook.ErrUnreadable, webhook.ErrNoChallenge}
 	for i, a := range all {
 		for j, b := range all {

@@ -75,8 +75,8 @@ func holders() (open, hidden map[string]any) {
 		}
 }
 
-// tells fails if the text holds the secret in any form that fmt, JSON or a debugger would give it.
-func tells(t *testing.T, text string) {
+// rejectSecret fails if the text holds the secret in any form that fmt, JSON or a debugger would give it.
+func rejectSecret(t *testing.T, text string) {
 	t.Helper()
 	b := []byte(canary)
 	for form, s := range map[string]string{
@@ -91,7 +91,7 @@ func tells(t *testing.T, text string) {
 		"SHA-256":    fmt.Sprintf("%x", sha256.Sum256(b)),
 	} {
 		if strings.Contains(text, s) {
-			t.Errorf("tells the secret (%s): %s", form, text)
+			t.Errorf("contains the secret (%s): %s", form, text)
 		}
 	}
 }
@@ -104,13 +104,13 @@ func TestSecretIsRedactedUnderEveryVerb(t *testing.T) {
 	} {
 		for name, holder := range open {
 			text := fmt.Sprintf(verb, holder)
-			tells(t, text)
+			rejectSecret(t, text)
 			if !strings.Contains(text, "REDACTED") {
 				t.Errorf("%s under %s: %s", name, verb, text)
 			}
 		}
 		for _, holder := range hidden {
-			tells(t, fmt.Sprintf(verb, holder))
+			rejectSecret(t, fmt.Sprintf(verb, holder))
 		}
 	}
 	s := webhook.NewSecret(canary)
@@ -119,17 +119,17 @@ func TestSecretIsRedactedUnderEveryVerb(t *testing.T) {
 		fmt.Errorf("key %v", s).Error(),
 		errors.Join(fmt.Errorf("a %s", s), fmt.Errorf("b %+v", &s)).Error(),
 	} {
-		tells(t, text)
+		rejectSecret(t, text)
 		if !strings.Contains(text, "REDACTED") {
 			t.Error(text)
 		}
 	}
 	for _, verb := range []string{"%T", "%p", "%w"} { // fmt calls no methods for these
 		for _, holder := range open {
-			tells(t, fmt.Sprintf(verb, holder))
+			rejectSecret(t, fmt.Sprintf(verb, holder))
 		}
-		tells(t, fmt.Sprintf(verb, s))
-		tells(t, fmt.Sprintf(verb, &s))
+		rejectSecret(t, fmt.Sprintf(verb, s))
+		rejectSecret(t, fmt.Sprintf(verb, &s))
 	}
 }
 
@@ -140,7 +140,7 @@ func TestZeroSecretIsRedactedToo(t *testing.T) {
 		t.Error(text)
 	}
 	var none *webhook.Secret
-	tells(t, fmt.Sprintf("%v %+v %#v", none, none, none)) // does not panic
+	rejectSecret(t, fmt.Sprintf("%v %+v %#v", none, none, none)) // does not panic
 }
 
 func TestSecretIsRedactedInJSON(t *testing.T) {
@@ -151,7 +151,7 @@ func TestSecretIsRedactedInJSON(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		tells(t, string(b))
+		rejectSecret(t, string(b))
 		if !strings.Contains(string(b), `"REDACTED"`) {
 			t.Errorf("%s: %s", name, b)
 		}
@@ -164,7 +164,7 @@ func TestSecretIsRedactedInJSON(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		tells(t, string(b))
+		rejectSecret(t, string(b))
 	}
 	b, err := json.Marshal(webhook.NewSecret(canary))
 	if err != nil || string(b) != `"REDACTED"` {
@@ -198,7 +198,7 @@ func TestSecretIsRedactedInSlog(t *testing.T) {
 		for name, holder := range open {
 			var out bytes.Buffer
 			slog.New(handler(&out)).Info("m", "key", holder)
-			tells(t, out.String())
+			rejectSecret(t, out.String())
 			if !strings.Contains(out.String(), "REDACTED") {
 				t.Errorf("%s with the %s handler: %s", name, handlerName, &out)
 			}
@@ -206,7 +206,7 @@ func TestSecretIsRedactedInSlog(t *testing.T) {
 		for _, holder := range hidden {
 			var out bytes.Buffer
 			slog.New(handler(&out)).Info("m", "key", holder)
-			tells(t, out.String())
+			rejectSecret(t, out.String())
 		}
 		s := webhook.NewSecret(canary)
 		var out bytes.Buffer
@@ -214,7 +214,7 @@ func TestSecretIsRedactedInSlog(t *testing.T) {
 		log.WithGroup("group").Info("m", slog.Group("inner", "a", s, slog.Any("b", &s)),
 			slog.Any("c", []slog.Attr{slog.Any("d", s)}))
 		log.Error("failed", "error", fmt.Errorf("with %v", s))
-		tells(t, out.String())
+		rejectSecret(t, out.String())
 		if strings.Count(out.String(), "REDACTED") < 4 {
 			t.Errorf("%s handler: %s", handlerName, &out)
 		}
@@ -291,11 +291,11 @@ func TestAny(t *testing.T) {
 		"the last of two":                 {two, "second", true},
 		"none of two":                     {two, "third", false},
 		"one after the other":             {two, "firstsecond", false},
-		"nothing is none of two":          {two, "", false},
+		"empty, with two secrets":         {two, "", false},
 		"no secrets":                      {nil, "first", false},
 		"no secrets and nothing":          {nil, "", false},
-		"an empty secret is nobody's":     {[]webhook.Secret{webhook.NewSecret("")}, "", false},
-		"the zero secret is nobody's":     {[]webhook.Secret{{}}, "", false},
+		"an empty secret matches nothing": {[]webhook.Secret{webhook.NewSecret("")}, "", false},
+		"the zero secret matches nothing": {[]webhook.Secret{{}}, "", false},
 		"an empty secret hides no others": {[]webhook.Secret{{}, webhook.NewSecret("x"), {}}, "x", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -339,27 +339,27 @@ func TestMatches(t *testing.T) {
 		})
 	}
 	if webhook.Matches([]webhook.Secret{one}, []string{""}, func(webhook.Secret) string { return "" }) {
-		t.Error("what has no signature matches nothing")
+		t.Error("an empty signature matched")
 	}
 }
 
 func TestSecrets(t *testing.T) {
 	for name, tt := range map[string]struct{ values, want []string }{
-		"as they are":                       {[]string{"a", "b"}, []string{"a", "b"}},
-		"nothing":                           {nil, nil},
-		"an empty one goes":                 {[]string{""}, nil},
-		"white space alone goes":            {[]string{" \t\r\n", "a"}, []string{"a"}},
-		"quotes alone go":                   {[]string{`""`, `''`, `"`}, nil},
-		"white space around goes":           {[]string{" a\n", "\tb\r\n"}, []string{"a", "b"}},
-		"quotes around go":                  {[]string{`"a"`, `'b'`, ` "c" `}, []string{"a", "b", "c"}},
-		"white space inside stays":          {[]string{"a b"}, []string{"a b"}},
-		"quotes inside stay":                {[]string{`a"b'c`}, []string{`a"b'c`}},
-		"a repeated one goes":               {[]string{"a", "b", "a"}, []string{"a", "b"}},
-		"repeated once trimmed":             {[]string{"a", ` "a" `}, []string{"a"}},
-		"case tells two apart":              {[]string{"a", "A"}, []string{"a", "A"}},
-		"the order stays":                   {[]string{"c", "a", "b"}, []string{"c", "a", "b"}},
-		"base64 keeps its padding":          {[]string{"QUJD+/=="}, []string{"QUJD+/=="}},
-		"a comma is not for it to separate": {[]string{"a,b"}, []string{"a,b"}},
+		"as they are":               {[]string{"a", "b"}, []string{"a", "b"}},
+		"nothing":                   {nil, nil},
+		"an empty one goes":         {[]string{""}, nil},
+		"white space alone goes":    {[]string{" \t\r\n", "a"}, []string{"a"}},
+		"quotes alone go":           {[]string{`""`, `''`, `"`}, nil},
+		"white space around goes":   {[]string{" a\n", "\tb\r\n"}, []string{"a", "b"}},
+		"quotes around go":          {[]string{`"a"`, `'b'`, ` "c" `}, []string{"a", "b", "c"}},
+		"white space inside stays":  {[]string{"a b"}, []string{"a b"}},
+		"quotes inside stay":        {[]string{`a"b'c`}, []string{`a"b'c`}},
+		"a repeated one goes":       {[]string{"a", "b", "a"}, []string{"a", "b"}},
+		"repeated once trimmed":     {[]string{"a", ` "a" `}, []string{"a"}},
+		"case is significant":       {[]string{"a", "A"}, []string{"a", "A"}},
+		"the order stays":           {[]string{"c", "a", "b"}, []string{"c", "a", "b"}},
+		"base64 keeps its padding":  {[]string{"QUJD+/=="}, []string{"QUJD+/=="}},
+		"a comma does not separate": {[]string{"a,b"}, []string{"a,b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

@@ -59,7 +59,7 @@ type deployment struct {
 	caught    string   // URL of the queue that gets everything on the bus
 	consumer  string   // URL of the queue of README's rule
 	bus       []message
-	told      map[string]bool // by event ID: see tell
+	emitted   map[string]bool // by event ID: see emit
 	vendors   vendors         // on an emulator
 }
 
@@ -71,8 +71,9 @@ func deploy(t *testing.T) *deployment {
 	d := &deployment{
 		t: t, stack: "esignhooks-e2e-" + random(4), endpoint: os.Getenv("AWS_ENDPOINT_URL"),
 		cloudformation: cloudformation.NewFromConfig(config), secrets: secretsmanager.NewFromConfig(config),
-		sqs: awssqs.NewFromConfig(config), events: eventbridge.NewFromConfig(config), table: awsdynamodb.NewFromConfig(config),
-		keys: map[string]webhook.Secret{}, urls: map[string]string{}, told: map[string]bool{},
+		sqs: awssqs.NewFromConfig(config), events: eventbridge.NewFromConfig(config),
+		table: awsdynamodb.NewFromConfig(config),
+		keys:  map[string]webhook.Secret{}, urls: map[string]string{}, emitted: map[string]bool{},
 	}
 	d.s3 = awss3.NewFromConfig(config, func(o *awss3.Options) { o.UsePathStyle = d.endpoint != "" })
 	build := t.TempDir()
@@ -180,7 +181,8 @@ func (d *deployment) outputsOf(stack string) map[string]string {
 func (d *deployment) resourcesOf(stack string) map[string]string {
 	d.t.Helper()
 	resources := map[string]string{}
-	pages := cloudformation.NewListStackResourcesPaginator(d.cloudformation, &cloudformation.ListStackResourcesInput{StackName: &stack})
+	pages := cloudformation.NewListStackResourcesPaginator(d.cloudformation,
+		&cloudformation.ListStackResourcesInput{StackName: &stack})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(d.t.Context())
 		must(d.t, err)
@@ -191,7 +193,7 @@ func (d *deployment) resourcesOf(stack string) map[string]string {
 	return resources
 }
 
-// putKeys puts one fresh key into each secret, as an operator does: beside the generated token.
+// putKeys adds a new key to each secret, as an operator does, and keeps the generated token.
 func (d *deployment) putKeys() {
 	d.t.Helper()
 	for _, p := range provider.All() {
@@ -219,7 +221,8 @@ func (d *deployment) editSecret(p webhook.Provider, edit func(map[string]any)) m
 	edit(secret)
 	text, err := json.Marshal(secret)
 	must(d.t, err)
-	_, err = d.secrets.PutSecretValue(d.t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &arn, SecretString: aws.String(string(text))})
+	_, err = d.secrets.PutSecretValue(d.t.Context(),
+		&secretsmanager.PutSecretValueInput{SecretId: &arn, SecretString: aws.String(string(text))})
 	must(d.t, err)
 	return secret
 }
@@ -259,23 +262,27 @@ func (d *deployment) catchAll() {
 		_, err := d.sqs.DeleteQueue(context.Background(), &awssqs.DeleteQueueInput{QueueUrl: &d.caught})
 		d.note(err)
 	})
-	attributes, err := d.sqs.GetQueueAttributes(ctx, &awssqs.GetQueueAttributesInput{QueueUrl: &d.caught, AttributeNames: []sqstypes.QueueAttributeName{"QueueArn"}})
+	attributes, err := d.sqs.GetQueueAttributes(ctx,
+		&awssqs.GetQueueAttributesInput{QueueUrl: &d.caught, AttributeNames: []sqstypes.QueueAttributeName{"QueueArn"}})
 	must(d.t, err)
 	arn := attributes.Attributes["QueueArn"]
 	rule, err := d.events.PutRule(ctx, &eventbridge.PutRuleInput{
-		Name: &name, EventBusName: aws.String(d.outputs["EventBusName"]), EventPattern: aws.String(`{"source":[{"prefix":""}]}`),
+		Name: &name, EventBusName: aws.String(d.outputs["EventBusName"]),
+		EventPattern: aws.String(`{"source":[{"prefix":""}]}`),
 	})
 	must(d.t, err)
 	d.t.Cleanup(func() {
 		bus := aws.String(d.outputs["EventBusName"])
-		_, err := d.events.RemoveTargets(context.Background(), &eventbridge.RemoveTargetsInput{EventBusName: bus, Rule: &name, Ids: []string{"queue"}})
+		_, err := d.events.RemoveTargets(context.Background(),
+			&eventbridge.RemoveTargetsInput{EventBusName: bus, Rule: &name, Ids: []string{"queue"}})
 		d.note(err)
 		_, err = d.events.DeleteRule(context.Background(), &eventbridge.DeleteRuleInput{EventBusName: bus, Name: &name})
 		d.note(err)
 	})
 	policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},
 		"Action":"sqs:SendMessage","Resource":%q,"Condition":{"ArnEquals":{"aws:SourceArn":%q}}}]}`, arn, *rule.RuleArn)
-	_, err = d.sqs.SetQueueAttributes(ctx, &awssqs.SetQueueAttributesInput{QueueUrl: &d.caught, Attributes: map[string]string{"Policy": policy}})
+	_, err = d.sqs.SetQueueAttributes(ctx,
+		&awssqs.SetQueueAttributesInput{QueueUrl: &d.caught, Attributes: map[string]string{"Policy": policy}})
 	must(d.t, err)
 	targets, err := d.events.PutTargets(ctx, &eventbridge.PutTargetsInput{
 		EventBusName: aws.String(d.outputs["EventBusName"]), Rule: &name,
@@ -291,10 +298,12 @@ func (d *deployment) catchAll() {
 func (d *deployment) delete() {
 	out, err := d.try(os.Getenv("SAM"), "delete", "--stack-name", d.stack, "--no-prompts")
 	d.note(err)
-	if _, err := d.cloudformation.DescribeStacks(context.Background(), &cloudformation.DescribeStacksInput{StackName: &d.stack}); err == nil {
+	if _, err := d.cloudformation.DescribeStacks(context.Background(),
+		&cloudformation.DescribeStacksInput{StackName: &d.stack}); err == nil {
 		d.t.Errorf("the stack is still there\n%s", out)
 	}
-	_, err = d.table.DeleteTable(context.Background(), &awsdynamodb.DeleteTableInput{TableName: aws.String(d.outputs["TableName"])})
+	_, err = d.table.DeleteTable(context.Background(),
+		&awsdynamodb.DeleteTableInput{TableName: aws.String(d.outputs["TableName"])})
 	d.note(err)
 	secrets := d.retained
 	for name, value := range d.outputs {
@@ -329,7 +338,8 @@ func (d *deployment) deleteBucket(bucket string) {
 			objects = append(objects, s3types.ObjectIdentifier{Key: m.Key, VersionId: m.VersionId})
 		}
 		if len(objects) > 0 {
-			_, err := d.s3.DeleteObjects(ctx, &awss3.DeleteObjectsInput{Bucket: &bucket, Delete: &s3types.Delete{Objects: objects}})
+			_, err := d.s3.DeleteObjects(ctx,
+				&awss3.DeleteObjectsInput{Bucket: &bucket, Delete: &s3types.Delete{Objects: objects}})
 			d.note(err)
 		}
 	}

@@ -1,17 +1,18 @@
 // Package e2e holds the test of the real template, deployed with `sam deploy` to the AWS endpoint that the environment
 // names: an emulator, or a real account.
 //
-// What the emulator (localemu 1.3) does not do as AWS does, and what is checked instead:
-//   - alarms, the access log and its metric filter, TLS policy, throttling, gateway responses, point-in-time recovery and log
-//     retention are accepted and do nothing, and IAM is not enforced: cfn-lint, and the rules in shared/lab/template/template_test.go;
-//   - metrics are not made of log lines: the lines themselves are checked;
-//   - the names of APIs do not resolve: see deployment.reachable;
-//   - the table's stream does not tell of an Update within a transaction, which is how events are committed: see
-//     deployment.tell. That a real stream's images are what the publisher reads is tested with DynamoDB Local;
-//   - the vendors' APIs are vendorstub's on this machine, where AWS would not reach them: on an account those steps are
-//     skipped. The two functions that ask them get its certificate with their code: see vendors.trust;
-//   - a transaction fails with 500 if another write comes meanwhile, and the delivery waits for the queue's visibility
-//     timeout: examples are sent one after the other, and the test is patient.
+// Where the emulator (localemu 1.3) differs from AWS, and what is checked instead:
+//   - it accepts alarms, the access log and its metric filter, TLS policy, throttling, gateway responses, point-in-time
+//     recovery and log retention, but they do nothing; it does not enforce IAM. These are checked by cfn-lint and by
+//     shared/lab/template;
+//   - it makes no metrics of log lines: the lines themselves are checked;
+//   - the APIs' host names do not resolve: see deployment.reachable;
+//   - the table's stream omits Updates within a transaction, which commit the events: see deployment.emit. The publisher
+//     is tested with a stream's real images on DynamoDB Local;
+//   - the vendors' APIs are stubs on this machine, which AWS cannot reach: on a real account those steps are skipped.
+//     The two functions that call them get the stub's certificate with their code: see vendors.trust;
+//   - a transaction fails with 500 if it conflicts with another write, and the delivery waits for the queue's visibility
+//     timeout: examples are sent one after the other, and the test waits long enough.
 package e2e
 
 import (
@@ -78,7 +79,7 @@ func TestDeployed(t *testing.T) {
 		{"without credentials nobody is asked", (*deployment).off},
 		{"a completion is confirmed and archived", (*deployment).archived},
 		{"a forged completion is not", (*deployment).forgedCompletion},
-		{"what no webhook told is found", (*deployment).untold},
+		{"a completion without a webhook is found", (*deployment).unreported},
 		{"an operator registers the URLs", (*deployment).registration},
 		{"a second deployment keeps keys and history", (*deployment).again},
 		{"a vendor is disabled and enabled again", (*deployment).disable},
@@ -220,20 +221,21 @@ func (d *deployment) history(subject string, n int) (history []ledger.Entry) {
 		unprocessed := slices.ContainsFunc(history, func(e ledger.Entry) bool { return e.State != ledger.Processed })
 		return fmt.Sprintf("%+v, %v", history, err), err == nil && !unprocessed && len(history) >= n
 	})
-	d.tell(subject)
+	d.emit(subject)
 	return history
 }
 
-// tell makes the emulator's stream tell of a subject's commits: each committed item goes and comes again, as if it had
-// just been committed. On AWS the stream has told already.
-func (d *deployment) tell(subject string) {
+// emit makes the emulator's stream emit a subject's commits. It deletes and rewrites each committed item, as if it had
+// just been committed. On AWS the stream has emitted them already.
+func (d *deployment) emit(subject string) {
 	d.t.Helper()
 	if d.endpoint == "" {
 		return
 	}
 	table := aws.String(d.outputs["TableName"])
 	out, err := d.table.Query(d.t.Context(), &awsdynamodb.QueryInput{
-		TableName: table, KeyConditionExpression: aws.String("pk = :subject"), FilterExpression: aws.String("#state = :processed"),
+		TableName: table, KeyConditionExpression: aws.String("pk = :subject"),
+		FilterExpression:         aws.String("#state = :processed"),
 		ExpressionAttributeNames: map[string]string{"#state": "state"},
 		ExpressionAttributeValues: map[string]dynamodbtypes.AttributeValue{
 			":subject": text(subject), ":processed": text("processed"),
@@ -243,10 +245,10 @@ func (d *deployment) tell(subject string) {
 	for _, item := range out.Items {
 		key := map[string]dynamodbtypes.AttributeValue{"pk": item["pk"], "sk": item["sk"]}
 		id := item["sk"].(*dynamodbtypes.AttributeValueMemberS).Value
-		if d.told[id] {
+		if d.emitted[id] {
 			continue
 		}
-		d.told[id] = true
+		d.emitted[id] = true
 		_, err := d.table.DeleteItem(d.t.Context(), &awsdynamodb.DeleteItemInput{TableName: table, Key: key})
 		must(d.t, err)
 		_, err = d.table.PutItem(d.t.Context(), &awsdynamodb.PutItemInput{TableName: table, Item: item})
@@ -289,7 +291,8 @@ func (d *deployment) receive(queueURL string) []sqstypes.Message {
 
 func (d *deployment) discard(queueURL string, m sqstypes.Message) {
 	d.t.Helper()
-	_, err := d.sqs.DeleteMessage(d.t.Context(), &awssqs.DeleteMessageInput{QueueUrl: &queueURL, ReceiptHandle: m.ReceiptHandle})
+	_, err := d.sqs.DeleteMessage(d.t.Context(),
+		&awssqs.DeleteMessageInput{QueueUrl: &queueURL, ReceiptHandle: m.ReceiptHandle})
 	must(d.t, err)
 }
 
@@ -371,7 +374,8 @@ func (d *deployment) compare(schema *jsonschema.Resolved, history []ledger.Entry
 func (d *deployment) redeliveries() {
 	id := "again-" + random(8)
 	for i := range 20 {
-		d.accepted(docusign.Provider{}, d.signed(fmt.Sprintf(`{"event":"envelope-completed","retryCount":%d,"data":{"envelopeId":%q}}`, i, id)))
+		d.accepted(docusign.Provider{},
+			d.signed(fmt.Sprintf(`{"event":"envelope-completed","retryCount":%d,"data":{"envelopeId":%q}}`, i, id)))
 	}
 	subject := "docusign#" + id
 	history := d.history(subject, 1)
@@ -402,7 +406,8 @@ func (d *deployment) order() {
 		d.t.Error(diff)
 	}
 	entered := map[esign.Status]int{}
-	for _, m := range d.published(id, len(sent), func(e bus.Detail) bool { return e.Event.AgreementID == id && e.StatusChanged }) {
+	for _, m := range d.published(id, len(sent),
+		func(e bus.Detail) bool { return e.Event.AgreementID == id && e.StatusChanged }) {
 		entered[m.detail.StatusAfter]++
 	}
 	if diff := cmp.Diff(map[esign.Status]int{"created": 1, "sent": 1, "viewed": 1, "completed": 1}, entered); diff != "" {
@@ -413,9 +418,11 @@ func (d *deployment) order() {
 // large sends what does not fit in a message. The emulator's gateway takes no more than some 6 MB.
 func (d *deployment) large() {
 	id := "large-" + random(8)
-	r := d.signed(fmt.Sprintf(`{"event":"envelope-completed","data":{"envelopeId":%q,"filler":%q}}`, id, strings.Repeat("x", 3<<20)))
+	r := d.signed(fmt.Sprintf(`{"event":"envelope-completed","data":{"envelopeId":%q,"filler":%q}}`, id,
+		strings.Repeat("x", 3<<20)))
 	d.accepted(docusign.Provider{}, r)
-	if history := d.history("docusign#"+id, 1); history[0].Size != len(r.Body) || history[0].StatusAfter != esign.Completed {
+	if history := d.history("docusign#"+id, 1); history[0].Size != len(r.Body) ||
+		history[0].StatusAfter != esign.Completed {
 		d.t.Errorf("%+v", history)
 	}
 }
@@ -454,7 +461,8 @@ func (d *deployment) deadLetters() []string {
 	url := d.outputs["DeadLetterQueueUrl"]
 	for _, m := range d.receive(url) {
 		bodies = append(bodies, *m.Body)
-		_, err := d.sqs.ChangeMessageVisibility(d.t.Context(), &awssqs.ChangeMessageVisibilityInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0})
+		_, err := d.sqs.ChangeMessageVisibility(d.t.Context(),
+			&awssqs.ChangeMessageVisibilityInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0})
 		must(d.t, err)
 	}
 	return bodies
@@ -497,7 +505,8 @@ func (d *deployment) unpublishable() {
 	}()
 	var object string
 	d.eventually("the kept record", func() (string, bool) {
-		out, err := d.s3.ListObjectsV2(d.t.Context(), &awss3.ListObjectsV2Input{Bucket: aws.String(d.resources["PayloadBucket"]), Prefix: aws.String("unpublished/")})
+		out, err := d.s3.ListObjectsV2(d.t.Context(),
+			&awss3.ListObjectsV2Input{Bucket: aws.String(d.resources["PayloadBucket"]), Prefix: aws.String("unpublished/")})
 		must(d.t, err)
 		if len(out.Contents) == 1 {
 			object = *out.Contents[0].Key
@@ -511,7 +520,8 @@ func (d *deployment) unpublishable() {
 	if out, err := d.try("make", "-s", "redrive", "STACK="+d.stack); err == nil || !strings.Contains(out, object) {
 		d.t.Errorf("redriving what cannot be published: %v\n%s", err, out)
 	}
-	_, err = d.s3.DeleteObject(d.t.Context(), &awss3.DeleteObjectInput{Bucket: aws.String(d.resources["PayloadBucket"]), Key: &object})
+	_, err = d.s3.DeleteObject(d.t.Context(),
+		&awss3.DeleteObjectInput{Bucket: aws.String(d.resources["PayloadBucket"]), Key: &object})
 	must(d.t, err)
 	d.make("redrive")
 }
@@ -527,7 +537,8 @@ func (d *deployment) operate() {
 	}
 	d.make("replay", "PROVIDER=docusign", "ID="+id)
 	for _, e := range before {
-		replayed := d.published("replay of "+e.ID, 1, func(detail bus.Detail) bool { return detail.Replay && detail.EventID == e.ID })
+		replayed := d.published("replay of "+e.ID, 1,
+			func(detail bus.Detail) bool { return detail.Replay && detail.EventID == e.ID })
 		want := bus.EventOf(e).Detail
 		want.Replay = true
 		if diff := cmp.Diff(want, replayed[0].detail); diff != "" {
@@ -536,7 +547,8 @@ func (d *deployment) operate() {
 	}
 	from := before[0].ProcessedAt.Add(-time.Second).Format(time.RFC3339)
 	d.make("replay", "FROM="+from, "TO="+time.Now().UTC().Add(time.Minute).Format(time.RFC3339))
-	d.published("a replay of a time", 4, func(detail bus.Detail) bool { return detail.Replay && detail.Event.AgreementID == id })
+	d.published("a replay of a time", 4,
+		func(detail bus.Detail) bool { return detail.Replay && detail.Event.AgreementID == id })
 	if out := d.make("replay", "REBUILD=1", "PROVIDER=docusign", "ID="+id); !strings.Contains(out, "no difference") {
 		d.t.Error(out)
 	}
@@ -600,10 +612,12 @@ func (d *deployment) disable() {
 	d.completed(p, id)
 	d.envelope("other-"+random(8), "envelope-completed")
 	d.reconcile()
-	if urls := d.make("urls"); !strings.Contains(urls, "disabled: to receive its webhooks, deploy with "+resource+"=enabled") {
+	if urls := d.make("urls"); !strings.Contains(urls, "disabled: to receive its webhooks, deploy with "+resource+
+		"=enabled") {
 		d.t.Error("urls does not show how to enable the vendor")
 	}
-	if out, err := d.try("make", "-s", "register", "STACK="+d.stack, "PROVIDER="+name); err == nil || !strings.Contains(out, "deploy with "+resource+"=enabled") {
+	if out, err := d.try("make", "-s", "register", "STACK="+d.stack, "PROVIDER="+name); err == nil ||
+		!strings.Contains(out, "deploy with "+resource+"=enabled") {
 		d.t.Errorf("%v: %s", err, out)
 	}
 	value, err := d.secrets.GetSecretValue(d.t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &old})
@@ -617,7 +631,8 @@ func (d *deployment) disable() {
 	if urls := d.make("urls"); !strings.Contains(urls, "! The secret holds no keys") {
 		d.t.Error("urls does not warn of the new secret")
 	}
-	_, err = d.secrets.PutSecretValue(d.t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &fresh, SecretString: value.SecretString})
+	_, err = d.secrets.PutSecretValue(d.t.Context(),
+		&secretsmanager.PutSecretValueInput{SecretId: &fresh, SecretString: value.SecretString})
 	must(d.t, err)
 	r, id = d.fresh(p, example, "")
 	d.accepted(p, r)
@@ -676,7 +691,8 @@ func (d *deployment) metrics() {
 	if !strings.Contains(logs, `"Namespace": "esignhooks/`+d.stack+`"`) {
 		d.t.Error("no metric is in the stack's namespace")
 	}
-	names := []string{"AcknowledgeTime", "Duplicate", "NoStatusChange", "Processed", "Received", "Refused", "Unpublished", "Unreadable", "WrongKey"}
+	names := []string{"AcknowledgeTime", "Duplicate", "NoStatusChange", "Processed", "Received", "Refused", "Unpublished",
+		"Unreadable", "WrongKey"}
 	if d.endpoint != "" { // see needsVendors
 		names = append(names, "Archived", "Confirmed", "Forged", "Parked", "Reconciled", "SubscriptionProblems")
 	}

@@ -37,8 +37,8 @@ func (d *deployment) deployReadmeRule() {
 	d.consumer = d.outputsOf(stack)["QueueUrl"]
 }
 
-// readmeRule checks that the consumer was told once of each agreement that was completed, whatever came since:
-// redeliveries, replays.
+// readmeRule checks that the consumer received one message for each completed agreement, in spite of redeliveries and
+// replays.
 func (d *deployment) readmeRule() {
 	d.t.Helper()
 	for quiet := time.Now(); time.Since(quiet) < 3*time.Second; {
@@ -53,7 +53,7 @@ func (d *deployment) readmeRule() {
 		}
 	}
 	got, last := map[string]int{}, time.Now()
-	d.eventually("what the consumer is told", func() (string, bool) {
+	d.eventually("the consumer's messages", func() (string, bool) {
 		for _, m := range d.take(d.consumer) {
 			got[m.detail.Event.Subject]++
 			last = time.Now()

@@ -68,7 +68,7 @@ func startVendors(t *testing.T) vendors {
 	front.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
 	front.StartTLS()
 	t.Cleanup(front.Close)
-	stub.URL = front.URL // which it tells its clients
+	stub.URL = front.URL // the stub's answers contain it
 	file := filepath.Join(t.TempDir(), "vendors.pem")
 	must(t, os.WriteFile(file, text, 0o644))
 	return vendors{stub, file}
@@ -189,13 +189,13 @@ func (d *deployment) off() {
 	})
 	for _, m := range d.bus {
 		if m.detail.Event.Proof == esign.ProofConfirmed {
-			d.t.Errorf("confirmed by whom? %s", m.Detail)
+			d.t.Errorf("unexpected agreement.confirmed: %s", m.Detail)
 		}
 	}
 }
 
-// putCredentials puts credentials beside the keys, to which belongs the client ID that Adobe shows when it makes a
-// webhook for us, and waits until the functions have read the secrets anew.
+// putCredentials adds credentials to the secrets, and the client ID that Adobe uses for webhooks that we create. It
+// waits until the functions have read the secrets again.
 func (d *deployment) putCredentials() {
 	d.t.Helper()
 	for _, p := range all.Providers() {
@@ -209,7 +209,8 @@ func (d *deployment) putCredentials() {
 	time.Sleep(70 * time.Second)
 }
 
-// archived: a completion is confirmed, its documents are stored, and both is told once, however often one asks.
+// archived checks that a completion is confirmed and its documents are stored, and that each is published once, even if
+// it is requested again.
 func (d *deployment) archived() {
 	d.needsVendors()
 	d.putCredentials()
@@ -237,7 +238,7 @@ func (d *deployment) archived() {
 // checkArchive compares an agreement's history, the bus and the bucket.
 func (d *deployment) checkArchive(history []ledger.Entry, pdf []byte) {
 	d.t.Helper()
-	told := map[esign.Type]bus.Detail{}
+	published := map[esign.Type]bus.Detail{}
 	for _, e := range history {
 		if e.Type != esign.AgreementConfirmed && e.Type != esign.AgreementArchived {
 			continue
@@ -246,13 +247,13 @@ func (d *deployment) checkArchive(history []ledger.Entry, pdf []byte) {
 			d.t.Errorf("%s by %s", e.Type, e.Proof)
 		}
 		messages := d.published(string(e.Type), 1, func(detail bus.Detail) bool { return detail.EventID == e.ID })
-		if told[e.Type] = messages[0].detail; len(messages) != 1 || told[e.Type].StatusChanged || told[e.Type].StatusAfter != esign.Completed {
-			d.t.Errorf("%d times %s: %+v", len(messages), e.Type, told[e.Type])
+		if published[e.Type] = messages[0].detail; len(messages) != 1 || published[e.Type].StatusChanged || published[e.Type].StatusAfter != esign.Completed {
+			d.t.Errorf("%d times %s: %+v", len(messages), e.Type, published[e.Type])
 		}
 	}
-	documents := told[esign.AgreementArchived].Event.Documents
-	if len(told) != 2 || told[esign.AgreementConfirmed].EventID == "" || len(documents) == 0 {
-		d.t.Fatalf("published: %+v", told)
+	documents := published[esign.AgreementArchived].Event.Documents
+	if len(published) != 2 || published[esign.AgreementConfirmed].EventID == "" || len(documents) == 0 {
+		d.t.Fatalf("published: %+v", published)
 	}
 	bucket := d.outputs["DocumentBucketName"]
 	var keys, stored []string
@@ -322,8 +323,8 @@ func (d *deployment) forgedCompletion() {
 	d.archiverRests("0")
 }
 
-// untold is a completion that no webhook has told of. A webhook that comes late changes no status.
-func (d *deployment) untold() {
+// unreported completes an agreement without a webhook. A webhook that arrives late must change no status.
+func (d *deployment) unreported() {
 	d.needsVendors()
 	id, pdf := "6f1c0a52-"+random(2)+"-4d1e-9f00-"+random(6), vendorstub.PDF(random(8))
 	d.vendors.Set("docusign", vendorstub.Agreement{ID: id, Status: esign.Completed, ChangedAt: time.Now().Add(-time.Hour), PDF: pdf})

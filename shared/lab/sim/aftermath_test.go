@@ -175,20 +175,20 @@ func (s *simulation) impostor() func() {
 	p := adobesign.Provider{}
 	sent, id := about(s.t, p, "agreement-sent", 0x99)
 	completed, _ := about(s.t, p, "agreement-completed", 0x99)
-	told := []*happening{
+	reported := []*happening{
 		{provider: p, agreement: id, example: "agreement-sent", status: esign.Sent, base: sent, readable: true},
 		{provider: p, agreement: id, example: "agreement-completed", status: esign.Completed, base: completed, readable: true,
 			untrue: true},
 	}
-	s.happenings = append(s.happenings, told...)
-	return func() { s.tell("impostor", told, 1, []time.Duration{time.Second, 0}) }
+	s.happenings = append(s.happenings, reported...)
+	return func() { s.report("impostor", reported, 1, []time.Duration{time.Second, 0}) }
 }
 
 // checkAftermath: our agreements match the vendors', and each truly completed one is confirmed and archived once.
 func (s *simulation) checkAftermath(committed map[string]ledger.Entry) {
-	told := map[string][]ledger.Entry{} // subject and type → events
+	published := map[string][]ledger.Entry{} // subject and type → events
 	for _, e := range committed {
-		told[e.Subject+" "+string(e.Type)] = append(told[e.Subject+" "+string(e.Type)], e)
+		published[e.Subject+" "+string(e.Type)] = append(published[e.Subject+" "+string(e.Type)], e)
 	}
 	for _, p := range simulated() {
 		name := p.Info().Name
@@ -209,7 +209,7 @@ func (s *simulation) checkAftermath(committed map[string]ledger.Entry) {
 			if f.status == esign.Completed {
 				want = 1
 			}
-			confirmed, archived := told[subject+" agreement.confirmed"], told[subject+" agreement.archived"]
+			confirmed, archived := published[subject+" agreement.confirmed"], published[subject+" agreement.archived"]
 			if len(confirmed) != want || len(archived) != want {
 				s.world.problem("%s, %q at its vendor, was confirmed %d and archived %d times", subject, f.status, len(confirmed),
 					len(archived))

@@ -29,7 +29,7 @@ type table struct {
 	agreements map[string]versioned
 	stale      map[string]versioned // what a read may still see
 	streams    [2][]events.DynamoDBEventRecord
-	told       chan struct{} // closed and renewed when a stream grows
+	grown      chan struct{} // closed and renewed when a stream grows
 	sequence   uint64
 	notes      map[string]note
 }
@@ -53,7 +53,7 @@ var (
 func newTable(w *world) *table {
 	return &table{
 		w: w, items: map[ledger.Key]*ledger.Entry{}, agreements: map[string]versioned{}, stale: map[string]versioned{},
-		told: make(chan struct{}), notes: map[string]note{},
+		grown: make(chan struct{}), notes: map[string]note{},
 	}
 }
 
@@ -70,8 +70,8 @@ func (t *table) write(k ledger.Key, before ledger.State, e ledger.Entry) {
 	}
 	shard := int(k.Subject[len(k.Subject)-1]) % len(t.streams)
 	t.streams[shard] = append(t.streams[shard], record)
-	close(t.told)
-	t.told = make(chan struct{})
+	close(t.grown)
+	t.grown = make(chan struct{})
 }
 
 func (t *table) state(k ledger.Key) ledger.State {

@@ -171,41 +171,42 @@ func (s *simulation) agreement(number int) (vendors []func()) {
 	c := s.world.choices
 	p := simulated()[c.choose(len(simulated()))]
 	name := p.Info().Name
-	var told []*happening
+	var reported []*happening
 	for _, claim := range stories[name] {
 		if c.choose(3) > 0 {
 			continue
 		}
 		base, id := about(s.t, p, claim.example, number)
-		told = append(told, &happening{provider: p, agreement: id, example: claim.example, status: claim.status, base: base,
+		reported = append(reported, &happening{provider: p, agreement: id, example: claim.example, status: claim.status,
+			base:     base,
 			readable: true})
 	}
 	if name == "docusign" && c.rarely(6) {
-		told = append(told, s.broken(p, number))
+		reported = append(reported, s.broken(p, number))
 	}
-	if len(told) > 0 && c.rarely(200) {
-		fatten(told[0])
+	if len(reported) > 0 && c.rarely(200) {
+		fatten(reported[0])
 	}
 	if c.rarely(4) { // sent in another order than it happened
-		for i := range told {
-			j := c.choose(len(told))
-			told[i], told[j] = told[j], told[i]
+		for i := range reported {
+			j := c.choose(len(reported))
+			reported[i], reported[j] = reported[j], reported[i]
 		}
 	}
-	s.happenings = append(s.happenings, told...)
-	tell := func(subscription int) func() {
-		pauses := make([]time.Duration, len(told))
+	s.happenings = append(s.happenings, reported...)
+	vendor := func(subscription int) func() {
+		pauses := make([]time.Duration, len(reported))
 		for i := range pauses {
 			pauses[i] = []time.Duration{0, time.Second, 4 * time.Second, 200 * time.Second}[c.choose(4)]
 		}
-		return func() { s.tell(fmt.Sprintf("%s %d/%d", name, number, subscription), told, subscription, pauses) }
+		return func() { s.report(fmt.Sprintf("%s %d/%d", name, number, subscription), reported, subscription, pauses) }
 	}
-	vendors = append(vendors, tell(1))
+	vendors = append(vendors, vendor(1))
 	if c.rarely(3) {
-		vendors = append(vendors, tell(2))
+		vendors = append(vendors, vendor(2))
 	}
-	if len(told) > 0 && told[0].readable && c.rarely(3) {
-		vendors = append(vendors, func() { s.forge(fmt.Sprintf("forger %d", number), told[0], number) })
+	if len(reported) > 0 && reported[0].readable && c.rarely(3) {
+		vendors = append(vendors, func() { s.forge(fmt.Sprintf("forger %d", number), reported[0], number) })
 	}
 	return vendors
 }

@@ -168,16 +168,16 @@ func (s *simulation) publish(shard int) {
 	name := fmt.Sprintf("publisher %d", shard)
 	for n := 0; ; n++ {
 		var batch []events.DynamoDBEventRecord
-		var told <-chan struct{}
+		var grown <-chan struct{}
 		s.mapping(name, "read", func() {
 			waiting := s.table.streams[shard]
-			batch, told = slices.Clone(waiting[:min(len(waiting), s.batch(5))]), s.table.told
+			batch, grown = slices.Clone(waiting[:min(len(waiting), s.batch(5))]), s.table.grown
 		})
 		if len(batch) == 0 {
 			select {
 			case <-s.stop:
 				return
-			case <-told:
+			case <-grown:
 			}
 			continue
 		}

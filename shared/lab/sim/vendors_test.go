@@ -168,9 +168,9 @@ func hash(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// tell sends the happenings in order through one subscription, as a vendor does. It retries each until it is
+// report sends the happenings in order through one subscription, as a vendor does. It retries each until it is
 // acknowledged or the vendor gives up. It pauses after each happening.
-func (s *simulation) tell(name string, all []*happening, subscription int, pauses []time.Duration) {
+func (s *simulation) report(name string, all []*happening, subscription int, pauses []time.Duration) {
 	var insisting sync.WaitGroup
 	for i, h := range all {
 		one := func() { s.insist(fmt.Sprintf("%s %d", name, i), h, subscription) }
@@ -193,7 +193,7 @@ func (s *simulation) tell(name string, all []*happening, subscription int, pause
 
 // happens records the happening at the vendor, and reports whether the vendor sends a webhook. It sends none while its
 // subscription is disabled.
-func (s *simulation) happens(name string, h *happening) (tells bool) {
+func (s *simulation) happens(name string, h *happening) (sends bool) {
 	if s.after == nil {
 		return true
 	}
@@ -202,9 +202,9 @@ func (s *simulation) happens(name string, h *happening) (tells bool) {
 		if !h.untrue {
 			o.happens(h)
 		}
-		tells = h.untrue || !h.dropped && !o.disabled
+		sends = h.untrue || !h.dropped && !o.disabled
 	})
-	return tells
+	return sends
 }
 
 func (s *simulation) insist(name string, h *happening, subscription int) {

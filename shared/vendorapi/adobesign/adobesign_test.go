@@ -71,7 +71,7 @@ func (w *world) set(a vendorstub.Agreement) { w.Set("adobesign", a) }
 func TestCredentialsAreOneSetOrTheOther(t *testing.T) {
 	for name, tt := range map[string]struct {
 		text string
-		want []string // in the error; none if there is none
+		want []string // parts of the error; empty for no error
 	}{
 		"an integration key":              {`{"integrationKey": "canary"}`, nil},
 		"an integration key and its host": {`{"integrationKey": "canary", "host": "api.eu1.adobesign.com"}`, nil},

@@ -120,7 +120,7 @@ func TestEventsOfAnEnding(t *testing.T) {
 			}
 		})
 	}
-	t.Run("the vendor fails to tell", func(t *testing.T) {
+	t.Run("the rate is limited", func(t *testing.T) {
 		w := newWorld(t)
 		w.set(vendorstub.Agreement{ID: id, Status: esign.Cancelled})
 		w.Fail(vendorstub.Failure{Path: "/events", Status: 429, Times: 99})

@@ -31,8 +31,8 @@ func TestAgreement(t *testing.T) {
 		"completed":                         {vendorstub.Agreement{Status: esign.Completed}, esign.Completed, "completed"},
 		"declined":                          {vendorstub.Agreement{Status: esign.Declined}, esign.Declined, "declined"},
 		"voided by the sender is cancelled": {vendorstub.Agreement{Status: esign.Cancelled}, esign.Cancelled, "voided"},
-		"voided because of time is expired": {vendorstub.Agreement{Status: esign.Expired}, esign.Expired, "voided"},
-		"another word of the vendor says nothing": {vendorstub.Agreement{VendorStatus: "processing"}, "", "processing"},
+		"voided after expiry is expired":    {vendorstub.Agreement{Status: esign.Expired}, esign.Expired, "voided"},
+		"an unknown status of the vendor is empty": {vendorstub.Agreement{VendorStatus: "processing"}, "", "processing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -55,10 +55,10 @@ func TestUnknownAgreement(t *testing.T) {
 		id    string
 		calls int
 	}{
-		"one that never was":                        {"5a1e0c3b-7d2f-4c6e-9b8a-ffffffffffff", 1},
-		"one that is deleted":                       {envelopeID, 1},
-		"what cannot be the ID of one is not asked": {"../../connect", 0},
-		"nothing is not asked":                      {"", 0},
+		"an unknown envelope":                {"5a1e0c3b-7d2f-4c6e-9b8a-ffffffffffff", 1},
+		"a deleted envelope":                 {envelopeID, 1},
+		"an implausible ID is not asked for": {"../../connect", 0},
+		"an empty ID is not asked for":       {"", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := w.Calls("/restapi/")
@@ -75,7 +75,7 @@ func TestUnknownAgreement(t *testing.T) {
 	}
 }
 
-func TestAnswerThatIsNoEnvelope(t *testing.T) {
+func TestInvalidAgreementAnswers(t *testing.T) {
 	for name, body := range map[string]string{
 		"without a status": `{"envelopeId":"` + envelopeID + `"}`, "of a login page": `<html>`, "of nothing": `{}`,
 		"of a list": `[]`,
@@ -144,9 +144,9 @@ func TestNoDocuments(t *testing.T) {
 			vendorapi.ErrNotReady},
 		"of a purged envelope": {vendorstub.Agreement{},
 			envelope(`"purgeState":"documents_purged"`), vendorapi.ErrUnknown},
-		"of an envelope that is purged with all": {vendorstub.Agreement{},
+		"of an envelope purged with its metadata": {vendorstub.Agreement{},
 			envelope(`"purgeState":"documents_and_metadata_and_redact_purged"`), vendorapi.ErrUnknown},
-		"but of one that is only to be purged there are": {vendorstub.Agreement{},
+		"an envelope queued for purging still has them": {vendorstub.Agreement{},
 			envelope(`"purgeState":"documents_queued"`), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,7 +164,8 @@ func TestNoDocuments(t *testing.T) {
 	}
 }
 
-// TestSignaturesOfSigners: combining documents would break them.
+// TestSignaturesOfSigners downloads the documents of signers with their own certificates separately, since combining
+// would break the signatures.
 func TestSignaturesOfSigners(t *testing.T) {
 	w := newWorld(t)
 	w.complete()
@@ -187,14 +188,14 @@ func TestDownloadsThatFail(t *testing.T) {
 	for name, tt := range map[string]struct {
 		is      vendorstub.Agreement
 		failure vendorstub.Failure
-		want    error // nil: one that may pass
+		want    error // nil for a temporary error
 	}{
-		"one that breaks off": {is: vendorstub.Agreement{Truncated: true}},
-		"a limit that is used up": {
+		"a truncated download": {is: vendorstub.Agreement{Truncated: true}},
+		"an exhausted rate limit": {
 			failure: vendorstub.Failure{Path: "/documents/", Status: 400,
 				Body: `{"errorCode":"BURST_APIINVOCATION_LIMIT_EXCEEDED"}`, Times: 9},
 		},
-		"credentials that are not taken": {
+		"refused credentials": {
 			failure: vendorstub.Failure{Path: "/documents/", Status: 401, Times: 9}, want: vendorapi.ErrDenied,
 		},
 		"an envelope that was deleted meanwhile": {
@@ -249,13 +250,13 @@ func TestNothingChanged(t *testing.T) {
 		t.Errorf("%d changed, next page %q, error %v", len(changed), next, err)
 	}
 	if _, _, err := w.client(t, nil).Changed(t.Context(), w.clock.at, w.clock.at, "x"); err == nil {
-		t.Error("a page that is none is taken")
+		t.Error("an invalid page is accepted")
 	}
 }
 
 func TestPages(t *testing.T) {
 	for name, between := range map[string]func(w world, page int){
-		"that stay as they are": func(world, int) {},
+		"of envelopes that do not change": func(world, int) {},
 		"while envelopes change and leave the window": func(w world, page int) {
 			for i := range 20 {
 				w.Set("docusign", vendorstub.Agreement{ID: id(page*20 + i), Status: esign.Completed,
@@ -284,7 +285,7 @@ func TestPages(t *testing.T) {
 				between(w, pages)
 			}
 			if len(seen) != all || pages != 3 {
-				t.Errorf("%d of %d in %d pages", len(seen), all, pages)
+				t.Errorf("%d of %d envelopes in %d pages", len(seen), all, pages)
 			}
 		})
 	}

@@ -21,12 +21,12 @@ import (
 
 const envelopeID = "5a1e0c3b-7d2f-4c6e-9b8a-0f1e2d3c4b5a"
 
-// clock is what server and clients go by.
+// clock is the clock of server and clients.
 type clock struct{ at time.Time }
 
 func (c *clock) now() time.Time { return c.at }
 
-// world is a vendor, and what clients of it need.
+// world is the stub of the vendor, with what its clients need.
 type world struct {
 	*vendorstub.Server
 	clock   *clock
@@ -41,7 +41,7 @@ func newWorld(t *testing.T) world {
 	}}
 }
 
-// client makes a client, whose credentials change may change.
+// client returns a client. change may change its credentials.
 func (w world) client(t *testing.T, change func(map[string]string)) vendorapi.Client {
 	t.Helper()
 	c, err := docusign.New(w.credentials(t, change), w.options)
@@ -75,30 +75,30 @@ func TestCredentials(t *testing.T) {
 	w := newWorld(t)
 	for name, tt := range map[string]struct {
 		change func(map[string]string)
-		want   []string // of the error; none if there is none
+		want   []string // parts of the error; empty for no error
 	}{
-		"what the page Apps and Keys shows is taken": {nil, nil},
-		"a key in PKCS #8 is taken": {func(m map[string]string) {
+		"the values that the page Apps and Keys shows": {nil, nil},
+		"a key in PKCS #8": {func(m map[string]string) {
 			block, _ := pem.Decode([]byte(m["privateKey"]))
 			key, _ := x509.ParsePKCS1PrivateKey(block.Bytes)
 			der, _ := x509.MarshalPKCS8PrivateKey(key)
 			m["privateKey"] = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 		}, nil},
-		"the auth host is that of production unless it is said": {func(m map[string]string) { delete(m, "authHost") }, nil},
-		"all that is missing is told at once": {func(m map[string]string) { clear(m) }, []string{
+		"the default auth host is production's": {func(m map[string]string) { delete(m, "authHost") }, nil},
+		"all missing members are reported at once": {func(m map[string]string) { clear(m) }, []string{
 			"api.integrationKey is missing", "api.userId is missing", "api.accountId is missing", "api.privateKey is missing",
 		}},
-		"all that is wrong is told at once": {func(m map[string]string) {
+		"all wrong members are reported at once": {func(m map[string]string) {
 			m["authHost"], m["userId"], m["accountId"], m["integrationKey"] = "https://secret/", "secret@example.com", "12345", "secret"
 			m["privateKey"] = "secret"
 		}, []string{
 			"api.authHost is not a host name", "api.userId is not a GUID", "api.accountId is not a GUID",
 			"api.integrationKey is not a GUID", "api.privateKey is not an RSA key in PEM",
 		}},
-		"a public key is no private key": {func(m map[string]string) {
+		"a public key": {func(m map[string]string) {
 			m["privateKey"] = "-----BEGIN PUBLIC KEY-----\nc2VjcmV0\n-----END PUBLIC KEY-----\n"
 		}, []string{"api.privateKey is not an RSA key in PEM"}},
-		"an unknown member is a mistake": {func(m map[string]string) { m["password"] = "secret" },
+		"an unknown member": {func(m map[string]string) { m["password"] = "secret" },
 			[]string{`unknown member "password"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestCredentials(t *testing.T) {
 			}
 			for _, want := range tt.want {
 				if !strings.Contains(err.Error(), want) {
-					t.Errorf("%q does not tell %q", err, want)
+					t.Errorf("%q does not contain %q", err, want)
 				}
 			}
 			if err != nil && strings.Contains(err.Error(), "secret") {
@@ -132,22 +132,22 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// TestTokens: the stub takes a token only for a JWT that is as DocuSign wants it.
+// TestTokens counts token requests. The stub accepts only a JWT that DocuSign would accept.
 func TestTokens(t *testing.T) {
 	for name, tt := range map[string]struct {
 		between  func(world)
 		tokens   int
 		userinfo int // of two clients
 	}{
-		"all clients share one token, and ask once where the account is": {func(world) {}, 1, 2},
-		"another token is got before one ends": {func(w world) {
+		"all clients share one token, and each looks up the account once": {func(world) {}, 1, 2},
+		"a token is replaced before it expires": {func(w world) {
 			w.clock.at = w.clock.at.Add(59 * time.Minute)
 		}, 2, 2},
-		"another token is got when one is not taken": {func(w world) {
+		"a rejected token is replaced": {func(w world) {
 			w.clock.at = w.clock.at.Add(5 * time.Minute)
 			w.DocuSignForgetTokens()
 		}, 2, 2},
-		"after a day it is asked again where the account is": {func(w world) { w.clock.at = w.clock.at.Add(24 * time.Hour) },
+		"the account is looked up again after a day": {func(w world) { w.clock.at = w.clock.at.Add(24 * time.Hour) },
 			2, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestTokens(t *testing.T) {
 			ask()
 			if tokens, userinfo := w.Calls("POST /oauth/token"), w.Calls("GET /oauth/userinfo"); tokens != tt.tokens ||
 				userinfo != tt.userinfo {
-				t.Errorf("%d tokens and %d questions where the account is, want %d and %d", tokens, userinfo, tt.tokens,
+				t.Errorf("%d tokens and %d account lookups, want %d and %d", tokens, userinfo, tt.tokens,
 					tt.userinfo)
 			}
 		})
@@ -180,18 +180,18 @@ func TestNoToken(t *testing.T) {
 		want   error
 		says   string
 	}{
-		"the user has not agreed yet": {
+		"the user has not consented yet": {
 			before: func(w world) { w.DocuSignConsent(false) }, want: vendorapi.ErrDenied,
 			says: "/oauth/auth?response_type=code&scope=signature%20impersonation&client_id=",
 		},
-		"the user is another": {
+		"another user": {
 			change: func(m map[string]string) { m["userId"] = envelopeID }, want: vendorapi.ErrDenied, says: "invalid_grant",
 		},
-		"the integration is another": {
+		"another integration": {
 			change: func(m map[string]string) { m["integrationKey"] = envelopeID }, want: vendorapi.ErrDenied,
 			says: "invalid_grant",
 		},
-		"the account is none of the user's": {
+		"the user has no access to the account": {
 			change: func(m map[string]string) { m["accountId"] = envelopeID }, want: vendorapi.ErrDenied,
 			says: "not one of the user's accounts",
 		},
@@ -227,7 +227,7 @@ func TestNoToken(t *testing.T) {
 			}
 			if tt.want == nil && (errors.Is(err, vendorapi.ErrDenied) || errors.Is(err, vendorapi.ErrInvalid) ||
 				errors.Is(err, vendorapi.ErrUnknown)) {
-				t.Errorf("error %v, which may pass, is final", err)
+				t.Errorf("the temporary error %v is final", err)
 			}
 			if !strings.HasPrefix(err.Error(), "docusign: ") || strings.Count(err.Error(), "docusign: ") > 1 {
 				t.Errorf("error %q", err)
@@ -236,7 +236,7 @@ func TestNoToken(t *testing.T) {
 	}
 }
 
-// userinfo is what the auth host says of an account that is served there.
+// userinfo returns the auth host's answer for an account with this base URL.
 func (w world) userinfo(baseURI string) []byte {
 	var members map[string]string
 	json.Unmarshal(w.Credentials("docusign"), &members)
@@ -253,8 +253,8 @@ func TestAccountIsKnownInAnyCase(t *testing.T) {
 	}
 }
 
-// TestTheAccountIsNotOnThisMachine: what answers as the vendor does not lead the token to what listens here, in the
-// clear.
+// TestTheAccountIsNotOnThisMachine answers with a base URL on the loopback interface. The client must not send its
+// token there in clear text.
 func TestTheAccountIsNotOnThisMachine(t *testing.T) {
 	w := newWorld(t)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -272,7 +272,7 @@ func TestTheAccountIsNotOnThisMachine(t *testing.T) {
 	})
 	if _, err := client.Agreement(t.Context(), envelopeID); err == nil || !strings.Contains(err.Error(), "base_uri") ||
 		w.Calls("") > 0 {
-		t.Errorf("%v, after %d calls in the clear", err, w.Calls(""))
+		t.Errorf("%v, after %d calls in clear text", err, w.Calls(""))
 	}
 }
 
@@ -298,15 +298,16 @@ func TestErrorCodes(t *testing.T) {
 			`{"errorCode":"ACCOUNT_LACKS_PERMISSIONS","message":"secret"}`, vendorapi.ErrDenied},
 		"the integration is unknown": {400,
 			`{"errorCode":"PARTNER_AUTHENTICATION_FAILED","message":"secret"}`, vendorapi.ErrDenied},
-		"a token that is never taken": {401,
+		"a token that is always rejected": {401,
 			`{"errorCode":"AUTHORIZATION_INVALID_TOKEN","message":"secret"}`, vendorapi.ErrDenied},
 		"a setting forbids it": {400,
 			`{"errorCode":"COMBINED_PDF_DOWNLOAD_NOT_ALLOWED","message":"secret"}`, vendorapi.ErrDenied},
-		"anything else is a mistake of ours": {400,
+		"any other code is an invalid request": {400,
 			`{"errorCode":"INVALID_REQUEST_PARAMETER","message":"secret"}`, vendorapi.ErrInvalid},
-		"a code that is no code is not shown":              {400, `{"errorCode":"secret@example.com"}`, vendorapi.ErrInvalid},
-		"an answer that is no JSON is known by its status": {404, `<html>secret</html>`, vendorapi.ErrUnknown},
-		"an error of the auth host is known by its status": {403,
+		"an implausible code is not quoted": {400, `{"errorCode":"secret@example.com"}`,
+			vendorapi.ErrInvalid},
+		"an answer without JSON is classified by its status": {404, `<html>secret</html>`, vendorapi.ErrUnknown},
+		"an error of the auth host is classified by its status": {403,
 			`{"error":"insufficient_scope","error_description":"secret"}`, vendorapi.ErrDenied},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -329,36 +330,36 @@ func TestLimits(t *testing.T) {
 		before func(world)
 		want   time.Duration
 	}{
-		"of an hour, to the second that the header tells": {func(w world) { w.DocuSignLimits(0, 500, 100) },
+		"of an hour, to the header's time": {func(w world) { w.DocuSignLimits(0, 500, 100) },
 			40 * time.Minute},
-		"of an hour, to the next full one": {func(w world) {
+		"of an hour, without a header to the next full hour": {func(w world) {
 			w.Fail(vendorstub.Failure{Path: "/envelopes/", Status: 400,
 				Body: `{"errorCode":"HOURLY_APIINVOCATION_LIMIT_EXCEEDED"}`, Times: 1})
 		}, 40 * time.Minute},
-		"of an hour, by a header that is sooner than the full hour": {func(w world) {
+		"of an hour, with a header before the full hour": {func(w world) {
 			w.Fail(vendorstub.Failure{
 				Path: "/envelopes/", Status: 400, Body: `{"errorCode":"HOURLY_APIINVOCATION_LIMIT_EXCEEDED"}`, Times: 1,
 				Header: http.Header{"X-Ratelimit-Reset": {fmt.Sprint(w.clock.at.Add(11 * time.Minute).Unix())}},
 			})
 		}, 11 * time.Minute},
-		"of an hour, by a header that cannot be": {func(w world) {
+		"of an hour, with an impossible header": {func(w world) {
 			w.Fail(vendorstub.Failure{
 				Path: "/envelopes/", Status: 400, Body: `{"errorCode":"HOURLY_APIINVOCATION_LIMIT_EXCEEDED"}`, Times: 1,
 				Header: http.Header{"X-Ratelimit-Reset": {"3600"}},
 			})
 		}, 40 * time.Minute},
-		"of an hour, by a header that is no time in seconds": {func(w world) {
+		"of an hour, with a header in milliseconds": {func(w world) {
 			w.Fail(vendorstub.Failure{
 				Path: "/envelopes/", Status: 400, Body: `{"errorCode":"HOURLY_APIINVOCATION_LIMIT_EXCEEDED"}`, Times: 1,
 				Header: http.Header{"X-Ratelimit-Reset": {fmt.Sprint(w.clock.at.UnixMilli())}},
 			})
 		}, 40 * time.Minute},
 		"of a burst": {func(w world) { w.DocuSignLimits(3000, 0, 100) }, 30 * time.Second},
-		"of an hour, with the usual status": {func(w world) {
+		"of an hour, with status 429": {func(w world) {
 			w.Fail(vendorstub.Failure{Path: "/envelopes/", Status: 429,
 				Body: `{"errorCode":"HOURLY_APIINVOCATION_LIMIT_EXCEEDED"}`, Times: 1})
 		}, 40 * time.Minute},
-		"with the usual status": {func(w world) {
+		"with status 429": {func(w world) {
 			w.Fail(vendorstub.Failure{Path: "/envelopes/", Status: 429, Header: http.Header{"Retry-After": {"90"}},
 				Body: `{"errorCode":"WHATEVER"}`, Times: 1})
 		}, 90 * time.Second},
@@ -371,13 +372,13 @@ func TestLimits(t *testing.T) {
 			_, err := w.client(t, nil).Agreement(t.Context(), envelopeID)
 			var later *vendorapi.LaterError
 			if !errors.As(err, &later) || later.After != tt.want {
-				t.Errorf("error %v, want that it is later by %s", err, tt.want)
+				t.Errorf("error %v, want a LaterError of %s", err, tt.want)
 			}
 		})
 	}
 }
 
-// names are those of steps, documents and the like, for comparison.
+// names returns a name for each element, such as a step or a document.
 func names[T any](all []T, name func(T) string) (list []string) {
 	for _, v := range all {
 		list = append(list, name(v))

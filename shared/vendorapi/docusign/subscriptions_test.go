@@ -20,7 +20,7 @@ func says(steps []vendorapi.Step) []string {
 	return names(steps, func(s vendorapi.Step) string { return s.Description })
 }
 
-// settings of a configuration that is right, but for what change changes.
+// settings returns the right settings of a configuration, with changes.
 func settings(change map[string]any) map[string]any {
 	all := map[string]any{
 		"name": "esignhooks", "configurationType": "custom", "allUsers": "true", "allUsersExcept": "false",
@@ -33,7 +33,7 @@ func settings(change map[string]any) map[string]any {
 	return all
 }
 
-// texts is a list as JSON has it.
+// texts returns a list as JSON decodes it.
 func texts(list ...string) (all []any) {
 	for _, s := range list {
 		all = append(all, s)
@@ -68,10 +68,10 @@ func TestRegisterMakesAConfigurationOnce(t *testing.T) {
 		t.Fatalf("%d configurations before the step is done", n)
 	}
 	do(t, steps)
-	stands := w.Subscriptions("docusign")
+	current := w.Subscriptions("docusign")
 	want := []vendorstub.Subscription{another, received,
-		{ID: stands[2].ID, URL: webhookURL + "/token", Settings: settings(nil)}}
-	if diff := cmp.Diff(want, stands); diff != "" {
+		{ID: current[2].ID, URL: webhookURL + "/token", Settings: settings(nil)}}
+	if diff := cmp.Diff(want, current); diff != "" {
 		t.Error(diff)
 	}
 	if steps, err := c.Register(t.Context(), webhookURL+"/token"); err != nil || len(steps) > 0 {
@@ -83,7 +83,7 @@ func TestRegisterMakesAConfigurationOnce(t *testing.T) {
 	}
 }
 
-// wrong is what can be wrong with a configuration, with a part of the words for it.
+// wrong lists faults of a configuration, with a part of the problem that is reported.
 var wrong = map[string]struct {
 	change   map[string]any
 	disabled bool
@@ -97,11 +97,11 @@ var wrong = map[string]struct {
 	"for all users but some": {map[string]any{"allUsersExcept": "true"}, false, "excludes some users", false},
 	"without acknowledgement": {map[string]any{"requiresAcknowledgement": "false"}, false, "no acknowledgement",
 		false},
-	"acknowledgement not said": {map[string]any{"requiresAcknowledgement": nil}, false, "no acknowledgement", false},
-	"without HMAC":             {map[string]any{"includeHMAC": "false"}, false, "no HMAC", false},
-	"aggregate":                {map[string]any{"deliveryMode": "Aggregate"}, false, "(SIM)", false},
-	"SOAP":                     {map[string]any{"useSoapInterface": "true"}, false, "SOAP", false},
-	"documents":                {map[string]any{"includeDocuments": "true"}, false, "includes documents", false},
+	"acknowledgement missing": {map[string]any{"requiresAcknowledgement": nil}, false, "no acknowledgement", false},
+	"without HMAC":            {map[string]any{"includeHMAC": "false"}, false, "no HMAC", false},
+	"aggregate":               {map[string]any{"deliveryMode": "Aggregate"}, false, "(SIM)", false},
+	"SOAP":                    {map[string]any{"useSoapInterface": "true"}, false, "SOAP", false},
+	"documents":               {map[string]any{"includeDocuments": "true"}, false, "includes documents", false},
 	"certificate": {map[string]any{"includeCertificateOfCompletion": "true"}, false, "certificate",
 		false},
 	"no reason": {map[string]any{"includeEnvelopeVoidReason": "false"}, false,
@@ -116,7 +116,7 @@ var wrong = map[string]struct {
 		"messages do not include: recipients", false},
 	"events missing": {map[string]any{"events": texts(provider.Events()[1:]...)}, false, "not send: " +
 		provider.Events()[0], false},
-	"events that nobody understands": {map[string]any{"events": texts(append(provider.Events(), "click-agreed")...)},
+	"unknown events": {map[string]any{"events": texts(append(provider.Events(), "click-agreed")...)},
 		false, "not understood: click-agreed", false},
 }
 
@@ -135,7 +135,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-func TestRegisterMendsAConfiguration(t *testing.T) {
+func TestRegisterCorrectsAConfiguration(t *testing.T) {
 	for name, tt := range wrong {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -152,11 +152,11 @@ func TestRegisterMendsAConfiguration(t *testing.T) {
 				t.Fatalf("steps %q, error %v", says(steps), err)
 			}
 			do(t, steps)
-			stands := w.Subscriptions("docusign")
+			current := w.Subscriptions("docusign")
 			want := settings(map[string]any{"userName": "kept"})
-			delete(stands[0].Settings, "userIds") // they count for nothing beside allUsers
+			delete(current[0].Settings, "userIds") // ignored if allUsers is true
 			if diff := cmp.Diff([]vendorstub.Subscription{{ID: "7", URL: webhookURL + "/new", Settings: want}},
-				stands); diff != "" {
+				current); diff != "" {
 				t.Error(diff)
 			}
 			if steps, err := c.Register(t.Context(), webhookURL+"/new"); err != nil || len(steps) > 0 {
@@ -173,7 +173,7 @@ func TestRegisterInsistsOnTLS(t *testing.T) {
 	}
 }
 
-func TestConnectIsForAdministrators(t *testing.T) {
+func TestConnectNeedsAnAdministrator(t *testing.T) {
 	w := newWorld(t)
 	w.Fail(vendorstub.Failure{Path: "/connect", Status: 400, Body: `{"errorCode":"USER_LACKS_PERMISSIONS"}`, Times: 9})
 	c := w.client(t, nil)
@@ -205,7 +205,7 @@ func TestSubscriptions(t *testing.T) {
 func TestRepair(t *testing.T) {
 	for name, tt := range map[string]struct {
 		is   vendorstub.Subscription
-		want []string // parts of what the steps say
+		want []string // parts of the steps' descriptions
 	}{
 		"nothing is wrong": {vendorstub.Subscription{}, nil},
 		"switched off": {vendorstub.Subscription{Disabled: true},
@@ -216,7 +216,7 @@ func TestRepair(t *testing.T) {
 			[]string{"of 2 envelopes"}},
 		"both": {vendorstub.Subscription{Disabled: true, Failed: []string{id(1)}},
 			[]string{"switch the Connect configuration", "of 1 envelopes"}},
-		"what is not as it should be is left to Register": {vendorstub.Subscription{Settings: settings(map[string]any{"includeHMAC": "false"})}, nil},
+		"wrong settings are left to Register": {vendorstub.Subscription{Settings: settings(map[string]any{"includeHMAC": "false"})}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -236,11 +236,11 @@ func TestRepair(t *testing.T) {
 				}
 			}
 			do(t, steps)
-			stands := w.Subscriptions("docusign")
-			if diff := cmp.Diff(another, stands[0]); diff != "" {
+			current := w.Subscriptions("docusign")
+			if diff := cmp.Diff(another, current[0]); diff != "" {
 				t.Errorf("another's configuration: %s", diff)
 			}
-			if s := stands[1]; s.Disabled || len(s.Failed) > 0 || s.URL != webhookURL+"/token" ||
+			if s := current[1]; s.Disabled || len(s.Failed) > 0 || s.URL != webhookURL+"/token" ||
 				s.Settings["userName"] != tt.is.Settings["userName"] {
 				t.Errorf("after the repair it is %+v", s)
 			}
@@ -251,16 +251,16 @@ func TestRepair(t *testing.T) {
 	}
 }
 
-// TestRepairOfWhatCameFromElsewhere: an envelope's own notification leads to the same place and belongs to no
-// configuration; a configuration may have led elsewhere.
-func TestRepairOfWhatCameFromElsewhere(t *testing.T) {
+// TestRepairOfOtherFailures resends failures of an envelope's own notification, which belongs to no configuration but
+// has our URL. It also resends failures of our configuration from a time when it had another URL.
+func TestRepairOfOtherFailures(t *testing.T) {
 	const another = "https://elsewhere.example.com/hook"
 	for name, tt := range map[string]struct {
 		connectID, configURL string
 		ours                 bool
 	}{
-		"an envelope's own notification":           {"0", webhookURL + "/token", true},
-		"our configuration, when it led elsewhere": {"7", another, true},
+		"an envelope's own notification":             {"0", webhookURL + "/token", true},
+		"our configuration, when it had another URL": {"7", another, true},
 		"another's": {"8", another, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -277,7 +277,7 @@ func TestRepairOfWhatCameFromElsewhere(t *testing.T) {
 	}
 }
 
-func TestRepairNamesABoundedNumberAtOnce(t *testing.T) {
+func TestRepairResendsABoundedNumberAtOnce(t *testing.T) {
 	w := newWorld(t)
 	var failed []string
 	for i := range 250 {

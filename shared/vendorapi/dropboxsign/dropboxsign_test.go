@@ -207,7 +207,7 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("asked %d times", n)
 			}
 			if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), stub.URL) {
-				t.Errorf("the error tells too much: %v", err)
+				t.Errorf("the error contains a secret: %v", err)
 			}
 		})
 	}
@@ -221,7 +221,7 @@ func TestLimits(t *testing.T) {
 	}{
 		"until the vendor's reset":             {429, 50 * time.Second, 50 * time.Second},
 		"403 may be the limit too":             {403, 50 * time.Second, 50 * time.Second},
-		"a minute if the vendor does not tell": {429, 0, time.Minute},
+		"a minute without a header":            {429, 0, time.Minute},
 		"an hour at most, whatever clocks say": {429, 300 * time.Hour, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -370,7 +370,7 @@ func TestSubscriptions(t *testing.T) {
 			"", []vendorstub.Subscription{disabled},
 			[]vendorapi.Subscription{{Name: "account", Problems: []string{cleared}}},
 		},
-		"an app has one beside the account's": {
+		"an app has its own URL": {
 			"", []vendorstub.Subscription{account, app},
 			[]vendorapi.Subscription{{Name: "account", URL: ourURL, Active: true},
 				{Name: "app " + vendorstub.DropboxSignApp, URL: ourURL, Active: true}},
@@ -434,9 +434,9 @@ func TestRegister(t *testing.T) {
 			"set the callback URL of the account to https://api.example.com/webhooks/dropboxsign/…;"},
 		"the first URL of the app": {vendorstub.DropboxSignApp, "", false, "set the callback URL of the app " +
 			vendorstub.DropboxSignApp + " to https://api"},
-		"a URL that was cleared":     {"", ourURL, true, "set the callback URL of the account"},
-		"nothing if it stands there": {"", ourURL, false, ""},
-		"another token":              {"", ourURL + "2", false, "which is set with another token"},
+		"a URL that was cleared":    {"", ourURL, true, "set the callback URL of the account"},
+		"nothing if the URL is set": {"", ourURL, false, ""},
+		"another token":             {"", ourURL + "2", false, "which is set with another token"},
 		"somebody else's URL is named": {"", "https://other.example.com/hook?key=secret", false,
 			"in place of https://other.example.com/hook, which gets no events"},
 	} {
@@ -463,7 +463,7 @@ func TestRegister(t *testing.T) {
 				t.Fatalf("got %v, want %q", steps, tt.want)
 			}
 			if strings.Contains(steps[0].Description, "token-1") || strings.Contains(steps[0].Description, "secret") {
-				t.Errorf("the step tells a secret: %s", steps[0].Description)
+				t.Errorf("the step contains a secret: %s", steps[0].Description)
 			}
 			if n := stub.Calls("PUT "); n != 0 {
 				t.Errorf("%d changes before the step is done", n)

@@ -151,7 +151,7 @@ func TestAnswers(t *testing.T) {
 					t.Errorf("got %v, want %v", err, tt.err)
 				}
 				if err != nil && (strings.Contains(err.Error(), " secret") || strings.Contains(err.Error(), "\n")) {
-					t.Errorf("the error tells too much: %v", err)
+					t.Errorf("the error contains a secret: %v", err)
 				}
 				return
 			}
@@ -165,7 +165,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// errPasses stands for an error that has no name: a failure that may pass.
+// errPasses stands for any temporary error, which has no sentinel.
 var errPasses = errors.New("an error that may pass")
 
 func is(err, want error) bool {
@@ -192,8 +192,9 @@ func TestUnknownEnvelopes(t *testing.T) {
 	}
 }
 
-// TestAnIDIsNoPartOfARefusal: whoever makes up IDs would have tokens replaced, and what is forged taken for denied.
-func TestAnIDIsNoPartOfARefusal(t *testing.T) {
+// TestAnIDIsNotReadAsARefusal sends IDs that look like error codes. Otherwise a forger's ID could make the client
+// replace its token, or treat a forgery as denied.
+func TestAnIDIsNotReadAsARefusal(t *testing.T) {
 	w := newWorld(t)
 	w.Set(provider, vendorstub.Agreement{ID: id, Status: esign.Sent})
 	client := w.open(t)
@@ -216,7 +217,7 @@ func TestAnIDIsNoPartOfARefusal(t *testing.T) {
 	}
 }
 
-// TestTokens: a new token cuts the one before short, so that all processes use the same.
+// TestTokens shows that all processes share one token, since a new token ends the one before.
 func TestTokens(t *testing.T) {
 	ask := func(t *testing.T, client vendorapi.Client) {
 		t.Helper()
@@ -306,7 +307,7 @@ func TestTokens(t *testing.T) {
 		"a wrong secret": {secret: "wrong", want: vendorapi.ErrDenied},
 		"a refusal that HTTP calls a success": {failure: vendorstub.Failure{Status: 200,
 			Body: `{"code":40001,"message":"wrong"}`}, want: vendorapi.ErrDenied},
-		"a token without an end is not used for ever": {failure: vendorstub.Failure{Status: 200,
+		"a token without an expiry is replaced": {failure: vendorstub.Failure{Status: 200,
 			Body: `{"access_token":"t"}`}, want: vendorapi.ErrDenied},
 		"the vendor is down": {failure: vendorstub.Failure{Status: 500}, want: errPasses},
 	} {
@@ -369,7 +370,7 @@ func TestDocuments(t *testing.T) {
 			t.Errorf("got %v, want %v", err, vendorapi.ErrNotReady)
 		}
 		if strings.Contains(err.Error(), "signature") {
-			t.Errorf("the error tells the link: %v", err)
+			t.Errorf("the error contains the link: %v", err)
 		}
 	})
 	t.Run("an envelope that is not completed", func(t *testing.T) {
@@ -441,7 +442,7 @@ func TestFiles(t *testing.T) {
 				t.Fatalf("got %v, want %v", err, tt.err)
 			}
 			if err != nil && strings.Contains(err.Error(), "secret") {
-				t.Errorf("the error tells the link: %v", err)
+				t.Errorf("the error contains the link: %v", err)
 			}
 			var got []named
 			for _, d := range documents {

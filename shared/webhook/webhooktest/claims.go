@@ -36,7 +36,7 @@ type Claims struct {
 	AlgorithmHeader string
 
 	// Object and ID are the JSON names of the member with the agreement, and of the agreement's ID in it. If Object is
-	// empty, the ID is a member beside those of Completed.
+	// empty, the ID is a member on the level of those of Completed.
 	Object, ID string
 	// Completed returns JSON members that say, genuine under key, that the agreement is completed. Bodies with different
 	// seeds are different events.
@@ -92,7 +92,7 @@ func (c Claims) Body(key, id string) string {
 	return c.Message(key, agreement)
 }
 
-// Message returns a message with these members beside those of Completed, and with a person's address.
+// Message returns a message with these members, those of Completed, and a person's address.
 func (c Claims) Message(key, members string) string {
 	return c.wrap(c.Completed(key, members) + `,` + members + `,"leak":"canary.person@example.com"`)
 }

@@ -325,7 +325,7 @@ func wellFormed(t *testing.T, p webhook.Provider, id webhook.Identity, e esign.E
 }
 
 // refusals: without a key, under a wrong one, and under an empty one that it is even signed with, nothing is genuine,
-// and the error tells no secrets.
+// and the error contains no secret.
 func refusals(t *testing.T, p webhook.Provider, r *webhook.Request) {
 	empty, signed := webhook.NewSecret(""), Clone(r)
 	if err := p.Sign(signed, empty, ReceivedAt); err != nil {

@@ -101,8 +101,8 @@ func image(t *testing.T, item map[string]streamtypes.AttributeValue) map[string]
 	return converted
 }
 
-// testPublished feeds the publisher what the table's stream tells of all that happened, as its event source mapping
-// does, and compares what is published with the table.
+// testPublished feeds the publisher all records of the table's stream, as its event source mapping does, and compares
+// what is published with the table.
 func (a *account) testPublished(t *testing.T, b *eventBridge) {
 	var batch events.DynamoDBEvent
 	counted := 0
