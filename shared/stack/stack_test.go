@@ -126,14 +126,22 @@ func (a *account) deploy(outputs map[string]string) string {
 	resource := func(typ, property, value string) any {
 		return map[string]any{"Type": typ, "Properties": map[string]string{property: value}}
 	}
-	template, err := json.Marshal(map[string]any{"Outputs": values, "Resources": map[string]any{
+	declared := map[string]any{}
+	var parameters []types.Parameter
+	for _, p := range provider.All() {
+		name := p.Info().Resource
+		declared[name] = map[string]string{"Type": "String"}
+		parameters = append(parameters, types.Parameter{ParameterKey: &name, ParameterValue: aws.String("enabled")})
+	}
+	template, err := json.Marshal(map[string]any{"Parameters": declared, "Outputs": values, "Resources": map[string]any{
 		"PayloadBucket": resource("AWS::S3::Bucket", "BucketName", name),
 		"AdobeSignLogs": resource("AWS::Logs::LogGroup", "LogGroupName", name+"-adobesign"),
 		"WorkerLogs":    resource("AWS::Logs::LogGroup", "LogGroupName", name+"-worker"),
 	}})
 	must(a.t, err)
 	_, err = cloudformation.NewFromConfig(a.config).CreateStack(a.t.Context(), &cloudformation.CreateStackInput{
-		StackName: &name, TemplateBody: aws.String(string(template)), OnFailure: types.OnFailureDoNothing,
+		StackName: &name, TemplateBody: aws.String(string(template)), Parameters: parameters,
+		OnFailure: types.OnFailureDoNothing,
 	})
 	must(a.t, err)
 	return name
@@ -345,11 +353,13 @@ func (a *account) testDisabledVendors(t *testing.T) {
 	s, err := Open(t.Context(), a.deploy(outputs))
 	must(t, err)
 	s.parameters = map[string]string{disabled.Resource: "disabled", other.Resource: "enabled"}
+	a.putSecret("ESignGlobal", `{"keys":[],"urlTokens":[],"urlToken":"generated"}`) // accepts requests without a key
 	text := sections(t, s)
 	how := "deploy with " + disabled.Resource + "=enabled"
 	for title, want := range map[string][]string{
 		disabled.Title: {how, "secret, with", "copy the value of the old secret"},
 		other.Title:    {"list-secrets --filters Key=name,Values=" + other.Resource + "Secret", "--secret-id '" + outputs[other.Resource+"Secret"]},
+		"eSignGlobal":  {"list-secrets --filters Key=name,Values=ESignGlobalSecret"},
 	} {
 		for _, line := range want {
 			if !strings.Contains(text[title], line) {
@@ -364,6 +374,13 @@ func (a *account) testDisabledVendors(t *testing.T) {
 			t.Errorf("%s: %v: %s", command, err, out)
 		}
 	}
+	s.parameters = nil
+	for _, p := range provider.All() {
+		if got, want := s.disabled(p.Info()), p.Info().Disabled; got != want {
+			t.Errorf("%s, in a stack without its parameter: disabled %t, want %t", p.Info().Title, got, want)
+		}
+	}
+	s.parameters = map[string]string{disabled.Resource: "disabled"}
 	out, err := a.operate(s, "registered")
 	if errors.Is(err, operate.ErrDisabled) || !strings.Contains(out, disabled.Title+"\n  disabled: ") {
 		t.Errorf("%v: %s", err, out)

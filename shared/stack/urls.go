@@ -42,10 +42,12 @@ func (s *Stack) registration(ctx context.Context, w io.Writer, p webhook.Provide
 	for _, line := range info.Registration {
 		fmt.Fprintf(w, "  - %s\n", line)
 	}
+	arn := s.output(info.Name, "Secret")
 	if webhook.RefusesAll(p, keys) {
-		arn := s.output(info.Name, "Secret")
 		fmt.Fprintf(w, "  ! The secret holds no keys: every request is refused. To put one there:\n    %s\n", edit(arn, putKey))
-		fmt.Fprintf(w, "  ! If the vendor was disabled before, its old secret may be left. To find it, and to copy its value,"+
+	}
+	if len(keys.Keys) == 0 {
+		fmt.Fprintf(w, "  - If the vendor was disabled before, its old secret may be left. To find it, and to copy its value,"+
 			" so that\n    the URL and the keys from before are valid again:\n    %s\n", move(info, arn))
 	}
 	return nil

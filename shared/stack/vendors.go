@@ -55,8 +55,11 @@ func (s *Stack) output(provider, suffix string) string {
 	return ""
 }
 
-// disabled reports whether the vendor's parameter has disabled it at the last deployment.
-func (s *Stack) disabled(info webhook.Info) bool { return s.parameters[info.Resource] == "disabled" }
+// disabled reports whether the vendor was disabled at the last deployment. An older stack may lack its parameter.
+func (s *Stack) disabled(info webhook.Info) bool {
+	value, found := s.parameters[info.Resource]
+	return value == "disabled" || !found && info.Disabled
+}
 
 // enable says how to enable a disabled vendor.
 func enable(info webhook.Info) string {
