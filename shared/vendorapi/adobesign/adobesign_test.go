@@ -18,7 +18,7 @@ import (
 
 const id = "CBJCHBCAABAA_agreement-1"
 
-// world is a vendor, and what clients of it need.
+// world is the stub of the vendor, with what its clients need.
 type world struct {
 	*vendorstub.Server
 	mu      sync.Mutex
@@ -50,7 +50,7 @@ func (w *world) client(t *testing.T) vendorapi.Client {
 	return w.open(t, w.Credentials("adobesign"))
 }
 
-// simple is a client with an integration key.
+// simple returns a client with an integration key.
 func (w *world) simple(t *testing.T) vendorapi.Client {
 	t.Helper()
 	text, _ := json.Marshal(map[string]string{"integrationKey": vendorstub.AdobeSignKey, "host": w.URL})
@@ -68,7 +68,7 @@ func (w *world) open(t *testing.T, credentials []byte) vendorapi.Client {
 
 func (w *world) set(a vendorstub.Agreement) { w.Set("adobesign", a) }
 
-func TestCredentialsAreOneSetOrTheOther(t *testing.T) {
+func TestCredentialsAreOneOfTwoSets(t *testing.T) {
 	for name, tt := range map[string]struct {
 		text string
 		want []string // parts of the error; empty for no error
@@ -85,7 +85,7 @@ func TestCredentialsAreOneSetOrTheOther(t *testing.T) {
 			[]string{"api.host is missing"}},
 		"a host that is an address": {`{"integrationKey": "canary", "host": "https://canary.example/x"}`,
 			[]string{"api.host is not"}},
-		"several problems, all of them told": {`{"clientId": "c", "host": "canary/"}`,
+		"several problems are reported together": {`{"clientId": "c", "host": "canary/"}`,
 			[]string{"api.clientSecret", "api.refreshToken", "api.host is not"}},
 		"an unknown member": {`{"integrationKey": "canary", "key": "canary"}`,
 			[]string{`unknown member "key"`}},
@@ -159,14 +159,14 @@ func TestARefusedRefresh(t *testing.T) {
 		want    error
 		later   time.Duration
 	}{
-		"the refresh token is no good": {vendorstub.Failure{Status: 400,
+		"the refresh token is rejected": {vendorstub.Failure{Status: 400,
 			Body: `{"error": "invalid_grant", "error_description": "canary"}`}, vendorapi.ErrDenied, 0},
-		"the secret is no good": {vendorstub.Failure{Status: 401, Body: `canary`}, vendorapi.ErrDenied, 0},
+		"the secret is rejected": {vendorstub.Failure{Status: 401, Body: `canary`}, vendorapi.ErrDenied, 0},
 		"too many": {vendorstub.Failure{Status: 429, Header: http.Header{"Retry-After": {"90"}},
 			Body: `canary`}, nil, 90 * time.Second},
-		"too many, who knows how long": {vendorstub.Failure{Status: 429}, nil, time.Minute},
-		"the vendor is down":           {vendorstub.Failure{Status: 503, Body: `canary`}, nil, 0},
-		"nonsense":                     {vendorstub.Failure{Status: 200, Body: `{"canary": 1}`}, nil, 0},
+		"too many, without Retry-After": {vendorstub.Failure{Status: 429}, nil, time.Minute},
+		"the vendor is down":            {vendorstub.Failure{Status: 503, Body: `canary`}, nil, 0},
+		"an invalid answer":             {vendorstub.Failure{Status: 200, Body: `{"canary": 1}`}, nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -185,7 +185,7 @@ func TestARefusedRefresh(t *testing.T) {
 	}
 }
 
-// reroute sends what is for one host to another address.
+// reroute sends requests for one host to another address.
 type reroute struct {
 	host, to string
 	next     http.RoundTripper
@@ -200,7 +200,7 @@ func (r reroute) RoundTrip(request *http.Request) (*http.Response, error) {
 	return r.next.RoundTrip(request)
 }
 
-func TestTheAccessPointIsAskedForWhereItIsNotKnown(t *testing.T) {
+func TestAnUnknownAccessPointIsLookedUp(t *testing.T) {
 	w := newWorld(t)
 	w.set(vendorstub.Agreement{ID: id, Status: esign.Sent})
 	w.options.HTTP.Transport = reroute{"api.adobesign.com", w.URL, w.options.HTTP.Transport}
@@ -214,7 +214,7 @@ func TestTheAccessPointIsAskedForWhereItIsNotKnown(t *testing.T) {
 		}
 	}
 	if n := w.Calls("/baseUris"); n != 1 {
-		t.Errorf("asked for %d times", n)
+		t.Errorf("looked up %d times", n)
 	}
 }
 
@@ -230,13 +230,13 @@ func TestAnAccountMoves(t *testing.T) {
 	}
 	ask()
 	if n := w.Calls("/baseUris"); n != 0 {
-		t.Errorf("a known access point was asked for %d times", n)
+		t.Errorf("a known access point was looked up %d times", n)
 	}
 	w.AdobeSignMoves()
 	ask()
 	ask()
 	if n := w.Calls("/baseUris"); n != 1 {
-		t.Errorf("the new one was asked for %d times", n)
+		t.Errorf("the new access point was looked up %d times", n)
 	}
 	documents, _ := c.Documents(t.Context(), id)
 	if _, err := documents[0].Open(t.Context()); err != nil {
@@ -244,7 +244,7 @@ func TestAnAccountMoves(t *testing.T) {
 	}
 }
 
-func TestAnAccountThatIsNowhere(t *testing.T) {
+func TestInvalidAccessPoints(t *testing.T) {
 	for name, body := range map[string]string{
 		"no address":              `{"apiAccessPoint": "canary"}`,
 		"another host, not https": `{"apiAccessPoint": "http://canary.example/"}`,
@@ -261,7 +261,7 @@ func TestAnAccountThatIsNowhere(t *testing.T) {
 			}
 		})
 	}
-	t.Run("it is not where it says", func(t *testing.T) {
+	t.Run("the access point does not serve the account", func(t *testing.T) {
 		w := newWorld(t)
 		w.Fail(vendorstub.Failure{Path: "/agreements", Status: 401, Body: `{"code": "INVALID_API_ACCESS_POINT"}`, Times: 9})
 		if _, err := w.simple(t).Agreement(t.Context(), id); err == nil || errors.Is(err, vendorapi.ErrUnknown) ||
@@ -278,7 +278,7 @@ func TestCodesOfErrors(t *testing.T) {
 	all := []error{vendorapi.ErrNotReady, vendorapi.ErrUnknown, vendorapi.ErrDenied, vendorapi.ErrInvalid}
 	for code, tt := range map[string]struct {
 		status int
-		want   error // nil: may pass
+		want   error // nil for a temporary error
 	}{
 		"DOCUMENT_NOT_AVAILABLE":           {404, vendorapi.ErrNotReady},
 		"DOCUMENT_NOT_YET_AVAILABLE":       {404, vendorapi.ErrNotReady},
@@ -326,9 +326,9 @@ func TestLimits(t *testing.T) {
 	}{
 		"in the header": {vendorstub.Failure{Header: http.Header{"Retry-After": {"120"}}, Body: `{"retryAfter": 7}`},
 			2 * time.Minute},
-		"in the body alone": {vendorstub.Failure{Body: `{"code": "THROTTLING_TOO_MANY_REQUESTS", "retryAfter": 600}`},
+		"only in the body": {vendorstub.Failure{Body: `{"code": "THROTTLING_TOO_MANY_REQUESTS", "retryAfter": 600}`},
 			10 * time.Minute},
-		"absurd in the body": {vendorstub.Failure{Body: `{"code": "THROTTLING_TOO_MANY_REQUESTS", "retryAfter": 1e30}`},
+		"implausible in the body": {vendorstub.Failure{Body: `{"code": "THROTTLING_TOO_MANY_REQUESTS", "retryAfter": 1e30}`},
 			24 * time.Hour},
 		"nowhere": {vendorstub.Failure{Body: `{"code": "THROTTLING_TOO_MANY_REQUESTS"}`}, time.Minute},
 	} {
@@ -347,7 +347,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-func TestPauseKeepsTheSameQuestionWithinTheLimit(t *testing.T) {
+func TestPauseKeepsIdenticalRequestsWithinTheLimit(t *testing.T) {
 	w := newWorld(t)
 	w.AdobeSignLimit(1, 10*time.Minute)
 	w.set(vendorstub.Agreement{ID: id, Status: esign.Completed, NotReady: 2})

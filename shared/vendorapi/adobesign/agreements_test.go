@@ -68,16 +68,16 @@ func TestWhenAnAgreementEnded(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status esign.Status
 		events string
-		want   string // empty: it is not told
+		want   string // empty for an unknown time
 	}{
 		"by the last signature": {esign.Completed, event("ESIGNED", early) + "," + event("ESIGNED", late) + "," +
 			event("EMAIL_VIEWED", later), late},
-		"by the last act": {esign.Completed, event("ACTION_COMPLETED_HOSTED", late) + "," + event("SHARED", later),
+		"by the last action": {esign.Completed, event("ACTION_COMPLETED_HOSTED", late) + "," + event("SHARED", later),
 			late},
-		"by the end of its time": {esign.Expired, event("ESIGNED", early) + "," + event("EXPIRED_AUTOMATICALLY", late) +
+		"by its expiry": {esign.Expired, event("ESIGNED", early) + "," + event("EXPIRED_AUTOMATICALLY", late) +
 			"," + event("SHARED", later), late},
-		"by what nobody knows":    {esign.Completed, event("CREATED", early) + "," + event("NEW_WORD", late), ""},
-		"though it is still open": {esign.Sent, event("ESIGNED", early), ""},
+		"by an unknown event": {esign.Completed, event("CREATED", early) + "," + event("NEW_WORD", late), ""},
+		"an open agreement":   {esign.Sent, event("ESIGNED", early), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -89,13 +89,13 @@ func TestWhenAnAgreementEnded(t *testing.T) {
 				t.Error(got, err)
 			}
 			if asked := w.Calls("/events") > 0; asked != tt.status.Terminal() {
-				t.Error("asks for the events of an open agreement")
+				t.Errorf("events requested: %t", asked)
 			}
 		})
 	}
 }
 
-func TestEventsOfAnEnding(t *testing.T) {
+func TestCancellingEvents(t *testing.T) {
 	const early, late = "2026-11-19T10:00:00Z", "2026-11-19T11:00:00Z"
 	event := func(kind, date string) string { return `{"type": "` + kind + `", "date": "` + date + `"}` }
 	for name, tt := range map[string]struct {
@@ -105,7 +105,7 @@ func TestEventsOfAnEnding(t *testing.T) {
 		"too many wrong passwords":      {event("RECALLED_MAX_SIGNING_PASSWORD_ATTEMPTS", late), esign.Cancelled},
 		"the last counts":               {event("RECALLED", early) + "," + event("REJECTED", late), esign.Declined},
 		"the last counts, in any order": {event("REJECTED", late) + "," + event("RECALLED", early), esign.Declined},
-		"what comes after says nothing": {event("REJECTED", late) + "," + event("SHARED", "2026-11-19T12:00:00Z"),
+		"later events of other types are ignored": {event("REJECTED", late) + "," + event("SHARED", "2026-11-19T12:00:00Z"),
 			esign.Declined},
 		"of two at once the second counts": {event("RECALLED", late) + "," + event("REJECTED", late), esign.Declined},
 	} {
@@ -150,16 +150,17 @@ func TestUnknownAgreements(t *testing.T) {
 		}
 	}
 	before := w.Calls("")
-	for _, unsound := range []string{"", "..", "a/b", "a?b", "a#b", "a b", "a%2Fb", "*", "é", strings.Repeat("a", 513)} {
-		if _, err := c.Agreement(t.Context(), unsound); !errors.Is(err, vendorapi.ErrUnknown) {
-			t.Errorf("%q: %v", unsound, err)
+	for _, implausible := range []string{"", "..", "a/b", "a?b", "a#b", "a b", "a%2Fb", "*", "é",
+		strings.Repeat("a", 513)} {
+		if _, err := c.Agreement(t.Context(), implausible); !errors.Is(err, vendorapi.ErrUnknown) {
+			t.Errorf("%q: %v", implausible, err)
 		}
-		if _, err := c.Documents(t.Context(), unsound); !errors.Is(err, vendorapi.ErrUnknown) {
-			t.Errorf("%q: %v", unsound, err)
+		if _, err := c.Documents(t.Context(), implausible); !errors.Is(err, vendorapi.ErrUnknown) {
+			t.Errorf("%q: %v", implausible, err)
 		}
 	}
 	if n := w.Calls("") - before; n != 0 {
-		t.Errorf("%d requests for what is no ID", n)
+		t.Errorf("%d requests for implausible IDs", n)
 	}
 }
 
@@ -185,10 +186,10 @@ func TestAgreementsOfOtherUsers(t *testing.T) {
 	}
 	if _, err := c.Agreement(t.Context(), "CBJagreement9"); !errors.Is(err, vendorapi.ErrUnknown) ||
 		errors.Is(err, vendorapi.ErrDenied) {
-		t.Errorf("of nobody: %v", err)
+		t.Errorf("of no user: %v", err)
 	}
 	if n := w.Calls("POST /oauth/v2/refresh"); n != 1 {
-		t.Errorf("users who are refused cost %d tokens", n)
+		t.Errorf("refused users cost %d tokens", n)
 	}
 
 	before := w.Calls("")
@@ -204,7 +205,7 @@ func TestAgreementsOfOtherUsers(t *testing.T) {
 		content.Close()
 	}
 	if n := w.Calls("") - before; n != 2 {
-		t.Errorf("%d requests for two documents of the user who was the right one last", n)
+		t.Errorf("%d requests for two documents of the user found last", n)
 	}
 }
 
@@ -229,17 +230,17 @@ func TestTheListOfUsersIsReadOnceAnHour(t *testing.T) {
 	}
 }
 
-func TestWithoutTheRightToKnowTheUsersTheOwnAnswerCounts(t *testing.T) {
+func TestWithoutTheRightToListUsersTheirAgreementsAreDenied(t *testing.T) {
 	for name, tt := range map[string]struct {
 		owner  string
 		status int
 		want   error
 	}{
-		"of another user":                  {"CBJuser1", 403, vendorapi.ErrDenied},
-		"of nobody":                        {"", 403, vendorapi.ErrUnknown},
-		"the list fails, so nobody knows":  {"", 500, nil},
-		"the limit of the list is used up": {"", 429, nil},
-		"the list is about the token":      {"", 401, vendorapi.ErrDenied},
+		"of another user":                    {"CBJuser1", 403, vendorapi.ErrDenied},
+		"of no user":                         {"", 403, vendorapi.ErrUnknown},
+		"the list fails":                     {"", 500, nil},
+		"the list's rate limit is exhausted": {"", 429, nil},
+		"the list rejects the token":         {"", 401, vendorapi.ErrDenied},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -294,7 +295,7 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-func TestADownloadThatBreaksOff(t *testing.T) {
+func TestATruncatedDownload(t *testing.T) {
 	w := newWorld(t)
 	w.set(vendorstub.Agreement{ID: id, Status: esign.Completed, PDF: bytes.Repeat([]byte("%PDF"), 1000), Truncated: true})
 	documents, err := w.simple(t).Documents(t.Context(), id)
@@ -310,7 +311,7 @@ func TestADownloadThatBreaksOff(t *testing.T) {
 	}
 }
 
-// all reads every page, and does something between them.
+// all reads every page. It calls between after each page.
 func all(t *testing.T, c vendorapi.Client, from, to time.Time, between func(page int)) map[string]esign.Status {
 	t.Helper()
 	found := map[string]esign.Status{}
@@ -332,7 +333,7 @@ func all(t *testing.T, c vendorapi.Client, from, to time.Time, between func(page
 	}
 }
 
-func TestChangedListsWhatAllUsersSentInTheWindow(t *testing.T) {
+func TestChangedListsTheAgreementsOfAllUsersInTheWindow(t *testing.T) {
 	w := newWorld(t)
 	from, to := w.now.Add(-24*time.Hour), w.now
 	want := map[string]esign.Status{}
@@ -350,21 +351,21 @@ func TestChangedListsWhatAllUsersSentInTheWindow(t *testing.T) {
 	add("CBJbefore", from.Add(-time.Minute), esign.Completed, "CBJuser1", false)
 	add("CBJafter", to.Add(time.Minute), esign.Completed, "CBJuser2", false)
 	add("CBJnobody", from.Add(time.Hour), esign.Completed, "unverified", false)
-	for i := range 120 { // of which many are of one second
+	for i := range 120 { // many with the same second
 		add(fmt.Sprint("CBJmany", i), from.Add(time.Duration(i/60)*time.Hour), esign.Sent, "CBJuser2", true)
 	}
 	w.set(vendorstub.Agreement{ID: "CBJgone", Status: esign.Completed, ChangedAt: from.Add(time.Hour), Deleted: true})
 	if diff := cmp.Diff(want, all(t, w.client(t), from, to, nil)); diff != "" {
 		t.Error(diff)
 	}
-	// The second half of a second counts too.
+	// Agreements in the second half of a second are listed too.
 	add("CBJhalf", from.Add(500*time.Millisecond), esign.Sent, "", true)
 	if diff := cmp.Diff(want, all(t, w.client(t), from.Add(500*time.Millisecond), to, nil)); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestChangedMissesNothingThoughTheListChanges(t *testing.T) {
+func TestChangedMissesNothingWhileTheListChanges(t *testing.T) {
 	w := newWorld(t)
 	from, to := w.now.Add(-24*time.Hour), w.now
 	untouched := map[string]esign.Status{}
@@ -388,7 +389,7 @@ func TestChangedMissesNothingThoughTheListChanges(t *testing.T) {
 	}
 }
 
-func TestChangedCountsWhereTheOrderIsNotThatOfTime(t *testing.T) {
+func TestChangedReadsAPageThatIsNotInOrderOfTime(t *testing.T) {
 	w := newWorld(t)
 	item := func(name, date string) string {
 		return `{"id": "` + name + `", "status": "SIGNED", "modifiedDate": "` + date + `"}`
@@ -413,7 +414,7 @@ func TestChangedCountsWhereTheOrderIsNotThatOfTime(t *testing.T) {
 	}
 }
 
-func TestChangedWithoutTheRightToKnowTheUsers(t *testing.T) {
+func TestChangedWithoutTheRightToListUsers(t *testing.T) {
 	w := newWorld(t)
 	w.set(vendorstub.Agreement{ID: "CBJmine", Status: esign.Completed, ChangedAt: w.now.Add(-time.Minute)})
 	w.set(vendorstub.Agreement{ID: "CBJtheirs", Status: esign.Completed, ChangedAt: w.now.Add(-time.Minute)})
@@ -425,22 +426,22 @@ func TestChangedWithoutTheRightToKnowTheUsers(t *testing.T) {
 	}
 }
 
-func TestChangedFailsRatherThanSkip(t *testing.T) {
+func TestChangedFailsInsteadOfSkipping(t *testing.T) {
 	for name, tt := range map[string]struct {
 		failure vendorstub.Failure
 		want    error
 	}{
-		"the token is no good": {vendorstub.Failure{Path: "/search", Status: 401,
+		"the token is rejected": {vendorstub.Failure{Path: "/search", Status: 401,
 			Body: `{"code": "INVALID_ACCESS_TOKEN"}`}, vendorapi.ErrDenied},
-		"the scope is missing":      {vendorstub.Failure{Path: "/search", Status: 403}, vendorapi.ErrDenied},
-		"the limit is used up":      {vendorstub.Failure{Path: "/search", Status: 429}, nil},
-		"the limit of events is so": {vendorstub.Failure{Path: "/events", Status: 429}, nil},
-		"the token is no good for the users": {vendorstub.Failure{Path: "/users", Status: 401,
+		"the scope is missing":                 {vendorstub.Failure{Path: "/search", Status: 403}, vendorapi.ErrDenied},
+		"the search's rate limit is exhausted": {vendorstub.Failure{Path: "/search", Status: 429}, nil},
+		"the events' rate limit is exhausted":  {vendorstub.Failure{Path: "/events", Status: 429}, nil},
+		"the list of users rejects the token": {vendorstub.Failure{Path: "/users", Status: 401,
 			Body: `{"code": "INVALID_ACCESS_TOKEN"}`}, vendorapi.ErrDenied},
-		"the own user may not search": {vendorstub.Failure{Path: "/search", Status: 403,
+		"the user of the credentials may not search": {vendorstub.Failure{Path: "/search", Status: 403,
 			Body: `{"code": "PERMISSION_DENIED"}`}, vendorapi.ErrDenied},
-		"the limit of the users is so": {vendorstub.Failure{Path: "/users", Status: 429}, nil},
-		"the vendor is down":           {vendorstub.Failure{Path: "/search", Status: 500}, nil},
+		"the users' rate limit is exhausted": {vendorstub.Failure{Path: "/users", Status: 429}, nil},
+		"the vendor is down":                 {vendorstub.Failure{Path: "/search", Status: 500}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -457,7 +458,7 @@ func TestChangedFailsRatherThanSkip(t *testing.T) {
 	w.Fail(vendorstub.Failure{Path: "/search", Status: 401, Body: `{"code": "INVALID_ACCESS_TOKEN"}`, Times: 1})
 	if _, _, err := w.simple(t).Changed(t.Context(), w.now.Add(-time.Hour), w.now,
 		"0 2026-11-20T11:00:00Z CBJuser1"); !errors.Is(err, vendorapi.ErrDenied) {
-		t.Errorf("another user's list with a token that is no good: %v", err)
+		t.Errorf("another user's list with a rejected token: %v", err)
 	}
 	for _, page := range []string{"x", "1", "x 2026-11-20T12:00:00Z u", "1 yesterday u"} {
 		if _, _, err := w.simple(t).Changed(t.Context(), w.now.Add(-time.Hour), w.now, page); !errors.Is(err,
@@ -467,7 +468,7 @@ func TestChangedFailsRatherThanSkip(t *testing.T) {
 	}
 }
 
-func TestAUserWhoLeavesEndsNobodyElsesList(t *testing.T) {
+func TestADeletedUserDoesNotEndTheList(t *testing.T) {
 	w := newWorld(t)
 	at := w.now.Add(-time.Minute)
 	for i, user := range []string{"CBJuser1", "CBJuser2", "CBJuser3"} {

@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	place = "https://hooks.example/live/webhooks/adobesign"
-	here  = place + "/canary-new"
-	was   = place + "/canary-old"
+	endpoint = "https://hooks.example/live/webhooks/adobesign"
+	here     = endpoint + "/canary-new"
+	was      = endpoint + "/canary-old"
 )
 
-// receive answers Adobe's verification at the place as our receiver does.
+// receive answers Adobe's verification of the URL as our receiver does.
 func (w *world) receive(keys ...string) {
 	w.Receiver("hooks.example", http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		response, err := provider.Provider{}.Challenge(&webhook.Request{Method: r.Method, Header: r.Header},
@@ -39,7 +39,7 @@ func (w *world) receive(keys ...string) {
 	}))
 }
 
-// subscribe adds a webhook with some settings changed, in turn with their values.
+// subscribe adds a webhook. settings alternates names of changed settings and their values.
 func (w *world) subscribe(id, url string, settings ...any) {
 	s := vendorstub.Subscription{ID: id, URL: url, Settings: map[string]any{}}
 	for i := 0; i < len(settings); i += 2 {
@@ -52,7 +52,7 @@ func (w *world) subscribe(id, url string, settings ...any) {
 	w.Subscribe("adobesign", s)
 }
 
-// conditions are those of agreements.
+// conditions returns the webhook's settings for agreements.
 func conditions(on ...string) map[string]any {
 	all := map[string]any{"includeSignedDocuments": false}
 	for _, condition := range on {
@@ -61,8 +61,8 @@ func conditions(on ...string) map[string]any {
 	return map[string]any{"webhookAgreementEvents": all}
 }
 
-// said are the steps, which must not show a token.
-func said(t *testing.T, steps []vendorapi.Step) (all []string) {
+// verbs returns the first word of each step. It fails if a step shows a token.
+func verbs(t *testing.T, steps []vendorapi.Step) (all []string) {
 	t.Helper()
 	for _, step := range steps {
 		if strings.Contains(step.Description, "canary") {
@@ -74,7 +74,7 @@ func said(t *testing.T, steps []vendorapi.Step) (all []string) {
 	return all
 }
 
-// urls are those of the webhooks that are there, and whether they are active.
+// urls returns the URLs of the webhooks at the vendor, and whether they are active.
 func (w *world) urls() (all []string) {
 	for _, s := range w.Subscriptions("adobesign") {
 		state := " on"
@@ -111,7 +111,7 @@ func TestSubscriptions(t *testing.T) {
 		{Name: "esignhooks (account)", URL: here, Problems: []string{inactive, events}},
 	}
 	for i, s := range got {
-		for j, problem := range s.Problems { // as far as they are expected
+		for j, problem := range s.Problems { // each must contain the expected text
 			if i < len(want) && j < len(want[i].Problems) && strings.HasPrefix(problem, want[i].Problems[j]) {
 				got[i].Problems[j] = want[i].Problems[j]
 			}
@@ -121,7 +121,7 @@ func TestSubscriptions(t *testing.T) {
 		t.Error(diff)
 	}
 	if !got[0].Healthy() || got[1].Healthy() {
-		t.Error("health")
+		t.Error("the wrong subscriptions are healthy")
 	}
 }
 
@@ -131,11 +131,11 @@ func TestRegisterMakesAWebhookOnce(t *testing.T) {
 	w.subscribe("1", "https://elsewhere.example/hook")
 	c := w.client(t)
 	steps, err := c.Register(t.Context(), here)
-	if diff := cmp.Diff([]string{"create"}, said(t, steps)); err != nil || diff != "" {
+	if diff := cmp.Diff([]string{"create"}, verbs(t, steps)); err != nil || diff != "" {
 		t.Fatal(err, diff)
 	}
 	if n := len(w.Subscriptions("adobesign")); n != 1 {
-		t.Fatal("something is done before it is wanted")
+		t.Fatal("a step is done without Do")
 	}
 	if err := steps[0].Do(t.Context()); err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func TestRegisterMakesAWebhookOnce(t *testing.T) {
 		t.Error(made.URL, diff)
 	}
 	if steps, err := c.Register(t.Context(), here); err != nil || len(steps) != 0 {
-		t.Error("the second time: ", said(t, steps), err)
+		t.Error("the second time: ", verbs(t, steps), err)
 	}
 	all, err := c.Subscriptions(t.Context())
 	if err != nil || !slices.ContainsFunc(all,
@@ -161,7 +161,7 @@ func TestRegisterMakesAWebhookOnce(t *testing.T) {
 	}
 }
 
-func TestTheEventsAreThoseWithAMeaning(t *testing.T) {
+func TestEventsAreThoseThatNormalizeMaps(t *testing.T) {
 	events := provider.Events()
 	for _, event := range []string{"AGREEMENT_WORKFLOW_COMPLETED", "AGREEMENT_REJECTED", "AGREEMENT_EXPIRED",
 		"LIBRARY_DOCUMENT_CREATED"} {
@@ -178,11 +178,11 @@ func TestANewTokenReplacesTheWebhookWithoutAGap(t *testing.T) {
 	w := newWorld(t)
 	w.receive(vendorstub.AdobeSignClientID)
 	w.subscribe("1", was)
-	w.subscribe("2", place+"/canary-older", "inactive", true)
+	w.subscribe("2", endpoint+"/canary-older", "inactive", true)
 	w.subscribe("3", was, "scope", "GROUP")
 	w.subscribe("4", "https://hooks.example/live/webhooks/docusign/canary-old")
 	steps, err := w.simple(t).Register(t.Context(), here)
-	if diff := cmp.Diff([]string{"create", "delete", "delete"}, said(t, steps)); err != nil || diff != "" {
+	if diff := cmp.Diff([]string{"create", "delete", "delete"}, verbs(t, steps)); err != nil || diff != "" {
 		t.Fatal(err, diff)
 	}
 	for i, step := range steps {
@@ -190,7 +190,7 @@ func TestANewTokenReplacesTheWebhookWithoutAGap(t *testing.T) {
 			t.Fatal(err)
 		}
 		if urls := w.urls(); !slices.Contains(urls, was+" on") && !slices.Contains(urls, here+" on") {
-			t.Errorf("after step %d nobody is told: %s", i+1, urls)
+			t.Errorf("after step %d no webhook is active: %s", i+1, urls)
 		}
 	}
 	// the first is the group's
@@ -205,13 +205,13 @@ func TestRegisterCorrectsWhatIsThere(t *testing.T) {
 		settings []any
 		want     []string
 	}{
-		"it is as it should be": {nil, nil},
-		"it was turned off":     {[]any{"inactive", true}, []string{"activate"}},
-		"signed documents are in it": {[]any{"webhookConditionalParams",
+		"it is correct":     {nil, nil},
+		"it was turned off": {[]any{"inactive", true}, []string{"activate"}},
+		"it includes signed documents": {[]any{"webhookConditionalParams",
 			conditions("includeSignedDocuments", "includeParticipantsInfo")}, []string{"change"}},
 		"events are missing":        {[]any{"webhookSubscriptionEvents", []any{"AGREEMENT_CREATED"}}, []string{"change"}},
 		"there are too many events": {[]any{"webhookSubscriptionEvents", []any{"AGREEMENT_ALL"}}, []string{"change"}},
-		"it is off and not as wanted": {[]any{"inactive", true, "webhookSubscriptionEvents", []any{"AGREEMENT_ALL"}},
+		"it is off, with wrong settings": {[]any{"inactive", true, "webhookSubscriptionEvents", []any{"AGREEMENT_ALL"}},
 			[]string{"activate", "change"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -220,7 +220,7 @@ func TestRegisterCorrectsWhatIsThere(t *testing.T) {
 			w.subscribe("1", here, append(tt.settings, "name", "by hand")...)
 			c := w.simple(t)
 			steps, err := c.Register(t.Context(), here)
-			if diff := cmp.Diff(tt.want, said(t, steps)); err != nil || diff != "" {
+			if diff := cmp.Diff(tt.want, verbs(t, steps)); err != nil || diff != "" {
 				t.Fatal(err, diff)
 			}
 			for _, step := range steps {
@@ -229,7 +229,7 @@ func TestRegisterCorrectsWhatIsThere(t *testing.T) {
 				}
 			}
 			if steps, err = c.Register(t.Context(), here); err != nil || len(steps) > 0 {
-				t.Error("the second time: ", said(t, steps), err)
+				t.Error("the second time: ", verbs(t, steps), err)
 			}
 			now := w.Subscriptions("adobesign")[0]
 			if now.Disabled || now.Settings["name"] != "by hand" {
@@ -240,7 +240,7 @@ func TestRegisterCorrectsWhatIsThere(t *testing.T) {
 					t.Error(diff)
 				}
 			}
-			if name == "signed documents are in it" {
+			if name == "it includes signed documents" {
 				kept := map[string]map[string]bool{"webhookAgreementEvents": {"includeSignedDocuments": false,
 					"includeParticipantsInfo": true}}
 				if diff := cmp.Diff(kept, now.Settings["webhookConditionalParams"]); diff != "" {
@@ -256,7 +256,7 @@ func TestRegisterPrefersTheActiveOfTwoWithTheSameURL(t *testing.T) {
 	w.subscribe("1", here, "inactive", true)
 	w.subscribe("2", here)
 	if steps, err := w.simple(t).Register(t.Context(), here); err != nil || len(steps) > 0 {
-		t.Error(said(t, steps), err)
+		t.Error(verbs(t, steps), err)
 	}
 }
 
@@ -278,7 +278,7 @@ func TestStepsThatFail(t *testing.T) {
 			t.Error(diff)
 		}
 	})
-	t.Run("somebody else has made it", func(t *testing.T) {
+	t.Run("another process has created it", func(t *testing.T) {
 		w := newWorld(t)
 		w.receive(vendorstub.AdobeSignClientID)
 		c := w.simple(t)
@@ -292,7 +292,7 @@ func TestStepsThatFail(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("somebody changes it meanwhile", func(t *testing.T) {
+	t.Run("it is changed in between", func(t *testing.T) {
 		w := newWorld(t)
 		w.receive(vendorstub.AdobeSignClientID)
 		w.subscribe("1", here, "inactive", true)
@@ -309,7 +309,7 @@ func TestStepsThatFail(t *testing.T) {
 			t.Error("the second time: ", err)
 		}
 	})
-	t.Run("they lack the right", func(t *testing.T) {
+	t.Run("the credentials lack the right", func(t *testing.T) {
 		w := newWorld(t)
 		w.Fail(vendorstub.Failure{Method: "POST", Path: "/webhooks", Status: 403,
 			Body: `{"code": "WEBHOOK_CREATION_NOT_ALLOWED"}`, Times: 1})
@@ -337,7 +337,7 @@ func TestStepsThatFail(t *testing.T) {
 	})
 }
 
-func TestRegisteringAsksForNothingTwiceWithinThreeTimesAMinute(t *testing.T) {
+func TestRegisterStaysWithinTheRateLimit(t *testing.T) {
 	w := newWorld(t)
 	w.AdobeSignLimit(3, 60e9)
 	w.receive(vendorstub.AdobeSignClientID)
@@ -357,7 +357,7 @@ func TestRegisteringAsksForNothingTwiceWithinThreeTimesAMinute(t *testing.T) {
 	}
 }
 
-func TestRepairingAsksForNothingThatWasJustListed(t *testing.T) {
+func TestRepairReusesTheListOfSubscriptions(t *testing.T) {
 	w := newWorld(t)
 	w.AdobeSignLimit(1, 10*time.Minute)
 	w.receive(vendorstub.AdobeSignClientID)
@@ -370,20 +370,20 @@ func TestRepairingAsksForNothingThatWasJustListed(t *testing.T) {
 		}
 		steps, err := c.Repair(t.Context(), here)
 		if err != nil || len(steps) != 1 {
-			t.Fatal(said(t, steps), err)
+			t.Fatal(verbs(t, steps), err)
 		}
 		w.pass(10 * time.Minute)
 	}
-	steps, err := c.Repair(t.Context(), here) // by itself
+	steps, err := c.Repair(t.Context(), here) // without a list before
 	if err != nil || len(steps) != 1 {
-		t.Fatal(said(t, steps), err)
+		t.Fatal(verbs(t, steps), err)
 	}
 	if err := steps[0].Do(t.Context()); err != nil {
 		t.Error(err)
 	}
 	w.pass(10 * time.Minute)
 	if steps, err := c.Repair(t.Context(), here); err != nil || len(steps) > 0 {
-		t.Error("afterwards: ", said(t, steps), err)
+		t.Error("afterwards: ", verbs(t, steps), err)
 	}
 }
 
@@ -391,9 +391,9 @@ func TestRepair(t *testing.T) {
 	const off = "inactive"
 	for name, tt := range map[string]struct {
 		there func(*world)
-		want  []string // the URLs afterwards; nil if nothing is to be done
+		want  []string // the URLs afterwards; nil if there is nothing to do
 	}{
-		"none is there":                 {func(w *world) {}, nil},
+		"there is no webhook":           {func(w *world) {}, nil},
 		"ours works":                    {func(w *world) { w.subscribe("1", here) }, nil},
 		"ours works with another token": {func(w *world) { w.subscribe("1", was) }, nil},
 		"another's is off": {func(w *world) { w.subscribe("1", "https://elsewhere.example/hook", off, true) },
@@ -408,10 +408,10 @@ func TestRepair(t *testing.T) {
 			w.subscribe("1", was)
 			w.subscribe("2", here, off, true)
 		}, []string{was + " on", here + " on"}},
-		"two are off, of which one is the latest": {func(w *world) {
-			w.subscribe("1", place+"/canary-2", off, true, "lastModified", "2026-10-02T00:00:00Z")
-			w.subscribe("2", place+"/canary-1", off, true, "lastModified", "2026-10-01T00:00:00-08:00")
-		}, []string{place + "/canary-2 on", place + "/canary-1 off"}},
+		"two are off, and the latest is activated": {func(w *world) {
+			w.subscribe("1", endpoint+"/canary-2", off, true, "lastModified", "2026-10-02T00:00:00Z")
+			w.subscribe("2", endpoint+"/canary-1", off, true, "lastModified", "2026-10-01T00:00:00-08:00")
+		}, []string{endpoint + "/canary-2 on", endpoint + "/canary-1 off"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -420,7 +420,7 @@ func TestRepair(t *testing.T) {
 			c := w.simple(t)
 			steps, err := c.Repair(t.Context(), here)
 			if err != nil || (len(steps) > 0) != (tt.want != nil) {
-				t.Fatal(said(t, steps), err)
+				t.Fatal(verbs(t, steps), err)
 			}
 			for _, step := range steps {
 				if err := step.Do(t.Context()); err != nil {
@@ -434,7 +434,7 @@ func TestRepair(t *testing.T) {
 				t.Error(diff)
 			}
 			if steps, err := c.Repair(t.Context(), here); err != nil || len(steps) > 0 {
-				t.Error("the second time: ", said(t, steps), err)
+				t.Error("the second time: ", verbs(t, steps), err)
 			}
 		})
 	}

@@ -50,10 +50,10 @@ func open(t *testing.T, members ...string) (*vendorstub.Server, vendorapi.Client
 
 func TestCredentials(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
-		"the key suffices": {`{"apiKey":"k"}`, ""},
+		"only the key": {`{"apiKey":"k"}`, ""},
 		"all problems are reported": {`{"host":"https://a/b"}`,
 			"api.apiKey is missing\napi.host is not a host name: write it without https:// and without a path"},
-		"a misspelt member is told": {`{"apikeys":"k"}`,
+		"a misspelt member is reported": {`{"apikeys":"k"}`,
 			`api has the unknown member "apikeys"; the members are apiKey, clientId, host`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,14 +81,14 @@ func TestAgreement(t *testing.T) {
 			vendorstub.Agreement{Status: esign.Declined},
 			vendorapi.Agreement{Status: esign.Declined, VendorStatus: "is_declined"},
 		},
-		"expired though one has signed": {
+		"expired after one signature": {
 			vendorstub.Agreement{Status: esign.Expired},
 			vendorapi.Agreement{Status: esign.Expired, VendorStatus: "expired", ChangedAt: now},
 		},
 		"failed for every signer": {
 			vendorstub.Agreement{Status: esign.Failed}, vendorapi.Agreement{Status: esign.Failed, VendorStatus: "has_error"},
 		},
-		"an error of one signing is no failure": {
+		"an error of one signature is not a failure": {
 			vendorstub.Agreement{Status: esign.Sent, VendorStatus: "error_unknown"},
 			vendorapi.Agreement{Status: esign.Sent, VendorStatus: "awaiting_signature"},
 		},
@@ -123,20 +123,20 @@ func TestAgreement(t *testing.T) {
 	}
 }
 
-// TestAnswers has answers that the stub does not give by itself.
+// TestAnswers tests answers that the stub never gives.
 func TestAnswers(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer string
 		want   vendorapi.Agreement
 	}{
-		"an address that can be put right is no failure": {
+		"a bounced address that can be corrected is not a failure": {
 			`"has_error":true,"signatures":[{"status_code":"error_file"},{"status_code":"error_invalid_email"}]`,
 			vendorapi.Agreement{VendorStatus: "error_file"},
 		},
-		"nothing is made of an unknown code": {
+		"an unknown code is ignored": {
 			`"signatures":[{"status_code":"in_space"}]`, vendorapi.Agreement{VendorStatus: "in_space"},
 		},
-		"lists that PHP made empty, and numbers as texts": {
+		"empty lists as PHP writes them, and numbers as strings": {
 			`"metadata":[],"is_complete":true,"signatures":[{"status_code":"signed","signed_at":"1763892000"}]`,
 			vendorapi.Agreement{Status: esign.Completed, VendorStatus: "is_complete", ChangedAt: time.Unix(1763892000, 0).UTC()},
 		},
@@ -176,16 +176,16 @@ func TestRefusals(t *testing.T) {
 		want    error
 	}{
 		"the vendor does not know the request":              {ask: "unknown", want: vendorapi.ErrUnknown},
-		"the vendor has it no longer":                       {ask: id, deleted: true, want: vendorapi.ErrUnknown},
+		"the request is deleted":                            {ask: id, deleted: true, want: vendorapi.ErrUnknown},
 		"an ID that leads to another path is not asked for": {ask: "../account", want: vendorapi.ErrUnknown},
-		"an ID that is the name of a path is no request": {ask: "list",
+		"an ID that is the name of a path": {ask: "list",
 			failure: vendorstub.Failure{Status: 200, Body: `{"signature_requests":[]}`}, want: vendorapi.ErrUnknown},
 		"an answer about another request": {ask: id,
 			failure: vendorstub.Failure{Status: 200,
 				Body: `{"signature_request":{"signature_request_id":"other","is_complete":true}}`}, want: vendorapi.ErrUnknown},
 		"the key is not accepted": {ask: id,
 			failure: vendorstub.Failure{Status: 401, Body: body("unauthorized")}, want: vendorapi.ErrDenied},
-		"the account may not": {ask: id,
+		"the account lacks the right": {ask: id,
 			failure: vendorstub.Failure{Status: 403, Body: body("forbidden")}, want: vendorapi.ErrDenied},
 		"the account has no credit": {ask: id,
 			failure: vendorstub.Failure{Status: 402, Body: body("payment_required")}, want: vendorapi.ErrDenied},
@@ -216,13 +216,13 @@ func TestRefusals(t *testing.T) {
 func TestLimits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status int
-		reset  time.Duration // from now; none if it is zero
+		reset  time.Duration // from now; no header if zero
 		want   time.Duration
 	}{
-		"until the vendor's reset":             {429, 50 * time.Second, 50 * time.Second},
-		"403 may be the limit too":             {403, 50 * time.Second, 50 * time.Second},
-		"a minute without a header":            {429, 0, time.Minute},
-		"an hour at most, whatever clocks say": {429, 300 * time.Hour, time.Hour},
+		"until the vendor's reset":  {429, 50 * time.Second, 50 * time.Second},
+		"403 may be the limit too":  {403, 50 * time.Second, 50 * time.Second},
+		"a minute without a header": {429, 0, time.Minute},
+		"at most an hour":           {429, 300 * time.Hour, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stub, client := open(t)
@@ -235,7 +235,7 @@ func TestLimits(t *testing.T) {
 			_, err := client.Agreement(t.Context(), id)
 			var later *vendorapi.LaterError
 			if !errors.As(err, &later) || later.After != tt.want {
-				t.Errorf("got %v, want to come again after %v", err, tt.want)
+				t.Errorf("got %v, want a LaterError of %v", err, tt.want)
 			}
 		})
 	}
@@ -288,7 +288,7 @@ func TestDocuments(t *testing.T) {
 		"409: still being prepared": {vendorstub.Agreement{Status: esign.Completed, NotReady: 1}, vendorapi.ErrNotReady},
 		"410: deleted":              {vendorstub.Agreement{Status: esign.Completed, Deleted: true}, vendorapi.ErrUnknown},
 		"422: a request that failed will never be ready": {vendorstub.Agreement{Status: esign.Failed}, vendorapi.ErrInvalid},
-		"a download that breaks off": {vendorstub.Agreement{Status: esign.Completed, Truncated: true},
+		"a truncated download": {vendorstub.Agreement{Status: esign.Completed, Truncated: true},
 			io.ErrUnexpectedEOF},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -310,7 +310,7 @@ func TestDocuments(t *testing.T) {
 			t.Errorf("got %v, want %v", err, vendorapi.ErrUnknown)
 		}
 	})
-	t.Run("a conflict is about files only where files are asked for", func(t *testing.T) {
+	t.Run("a conflict means ErrNotReady only for files", func(t *testing.T) {
 		stub, client := open(t)
 		stub.Fail(vendorstub.Failure{Status: 409, Times: 1})
 		if _, err := client.Agreement(t.Context(), id); !errors.Is(err, vendorapi.ErrInvalid) {
@@ -375,7 +375,7 @@ func TestSubscriptions(t *testing.T) {
 			[]vendorapi.Subscription{{Name: "account", URL: ourURL, Active: true},
 				{Name: "app " + vendorstub.DropboxSignApp, URL: ourURL, Active: true}},
 		},
-		"where the app's is ours, nobody misses the account's": {
+		"ours is the app's, and the account has none": {
 			vendorstub.DropboxSignApp, []vendorstub.Subscription{app},
 			[]vendorapi.Subscription{{Name: "app " + vendorstub.DropboxSignApp, URL: ourURL, Active: true}},
 		},
@@ -426,9 +426,9 @@ func TestSubscriptionsOfManyApps(t *testing.T) {
 func TestRegister(t *testing.T) {
 	for name, tt := range map[string]struct {
 		clientID string
-		at       string // what the URL is before
+		at       string // the URL before
 		disabled bool
-		want     string // in the words of the step; no step if it is empty
+		want     string // part of the step's description; empty for no step
 	}{
 		"the first URL of the account": {"", "", false,
 			"set the callback URL of the account to https://api.example.com/webhooks/dropboxsign/…;"},
@@ -480,7 +480,7 @@ func TestRegister(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a vendor that keeps another URL is not believed", func(t *testing.T) {
+	t.Run("the vendor keeps another URL", func(t *testing.T) {
 		stub, client := open(t)
 		steps, err := client.Register(t.Context(), ourURL)
 		if err != nil || len(steps) != 1 {
@@ -509,7 +509,7 @@ func TestRepair(t *testing.T) {
 		want string
 	}{
 		"a cleared URL is set again": {vendorstub.Subscription{URL: ourURL, Disabled: true}, ourURL},
-		"one that works is left":     {vendorstub.Subscription{URL: ourURL}, ourURL},
+		"a working URL is kept":      {vendorstub.Subscription{URL: ourURL}, ourURL},
 		"one that somebody changed is left": {vendorstub.Subscription{URL: "https://other.example.com/hook"},
 			"https://other.example.com/hook"},
 	} {

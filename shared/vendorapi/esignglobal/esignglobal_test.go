@@ -25,7 +25,7 @@ const (
 	tokenPath = "POST /esignglobal/v1/oauth2/accessToken"
 )
 
-// world is the vendor, a clock, and the notes that all our processes share.
+// world is the stub of the vendor, a clock, and the notes that all our processes share.
 type world struct {
 	*vendorstub.Server
 	now   time.Time
@@ -39,7 +39,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// open is another process each time.
+// open returns a client. Each client acts as another process.
 func (w *world) open(t *testing.T, members ...string) vendorapi.Client {
 	t.Helper()
 	credentials := map[string]string{}
@@ -62,11 +62,11 @@ func (w *world) open(t *testing.T, members ...string) vendorapi.Client {
 
 func TestCredentials(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
-		"the host is that of a data centre": {`{"appId":"a","appSecret":"s","host":"openapi-eu1.esignglobal.com"}`, ""},
-		"all that is missing is reported":   {`{}`, "api.appId is missing\napi.appSecret is missing\napi.host is missing"},
+		"with the host of a data centre":  {`{"appId":"a","appSecret":"s","host":"openapi-eu1.esignglobal.com"}`, ""},
+		"all that is missing is reported": {`{}`, "api.appId is missing\napi.appSecret is missing\napi.host is missing"},
 		"a host is no address": {`{"appId":"a","appSecret":"s","host":"http://openapi-eu1.esignglobal.com"}`,
 			"api.host is not a host name: write it without https:// and without a path"},
-		"what is wrong is reported together": {`{"host":"a/b"}`,
+		"all wrong members are reported": {`{"host":"a/b"}`,
 			"api.appId is missing\napi.appSecret is missing\napi.host is not a host name: write it without https:// and " +
 				"without a path"},
 	} {
@@ -122,25 +122,25 @@ func TestAnswers(t *testing.T) {
 			body: `{"code":0,"data":` + envelope(`"envelopeStatus":2`) + `}`,
 			want: vendorapi.Agreement{ID: id, Status: esign.Completed, VendorStatus: "2"},
 		},
-		"code 0 and all else as texts": {
+		"code 0 and all other values as strings": {
 			body: `{"code":"0","data":` + envelope(`"envelopeStatus":"2","envelopeEndTime":"2026-11-23T09:00:00Z"`) + `}`,
 			want: vendorapi.Agreement{ID: id, Status: esign.Completed, VendorStatus: "2",
 				ChangedAt: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)},
 		},
-		"a status that we do not know says nothing": {
+		"an unknown status is empty": {
 			body: `{"code":"0","data":` + envelope(`"envelopeStatus":6`) + `}`,
 			want: vendorapi.Agreement{ID: id, VendorStatus: "6"},
 		},
-		"no code is no success": {body: `{"data":` + envelope(`"envelopeStatus":2`) + `}`, err: errPasses},
-		"another envelope is no answer": {body: `{"code":0,"data":{"envelopeId":"other","envelopeStatus":2}}`,
+		"an answer without a code": {body: `{"data":` + envelope(`"envelopeStatus":2`) + `}`, err: errPasses},
+		"an answer about another envelope": {body: `{"code":0,"data":{"envelopeId":"other","envelopeStatus":2}}`,
 			err: vendorapi.ErrUnknown},
-		"no data are no answer": {body: `{"code":0,"data":null}`, err: vendorapi.ErrUnknown},
-		"data of another shape": {body: `{"code":0,"data":"secret@example.com"}`, err: errPasses},
-		"a refusal with a code of no name": {body: `{"code":1437999,"message":"system busy","data":"secret@example.com"}`,
+		"an answer without data": {body: `{"code":0,"data":null}`, err: vendorapi.ErrUnknown},
+		"data of another shape":  {body: `{"code":0,"data":"secret@example.com"}`, err: errPasses},
+		"a refusal with an unknown code": {body: `{"code":1437999,"message":"system busy","data":"secret@example.com"}`,
 			err: errPasses},
 		"a refusal that names the envelope": {body: `{"code":"1437101","message":"The Envelope does not exist"}`,
 			err: vendorapi.ErrUnknown},
-		"a code is shown, and no more": {body: `{"code":"se\ncret@example.com","message":"secret"}`, err: errPasses},
+		"a code is quoted, and nothing else": {body: `{"code":"se\ncret@example.com","message":"secret"}`, err: errPasses},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -230,7 +230,7 @@ func TestTokens(t *testing.T) {
 		w.Set(provider, vendorstub.Agreement{ID: id, Status: esign.Completed})
 		return w
 	}
-	t.Run("all processes share one, for nearly a day", func(t *testing.T) {
+	t.Run("all processes share one token, for nearly a day", func(t *testing.T) {
 		w := setup(t)
 		first, second := w.open(t), w.open(t)
 		for range 23 {
@@ -242,7 +242,7 @@ func TestTokens(t *testing.T) {
 			t.Errorf("got %d tokens, want 1", n)
 		}
 	})
-	t.Run("a new one is got before it ends, and nobody is refused meanwhile", func(t *testing.T) {
+	t.Run("a token is replaced before it expires, and no request is refused", func(t *testing.T) {
 		w := setup(t)
 		client := w.open(t)
 		ask(t, client)
@@ -255,7 +255,7 @@ func TestTokens(t *testing.T) {
 			t.Errorf("asked %d times, want 2", n)
 		}
 	})
-	t.Run("one that somebody cut short is replaced once, for all", func(t *testing.T) {
+	t.Run("a revoked token is replaced once, for all processes", func(t *testing.T) {
 		w := setup(t)
 		first, second := w.open(t), w.open(t)
 		ask(t, first)
@@ -286,7 +286,7 @@ func TestTokens(t *testing.T) {
 			t.Errorf("got %d tokens, want 2", n)
 		}
 	})
-	t.Run("refusals without end cost one token", func(t *testing.T) {
+	t.Run("repeated refusals cost one token", func(t *testing.T) {
 		w := setup(t)
 		client := w.open(t)
 		w.Fail(vendorstub.Failure{Path: "/envelopeDetail", Status: 200, Body: `{"code":401,"message":""}`, Times: 10})
@@ -305,7 +305,7 @@ func TestTokens(t *testing.T) {
 		want    error
 	}{
 		"a wrong secret": {secret: "wrong", want: vendorapi.ErrDenied},
-		"a refusal that HTTP calls a success": {failure: vendorstub.Failure{Status: 200,
+		"a refusal with HTTP status 200": {failure: vendorstub.Failure{Status: 200,
 			Body: `{"code":40001,"message":"wrong"}`}, want: vendorapi.ErrDenied},
 		"a token without an expiry is replaced": {failure: vendorstub.Failure{Status: 200,
 			Body: `{"access_token":"t"}`}, want: vendorapi.ErrDenied},
@@ -326,7 +326,7 @@ func TestTokens(t *testing.T) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
 			if n := w.Calls(tokenPath); n != 1 {
-				t.Errorf("asked %d times for a token, want 1: each may cut one short", n)
+				t.Errorf("asked %d times for a token, want 1: each may end an older one", n)
 			}
 		})
 	}
@@ -363,7 +363,7 @@ func TestDocuments(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	t.Run("a link that has run out is to be asked for again", func(t *testing.T) {
+	t.Run("an expired link must be requested again", func(t *testing.T) {
 		w.now = w.now.Add(time.Hour)
 		_, err := documents[0].Open(t.Context())
 		if !errors.Is(err, vendorapi.ErrNotReady) {
@@ -395,11 +395,11 @@ func TestFiles(t *testing.T) {
 		want   []named
 		err    error
 	}{
-		"files are numbered in the order of their names, whatever the vendor's": {
+		"files are numbered in the order of their names": {
 			status: "2", files: []string{file("ATTACHMENT", "b.jpeg"), file("ATTACHMENT", "a.png")},
 			want: []named{{"attachment-1.png", false}, {"attachment-2.jpeg", false}},
 		},
-		"contracts are numbered, and the rest is one of its kind": {
+		"contracts are numbered, other files are not": {
 			status: "2", files: []string{file("CONTRACT", "b.pdf"), file("CONTRACT", "a.pdf"), file("CERTIFICATE", "c.pdf"),
 				file("COMBINED", "d.pdf")},
 			want: []named{{"contract-1.pdf", true}, {"contract-2.pdf", true}, {"audit-trail.pdf", true}, {"combined.pdf", true}},
@@ -408,22 +408,22 @@ func TestFiles(t *testing.T) {
 			status: "2", files: []string{file("contract", "a"), file("certificate", "b")},
 			want: []named{{"contract-1.pdf", true}, {"audit-trail.pdf", true}},
 		},
-		"attachments are what they are": {
+		"attachments keep their type": {
 			status: "2", files: []string{file("ATTACHMENT", "John Doe.PDF"), file("ATTACHMENT", "passport.jpeg"),
 				file("ATTACHMENT", "x.p/../../df"), file("ATTACHMENT", "z.ünsafe")},
 			want: []named{{"attachment-1.pdf", false}, {"attachment-2.jpeg", false}, {"attachment-3", false},
 				{"attachment-4", false}},
 		},
-		"a type that we do not know is kept": {
+		"a file of an unknown type is kept": {
 			status: "2", files: []string{file("AUDIO", "a.ogg")}, want: []named{{"other-1.ogg", false}},
 		},
-		"a second certificate does not take the place of the first": {
+		"a second certificate does not replace the first": {
 			status: "2", files: []string{file("CERTIFICATE", "a"), file("CERTIFICATE", "b")},
 			want: []named{{"audit-trail.pdf", true}, {"audit-trail-2.pdf", true}},
 		},
 		"an envelope that is not completed": {status: "1", files: []string{file("CONTRACT", "a")},
 			err: vendorapi.ErrNotReady},
-		"a link in the clear is not followed": {
+		"a link without TLS is not followed": {
 			status: "2", files: []string{`{"fileType":"CONTRACT","downloadUrl":"http://files.example.com/f?secret"}`},
 			err: vendorapi.ErrInvalid,
 		},
