@@ -110,7 +110,7 @@ func TestAFindingKeepsItsEventID(t *testing.T) {
 	}
 }
 
-// TestAFindingHasTheSubjectOfTheVendorsEvents, whatever the vendor's IDs look like.
+// TestAFindingHasTheSubjectOfTheVendorsEvents tests plain and unusual agreement IDs.
 func TestAFindingHasTheSubjectOfTheVendorsEvents(t *testing.T) {
 	for _, id := range []string{"CBJCHBCAABAA*-_", "an ID with spaces", "unreadable", "kind:id", "naïve",
 		strings.Repeat("x", 600)} {
@@ -122,7 +122,7 @@ func TestAFindingHasTheSubjectOfTheVendorsEvents(t *testing.T) {
 	}
 }
 
-// TestNoRequestIsAFinding: no provider says of a request that it was read from the API.
+// TestNoRequestIsAFinding checks that no provider identifies a request as a finding.
 func TestNoRequestIsAFinding(t *testing.T) {
 	requests := 0
 	for _, p := range provider.All() {

@@ -101,29 +101,29 @@ func TestWindows(t *testing.T) {
 	const day, settle = 24 * time.Hour, -10 * time.Minute
 	for name, tt := range map[string]struct {
 		passes []at
-		list   int     // of agreements that changed an hour before the start; pages are of one
+		list   int     // number of agreements that changed before the start, one on each page
 		want   []asked // in the last pass
 	}{
-		"the first looks back a day, and as far as windows overlap": {[]at{0}, 0,
+		"the first window starts a day and the overlap before": {[]at{0}, 0,
 			[]asked{window(-day-time.Hour, settle, "")}},
-		"the next begins where the first ended, and overlaps it": {[]at{0, tick}, 0,
+		"the next window starts at the end of the first, minus the overlap": {[]at{0, tick}, 0,
 			[]asked{window(settle-time.Hour, tick+settle, "")}},
-		"a long time is cut into days": {[]at{0, 60 * time.Hour}, 0, []asked{
+		"a long time is split into days": {[]at{0, 60 * time.Hour}, 0, []asked{
 			window(settle-time.Hour, settle+day, ""), window(settle+day-time.Hour, settle+2*day, ""),
 			window(settle+2*day-time.Hour, settle+60*time.Hour, ""),
 		}},
-		"what a pass has no time for, the next begins with": {[]at{0, 53 * day, 53*day + tick}, 0, []asked{
+		"a pass continues with the windows that the last one did not reach": {[]at{0, 53 * day, 53*day + tick}, 0, []asked{
 			window(settle+50*day-time.Hour, settle+51*day, ""), window(settle+51*day-time.Hour, settle+52*day, ""),
 			window(settle+52*day-time.Hour, settle+53*day, ""), window(settle+53*day-time.Hour, settle+53*day+tick, ""),
 		}},
-		"a window of many pages keeps its bounds and goes on at its page": {[]at{0, tick}, 52, []asked{
+		"a window of many pages continues at its page": {[]at{0, tick}, 52, []asked{
 			window(-day-time.Hour, settle, "50"), window(-day-time.Hour, settle, "51"),
 			window(settle-time.Hour, tick+settle, ""),
 		}},
 		"after the clock went back, the next window ends at the clock": {[]at{0, -5 * time.Hour}, 0, []asked{
 			window(-5*time.Hour+settle-time.Hour, -5*time.Hour+settle, ""),
 		}},
-		"what a clock that ran ahead has left out is compared": {[]at{0, 365 * day, 1000 * day, tick}, 0,
+		"a time skipped by a clock that ran ahead is compared": {[]at{0, 365 * day, 1000 * day, tick}, 0,
 			[]asked{window(settle+tick-time.Hour, settle+tick, "")}},
 		"two passes at the same time compare the same": {[]at{0, 0}, 0,
 			[]asked{window(settle-time.Hour, settle, "")}},
@@ -147,7 +147,7 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-func TestAPageThatTheVendorNoLongerKnowsBeginsTheWindowAgain(t *testing.T) {
+func TestAnUnknownPageRestartsTheWindow(t *testing.T) {
 	for _, refusal := range []error{vendorapi.ErrInvalid, vendorapi.ErrUnknown} {
 		w := newWorld(t)
 		w.vendor.pageSize = 1
@@ -186,29 +186,29 @@ func TestComparison(t *testing.T) {
 		contradicted int
 	}{
 		"an agreement that we do not know": {nil, esign.Sent, settled, 1, 0},
-		"one that has come further": {[]known{{esign.Sent, long}}, esign.Completed, settled, 1,
+		"an agreement with a later status at the vendor": {[]known{{esign.Sent, long}}, esign.Completed, settled, 1,
 			0},
-		"one that we know as it is": {[]known{{esign.Sent, long}}, esign.Sent, settled, 0, 0},
-		"one of which we know more": {[]known{{esign.Viewed, long}}, esign.Sent, settled, 0,
+		"an agreement with the same status": {[]known{{esign.Sent, long}}, esign.Sent, settled, 0, 0},
+		"an agreement with an earlier status at the vendor": {[]known{{esign.Viewed, long}}, esign.Sent, settled, 0,
 			0},
-		"one whose webhook may be on its way": {[]known{{esign.Sent, long}}, esign.Completed,
+		"a change whose webhook may be under way": {[]known{{esign.Sent, long}}, esign.Completed,
 			start.Add(-9 * time.Minute), 0, 0},
-		"one that changes while we ask": {[]known{{esign.Sent, long}}, esign.Completed,
+		"a change during the pass": {[]known{{esign.Sent, long}}, esign.Completed,
 			start.Add(time.Second), 0, 0},
-		"one whose status says nothing to us": {[]known{{esign.Completed, long}}, "", settled, 0, 0},
-		"an end that we do not know": {[]known{{esign.Sent, long}}, esign.Declined, settled, 1,
+		"an unknown status": {[]known{{esign.Completed, long}}, "", settled, 0, 0},
+		"a terminal status that is missing": {[]known{{esign.Sent, long}}, esign.Declined, settled, 1,
 			0},
-		"another end than ours, below it": {[]known{{esign.Completed, long}}, esign.Declined,
+		"another terminal status, lower than ours": {[]known{{esign.Completed, long}}, esign.Declined,
 			settled, 1, 1},
-		"another end than ours, above it": {[]known{{esign.Declined, long}}, esign.Completed,
+		"another terminal status, higher than ours": {[]known{{esign.Declined, long}}, esign.Completed,
 			settled, 1, 0},
-		"another end than ours, known": {[]known{{esign.Declined, long}, {esign.Completed, long}},
+		"another terminal status, already recorded": {[]known{{esign.Declined, long}, {esign.Completed, long}},
 			esign.Declined, settled, 0, 1},
-		"an end that the vendor does not know": {[]known{{esign.Completed, long}}, esign.Sent, settled, 0,
+		"a terminal status that the vendor lacks": {[]known{{esign.Completed, long}}, esign.Sent, settled, 0,
 			1},
-		"an end that the vendor may not know yet": {[]known{{esign.Completed, start.Add(-50 * time.Minute)}},
+		"a terminal status that the vendor may not list yet": {[]known{{esign.Completed, start.Add(-50 * time.Minute)}},
 			esign.Sent, settled, 0, 0},
-		"an end in the future, which the vendor cannot know either": {[]known{{esign.Completed, start.Add(1000 * time.Hour)}},
+		"a terminal status in the future": {[]known{{esign.Completed, start.Add(1000 * time.Hour)}},
 			esign.Sent, settled, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -228,7 +228,7 @@ func TestComparison(t *testing.T) {
 			}
 			must(t, w.pass())
 			if len(w.sent) != tt.reconciled {
-				t.Error("found again")
+				t.Error("the second pass found it again")
 			}
 		})
 	}
@@ -250,10 +250,10 @@ func TestAChangeWithoutATimeWaitsForItsWebhook(t *testing.T) {
 		comes func(w *world)
 		want  int
 	}{
-		"which comes":                   {func(w *world) { w.deliver(w.happen("e-1", esign.Viewed, start)) }, 0},
-		"which does not come":           {func(*world) {}, 1},
-		"while a later one comes":       {func(w *world) { w.deliver(w.happen("e-1", esign.Completed, start)) }, 0},
-		"while another one is lost too": {func(w *world) { w.happen("e-1", esign.Completed, start) }, 1},
+		"which comes":                       {func(w *world) { w.deliver(w.happen("e-1", esign.Viewed, start)) }, 0},
+		"which does not come":               {func(*world) {}, 1},
+		"while a later one comes":           {func(w *world) { w.deliver(w.happen("e-1", esign.Completed, start)) }, 0},
+		"while another webhook is lost too": {func(w *world) { w.happen("e-1", esign.Completed, start) }, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -276,7 +276,7 @@ func TestAChangeWithoutATimeWaitsForItsWebhook(t *testing.T) {
 	}
 }
 
-func TestAStatementFromBeforeTheEndIsNoContradiction(t *testing.T) {
+func TestAnOlderStatusIsNoContradiction(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.untimed = true
 	w.open("e-1", start.Add(-2*time.Hour))
@@ -303,15 +303,15 @@ func TestAPanicInOneStepStopsNoOther(t *testing.T) {
 		t.Errorf("%v, %s", err, w.log.String())
 	}
 	if w.status("silent-1") != esign.Completed {
-		t.Error("no patrol")
+		t.Error("the patrol did not run")
 	}
 }
 
-func TestAPostponedChangeIsKeptOnce(t *testing.T) {
+func TestAPostponedChangeIsStoredOnce(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.untimed = true
 	w.happen("e-1", esign.Sent, start.Add(-30*time.Minute))
-	for range 3 { // before its time is over
+	for range 3 { // before it is due
 		must(t, w.pass())
 	}
 	note, _, err := w.ledger.Note(t.Context(), "acmesign/reconciled")
@@ -391,12 +391,12 @@ func TestARateLimitEndsThePassQuietly(t *testing.T) {
 			must(t, w.pass())
 			limited = false
 			asked := w.vendor.seen()
-			for range 2 { // at once, and before the time is over
+			for range 2 { // at once, and before the limit ends
 				must(t, w.pass())
 				w.now = start.Add(19 * time.Minute)
 			}
 			if n := w.vendor.seen(); n != asked {
-				t.Errorf("%d calls before the time is over", n-asked)
+				t.Errorf("%d calls before the limit ends", n-asked)
 			}
 			w.now = start.Add(20 * time.Minute)
 			must(t, w.pass())
@@ -435,7 +435,7 @@ func TestARateLimitThatLastsForDaysIsAFailure(t *testing.T) {
 	}
 }
 
-func TestMoreThanThePassesCanCompareIsAFailureAfterDays(t *testing.T) {
+func TestABacklogOfDaysIsAFailure(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.pageSize = 1
 	for i := range 200 { // pages, of which a pass reads 50
@@ -444,12 +444,12 @@ func TestMoreThanThePassesCanCompareIsAFailureAfterDays(t *testing.T) {
 	for failed, want := range []int{0, 1} {
 		if w.now = start.Add(time.Duration(failed) * 25 * time.Hour); (w.pass() != nil) != (want > 0) ||
 			w.counted()["ReconcileFailed"] != want {
-			t.Errorf("%s later: not %d failures", w.now.Sub(start), want)
+			t.Errorf("%s after the start: not %d failures", w.now.Sub(start), want)
 		}
 	}
 }
 
-func TestAnAgreementThatMayHaveExpiredIsNotEnteredAgain(t *testing.T) {
+func TestAnAgreementThatMayHaveBeenDeletedIsNotRecordedAgain(t *testing.T) {
 	const day = 24 * time.Hour
 	yesterday, long := start.Add(-day), start.Add(-31*day)
 	for name, tt := range map[string]struct {
@@ -457,22 +457,22 @@ func TestAnAgreementThatMayHaveExpiredIsNotEnteredAgain(t *testing.T) {
 		known     bool
 		status    esign.Status
 		listed    time.Time // zero: the list has no time
-		changed   time.Time // as the vendor says of the one agreement; zero: nor does that
+		changed   time.Time // in the vendor's answer about the agreement; zero: no time either
 		want      int
 	}{
-		"an end that is older than the table": {30 * day, false, esign.Completed, long, long, 0},
-		"one that the list does not date": {30 * day, false, esign.Completed, time.Time{}, long,
+		"a terminal status older than the table's retention": {30 * day, false, esign.Completed, long, long, 0},
+		"the same, without a time in the list": {30 * day, false, esign.Completed, time.Time{}, long,
 			0},
-		"one that nobody dates": {30 * day, false, esign.Completed, time.Time{},
+		"the same, without any time": {30 * day, false, esign.Completed, time.Time{},
 			time.Time{}, 1},
-		"a late end of an agreement that the table holds": {30 * day, true, esign.Completed, long, long, 1},
-		"an end that the table would remember": {30 * day, false, esign.Completed, yesterday,
+		"the same, of an agreement in the table": {30 * day, true, esign.Completed, long, long, 1},
+		"a terminal status within the retention": {30 * day, false, esign.Completed, yesterday,
 			yesterday, 1},
-		"one of them that the list does not date": {30 * day, false, esign.Completed, time.Time{},
+		"a terminal status within the retention, without a time in the list": {30 * day, false, esign.Completed, time.Time{},
 			yesterday, 1},
-		"an end that is older than a table that forgets nothing":        {0, false, esign.Completed, long, long, 1},
-		"one that the list does not date, in a table that forgets none": {0, false, esign.Completed, time.Time{}, long, 1},
-		"an open agreement that is older than the table":                {30 * day, false, esign.Sent, long, long, 0},
+		"an old terminal status, with unlimited retention":                {0, false, esign.Completed, long, long, 1},
+		"an old terminal status without a time, with unlimited retention": {0, false, esign.Completed, time.Time{}, long, 1},
+		"an open agreement older than the retention":                      {30 * day, false, esign.Sent, long, long, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -484,7 +484,7 @@ func TestAnAgreementThatMayHaveExpiredIsNotEnteredAgain(t *testing.T) {
 			listed := w.vendor.truth["e-1"]
 			listed.ChangedAt = tt.listed
 			w.Clients = func(context.Context, string) (vendorapi.Client, error) { return listing{w.vendor, listed}, nil }
-			for range 2 { // what is not dated waits for a pass
+			for range 2 { // an agreement without a time waits for the next pass
 				must(t, w.pass())
 				w.now = w.now.Add(tick)
 			}
@@ -510,7 +510,7 @@ func (l listing) Changed(context.Context, time.Time, time.Time, string) ([]vendo
 
 func TestARateLimitHoldsForADayAtMost(t *testing.T) {
 	for name, now := range map[string]time.Time{
-		"a vendor that wants a year":    start.Add(25 * time.Hour),
+		"a limit of a year":             start.Add(25 * time.Hour),
 		"a clock that was a year ahead": start.Add(-365 * 24 * time.Hour),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -520,7 +520,7 @@ func TestARateLimitHoldsForADayAtMost(t *testing.T) {
 			w.vendor.answer, w.now = nil, now
 			must(t, w.pass())
 			if w.vendor.seen() == 0 {
-				t.Error("nothing is asked")
+				t.Error("no call is made")
 			}
 		})
 	}
@@ -563,7 +563,7 @@ func (n named) Info() webhook.Info {
 }
 
 func TestAFailingProviderStopsNoOther(t *testing.T) {
-	asked := make(chan struct{}) // closed when a provider that works is asked
+	asked := make(chan struct{}) // closed by the first call of a working provider
 	for name, fail := range map[string]func() (vendorapi.Client, error){
 		"wrong credentials":    func() (vendorapi.Client, error) { return nil, errDown },
 		"a client that panics": func() (vendorapi.Client, error) { return nil, nil },
@@ -571,7 +571,7 @@ func TestAFailingProviderStopsNoOther(t *testing.T) {
 			select {
 			case <-asked:
 			case <-time.After(10 * time.Second):
-				t.Error("the others wait")
+				t.Error("the other providers wait for it")
 			}
 			return nil, errDown
 		},
@@ -612,9 +612,9 @@ func TestAPassEndsBeforeItsDeadline(t *testing.T) {
 		failed int
 		min    int // calls
 	}{
-		"a vendor that hangs":         {time.Hour, 1, 1},
-		"one that is slow":            {25 * time.Second, 0, 5},
-		"one whose last call is slow": {100 * time.Second, 0, 2},
+		"a vendor that hangs":              {time.Hour, 1, 1},
+		"a slow vendor":                    {25 * time.Second, 0, 5},
+		"a vendor whose last call is slow": {100 * time.Second, 0, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -686,7 +686,7 @@ func TestTwoPassesAtOnceAreNoFailure(t *testing.T) {
 	w.vendor.answer = func(call string) error {
 		if call == "changed 3" && meanwhile {
 			meanwhile = false
-			must(t, w.Run(t.Context())) // the other one does it all
+			must(t, w.Run(t.Context())) // the second pass completes during the first
 		}
 		return nil
 	}

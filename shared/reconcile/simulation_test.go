@@ -12,7 +12,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// lives are the statuses that an agreement may pass through.
+// lives are possible sequences of an agreement's statuses.
 var lives = [][]esign.Status{
 	{esign.Created, esign.Sent, esign.Viewed, esign.Completed},
 	{esign.Sent, esign.Viewed, esign.Declined},
@@ -22,7 +22,7 @@ var lives = [][]esign.Status{
 	{esign.Sent},
 }
 
-func TestAllAgreementsEndRightWhateverWebhooksAreLost(t *testing.T) {
+func TestAllAgreementsGetTheVendorsStatusWhateverWebhooksAreLost(t *testing.T) {
 	for name, tt := range map[string]struct {
 		agreements, pageSize int
 		untimed              bool
@@ -30,11 +30,11 @@ func TestAllAgreementsEndRightWhateverWebhooksAreLost(t *testing.T) {
 	}{
 		"a vendor that drops 20 % of its webhooks": {300, 7, false,
 			func(random *rand.Rand, _ time.Duration) bool { return random.IntN(5) == 0 }},
-		"one that is disabled for a day": {300, 50, false,
+		"a vendor whose webhook is disabled for a day": {300, 50, false,
 			func(_ *rand.Rand, at time.Duration) bool { return at > 6*time.Hour && at < 30*time.Hour }},
-		"one that drops 20 % and omits times": {100, 7, true,
+		"a vendor that drops 20 % and omits times": {100, 7, true,
 			func(random *rand.Rand, _ time.Duration) bool { return random.IntN(5) == 0 }},
-		"one that never calls": {100, 100, false, func(*rand.Rand, time.Duration) bool { return true }},
+		"a vendor that never calls": {100, 100, false, func(*rand.Rand, time.Duration) bool { return true }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(7, 8))
@@ -64,7 +64,7 @@ func TestAllAgreementsEndRightWhateverWebhooksAreLost(t *testing.T) {
 				w.now = w.now.Add(tick)
 			}
 			if wrong := w.wrong(); len(wrong) > 0 || len(w.vendor.truth) != tt.agreements {
-				t.Errorf("%d wrong: %.10q", len(wrong), wrong)
+				t.Errorf("%d agreements have another status: %.10q", len(wrong), wrong)
 			}
 			counted := w.counted()
 			if counted["Reconciled"] == 0 || counted["Reconciled"] != len(w.sent) || counted["ReconcileFailed"] > 0 ||
@@ -78,7 +78,7 @@ func TestAllAgreementsEndRightWhateverWebhooksAreLost(t *testing.T) {
 				}
 			}
 			if wrong := w.wrong(); len(wrong) > 0 {
-				t.Errorf("wrong behind late webhooks: %.10q", wrong)
+				t.Errorf("wrong after late webhooks: %.10q", wrong)
 			}
 			enteredOnce(t, w)
 		})
@@ -100,7 +100,7 @@ func TestAVendorThatPagesThroughTenThousandAgreements(t *testing.T) {
 		}
 		must(t, w.pass())
 		if n < 5 && len(w.vendor.windows) != 50*(n+1) {
-			t.Errorf("%d pages behind pass %d", len(w.vendor.windows), n)
+			t.Errorf("%d pages after pass %d", len(w.vendor.windows), n)
 		}
 		w.now = w.now.Add(tick)
 	}

@@ -31,8 +31,8 @@ func TestSubscriptions(t *testing.T) {
 		"one that works":                       {[]vendorapi.Subscription{elsewhere, healthy}, nil, ""},
 		"one that works and one that does not": {[]vendorapi.Subscription{disabled, healthy}, nil, ""},
 		"none":                                 {nil, nil, "no subscription has our URL"},
-		"one that leads elsewhere":             {[]vendorapi.Subscription{elsewhere}, nil, "no subscription has our URL"},
-		"one that was emptied": {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) { s.URL = "" })}, nil,
+		"one with another URL":                 {[]vendorapi.Subscription{elsewhere}, nil, "no subscription has our URL"},
+		"one without a URL": {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) { s.URL = "" })}, nil,
 			"no subscription has our URL"},
 		"one that is not active": {[]vendorapi.Subscription{elsewhere, disabled}, nil, "18: not active"},
 		"one with several problems": {
@@ -41,16 +41,16 @@ func TestSubscriptions(t *testing.T) {
 			})}, nil,
 			`"17: not active","17: it is paused"`,
 		},
-		"one that is not as it should be": {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) {
+		"one with a problem": {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) {
 			s.Problems = []string{"no HMAC"}
 		})}, nil, "17: no HMAC"},
-		"one that could not deliver": {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) {
+		"one with failed deliveries": {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) {
 			s.Failures = 3
 		})}, nil, "17: 3 events are undelivered"},
-		"one with a token that is active": {[]vendorapi.Subscription{with(token("old"))}, []string{"old", "new"}, ""},
-		"one with a token that does not": {[]vendorapi.Subscription{with(token("gone"))}, []string{"old", "new"},
+		"one with an active token": {[]vendorapi.Subscription{with(token("old"))}, []string{"old", "new"}, ""},
+		"one with an unknown token": {[]vendorapi.Subscription{with(token("gone"))}, []string{"old", "new"},
 			"token is not one of the configured tokens"},
-		"one without the token that it needs": {[]vendorapi.Subscription{healthy}, []string{"old", "new"},
+		"one without a token": {[]vendorapi.Subscription{healthy}, []string{"old", "new"},
 			"token is not one of the configured tokens"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestRepair(t *testing.T) {
 	w.Repair = true
 	must(t, w.pass())
 	if len(w.vendor.repaired) > 0 {
-		t.Error("repaired what works")
+		t.Error("repaired a healthy subscription")
 	}
 	w.vendor.subscriptions[0].Active = false
 	var done []string

@@ -103,7 +103,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// do takes a step, with its fault.
+// do makes one call, with its fault.
 func (w *world) do(effect func() error) error {
 	w.mu.Lock()
 	w.step++
@@ -150,7 +150,7 @@ func (w *world) Patrol(ctx context.Context, from string, visit func(ledger.Stand
 	return next, err
 }
 
-// Send is the queue together with the worker.
+// Send acts as the queue and the worker: it processes the message at once.
 func (w *world) Send(ctx context.Context, m queue.Message) error {
 	return w.do(func() error {
 		w.sent = append(w.sent, m)
@@ -237,12 +237,12 @@ type vendor struct {
 	subscriptions []vendorapi.Subscription
 	steps         []vendorapi.Step // of Repair
 
-	answer func(call string) error // nil: none fails
+	answer func(call string) error // nil if no call fails
 
 	listed   []vendorapi.Agreement // as of the request for the first page
 	windows  []asked
 	agreed   []string // the IDs asked for
-	repaired []string // the URLs that Repair got
+	repaired []string // the URLs passed to Repair
 }
 
 func (v *vendor) Pause() time.Duration { return 0 }

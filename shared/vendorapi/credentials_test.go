@@ -12,27 +12,27 @@ func TestReadCredentials(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"all members": {`{"apiKey": "TOPSECRET", "host": "h"}`, ""},
 		"fewer":       {` {"apiKey": "TOPSECRET"} `, ""},
-		"a member nobody knows": {`{"apikeys": "TOPSECRET"}`,
+		"an unknown member": {`{"apikeys": "TOPSECRET"}`,
 			`api has the unknown member "apikeys"; the members are apiKey, host`},
 		"a member that is a list": {`{"apiKey": ["TOPSECRET"]}`, "api.apiKey is not a string"},
 		"a member that is a number": {
 			`{"apiKey": 4711, "host": "TOPSECRET"}`, "api.apiKey is not a string",
 		},
-		"a text":          {`"TOPSECRET"`, "api is not a JSON object"},
-		"a list":          {`["TOPSECRET"]`, "api is not a JSON object"},
-		"nothing":         {"", "api is not a JSON object"},
-		"what is no JSON": {"TOPSECRET", "api is not a JSON object"},
-		"a key as it is in a text": {
+		"a text":       {`"TOPSECRET"`, "api is not a JSON object"},
+		"a list":       {`["TOPSECRET"]`, "api is not a JSON object"},
+		"nothing":      {"", "api is not a JSON object"},
+		"invalid JSON": {"TOPSECRET", "api is not a JSON object"},
+		"a PEM key in a string": {
 			"{\"apiKey\": \"-----BEGIN PRIVATE KEY-----\nTOPSECRET\"}",
 			`api is not a JSON object: a line break in a string, as in a key, must be written as \n`,
 		},
-		"what was copied with a line break": {`{"apiKey": " TOPSECRET\r\n"}`, ""},
-		"what breaks off":                   {`{"apiKey": "TOPSECRET`, "api is not a JSON object"},
-		"something behind it":               {`{"apiKey": "a"} TOPSECRET`, "api is not a JSON object"},
-		"one more brace":                    {`{"apiKey": "a"}}`, "api is not a JSON object"},
-		"two of them":                       {`{"apiKey": "a"}{"apiKey": "TOPSECRET"}`, "api is not a JSON object"},
-		"the key as it is":                  {"-----BEGIN PRIVATE KEY-----\nTOPSECRET", "api is not a JSON object"},
-		"an escape that fails":              {`{"apiKey": "\TOPSECRET"}`, "api is not a JSON object"},
+		"surrounding white space": {`{"apiKey": " TOPSECRET\r\n"}`, ""},
+		"truncated JSON":          {`{"apiKey": "TOPSECRET`, "api is not a JSON object"},
+		"text after it":           {`{"apiKey": "a"} TOPSECRET`, "api is not a JSON object"},
+		"one more brace":          {`{"apiKey": "a"}}`, "api is not a JSON object"},
+		"two objects":             {`{"apiKey": "a"}{"apiKey": "TOPSECRET"}`, "api is not a JSON object"},
+		"a PEM key without JSON":  {"-----BEGIN PRIVATE KEY-----\nTOPSECRET", "api is not a JSON object"},
+		"an invalid escape":       {`{"apiKey": "\TOPSECRET"}`, "api is not a JSON object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var v struct {

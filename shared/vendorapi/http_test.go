@@ -19,14 +19,14 @@ import (
 	"esignhooks/shared/vendorapi"
 )
 
-// secret is in everything that errors must not quote: queries, headers, bodies.
+// secret is part of everything that errors must not quote: queries, headers and bodies.
 const secret = "TOPSECRET"
 
 // network carries HTTP in memory, so that it works in a synctest bubble.
 type network struct {
 	dialled chan net.Conn
 	closed  chan struct{}
-	refuse  int // how many of the next connections are refused
+	refuse  int // the number of next connections to refuse
 }
 
 func (n *network) Accept() (net.Conn, error) {
@@ -66,13 +66,13 @@ func serve(t *testing.T, handler http.HandlerFunc) (*http.Client, *network) {
 	return client, n
 }
 
-// answer is one of the vendor's.
+// answer is an answer of the vendor.
 type answer struct {
-	status int // 0: 200
+	status int // 0 means 200
 	header http.Header
 	body   string
-	hang   bool // after the body; without one, before anything
-	cut    bool // after the body
+	hang   bool // hangs after the body, or before the header if there is no body
+	cut    bool // closes the connection after the body
 	raw    string
 }
 
@@ -153,7 +153,7 @@ func (v *vendor) requests() []heard {
 
 var errSaid = errors.New("what the vendor's documents say")
 
-// explain interprets one status and one code of a vendor in its own way.
+// explain gives one status and one code of a vendor a meaning of its own.
 func explain(r *vendorapi.Refusal) error {
 	var body struct{ Code string }
 	r.JSON(&body)
@@ -166,7 +166,7 @@ func explain(r *vendorapi.Refusal) error {
 	return nil
 }
 
-// send asks the vendor for out.
+// send sends a request and decodes the answer into out.
 func send(ctx context.Context, h *vendorapi.HTTP, method string, out any) error {
 	_, err := h.Do(ctx, vendorapi.Request{Method: method, URL: "http://vendor.example"}, out)
 	return err
@@ -178,26 +178,26 @@ func TestDo(t *testing.T) {
 	for name, tt := range map[string]struct {
 		method   string
 		answers  []answer
-		refuse   int // connections, before the vendor hears anything
+		refuse   int // connections refused at first
 		want     error
 		requests int
-		waits    time.Duration // at the least; at most the pauses more
+		waits    time.Duration // the minimum; backoff is added
 	}{
-		"an answer":                        {get, []answer{ok}, 0, nil, 1, 0},
-		"a fault passes":                   {get, []answer{fault, {status: 503}, ok}, 0, nil, 3, 0},
-		"a fault stays":                    {get, []answer{fault}, 0, errAny, 4, 0},
-		"a PUT is repeated":                {http.MethodPut, []answer{fault, ok}, 0, nil, 2, 0},
-		"a DELETE is repeated":             {http.MethodDelete, []answer{fault, ok}, 0, nil, 2, 0},
-		"a POST may have been carried out": {post, []answer{fault, ok}, 0, errAny, 1, 0},
-		"the vendor timed out":             {get, []answer{{status: 408}, ok}, 0, nil, 2, 0},
-		"the vendor timed out on a POST":   {post, []answer{{status: 408}, ok}, 0, errAny, 1, 0},
-		"no connection":                    {get, []answer{ok}, 3, nil, 1, 0},
-		"a POST without a connection was not carried out": {post, []answer{ok}, 3, nil, 1, 0},
-		"no connection for long":                          {post, []answer{ok}, 4, errAny, 0, 0},
-		"an answer that breaks off":                       {get, []answer{{cut: true, body: `{"name":`}, ok}, 0, nil, 2, 0},
-		"an answer that always breaks off": {get, []answer{{cut: true, body: secret}}, 0, io.ErrUnexpectedEOF,
+		"an answer":                              {get, []answer{ok}, 0, nil, 1, 0},
+		"a temporary fault":                      {get, []answer{fault, {status: 503}, ok}, 0, nil, 3, 0},
+		"a permanent fault":                      {get, []answer{fault}, 0, errAny, 4, 0},
+		"a PUT is retried":                       {http.MethodPut, []answer{fault, ok}, 0, nil, 2, 0},
+		"a DELETE is retried":                    {http.MethodDelete, []answer{fault, ok}, 0, nil, 2, 0},
+		"a POST is not retried":                  {post, []answer{fault, ok}, 0, errAny, 1, 0},
+		"the vendor timed out":                   {get, []answer{{status: 408}, ok}, 0, nil, 2, 0},
+		"the vendor timed out on a POST":         {post, []answer{{status: 408}, ok}, 0, errAny, 1, 0},
+		"no connection":                          {get, []answer{ok}, 3, nil, 1, 0},
+		"a POST without a connection is retried": {post, []answer{ok}, 3, nil, 1, 0},
+		"no connection after all retries":        {post, []answer{ok}, 4, errAny, 0, 0},
+		"a truncated answer":                     {get, []answer{{cut: true, body: `{"name":`}, ok}, 0, nil, 2, 0},
+		"an answer that is always truncated": {get, []answer{{cut: true, body: secret}}, 0, io.ErrUnexpectedEOF,
 			4, 0},
-		"an answer to a POST that breaks off": {post, []answer{{cut: true, body: secret}, ok}, 0,
+		"a truncated answer to a POST": {post, []answer{{cut: true, body: secret}, ok}, 0,
 			io.ErrUnexpectedEOF, 1, 0},
 		"no answer": {get, []answer{{hang: true}, ok}, 0, nil, 2, 30 * time.Second},
 		"an answer that stops in the middle": {get, []answer{{body: `{"name":`, hang: true}, ok}, 0, nil, 2,
@@ -212,26 +212,27 @@ func TestDo(t *testing.T) {
 			1, 0},
 		"an endless answer": {get,
 			[]answer{{body: `{"name":"` + strings.Repeat("x", 8<<20) + `"}`}}, 0, errAny, 1, 0},
-		"a limit, for a little": {get, []answer{limited(429, "3"), ok}, 0, nil, 2, 3 * time.Second},
-		"a POST beyond the limit is not carried out": {post, []answer{limited(429, "10"), ok}, 0, nil, 2,
+		"a short rate limit": {get, []answer{limited(429, "3"), ok}, 0, nil, 2, 3 * time.Second},
+		"a rate-limited POST is retried": {post, []answer{limited(429, "10"), ok}, 0, nil, 2,
 			10 * time.Second},
-		"a limit, for long": {get, []answer{limited(429, "11")}, 0, later(11 * time.Second), 1,
+		"a long rate limit": {get, []answer{limited(429, "11")}, 0, later(11 * time.Second), 1,
 			0},
-		"a limit until a date": {get, []answer{limited(429, "Sat, 01 Jan 2000 00:00:08 GMT"), ok},
+		"a rate limit until a date": {get, []answer{limited(429, "Sat, 01 Jan 2000 00:00:08 GMT"), ok},
 			0, nil, 2, 7 * time.Second},
-		"a limit until a date that is far": {get, []answer{limited(429, "Sat, 01 Jan 2000 01:00:00 GMT")}, 0,
+		"a rate limit until a late date": {get, []answer{limited(429, "Sat, 01 Jan 2000 01:00:00 GMT")}, 0,
 			later(time.Hour), 1, 0},
-		"a limit until a date that is over, by our clock": {get, []answer{limited(429, "Fri, 31 Dec 1999 23:00:00 GMT")}, 0,
+		"a rate limit until a date that is past by our clock": {get, []answer{limited(429, "Fri, 31 Dec 1999 23:00:00 GMT")},
+			0,
 			later(time.Minute), 1, 0},
-		"a limit, and nobody says for how long":  {get, []answer{limit}, 0, later(time.Minute), 1, 0},
-		"a limit for a time that cannot be read": {get, []answer{limited(429, "-5")}, 0, later(time.Minute), 1, 0},
-		"a limit of many years": {get, []answer{limited(429, "4000000000")}, 0,
+		"a rate limit without Retry-After":         {get, []answer{limit}, 0, later(time.Minute), 1, 0},
+		"a rate limit with an invalid Retry-After": {get, []answer{limited(429, "-5")}, 0, later(time.Minute), 1, 0},
+		"a rate limit of many years": {get, []answer{limited(429, "4000000000")}, 0,
 			later(24 * time.Hour), 1, 0},
-		"a limit that does not end": {get, []answer{limited(429, "1")}, 0, later(time.Second), 4,
+		"a rate limit that does not end": {get, []answer{limited(429, "1")}, 0, later(time.Second), 4,
 			3 * time.Second},
-		"too busy, for a little": {get, []answer{limited(503, "3"), ok}, 0, nil, 2, 3 * time.Second},
-		"too busy, for long":     {get, []answer{limited(503, "60")}, 0, later(time.Minute), 1, 0},
-		"too busy, after a POST": {post, []answer{limited(503, "3"), ok}, 0, later(3 * time.Second),
+		"busy for a short time": {get, []answer{limited(503, "3"), ok}, 0, nil, 2, 3 * time.Second},
+		"busy for a long time":  {get, []answer{limited(503, "60")}, 0, later(time.Minute), 1, 0},
+		"busy after a POST": {post, []answer{limited(503, "3"), ok}, 0, later(3 * time.Second),
 			1, 0},
 		"unknown": {get, []answer{{status: 404, body: secret}}, 0,
 			vendorapi.ErrUnknown, 1, 0},
@@ -244,17 +245,17 @@ func TestDo(t *testing.T) {
 		"unprocessable":                 {get, []answer{{status: 422}}, 0, vendorapi.ErrInvalid, 1, 0},
 		"an unexpected status":          {get, []answer{{status: 304}}, 0, errAny, 1, 0},
 		"a meaning of the vendor's own": {get, []answer{{status: 409, body: secret}}, 0, errSaid, 1, 0},
-		"a limit in the vendor's own words": {post, []answer{{status: 400, body: `{"code":"LIMIT"}`}, ok}, 0,
+		"a rate limit in the vendor's own code": {post, []answer{{status: 400, body: `{"code":"LIMIT"}`}, ok}, 0,
 			nil, 2, time.Second},
-		"elsewhere": {get, []answer{elsewhere(302, "/elsewhere?"), ok}, 0, nil, 2, 0},
-		"elsewhere, with the body": {post, []answer{elsewhere(307, "/elsewhere?"), ok}, 0, errAny, 1,
+		"a redirect": {get, []answer{elsewhere(302, "/elsewhere?"), ok}, 0, nil, 2, 0},
+		"a redirect with the body": {post, []answer{elsewhere(307, "/elsewhere?"), ok}, 0, errAny, 1,
 			0},
-		"elsewhere, and a POST is a GET": {post, []answer{elsewhere(302, "/elsewhere?"), ok}, 0, errAny, 1,
+		"a redirect that makes a POST a GET": {post, []answer{elsewhere(302, "/elsewhere?"), ok}, 0, errAny, 1,
 			0},
-		"elsewhere, in another scheme": {get, []answer{elsewhere(302, "https://vendor.example/?")}, 0,
+		"a redirect to another scheme": {get, []answer{elsewhere(302, "https://vendor.example/?")}, 0,
 			errAny, 1, 0},
-		"in circles": {get, []answer{elsewhere(302, "/?")}, 0, errAny, 5, 0},
-		"nowhere":    {get, []answer{elsewhere(302, "http://[")}, 0, errAny, 4, 0},
+		"a redirect loop": {get, []answer{elsewhere(302, "/?")}, 0, errAny, 5, 0},
+		"nowhere":         {get, []answer{elsewhere(302, "http://[")}, 0, errAny, 4, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -290,14 +291,14 @@ func TestDo(t *testing.T) {
 					t.Errorf("%d requests, want %d", len(v.requests()), tt.requests)
 				}
 				if waited < tt.waits || waited > tt.waits+7*time.Second {
-					t.Errorf("waited for %v, want %v and the pauses", waited, tt.waits)
+					t.Errorf("waited for %v, want %v plus backoff", waited, tt.waits)
 				}
 			})
 		})
 	}
 }
 
-// errAny is any error that says nothing more.
+// errAny stands for any error without a sentinel.
 var errAny = errors.New("any")
 
 func TestATemporaryErrorIsNoSentinel(t *testing.T) {
@@ -325,9 +326,9 @@ func TestRetriesSendTheSameRequest(t *testing.T) {
 		wantType, wantBody string
 	}{
 		"JSON": {vendorapi.Request{JSON: map[string]string{"a": "b"}}, "application/json", `{"a":"b"}`},
-		"JSON of another name": {vendorapi.Request{Header: http.Header{"Content-Type": {"application/a+json"}},
+		"JSON with another media type": {vendorapi.Request{Header: http.Header{"Content-Type": {"application/a+json"}},
 			JSON: []string{"a"}}, "application/a+json", `["a"]`},
-		"what the caller has made": {vendorapi.Request{Header: http.Header{"Content-Type": {"text/plain"}},
+		"a body of the caller": {vendorapi.Request{Header: http.Header{"Content-Type": {"text/plain"}},
 			Body: []byte("a b")}, "text/plain", "a b"},
 		"nothing": {vendorapi.Request{}, "", ""},
 	} {
@@ -382,7 +383,7 @@ func TestDoReturnsTheHeader(t *testing.T) {
 	})
 }
 
-// TestAnEndlessResponseIsNotRead, beyond what it may be.
+// TestAnEndlessResponseIsNotRead checks that a response is read only up to the limit.
 func TestAnEndlessResponseIsNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		written := make(chan int, 1)
@@ -422,17 +423,18 @@ func TestRejectedCredentials(t *testing.T) {
 	for name, tt := range map[string]struct {
 		method  string
 		answers []answer
-		others  bool // there are other credentials
+		others  bool // a second set of credentials exists
 		want    error
 		used    string // credentials, one after the other
 	}{
-		"others do":              {http.MethodGet, []answer{denied, ok}, true, nil, "1 2"},
-		"a POST that was denied": {http.MethodPost, []answer{denied, ok}, true, nil, "1 2"},
-		"others do not either":   {http.MethodGet, []answer{denied, denied, ok}, true, vendorapi.ErrDenied, "1 2"},
-		"there are no others":    {http.MethodGet, []answer{denied, ok}, false, vendorapi.ErrDenied, "1"},
-		"after a fault":          {http.MethodGet, []answer{fault, denied, fault, ok}, true, nil, "1 2 3 4"},
-		"others are forbidden":   {http.MethodGet, []answer{{status: 403}, ok}, true, vendorapi.ErrDenied, "1"},
-		"denied in the vendor's own word": {http.MethodGet, []answer{{status: 401, body: `{"code":"LIMIT"}`}, ok}, true, nil,
+		"other credentials are accepted":   {http.MethodGet, []answer{denied, ok}, true, nil, "1 2"},
+		"a POST that was denied":           {http.MethodPost, []answer{denied, ok}, true, nil, "1 2"},
+		"other credentials are denied too": {http.MethodGet, []answer{denied, denied, ok}, true, vendorapi.ErrDenied, "1 2"},
+		"there are no other credentials":   {http.MethodGet, []answer{denied, ok}, false, vendorapi.ErrDenied, "1"},
+		"after a fault":                    {http.MethodGet, []answer{fault, denied, fault, ok}, true, nil, "1 2 3 4"},
+		"403 does not reject credentials":  {http.MethodGet, []answer{{status: 403}, ok}, true, vendorapi.ErrDenied, "1"},
+		"denied with the vendor's own code": {http.MethodGet, []answer{{status: 401, body: `{"code":"LIMIT"}`}, ok}, true,
+			nil,
 			"1 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -487,7 +489,8 @@ func TestNoRequestIsSentWithoutCredentials(t *testing.T) {
 	})
 }
 
-// TestWaitingForCredentialsDoesNotCountAsAttempt: they may come from another process, after a while.
+// TestWaitingForCredentialsDoesNotCountAsAttempt lets Authorize wait. Credentials may come from another process after a
+// while.
 func TestWaitingForCredentialsDoesNotCountAsAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, _ := serve(t, ok.write)
@@ -529,11 +532,11 @@ func TestAnInvalidURLIsNotQuoted(t *testing.T) {
 		}
 	}
 	if _, err := h.Do(t.Context(), vendorapi.Request{URL: "http://vendor.example", JSON: func() {}}, nil); err == nil {
-		t.Error("a function was sent")
+		t.Error("a value that has no JSON was sent")
 	}
 }
 
-// TestCredentialsStayWithTheirHost: a download may lead to where the vendor stores its files.
+// TestCredentialsStayWithTheirHost redirects a download to another host, where a vendor may store its files.
 func TestCredentialsStayWithTheirHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []string
@@ -567,14 +570,14 @@ func TestOpen(t *testing.T) {
 		read     string
 		wantRead error
 	}{
-		"a document":          {[]answer{{body: "%PDF", header: pdf}}, nil, 1, "%PDF", nil},
-		"one that breaks off": {[]answer{{body: "%P", header: pdf, cut: true}}, nil, 1, "%P", io.ErrUnexpectedEOF},
-		"one that is larger": {[]answer{{body: strings.Repeat("x", 9<<20), header: pdf}}, nil, 1,
+		"a document":           {[]answer{{body: "%PDF", header: pdf}}, nil, 1, "%PDF", nil},
+		"a truncated document": {[]answer{{body: "%P", header: pdf, cut: true}}, nil, 1, "%P", io.ErrUnexpectedEOF},
+		"a large document": {[]answer{{body: strings.Repeat("x", 9<<20), header: pdf}}, nil, 1,
 			strings.Repeat("x", 9<<20), nil},
-		"after a fault":            {[]answer{fault, {body: "%PDF", header: pdf}}, nil, 2, "%PDF", nil},
-		"one that does not begin":  {[]answer{{hang: true}, {body: "%PDF", header: pdf}}, nil, 2, "%PDF", nil},
-		"what does not exist":      {[]answer{{status: 404}}, vendorapi.ErrUnknown, 1, "", nil},
-		"what the vendor explains": {[]answer{{status: 409}}, errSaid, 1, "", nil},
+		"after a fault":                          {[]answer{fault, {body: "%PDF", header: pdf}}, nil, 2, "%PDF", nil},
+		"a document that hangs at first":         {[]answer{{hang: true}, {body: "%PDF", header: pdf}}, nil, 2, "%PDF", nil},
+		"an unknown document":                    {[]answer{{status: 404}}, vendorapi.ErrUnknown, 1, "", nil},
+		"an error with the vendor's own meaning": {[]answer{{status: 409}}, errSaid, 1, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -656,6 +659,6 @@ func TestClosingADownloadEndsItsTimeout(t *testing.T) {
 		t.Errorf("before: %v", err)
 	}
 	if err := content.Close(); err != nil || tr.request.Context().Err() == nil {
-		t.Errorf("%v, and its deadline is still there", err)
+		t.Errorf("%v, and its deadline still runs", err)
 	}
 }

@@ -37,7 +37,7 @@ func TestEveryClientBelongsToAProvider(t *testing.T) {
 	}
 }
 
-// TestAVendorWithoutAClientIsOff: no credentials can change that, and nothing panics.
+// TestAVendorWithoutAClientIsOff checks that it is off with any credentials, and that nothing panics.
 func TestAVendorWithoutAClientIsOff(t *testing.T) {
 	for _, credentials := range []string{"", "null", "{}", `{"apiKey":"TOPSECRET"}`} {
 		client, err := Open(acmesign.Name, []byte(credentials), vendorapi.Options{})
@@ -95,8 +95,8 @@ func TestWrongCredentialsAreNotOff(t *testing.T) {
 	}
 }
 
-// TestLongListsOfNothingCostLittle: one vendor's answer must not take the memory that the others need.
-func TestLongListsOfNothingCostLittle(t *testing.T) {
+// TestLongListsCostLittle sends lists of millions of empty objects. One vendor's answer must not use up the memory.
+func TestLongListsCostLittle(t *testing.T) {
 	for _, list := range []struct{ provider, path, name string }{
 		{"docusign", "/oauth/userinfo", "accounts"}, {"docusign", "/connect", "configurations"},
 		{"docusign", "/connect/failures", "failures"}, {"docusign", "/envelopes", "envelopes"},
