@@ -106,8 +106,8 @@ func TestATruncatedDownloadIsRetried(t *testing.T) {
 	}
 }
 
-// TestLogsHoldNoCredentials: whatever goes wrong, logs hold nothing that was sent to the vendors' APIs or received from
-// them.
+// TestLogsHoldNoCredentials checks that, after any failure, logs hold nothing that was sent to the vendors' APIs or
+// received from them.
 func TestLogsHoldNoCredentials(t *testing.T) {
 	w, stub := withStub(t)
 	for _, p := range all.Providers() {

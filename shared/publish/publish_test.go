@@ -355,7 +355,8 @@ func TestWhatTheBusDoesNotTakeNowComesAgain(t *testing.T) {
 	}
 }
 
-// TestAnAnswerIsNeverNull: a null list is success as well, but not by our intention.
+// TestAnAnswerIsNeverNull checks that an answer without failures has an empty list. Lambda would also accept null, but
+// the code should not rely on it.
 func TestAnAnswerIsNeverNull(t *testing.T) {
 	for name, records := range map[string][]events.DynamoDBEventRecord{
 		"of no records": nil, "of nothing to publish": {{}}, "of success": {committed(t, 1, "e")},

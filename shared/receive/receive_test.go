@@ -397,7 +397,7 @@ func TestChallenges(t *testing.T) {
 	}
 }
 
-// TestRepetition: what the ledger finds decides whether the queue gets the event again.
+// TestRepetition checks that the state found in the ledger decides whether the event is sent to the queue again.
 func TestRepetition(t *testing.T) {
 	r := completed()
 	w := newWorld(t, provider, genuine)
@@ -511,7 +511,7 @@ func TestARequestWithSeveralEventsIsAcknowledgedOnceAllAreSent(t *testing.T) {
 	}
 }
 
-// TestDeadlines: whatever hangs behind us, the answer is out within 4 s.
+// TestDeadlines checks that the receiver answers within 4 s, whichever dependency hangs.
 func TestDeadlines(t *testing.T) {
 	many := several(20)
 	large := signed(t, string(many.Body)+strings.Repeat(" ", 2<<20))

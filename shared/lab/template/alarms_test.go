@@ -14,7 +14,8 @@ import (
 	"esignhooks/shared/provider"
 )
 
-// withoutEnd are the metrics of single incidents. The end of their alarm is no all-clear, and so notifies nobody.
+// withoutEnd are the metrics of single incidents. The end of such an alarm does not mean that all is well, so it sends
+// no notification.
 var withoutEnd = []string{"Contradicted", "Forged", "StaleClaims", "Unpublished", "WrongKey"}
 
 func TestAlarmsNotifyAndSayWhatToDo(t *testing.T) {
@@ -33,7 +34,7 @@ func TestAlarmsNotifyAndSayWhatToDo(t *testing.T) {
 			t.Errorf("the end of %s notifies %q", name, got)
 		}
 		want := "notBreaching"
-		if at(alarm, "ComparisonOperator").Value == "LessThanThreshold" { // it waits for events, and none is no data
+		if at(alarm, "ComparisonOperator").Value == "LessThanThreshold" { // missing events are missing data
 			want = "breaching"
 		}
 		if got := at(alarm, "TreatMissingData").Value; got != want {
@@ -42,8 +43,9 @@ func TestAlarmsNotifyAndSayWhatToDo(t *testing.T) {
 	}
 }
 
-// TestAlarmsKnowTheMetrics: an alarm on a metric that is never written would never start. A metric has the dimension
-// Provider if and only if an alarm of each vendor reads it: CloudWatch bills such a metric once for each vendor.
+// TestAlarmsKnowTheMetrics checks that every alarm reads a metric that is written. Otherwise the alarm would never
+// start. A metric has the dimension Provider if and only if an alarm of each vendor reads it: CloudWatch bills such a
+// metric once for each vendor.
 func TestAlarmsKnowTheMetrics(t *testing.T) {
 	all := readTemplate(t)
 	namespace := written(at(all.Globals, "Function", "Environment", "Variables", "METRICS_NAMESPACE"))
@@ -113,7 +115,7 @@ func sources(t *testing.T) string {
 	return all.String()
 }
 
-// TestAlarmsKnowTheAPI: its metrics have its name as dimension, not its ID.
+// TestAlarmsKnowTheAPI checks that alarms name the API as its metrics do: by its name, not by its ID.
 func TestAlarmsKnowTheAPI(t *testing.T) {
 	all := readTemplate(t)
 	api := all.Resources["Api"].Properties
@@ -136,7 +138,8 @@ func TestAlarmsKnowTheAPI(t *testing.T) {
 	}
 }
 
-// TestAlarmsWatchEveryFunction: the receivers by the API's 5xx, the background functions by their errors and throttles.
+// TestAlarmsWatchEveryFunction checks that alarms cover receivers by the API's 5xx, and background functions by their
+// errors and throttles.
 func TestAlarmsWatchEveryFunction(t *testing.T) {
 	all := readTemplate(t)
 	var background []string
@@ -165,7 +168,8 @@ func TestAlarmsWatchEveryFunction(t *testing.T) {
 	})
 }
 
-// TestAlarmsDoNotGrowWithTheVendors: CloudWatch allows 10 metrics in an alarm, so none may list the vendors.
+// TestAlarmsDoNotGrowWithTheVendors checks that no alarm lists the vendors, since CloudWatch allows 10 metrics in an
+// alarm.
 func TestAlarmsDoNotGrowWithTheVendors(t *testing.T) {
 	for name, alarm := range readTemplate(t).of(t, "AWS::CloudWatch::Alarm") {
 		metrics, vendors := len(every(alarm, "MetricName")), 0

@@ -53,8 +53,8 @@ var (
 // the AWS clients read the endpoints; see wiring.AWS.
 var notOurs = regexp.MustCompile(`^(GOGC|GOMAXPROCS|GOMEMLIMIT|AWS_ENDPOINT_URL_[A-Z0-9_]+)$`)
 
-// TestConfigsMatchTheTemplate: a function reads the variables that the template sets and the config struct documents,
-// and no others. A variable of all functions need not be read by each.
+// TestConfigsMatchTheTemplate checks that a function reads exactly the variables that the template sets and the config
+// struct documents. A variable of all functions need not be read by each.
 func TestConfigsMatchTheTemplate(t *testing.T) {
 	all := readTemplate(t)
 	global := names(at(all.Globals, "Function", "Environment", "Variables"))

@@ -71,8 +71,8 @@ func TestEveryFunctionHasItsOwnLogWithARetention(t *testing.T) {
 	}
 }
 
-// TestPoliciesNameWhatTheyAllow: never all actions of a service, and never all resources of a type. The exception is
-// the role that API Gateway needs once per region: it has AWS's own policy.
+// TestPoliciesNameWhatTheyAllow checks that no policy allows all actions of a service, or all resources of a type. The
+// only exception is the role that API Gateway needs once per region. It has AWS's own policy.
 func TestPoliciesNameWhatTheyAllow(t *testing.T) {
 	all := readTemplate(t)
 	for name, function := range all.of(t, "AWS::Serverless::Function") {
@@ -130,7 +130,8 @@ func allowed(function yaml.Node) map[string][]string {
 	return found
 }
 
-// TestAReceiverWritesOfItsOwnProviderOnly: the publisher publishes whatever is in the table.
+// TestAReceiverWritesOfItsOwnProviderOnly checks that a receiver may write only items of its provider, because the
+// publisher publishes every event in the table.
 func TestAReceiverWritesOfItsOwnProviderOnly(t *testing.T) {
 	all := readTemplate(t)
 	for _, p := range provider.All() {
@@ -148,8 +149,8 @@ func TestAReceiverWritesOfItsOwnProviderOnly(t *testing.T) {
 	}
 }
 
-// TestASecretIsReadByFewFunctions: its vendor's receiver, the archiver and the reconciler. Their variables name the
-// secrets that they may read, and they get only those of enabled vendors.
+// TestASecretIsReadByFewFunctions checks that only the vendor's receiver, the archiver and the reconciler may read a
+// secret. Their variables name the secrets of enabled vendors only.
 func TestASecretIsReadByFewFunctions(t *testing.T) {
 	all := readTemplate(t)
 	var secrets []string
@@ -190,8 +191,8 @@ func TestASecretIsReadByFewFunctions(t *testing.T) {
 	}
 }
 
-// TestWhoAsksTheVendorsWritesNotesOnly: whatever the archiver and the reconciler find goes through the queue, like
-// every delivery. See ledger.Notes.
+// TestWhoAsksTheVendorsWritesNotesOnly checks that the archiver and the reconciler may write only notes to the table.
+// Their findings go through the queue, like every delivery. See ledger.Notes.
 func TestWhoAsksTheVendorsWritesNotesOnly(t *testing.T) {
 	all := readTemplate(t)
 	const table = "!GetAtt Table.Arn"
@@ -278,8 +279,8 @@ func asksForWork(t *testing.T, binary string, environment []string) {
 	}
 }
 
-// value returns what a variable may be: the text, or the default of the parameter, or something for what only AWS
-// knows. It reports false for !Ref AWS::NoValue. Of the template's conditions, only those of vendors are true.
+// value returns a possible value of a variable: the text, the parameter's default, or a placeholder for a value that
+// only AWS knows. It reports false for !Ref AWS::NoValue. Of the template's conditions, only those of vendors are true.
 func (all document) value(n yaml.Node, enabled bool) (string, bool) {
 	parameter, ok := all.Parameters[n.Value]
 	switch {

@@ -46,8 +46,8 @@ func TestGenerateRefusesAnUnknownSection(t *testing.T) {
 	}
 }
 
-// TestADisabledVendorHasNothing: each of its resources and outputs has a condition that the vendor's parameter makes
-// false. Only its parameters stay.
+// TestADisabledVendorHasNothing checks that each resource and output of a vendor has a condition that the vendor's
+// parameter makes false. Only its parameters remain.
 func TestADisabledVendorHasNothing(t *testing.T) {
 	all := parse(t, generate(t, []webhook.Provider{numbered{number: 1}, numbered{number: 2, disabled: true}}))
 	for resource, standard := range map[string]string{"Vendor01": "enabled", "Vendor02": "disabled"} {

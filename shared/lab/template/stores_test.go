@@ -10,7 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestBucketsAreClosedAndForgetNothingAtOnce: no function can destroy what it has written.
+// TestBucketsAreClosedAndForgetNothingAtOnce checks that buckets are private, and that no function can delete or
+// overwrite an object.
 func TestBucketsAreClosedAndForgetNothingAtOnce(t *testing.T) {
 	all := readTemplate(t)
 	policies := map[string]string{}
@@ -53,7 +54,8 @@ func TestBucketsAreClosedAndForgetNothingAtOnce(t *testing.T) {
 	}
 }
 
-// TestTheArchiverGetsEveryCompletion: an event that cannot be delivered to its queue goes to the dead-letter queue.
+// TestTheArchiverGetsEveryCompletion checks the rule of the archiver's queue. An event that cannot be delivered to the
+// queue must go to the dead-letter queue.
 func TestTheArchiverGetsEveryCompletion(t *testing.T) {
 	all := readTemplate(t)
 	all.expect(t, "DocumentRule", map[string]string{
@@ -74,8 +76,8 @@ func TestTheArchiverGetsEveryCompletion(t *testing.T) {
 	})
 }
 
-// TestQueuesLoseNothing: a message stays invisible while a function may still work on it. A message that failed too
-// often goes to a dead-letter queue, and an alarm starts.
+// TestQueuesLoseNothing checks that a message stays invisible while a function may process it. A message that fails too
+// often must go to a dead-letter queue that an alarm watches.
 func TestQueuesLoseNothing(t *testing.T) {
 	all := readTemplate(t)
 	queues := all.of(t, "AWS::SQS::Queue")
@@ -121,8 +123,8 @@ func TestQueuesLoseNothing(t *testing.T) {
 	}
 }
 
-// TestThePublisherReadsEveryCommit, with both images: it publishes the new one, and the old one shows whether it was
-// published before. A record that it cannot publish is kept in the bucket.
+// TestThePublisherReadsEveryCommit checks that the stream has both images. The publisher publishes the new image, and
+// the old one shows whether it was published before. A record that cannot be published must be kept in the bucket.
 func TestThePublisherReadsEveryCommit(t *testing.T) {
 	all := readTemplate(t)
 	all.expect(t, "Table", map[string]string{"StreamSpecification.StreamViewType": "NEW_AND_OLD_IMAGES"})
@@ -135,8 +137,8 @@ func TestThePublisherReadsEveryCommit(t *testing.T) {
 	})
 }
 
-// TestWhatIsKeptOutlivesTheStack: data, secrets, and what the whole account uses. Nothing else does.
-func TestWhatIsKeptOutlivesTheStack(t *testing.T) {
+// TestRetainedResources checks that exactly the data, the secrets and the account's resources outlive the stack.
+func TestRetainedResources(t *testing.T) {
 	kept := []string{
 		"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SecretsManager::Secret",
 		"AWS::ApiGateway::Account", "AWS::IAM::Role", // the account's

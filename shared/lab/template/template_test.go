@@ -10,7 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestAccessLogsHoldNoSecret: the path holds the URL token, and headers hold signatures.
+// TestAccessLogsHoldNoSecret checks that access logs hold neither the path, which has the URL token, nor headers, which
+// have signatures.
 func TestAccessLogsHoldNoSecret(t *testing.T) {
 	harmless := []string{
 		"$context.error.responseType", "$context.httpMethod", "$context.identity.sourceIp", "$context.integrationLatency",
@@ -32,7 +33,7 @@ func TestAccessLogsHoldNoSecret(t *testing.T) {
 	}
 }
 
-// TestTheStageRecordsNoPath: traces and execution logs would hold the URL token.
+// TestTheStageRecordsNoPath checks that traces and execution logs are off, since they would hold the URL token.
 func TestTheStageRecordsNoPath(t *testing.T) {
 	all := readTemplate(t)
 	for name, api := range all.of(t, "AWS::Serverless::Api") {
@@ -66,7 +67,8 @@ func TestConfigurationPageListsEveryParameter(t *testing.T) {
 	}
 }
 
-// TestPublicURLReplacesTheAPIsURL: the URL that is registered must be the one that the reconciler looks for.
+// TestPublicURLReplacesTheAPIsURL checks that PublicUrl replaces the API's URL everywhere. The reconciler must look for
+// the URL that is registered.
 func TestPublicURLReplacesTheAPIsURL(t *testing.T) {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 // file is the template.
 const file = "../../../template.yaml"
 
-// document is template.yaml as it is written.
+// document is the parsed template.yaml.
 type document struct {
 	Parameters map[string]yaml.Node `yaml:"Parameters"`
 	Conditions map[string]yaml.Node `yaml:"Conditions"`
@@ -46,7 +46,8 @@ func parse(t *testing.T, text []byte) document {
 	return all
 }
 
-// of returns the resources of a type. It fails the test if there are none, since a rule about none proves nothing.
+// of returns the resources of a type. It fails the test without such a resource, since the rule would then prove
+// nothing.
 func (all document) of(t *testing.T, kind string) map[string]yaml.Node {
 	t.Helper()
 	found := map[string]yaml.Node{}

@@ -26,7 +26,8 @@ func post(body string, clientIDs ...string) *webhook.Request {
 	return r
 }
 
-// TestEcho: Adobe takes an answer without its client ID for a failure, even with status 200.
+// TestEcho checks that each answer contains the client ID. Adobe treats an answer without it as a failure, even with
+// status 200.
 func TestEcho(t *testing.T) {
 	want := &webhook.Response{
 		Status: http.StatusOK,

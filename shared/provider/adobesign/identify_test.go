@@ -155,7 +155,7 @@ func TestIdentityWithoutMeaning(t *testing.T) {
 	}
 }
 
-// TestEventIDByOpenSSL: Adobe signs nothing, so what other software checks is the identity of agreement-sent:
+// TestEventIDByOpenSSL compares the event ID of agreement-sent with openssl's, since Adobe signs nothing:
 //
 //	f() { for s; do printf "$(printf %016x ${#s} | sed 's/../\\x&/g')%s" "$s"; done; }
 //	f adobesign event agreement CBJCHBCAABAAexampleAgreement0001 AGREEMENT_ACTION_REQUESTED '' 2026-11-02T08:00:02Z \
@@ -283,8 +283,8 @@ func TestUnreadable(t *testing.T) {
 
 var eventID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// FuzzIdentify: the only error is ErrUnreadable, Identify and Normalize agree, identities are well formed, and neither
-// the webhook nor the client that a copy came through is part of the identity.
+// FuzzIdentify checks that the only error is ErrUnreadable, that Identify and Normalize agree, and that identities are
+// well formed. The identity must not depend on the webhook or client of a copy.
 func FuzzIdentify(f *testing.F) {
 	for _, r := range webhooktest.Examples(f, "adobesign") {
 		f.Add(r.Body)

@@ -120,7 +120,7 @@ func TestLongListsCostLittle(t *testing.T) {
 	}
 }
 
-// TestAnInvalidCursorIsRefused: a caller whose cursor the client no longer knows must start again.
+// TestAnInvalidCursorIsRefused checks that a caller with an invalid cursor must start again.
 func TestAnInvalidCursorIsRefused(t *testing.T) {
 	for name := range clients {
 		client := open(t, name, vendorstub.New(t))

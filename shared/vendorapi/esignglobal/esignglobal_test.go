@@ -455,7 +455,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestRedirectedLink: neither the token nor the link goes along to where a link leads on.
+// TestRedirectedLink checks that neither the token nor the link is sent to the target of a redirect.
 func TestRedirectedLink(t *testing.T) {
 	w := newWorld(t)
 	var got http.Header

@@ -132,7 +132,7 @@ func TestSamLocalNeedsAllThreeSigns(t *testing.T) {
 	}
 }
 
-// TestNoEnvironmentAloneMakesSamLocal: setting variables alone does not make a function accept forgeries.
+// TestNoEnvironmentAloneMakesSamLocal checks that no setting of variables alone makes a function accept forgeries.
 func TestNoEnvironmentAloneMakesSamLocal(t *testing.T) {
 	missing := func(path string) (os.FileInfo, error) {
 		if path != "/var/rapid/aws-lambda-rie" {

@@ -133,9 +133,9 @@ func TestTheLastKeysStayInUseWhileNoneCanBeRead(t *testing.T) {
 				t.Errorf("logged %s", &v.log)
 			}
 			v.pass(10*time.Second - 1)
-			v.wants(t, 2, "a") // not yet again
+			v.wants(t, 2, "a") // not read again yet
 			v.pass(1)
-			v.wants(t, 3, "a") // and once more after ten seconds
+			v.wants(t, 3, "a") // read again after ten seconds
 			v.pass(365 * 24 * time.Hour)
 			v.wants(t, 4, "a") // however old they are
 			v.requireURLToken = false
@@ -496,7 +496,7 @@ func TestSecret(t *testing.T) {
 		"an empty string": {200, `{"SecretString":""}`, "", ""},
 		"binary":          {200, `{"SecretBinary":"Y2FuYXJ5"}`, "", "binary"}, // "canary"
 		"neither":         {200, `{}`, "", "binary"},
-		"there is none": {400, `{"__type":"ResourceNotFoundException","Message":"not there"}`, "",
+		"a missing secret": {400, `{"__type":"ResourceNotFoundException","Message":"not there"}`, "",
 			"ResourceNotFoundException"},
 		"out of order":                  {500, `{"__type":"InternalServiceError"}`, "", "500"},
 		"the function is not permitted": {400, `{"__type":"AccessDeniedException","Message":"no"}`, "", "AccessDenied"},

@@ -275,7 +275,7 @@ func TestAClosedIdleConnectionCostsNoAttempt(t *testing.T) {
 	}
 	server, _ = serve(t, 0)
 	if err := post(t, client, server, 3, "abc"); err == nil {
-		t.Error("a service that answers nobody was asked without an end")
+		t.Error("requests to a service that never answers are retried without end")
 	}
 }
 

@@ -90,7 +90,7 @@ func TestAJobIsOnDiskBeforeItsEventIsPublished(t *testing.T) {
 	}
 }
 
-// TestAVendorWithoutAClientRuns: nothing that needs the vendor's API runs, and the banner says so.
+// TestAVendorWithoutAClientRuns checks that the gateway runs without the vendor's API, and that the banner says so.
 func TestAVendorWithoutAClientRuns(t *testing.T) {
 	p := acmesign.Provider{}
 	config, err := ReadConfig([]webhook.Provider{p}, func(name string) (string, bool) {

@@ -33,8 +33,8 @@ import (
 	wiring "esignhooks/shared/wiring/lambda"
 )
 
-// TestArchiverOnAWS drives the function as it is deployed, from its queue to the bucket and to the worker's queue, on
-// local engines and with the stub of the vendors.
+// TestArchiverOnAWS runs the wired function on local engines with stubs of the vendors, from its queue to the bucket
+// and the worker's queue.
 func TestArchiverOnAWS(t *testing.T) {
 	moto := enginetest.Moto(t) // before enter: its own clients need their environment
 	enter(t, map[string]string{

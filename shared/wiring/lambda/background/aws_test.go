@@ -162,7 +162,7 @@ func (a *account) post(p webhook.Provider, r *webhook.Request) events.APIGateway
 	return response
 }
 
-// work does what Lambda's event source mapping does, until the queue is empty.
+// work acts as Lambda's event source mapping until the queue is empty.
 func (a *account) work(queueURL string) {
 	a.t.Helper()
 	for {
@@ -234,7 +234,7 @@ func (a *account) checkArchive(history []ledger.Entry) {
 	}
 }
 
-// testMetrics compares what the functions counted with what was answered, and with each other.
+// testMetrics compares the functions' metrics with the answers and with each other.
 func (a *account) testMetrics(t *testing.T) {
 	type key struct{ provider, name string }
 	sums := map[key]float64{}
@@ -302,7 +302,7 @@ func TestOnAWS(t *testing.T) {
 	}
 	t.Run("large payloads go through the bucket", func(t *testing.T) { a.testLarge(t, queueURL) })
 	t.Run("twenty redeliveries have one effect", func(t *testing.T) { a.testRedeliveries(t, queueURL) })
-	t.Run("what cannot be read is among the dead letters",
+	t.Run("unreadable deliveries are dead letters",
 		func(t *testing.T) { a.testUnreadable(t, queueURL, deadLetterURL) })
 	t.Run("a forgery leaves nothing", func(t *testing.T) {
 		r := completed(t, 20, "forged", 0)

@@ -150,10 +150,10 @@ func TestTheLastCredentialsStayInUseWhileNoneCanBeRead(t *testing.T) {
 		text string
 		err  error
 	}{
-		"an error":                      {"", errThrottled},
-		"an error with credentials":     {`{"api":"two"}`, errThrottled},
-		"no JSON":                       {"canary", nil},
-		"nothing, though it is no text": {"", nil},
+		"an error":                  {"", errThrottled},
+		"an error with credentials": {`{"api":"two"}`, errThrottled},
+		"no JSON":                   {"canary", nil},
+		"an empty secret":           {"", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSafe(`{"api":"one"}`)

@@ -39,7 +39,8 @@ var required = map[string]string{
 		"SILENT_AGREEMENT_HOURS TABLE_NAME",
 }
 
-// TestProblemsAreReportedAtOnce: each variable that a function needs is reported by its name, and no other variable.
+// TestProblemsAreReportedAtOnce checks that the error names every missing variable that the function needs, and no
+// other.
 func TestProblemsAreReportedAtOnce(t *testing.T) {
 	samLocal := map[string]string{"AWS_SAM_LOCAL": "true", "AWS_LAMBDA_LOG_STREAM_NAME": "$LATEST"}
 	for name, tt := range map[string]struct {
@@ -88,7 +89,7 @@ func TestProblemsAreReportedAtOnce(t *testing.T) {
 	}
 }
 
-// TestFunctionsAreWiredWithoutCalls: no field is left out but those listed, and no engine is needed.
+// TestFunctionsAreWiredWithoutCalls checks that wiring sets all fields except those listed, and needs no engine.
 func TestFunctionsAreWiredWithoutCalls(t *testing.T) {
 	enter(t, nil)
 	unset := map[string][]string{

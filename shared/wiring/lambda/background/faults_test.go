@@ -76,7 +76,7 @@ func newClients(t *testing.T) clients {
 	}
 }
 
-// TestDriversUnderFaults: what the contracts of ledger, queue and payload store say holds on a network that fails.
+// TestDriversUnderFaults checks the contracts of ledger, queue and payload store on a network that fails.
 func TestDriversUnderFaults(t *testing.T) {
 	a := newAccount(t)
 	t.Run("each fault", func(t *testing.T) {
@@ -93,7 +93,7 @@ func TestDriversUnderFaults(t *testing.T) {
 			})
 		}
 	})
-	t.Run("what was sent is there once", func(t *testing.T) {
+	t.Run("each message is in the queue once", func(t *testing.T) {
 		got := map[string]int{}
 		for batch := a.receive(os.Getenv("QUEUE_URL")); len(batch.Records) > 0; batch = a.receive(os.Getenv("QUEUE_URL")) {
 			for _, record := range batch.Records {
@@ -196,11 +196,12 @@ func commitOf(subject string) ledger.Commit {
 	return ledger.Commit{Claim: claim, Event: event, Agreement: &after, At: now}
 }
 
-// persistent calls again what failed, as its contract allows. With faults of which the engine hears nothing, what it
-// returns is exact.
+// persistent retries failed calls, as the contract allows. If no faulty request reaches the engine, its results are
+// exact.
 type persistent struct{ ledgertest.Ledger }
 
-// again ends with what the engine says, even if it says ErrConflict each time, and not with a fault of the network.
+// again retries until the engine answers, so that it returns no fault of the network. It also returns ErrConflict after
+// ten attempts.
 func again(call func() error) (err error) {
 	for conflicts, faults := 0, 0; conflicts < 10 && faults < 30; {
 		switch err = call(); {
@@ -270,8 +271,7 @@ func testLedgerUnderFaults(t *testing.T) {
 	t.Cleanup(func() { t.Logf("requests: %v", n["DYNAMODB"].Counts()) })
 }
 
-// persistentQueue sends again what failed, over the network; it receives and deletes directly, as Lambda does by
-// itself.
+// persistentQueue retries failed sends over the network. It receives and deletes without faults, as Lambda does itself.
 type persistentQueue struct {
 	*sqs.Queue
 	a   *account

@@ -27,7 +27,7 @@ func silent(t *testing.T) (url string) {
 	return "https://" + listener.Addr().String()
 }
 
-// TestHangingEngines: whichever engine hangs, and however, vendors get an answer before their timeout. If only the ledger
+// TestHangingEngines checks that vendors get an answer before their timeout, whichever engine hangs. If only the ledger
 // hangs, the answer is the acknowledgement.
 func TestHangingEngines(t *testing.T) {
 	a := newAccount(t)

@@ -55,16 +55,16 @@ func (a *account) makeReceivers(t *testing.T) map[string]apigw.Function {
 	return made
 }
 
-// happening is an event that a vendor delivers.
+// happening is an event that a vendor sends.
 type happening struct {
 	provider webhook.Provider
 	payload  []byte // of the function
 	ack      *webhook.Response
-	repeat   bool // after the acknowledgement, too
+	repeat   bool // send it again after the acknowledgement
 }
 
-// happenings makes so many, of agreements that go through all that the examples know. It returns the truth besides: the
-// events by subject and ID.
+// happenings returns n events. Each agreement passes through all events that the examples have. It also returns the
+// expected events, by subject and ID.
 func happenings(t *testing.T, n int, random *rand.Rand) (all []happening, truth map[string]map[string]esign.Event) {
 	truth = map[string]map[string]esign.Event{}
 	now := time.Now().Add(-1000 * time.Hour).Truncate(time.Second)
@@ -153,7 +153,8 @@ func (v *vendors) note(times *[]time.Duration, took time.Duration, refusals int)
 	v.mostRefusals = max(v.mostRefusals, refusals)
 }
 
-// invokeWorker does with a batch what the event source mapping does: what is not reported is deleted.
+// invokeWorker processes a batch as the event source mapping does: it deletes the messages that the worker does not
+// report.
 func (a *account) invokeWorker(worker *process.Processor, queueURL string, batch events.SQSEvent) {
 	ctx, cancel := context.WithTimeout(a.t.Context(), workersLimit)
 	defer cancel()
@@ -210,7 +211,7 @@ func (a *account) drain(worker *process.Processor, queueURL string, done <-chan 
 	}
 }
 
-// messages counts what is on the queue, in flight or not.
+// messages returns the number of messages on the queue, including those in flight.
 func (a *account) messages(queueURL string) (n int) {
 	a.t.Helper()
 	names := []sqstypes.QueueAttributeName{
@@ -228,7 +229,7 @@ func (a *account) messages(queueURL string) (n int) {
 	return n
 }
 
-// withOutages adds that of two hundred requests twenty in a row are refused, more than a client tries again.
+// withOutages also refuses 20 of every 200 requests in a row, more than a client retries.
 func withOutages(rates faulty.Rates) func(string) faulty.Rates {
 	requests := 0
 	return func(string) faulty.Rates {
@@ -239,9 +240,9 @@ func withOutages(rates faulty.Rates) func(string) faulty.Rates {
 	}
 }
 
-// TestNothingIsLost: vendors send until they are acknowledged, one in four times once more, over a network on which
-// more than a quarter of the requests to the engines goes wrong. In the end each event has had its effect once.
-// DELIVERIES says how many acknowledgements there are, about.
+// TestNothingIsLost lets vendors send until they are acknowledged, and a quarter of the events once more. More than a
+// quarter of the requests to the engines fail. In the end each event must have had its effect exactly once. DELIVERIES
+// is the approximate number of acknowledgements.
 func TestNothingIsLost(t *testing.T) {
 	deliveries := 2000
 	if n := os.Getenv("DELIVERIES"); n != "" {
@@ -315,7 +316,7 @@ func (v *vendors) report(t *testing.T) {
 	t.Logf("refused %d times in a row at most", v.mostRefusals)
 }
 
-// compare finds in the table what happened, and nothing else.
+// compare checks that the table holds exactly the expected events.
 func (a *account) compare(t *testing.T, truth map[string]map[string]esign.Event) {
 	items := 0
 	for subject, happened := range truth {

@@ -22,7 +22,7 @@ import (
 	"esignhooks/shared/store/ledger"
 )
 
-// eventBridge takes what is put on the bus.
+// eventBridge records the events put on the bus.
 type eventBridge struct {
 	*httptest.Server
 	got []entry

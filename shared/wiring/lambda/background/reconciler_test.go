@@ -82,7 +82,7 @@ func TestWebhooks(t *testing.T) {
 	}
 }
 
-// TestAVendorWithoutASecretIsOff: a disabled vendor has an empty ARN, and nothing is called for it.
+// TestAVendorWithoutASecretIsOff checks that no secret is read for a disabled vendor, whose ARN is empty.
 func TestAVendorWithoutASecretIsOff(t *testing.T) {
 	enter(t, map[string]string{"ACMESIGN_SECRET_ARN": ""})
 	a, err := newArchiver(acme, slog.New(slog.DiscardHandler), io.Discard)
