@@ -74,7 +74,8 @@ func (s *Stack) stored(ctx context.Context, name string) (webhook.StoredKeys, er
 	if arn == "" || s.output(name, "WebhookUrl") == "" {
 		return webhook.StoredKeys{}, errors.New("the stack has no outputs for it; deploy it from this version")
 	}
-	out, err := secretsmanager.NewFromConfig(s.config).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
+	out, err := secretsmanager.NewFromConfig(s.config).GetSecretValue(ctx,
+		&secretsmanager.GetSecretValueInput{SecretId: &arn})
 	if err != nil {
 		return webhook.StoredKeys{}, fmt.Errorf("%w: %s", err, arn)
 	}
@@ -102,6 +103,6 @@ func move(info webhook.Info, arn string) string {
 
 // edit returns the command, for a shell, that changes a secret by jq and keeps the rest of it. It shows nothing of it.
 func edit(arn, jq string) string {
-	return fmt.Sprintf("aws secretsmanager get-secret-value --secret-id '%[1]s' --query SecretString --output text | jq -c %[2]s |"+
-		" aws secretsmanager put-secret-value --secret-id '%[1]s' --secret-string file:///dev/stdin", arn, jq)
+	return fmt.Sprintf("aws secretsmanager get-secret-value --secret-id '%[1]s' --query SecretString --output text | "+
+		"jq -c %[2]s | aws secretsmanager put-secret-value --secret-id '%[1]s' --secret-string file:///dev/stdin", arn, jq)
 }
