@@ -17,7 +17,7 @@ const rebuild = "replay -rebuild -provider acmesign -id e-1"
 func TestRebuildOfWhatTheWorkerMadeFindsNoDifference(t *testing.T) {
 	l := open(t)
 	take(t, l, story[0], nil)
-	take(t, l, story[1], func(c *ledger.Commit) { c.At = start }) // by a clock that is slow
+	take(t, l, story[1], func(c *ledger.Commit) { c.At = start }) // by a slow clock
 	takeAll(t, l, story[2], happening{"e-1", "d", esign.AgreementUpdated, 4})
 	_, err := l.Claim(t.Context(), happening{"e-1", "received", esign.AgreementSigned, 6}.commit().Claim)
 	must(t, err)
@@ -35,25 +35,25 @@ func TestRebuildFindsDifferences(t *testing.T) {
 	}{
 		"the status was not raised": {func(c *ledger.Commit) { c.Agreement.Status = esign.Sent },
 			"status: stored viewed, rebuilt completed"},
-		"a time was not kept": {func(c *ledger.Commit) { delete(c.Agreement.Reached, esign.Completed) },
+		"a time is missing": {func(c *ledger.Commit) { delete(c.Agreement.Reached, esign.Completed) },
 			"reached completed: stored nothing, rebuilt 2026-11-02T08:32:00Z"},
-		"a time that nobody told": {func(c *ledger.Commit) {
+		"a time that no event reported": {func(c *ledger.Commit) {
 			c.Agreement.Reached[esign.Signed] = start.Add(time.Nanosecond)
 		}, "reached signed: stored 2026-11-02T09:30:00.000000001Z, rebuilt nothing"},
 		"a later update than any event's": {func(c *ledger.Commit) {
 			c.Agreement.UpdatedAt = start.Add(time.Hour)
 		}, "updated: stored 2026-11-02T10:30:00Z, rebuilt 2026-11-02T08:33:00Z"},
-		"a participant that nobody named": {func(c *ledger.Commit) {
+		"a participant that no event named": {func(c *ledger.Commit) {
 			c.Agreement.Participants["x\x1b"] = esign.Progress{Status: esign.Signed, At: start}
 		}, "participant x?: stored signed 2026-11-02T09:30:00Z, rebuilt nothing"},
-		"a conflict that there is not": {func(c *ledger.Commit) {
+		"a conflict without two terminal statuses": {func(c *ledger.Commit) {
 			c.Agreement.Reached[esign.Declined] = start
 		}, "conflict: stored true, rebuilt false"},
 		"a status entered twice": {func(c *ledger.Commit) { c.StatusBefore = "" },
 			`changed the status from "" to "completed", when it was "sent"`},
 		"a status that no event entered": {func(c *ledger.Commit) { c.StatusBefore = esign.Completed },
 			`status: stored "completed", last entered "sent"`},
-		"a step left out": {func(c *ledger.Commit) { c.StatusBefore = esign.Viewed },
+		"a missing step": {func(c *ledger.Commit) { c.StatusBefore = esign.Viewed },
 			`changed the status from "viewed" to "completed", when it was "sent"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestRebuildAfterAnExpiry(t *testing.T) {
 	}
 }
 
-// without is a ledger that has lost the agreement, and kept its events.
+// without is a ledger that has lost the agreement but kept its events.
 type without struct{ *embedded.Ledger }
 
 func (without) Agreement(context.Context, string) (esign.Agreement, int64, error) {

@@ -114,7 +114,7 @@ func TestAVendorWithoutAClientRuns(t *testing.T) {
 		t.Errorf("%v: %s, logged %s", err, &banner, &log)
 	}
 	for command, said := range map[string]string{
-		"register -provider acmesign -url https://tunnel.example/webhooks/acmesign": "key of AcmeSign",
+		"register -provider acmesign -url https://tunnel.example/webhooks/acmesign": "API client",
 		"registered":                        "",
 		"archive -provider acmesign -id a":  "API client",
 		"inspect -provider acmesign -id a":  "unknown agreement",
