@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"maps"
 	"net/http"
 	"os"
@@ -275,8 +276,6 @@ func golden(t *testing.T, p webhook.Provider, name string, r *webhook.Request) {
 	Golden(t, filepath.Join("testdata", name+wantJSON), append(got, '\n'))
 }
 
-const writeGolden = "go test ./shared/provider/... -update" // where the golden files of all callers are
-
 // Golden compares got with the file; with -update it writes the file.
 func Golden(t testing.TB, file string, got []byte) {
 	t.Helper()
@@ -291,11 +290,24 @@ func Golden(t testing.TB, file string, got []byte) {
 	}
 	want, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatalf("%v; %s writes it", err, writeGolden)
+		t.Fatalf("%v; %s writes it", err, updateCommand(t))
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs; %s rewrites it: %s", file, writeGolden, diff)
+		t.Errorf("%s differs; %s rewrites it: %s", file, updateCommand(t), diff)
 	}
+}
+
+// updateCommand returns the command that writes the golden files of a test. Tests run in the folder of their package.
+func updateCommand(t testing.TB) string {
+	folder, err := os.Getwd()
+	if err == nil {
+		folder, err = filepath.Rel(Root(t), folder)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	test, _, _ := strings.Cut(t.Name(), "/")
+	return fmt.Sprintf("go test ./%s -run '^%s$' -update", filepath.ToSlash(folder), test)
 }
 
 func wellFormed(t *testing.T, p webhook.Provider, id webhook.Identity, e esign.Event) {
