@@ -68,9 +68,9 @@ func TestEveryVendorsDocumentsAreArchived(t *testing.T) {
 func TestEveryVendorRevealsForgeries(t *testing.T) {
 	for _, p := range all.Providers() {
 		for name, a := range map[string]vendorstub.Agreement{
-			"one that is not completed": {ID: agreementID, Status: esign.Sent},
-			"one that was declined":     {ID: agreementID, Status: esign.Declined},
-			"one that is not there":     {ID: "f5a8a5a8-0000-4b01-9a69-452ae3140752", Status: esign.Completed},
+			"an agreement that is not completed": {ID: agreementID, Status: esign.Sent},
+			"a declined agreement":               {ID: agreementID, Status: esign.Declined},
+			"an unknown agreement":               {ID: "f5a8a5a8-0000-4b01-9a69-452ae3140752", Status: esign.Completed},
 		} {
 			t.Run(p.Info().Name+": "+name, func(t *testing.T) {
 				w, stub := withStub(t)

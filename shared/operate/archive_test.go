@@ -45,7 +45,7 @@ func TestArchiveTakesTheLastCompletionThatIsKnown(t *testing.T) {
 
 func TestArchiveAsksTheVendorWhereNoCompletionIsKnown(t *testing.T) {
 	for name, known := range map[string][]happening{
-		"nothing is known":     nil,
+		"an unknown agreement": nil,
 		"it was sent":          {{"e-1", "a", esign.AgreementSent, 1}},
 		"it was never claimed": {{"e-2", "a", esign.AgreementCompleted, 1}},
 	} {

@@ -264,8 +264,8 @@ func TestRegisteredFailsWhereNoneLeadsHereInGoodHealth(t *testing.T) {
 		change func(*operate.Target)
 		want   string // part of the error; empty: no error
 	}{
-		"healthy":     {vendor{subscriptions: []vendorapi.Subscription{healthy}}, nil, ""},
-		"none at all": {vendor{}, nil, "no healthy subscription"},
+		"healthy":         {vendor{subscriptions: []vendorapi.Subscription{healthy}}, nil, ""},
+		"no subscription": {vendor{}, nil, "no healthy subscription"},
 		"to another place": {vendor{subscriptions: with(func(s *vendorapi.Subscription) {
 			s.URL = "https://other.example/webhooks/acmesign"
 		})}, nil, "no healthy subscription"},
@@ -289,7 +289,7 @@ func TestRegisteredFailsWhereNoneLeadsHereInGoodHealth(t *testing.T) {
 		"wrong credentials": {vendor{}, func(t *operate.Target) {
 			t.Clients = func(context.Context, string) (vendorapi.Client, error) { return nil, broken }
 		}, "broken"},
-		"nobody knows the URL of localhost": {vendor{}, nowhere, ""},
+		"the URL of localhost is unknown": {vendor{}, nowhere, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := tt.vendor.target()

@@ -88,7 +88,7 @@ func eventID(record events.DynamoDBEventRecord) string {
 	return item.KeyOf(itemOf(record.Change.Keys)).ID
 }
 
-// kept is the format of records that failed: that in which Lambda stores the records it has given up.
+// kept is the format of stored records that failed. Lambda uses it too, for records whose retries are exhausted.
 //
 // SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html: payload is the whole event.
 type kept struct {

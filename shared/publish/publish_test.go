@@ -184,13 +184,13 @@ func TestOnlyCommitsArePublished(t *testing.T) {
 		published bool
 	}{
 		"an event that had no claim":          {committed(t, 1, "e"), true},
-		"one that was claimed":                {recordOf(t, 1, ledger.Received, entryOf("e")), true},
-		"one that could not be read before":   {recordOf(t, 1, ledger.Unreadable, entryOf("e")), true},
-		"one that the queue had given up":     {recordOf(t, 1, ledger.Failed, entryOf("e")), true},
-		"one that had expired, but was there": {recommitted, true},
+		"claimed before":                      {recordOf(t, 1, ledger.Received, entryOf("e")), true},
+		"unreadable before":                   {recordOf(t, 1, ledger.Unreadable, entryOf("e")), true},
+		"redriven from the dead-letter queue": {recordOf(t, 1, ledger.Failed, entryOf("e")), true},
+		"expired, but not deleted yet":        {recommitted, true},
 		"a counted duplicate of a commit":     {recordOf(t, 1, ledger.Processed, entryOf("e")), false},
 		"a claim":                             {claim, false},
-		"one that cannot be read":             {unreadable, false},
+		"an unreadable event":                 {unreadable, false},
 		"an agreement":                        {agreement, false},
 		"a removal":                           {removed, false},
 		"a foreign item":                      {number, false},

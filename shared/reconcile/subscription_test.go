@@ -28,13 +28,13 @@ func TestSubscriptions(t *testing.T) {
 		tokens []string
 		want   string // in the log; empty: no problem
 	}{
-		"one that works":                       {[]vendorapi.Subscription{elsewhere, healthy}, nil, ""},
-		"one that works and one that does not": {[]vendorapi.Subscription{disabled, healthy}, nil, ""},
-		"none":                                 {nil, nil, "no subscription has our URL"},
-		"one with another URL":                 {[]vendorapi.Subscription{elsewhere}, nil, "no subscription has our URL"},
+		"a healthy subscription":                 {[]vendorapi.Subscription{elsewhere, healthy}, nil, ""},
+		"a healthy and an inactive subscription": {[]vendorapi.Subscription{disabled, healthy}, nil, ""},
+		"none":                                   {nil, nil, "no subscription has our URL"},
+		"one with another URL":                   {[]vendorapi.Subscription{elsewhere}, nil, "no subscription has our URL"},
 		"one without a URL": {[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) { s.URL = "" })}, nil,
 			"no subscription has our URL"},
-		"one that is not active": {[]vendorapi.Subscription{elsewhere, disabled}, nil, "18: not active"},
+		"an inactive subscription": {[]vendorapi.Subscription{elsewhere, disabled}, nil, "18: not active"},
 		"one with several problems": {
 			[]vendorapi.Subscription{with(func(s *vendorapi.Subscription) {
 				s.Active, s.Problems = false, []string{"it is paused"}

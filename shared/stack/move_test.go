@@ -60,7 +60,7 @@ func TestMoves(t *testing.T) {
 		"a running move is waited for":                                  {[]string{under, under, done}, "0", 0, "already\ndead letters: 2 of 5 moved\ndead letters: 5 moved", ""},
 		"a move that is being cancelled has not ended":                  {[]string{stopping, stopping, cancelled}, "0", 0, "already", "CANCELLED after 3"},
 		"a move that fails":                                             {[]string{old, failed}, "0", 1, "", "FAILED after 3 were moved: AccessDenied"},
-		"what returns is an error":                                      {[]string{old, done}, "4", 1, "5 moved", "about 4"},
+		"returned messages are an error":                                {[]string{old, done}, "4", 1, "5 moved", "about 4"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

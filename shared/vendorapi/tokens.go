@@ -131,7 +131,7 @@ func (t *Tokens) Token(ctx context.Context) (string, error) {
 			t.last = found
 			break
 		}
-		// A lease longer than any that is taken was written with a wrong clock, and is ignored.
+		// A lease that is longer than any real one was written with a wrong clock, and is ignored.
 		if left := n.Lease.Sub(t.Now()); 0 < left && left < 2*tokenLease {
 			if err := sleep(ctx, tokenPoll); err != nil {
 				return "", fmt.Errorf("vendorapi: shared token: %w", err)

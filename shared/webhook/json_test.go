@@ -64,7 +64,7 @@ func TestDecodeJSON(t *testing.T) {
 		},
 		"keys in another case count":      {`{"ID":"a"}`, document{ID: "a"}, nil},
 		"a lone surrogate":                {`{"id":"\ud800"}`, document{ID: "\ufffd"}, nil},
-		"what is not UTF-8 in a string":   {"{\"id\":\"\xff\"}", document{ID: "\ufffd"}, nil},
+		"invalid UTF-8 in a string":       {"{\"id\":\"\xff\"}", document{ID: "\ufffd"}, nil},
 		"nothing":                         {"", document{}, webhook.ErrUnreadable},
 		"white space":                     {" \n", document{}, webhook.ErrUnreadable},
 		"a byte order mark alone":         {bom, document{}, webhook.ErrUnreadable},

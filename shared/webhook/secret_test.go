@@ -245,7 +245,7 @@ func TestEqual(t *testing.T) {
 		"another case":                          {webhook.NewSecret(canary), strings.ToUpper(canary), false},
 		"with a space":                          {webhook.NewSecret(canary), canary + " ", false},
 		"nothing":                               {webhook.NewSecret(canary), "", false},
-		"what it prints":                        {webhook.NewSecret(canary), "REDACTED", false},
+		"its redacted form":                     {webhook.NewSecret(canary), "REDACTED", false},
 		"nothing equals an empty secret":        {webhook.NewSecret(""), "", false},
 		"nothing equals the zero secret":        {webhook.Secret{}, "", false},
 		"something does not equal an empty one": {webhook.NewSecret(""), "x", false},

@@ -184,7 +184,8 @@ func (s *simulation) impostor() func() {
 	return func() { s.report("impostor", reported, 1, []time.Duration{time.Second, 0}) }
 }
 
-// checkAftermath: our agreements match the vendors', and each truly completed one is confirmed and archived once.
+// checkAftermath checks that our agreements match the vendors', and that each completed one is confirmed and archived
+// once.
 func (s *simulation) checkAftermath(committed map[string]ledger.Entry) {
 	published := map[string][]ledger.Entry{} // subject and type → events
 	for _, e := range committed {
@@ -229,7 +230,7 @@ func (s *simulation) checkAftermath(committed map[string]ledger.Entry) {
 	}
 }
 
-// checkDocuments: the event's documents are the stored ones.
+// checkDocuments checks that the event lists the stored documents.
 func (s *simulation) checkDocuments(e ledger.Entry) {
 	if len(e.Event.Documents) != 2 {
 		s.world.problem("%s was archived with %d documents", e.Subject, len(e.Event.Documents))

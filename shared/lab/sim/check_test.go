@@ -23,7 +23,7 @@ func (s *simulation) check() {
 	}
 }
 
-// checkEffects: each acknowledged event had exactly one effect, and no event had two.
+// checkEffects checks that each acknowledged event had exactly one effect, and no event had two.
 func (s *simulation) checkEffects() map[string]ledger.Entry {
 	effects, committed := map[*happening][]ledger.Entry{}, map[string]ledger.Entry{}
 	for _, k := range s.table.keys() {
@@ -64,7 +64,7 @@ func (s *simulation) isDeadLetter(h *happening) bool {
 	return slices.ContainsFunc(s.queue.dead.waiting, func(l *letter) bool { return s.bodies[s.hashOf(l)] == h })
 }
 
-// checkAgreements: the state is the fold of the true history.
+// checkAgreements checks that the state is the fold of the true history.
 func (s *simulation) checkAgreements(committed map[string]ledger.Entry) {
 	folded, said, events := map[string]esign.Agreement{}, map[string]esign.Status{}, map[string]int64{}
 	for _, id := range slices.Sorted(maps.Keys(committed)) { // in another order than they were committed
@@ -89,7 +89,7 @@ func (s *simulation) checkAgreements(committed map[string]ledger.Entry) {
 	}
 }
 
-// checkPublished: exactly the committed events were published, and each status was entered once.
+// checkPublished checks that exactly the committed events were published, and that each status was entered once.
 func (s *simulation) checkPublished(committed map[string]ledger.Entry) {
 	seen := map[string]bus.Event{}
 	for _, e := range s.bus.published {
@@ -141,7 +141,7 @@ func sameEvent(a, b bus.Event) bool {
 	return errX == nil && errY == nil && string(x) == string(y)
 }
 
-// checkForgeries: a forgery leaves nothing in any store.
+// checkForgeries checks that a forgery leaves nothing in any store.
 func (s *simulation) checkForgeries() {
 	for _, k := range s.table.keys() {
 		if s.forged[s.table.items[k].SHA256] {

@@ -45,7 +45,7 @@ func (Provider) Info() webhook.Info {
 const maxVerification = 2048
 
 // Challenge implements [webhook.Provider]. BoldSign verifies a URL by a POST before the webhook has a secret. Any body
-// of that form gets 200, since nobody can prove it; nothing is stored, and the answer is empty.
+// of that form gets 200, since it cannot be proved yet. Nothing is stored, and the answer is empty.
 //
 // SPEC: https://developers.boldsign.com/webhooks/setting-webhook, read 2026-11-30: the body is {"event": {…}} with the
 // eventType Verification, and the answer is 200 within 10 seconds.

@@ -114,8 +114,8 @@ var (
 
 // meanings lists the error codes that say more than the status.
 //
-// SPEC: as for the package. PERMISSION_DENIED comes with 403 or 404, the other three about users with 401, which else
-// is about the token.
+// SPEC: as for the package. PERMISSION_DENIED comes with 403 or 404, the other three about users with 401, which
+// otherwise concerns the token.
 var meanings = map[string]error{
 	"INVALID_API_ACCESS_POINT": errElsewhere,
 

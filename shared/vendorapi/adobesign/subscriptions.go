@@ -306,7 +306,7 @@ func (c *client) Repair(ctx context.Context, webhookURL string) ([]vendorapi.Ste
 	return []vendorapi.Step{c.activate(latest)}, nil
 }
 
-// preferred reports whether h is ours rather than other: because it has the exact URL, or else was changed later.
+// preferred reports whether h, and not other, is our webhook. The exact URL decides first, then the later change.
 func (h *hook) preferred(other *hook, webhookURL string) bool {
 	if is, was := h.url() == webhookURL, other.url() == webhookURL; is != was {
 		return is

@@ -75,7 +75,7 @@ func (c *client) users(ctx context.Context) ([]string, error) {
 }
 
 // asOwner calls ask as the last user who could see an agreement, then as the token's user, then as each other user,
-// until one can see it. If nobody can, it returns the error of the token's user.
+// until one can see it. If none can, it returns the error of the token's user.
 func (c *client) asOwner(ctx context.Context, ask func(user string) error) error {
 	c.mu.Lock()
 	latest := c.people.latest

@@ -510,7 +510,7 @@ func TestRepair(t *testing.T) {
 	}{
 		"a cleared URL is set again": {vendorstub.Subscription{URL: ourURL, Disabled: true}, ourURL},
 		"a working URL is kept":      {vendorstub.Subscription{URL: ourURL}, ourURL},
-		"one that somebody changed is left": {vendorstub.Subscription{URL: "https://other.example.com/hook"},
+		"a URL that somebody changed is kept": {vendorstub.Subscription{URL: "https://other.example.com/hook"},
 			"https://other.example.com/hook"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Benchmark measures what a provider does with its longest example about an agreement: verifies it, as it is and signed
-// under another key, identifies and normalises it.
+// Benchmark measures a provider's methods with its longest example about an agreement. It verifies the example with the
+// right and with a wrong key, identifies it and normalises it.
 func Benchmark(b *testing.B, p webhook.Provider) {
 	r, ids := longest(b, p)
 	keys := DevelopmentKeys(p)

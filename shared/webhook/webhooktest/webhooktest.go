@@ -200,7 +200,7 @@ func longList(t *testing.T, p webhook.Provider, list func(func(string) string) s
 	}
 }
 
-// challenge: the vendor sends GET if and only if it sends a challenge.
+// challenge checks that the provider allows GET exactly if the vendor sends a challenge.
 func challenge(t *testing.T, p webhook.Provider, keys webhook.Keys) {
 	_, err := p.Challenge(&webhook.Request{Method: http.MethodGet, Header: http.Header{}}, keys)
 	if allow := p.Info().Allow; slices.Contains(strings.Split(allow, ", "), http.MethodGet) == errors.Is(err,
@@ -230,7 +230,7 @@ func completes(t *testing.T, p webhook.Provider, posts map[string]*webhook.Reque
 	t.Errorf("no example in events/%s completes an agreement", p.Info().Name)
 }
 
-// orphans: no golden file is left of an example that went.
+// orphans checks that every golden file has an example.
 func orphans(t *testing.T, examples map[string]*webhook.Request) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*"+wantJSON))
 	if err != nil {
@@ -403,7 +403,7 @@ func rotation(t *testing.T, p webhook.Provider, r *webhook.Request) {
 	}
 }
 
-// flips: what counts as signed after any one bit of the body changed means the same as before.
+// flips changes one bit of the body. If the request still counts as signed, it must have the same meaning.
 func flips(t *testing.T, p webhook.Provider, r *webhook.Request, keys webhook.Keys) {
 	if proof, _ := p.Verify(r, keys); proof != esign.ProofSigned {
 		return
@@ -417,12 +417,12 @@ func flips(t *testing.T, p webhook.Provider, r *webhook.Request, keys webhook.Ke
 		}
 		ids, read, err := Read(p, flipped, keys)
 		if err != nil || !cmp.Equal(wantIDs, ids) || !cmp.Equal(want, read) {
-			t.Fatalf("byte %d changed, still counts as signed, and means something else: %v", i, err)
+			t.Fatalf("with byte %d changed, the request counts as signed and has another meaning: %v", i, err)
 		}
 	}
 }
 
-// truncations: whatever is cut off, reading does not panic, and the only error is ErrUnreadable.
+// truncations checks that reading a truncated body does not panic, and that the only error is ErrUnreadable.
 func truncations(t *testing.T, p webhook.Provider, r *webhook.Request) {
 	step := 1 + len(r.Body)/400
 	for n := 0; n < len(r.Body); n += step {

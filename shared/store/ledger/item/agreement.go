@@ -62,8 +62,8 @@ func ReadNote(i Item) (text string, version int64, err error) {
 	return i.string(Text), version, err
 }
 
-// ReadStanding reads what a patrol finds, an agreement or an event. A time that cannot be read is the zero time, so
-// that the patrol is not held up by one item, and its age is not overlooked.
+// ReadStanding reads an agreement or event that a patrol finds. A time that cannot be read becomes the zero time. So
+// one item does not stop the patrol, and counts as old.
 func ReadStanding(i Item) ledger.Standing {
 	s := ledger.Standing{
 		Provider:    i.string(Provider),

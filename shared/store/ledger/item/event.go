@@ -31,8 +31,9 @@ func OfClaim(c ledger.Claim) Item {
 	return i
 }
 
-// OfEffect returns what a commit writes to its event, without the key. Event and agreement are JSON. A commit
-// overwrites changed. It writes kept only where the claim has not: they belong to the first copy.
+// OfEffect returns the attributes that a commit writes to its event, without the key. Event and agreement are JSON. A
+// commit overwrites those in changed. It writes those in kept only if the claim has not, since they describe the first
+// copy.
 func OfEffect(c ledger.Commit, event, agreement string) (changed, kept Item) {
 	changed = Item{
 		V:           N(Version),

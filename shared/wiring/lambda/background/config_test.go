@@ -49,8 +49,8 @@ func TestProblemsAreReportedAtOnce(t *testing.T) {
 		wrong  string // the variables that are reported, if the function needs them; empty: all
 	}{
 		"nothing is set": {true, nil, ""},
-		"nothing is set but the variables of sam local": {true, samLocal, ""},
-		"nothing is set but a local engine": {true, map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+		"only the variables of sam local are set": {true, samLocal, ""},
+		"only a local engine is set": {true, map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
 			""},
 		"one is missing and three are wrong": {
 			false,

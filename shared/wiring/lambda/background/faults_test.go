@@ -123,7 +123,7 @@ func once(kind faulty.Kind) func(string) faulty.Rates {
 	}
 }
 
-// testFault: a fault that happens once costs nothing but time, within a receiver's deadline. After a fault that lasts, a
+// testFault checks that a single fault costs only time, within a receiver's deadline. After a fault that lasts, a
 // second call finds out whether the first one had its effect.
 func testFault(t *testing.T, n network, c clients, direct ledgertest.Ledger, kind faulty.Kind) {
 	call := func(rates func(string) faulty.Rates, f func(context.Context) error) error {
@@ -300,7 +300,7 @@ func (q persistentQueue) Delete(ctx context.Context, receipt string) error {
 	return err
 }
 
-// testQueueUnderFaults: sending is harmless however often, so that every kind of fault may happen.
+// testQueueUnderFaults allows every kind of fault, since sending a message twice is harmless.
 func (a *account) testQueueUnderFaults(t *testing.T) {
 	n := newNetwork(t)
 	n.enter(t)
@@ -334,8 +334,8 @@ func (a *account) redrivePolicy(deadLetterURL string, maxReceives int) string {
 	return fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"%d"}`, out.Attributes["QueueArn"], maxReceives)
 }
 
-// testRecovery: an outage uses up the client's quota of retries. No call goes without an attempt even so, and the first
-// call after the outage succeeds.
+// testRecovery lets an outage exhaust the client's retry quota. Every call must still be attempted once, and the first
+// call after the outage must succeed.
 func testRecovery(t *testing.T) {
 	for _, kind := range []faulty.Kind{faulty.Fail, faulty.Refuse, faulty.Throttle} {
 		t.Run(string(kind), func(t *testing.T) {
