@@ -26,7 +26,7 @@ func (j *jobs) add(_ context.Context, e bus.Event) error {
 	return j.err
 }
 
-func TestArchiveTakesTheLastCompletionThatIsKnown(t *testing.T) {
+func TestArchiveUsesTheLastKnownCompletion(t *testing.T) {
 	l, j, v := open(t), &jobs{}, &vendor{err: errors.New("asked in vain")}
 	takeAll(t, l, append(story, happening{"e-1", "d", esign.AgreementCompleted, 4},
 		happening{"e-1", "e", esign.AgreementUpdated, 5})...)
@@ -88,7 +88,7 @@ func (l unreadableLedger) Agreement(context.Context, string) (esign.Agreement, i
 	return esign.Agreement{}, 0, l.err
 }
 
-func TestArchiveTellsWhatWentWrong(t *testing.T) {
+func TestArchiveReportsErrors(t *testing.T) {
 	broken := errors.New("broken")
 	sent := vendorapi.Agreement{ID: "e-1", Status: esign.Sent, VendorStatus: "Out\x1b"}
 	completed := vendorapi.Agreement{ID: "e-1", Status: esign.Completed}

@@ -113,7 +113,7 @@ func TestRegisterShowsThenDoesThenFindsNothingToDo(t *testing.T) {
 	}
 }
 
-func TestRegisterTellsWhatWentWrong(t *testing.T) {
+func TestRegisterReportsErrors(t *testing.T) {
 	broken := errors.New("broken")
 	for name, tt := range map[string]struct {
 		vendor vendor
@@ -324,7 +324,7 @@ func TestRegisteredContinuesAfterAFailure(t *testing.T) {
 	}
 }
 
-func TestRegisteredTakesTheURLOfATunnel(t *testing.T) {
+func TestRegisteredAcceptsTheURLOfATunnel(t *testing.T) {
 	v := &vendor{subscriptions: []vendorapi.Subscription{{Name: "s", URL: "https://tunnel.example/webhooks/acmesign",
 		Active: true}}}
 	target := v.target()

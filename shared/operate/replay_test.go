@@ -59,7 +59,7 @@ func TestReplayOfATimeRange(t *testing.T) {
 	}
 }
 
-func TestReplayGoesOnBehindWhatIsNotPublished(t *testing.T) {
+func TestReplayContinuesAfterAFailedEvent(t *testing.T) {
 	l := open(t)
 	takeAll(t, l, story...)
 	b := &recorder{refuse: map[string]error{"b": fmt.Errorf("no\x1b[2J bus: %w", bus.ErrRefused)}}

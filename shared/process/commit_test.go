@@ -75,7 +75,7 @@ func TestAProcessedEventDoesNotBlockTheOthers(t *testing.T) {
 	})
 }
 
-func TestARefusedEventBlocksOnlyWhatIsBehindIt(t *testing.T) {
+func TestARefusedEventBlocksOnlyLaterEventsOfItsAgreement(t *testing.T) {
 	eachStep(t, func(t *testing.T, poison int) {
 		w, records := newStory(t)
 		refused := step(story[poison]).EventID
@@ -138,7 +138,7 @@ type payloads struct {
 
 func (p payloads) Get(_ context.Context, key string) ([]byte, error) { return p.get(key) }
 
-func TestAnUnavailablePayloadBlocksOnlyWhatIsBehindIt(t *testing.T) {
+func TestAnUnavailablePayloadBlocksOnlyLaterEvents(t *testing.T) {
 	eachStep(t, func(t *testing.T, missing int) {
 		w, records := newStory(t)
 		d := step(story[missing])
@@ -291,7 +291,7 @@ func TestASlowGroupProgressesWithEachDelivery(t *testing.T) {
 	})
 }
 
-func TestAPayloadThatHangsBlocksOnlyWhatIsBehindIt(t *testing.T) {
+func TestAHangingPayloadBlocksOnlyLaterEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, records := newStory(t)
 		w.Payloads = &store{Store: w.Payloads, delay: time.Hour}

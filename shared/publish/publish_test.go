@@ -211,7 +211,7 @@ func TestOnlyCommitsArePublished(t *testing.T) {
 	}
 }
 
-func TestEveryEventOfEveryProviderComesThroughTheStreamAsItIs(t *testing.T) {
+func TestEveryEventOfEveryProviderSurvivesTheStream(t *testing.T) {
 	for name, entry := range bustest.Committed(t, "../provider") {
 		read, isCommitted, err := publish.Committed(viaJSON(t, recordOf(t, 1, ledger.Received, entry)))
 		if err != nil || !isCommitted {
@@ -316,7 +316,7 @@ func TestRecordsOfTwoShardsWithOneNumberAreBothSetAside(t *testing.T) {
 	w.wantSetAside(t, one, other)
 }
 
-func TestKeptObjectsWithoutRecordsAreNone(t *testing.T) {
+func TestKeptObjectsWithoutRecordsAreErrors(t *testing.T) {
 	for _, object := range []string{`{}`, `{"payload":""}`, `{"payload":"{}"}`, `{"payload":"null"}`,
 		`{"payload":"{\"Records\":[]}"}`, `null`, ``} {
 		if batch, err := publish.Records([]byte(object)); err == nil {
@@ -325,7 +325,7 @@ func TestKeptObjectsWithoutRecordsAreNone(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeSetAsideComesAgain(t *testing.T) {
+func TestARecordThatCannotBeSetAsideIsRetried(t *testing.T) {
 	w := newWorld()
 	w.keepErr, w.busErr["e2"] = errDown, bus.ErrRefused
 	unreadable := committed(t, 4, "e4")
@@ -338,7 +338,7 @@ func TestWhatCannotBeSetAsideComesAgain(t *testing.T) {
 	w.wantSetAside(t)
 }
 
-func TestWhatTheBusDoesNotTakeNowComesAgain(t *testing.T) {
+func TestATemporarilyRefusedEventIsRetried(t *testing.T) {
 	w := newWorld()
 	w.busErr["e2"], w.busErr["e5"] = errDown, errDown
 	duplicate := recordOf(t, 3, ledger.Processed, entryOf("e3")) // not on the bus, so that the indices differ
@@ -398,7 +398,7 @@ func TestABusThatHangsIsReportedWithinTheFunctionsTime(t *testing.T) {
 	})
 }
 
-func TestLogsTellNothingButIdentity(t *testing.T) {
+func TestLogsHoldOnlyTheIdentity(t *testing.T) {
 	w := newWorld()
 	secret := entryOf("e1")
 	secret.Event.Participant, secret.Event.Attributes = "hunter2", map[string]string{"name": "hunter2"}

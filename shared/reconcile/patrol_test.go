@@ -83,7 +83,7 @@ func TestAPatrolAsksForEachAgreementOnce(t *testing.T) {
 	}
 }
 
-func TestAPassWalksABoundedPartOfTheTableAndARoundTakesSixHours(t *testing.T) {
+func TestAPassReadsABoundedPartOfTheTableAndARoundTakesSixHours(t *testing.T) {
 	w := newWorld(t)
 	p := table(make([]int, 30)...)
 	w.Table = p

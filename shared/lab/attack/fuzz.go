@@ -202,7 +202,7 @@ func wellFormed(t *testing.T, claim ledger.Claim, c ledger.Commit) {
 		t.Fatalf("%+v", e)
 	}
 	if e.AgreementID != "" && e.Subject != webhook.AgreementSubject(e.Provider, e.AgreementID) {
-		t.Fatalf("%q is no subject of %q", e.Subject, e.AgreementID)
+		t.Fatalf("%q is not the subject of %q", e.Subject, e.AgreementID)
 	}
 	texts := []string{string(e.Type), e.VendorType, e.AccountID, e.Participant, claim.Via}
 	for _, p := range e.Participants {

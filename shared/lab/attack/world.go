@@ -329,7 +329,7 @@ func (w *World) consistent(e ledger.Entry, claims []ledger.Claim) {
 		w.t.Errorf("verified as %s, processed as %s", want, got)
 	}
 	if e.AgreementID != "" && e.Subject != webhook.AgreementSubject(e.Provider, e.AgreementID) {
-		w.t.Errorf("%q is no subject of %q", e.Subject, e.AgreementID)
+		w.t.Errorf("%q is not the subject of %q", e.Subject, e.AgreementID)
 	}
 	b, err := json.Marshal(e)
 	if err != nil {

@@ -73,7 +73,7 @@ func TestAnOperatorRedrivesDeadLetters(t *testing.T) {
 	g.unreadable(1)
 }
 
-func TestOrdersThatAreNone(t *testing.T) {
+func TestMalformedOperatorCommands(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	for arguments, want := range map[string]string{

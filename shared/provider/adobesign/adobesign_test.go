@@ -69,7 +69,7 @@ func TestAcknowledgeEchoesNothingThatIsNotAnID(t *testing.T) {
 	}
 }
 
-func TestEchoedBodyIsJSONWhateverTheID(t *testing.T) {
+func TestEchoedBodyIsJSONForAnyID(t *testing.T) {
 	answer := adobesign.Provider{}.Acknowledge(post("{}", `A"\<B`))
 	if got, want := string(answer.Body), `{"xAdobeSignClientId":"A\"\\\u003cB"}`; got != want {
 		t.Errorf("got %s, want %s", got, want)

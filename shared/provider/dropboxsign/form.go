@@ -33,7 +33,7 @@ func message(r *webhook.Request) ([]byte, error) {
 		fields, err = urlencodedFields(r.Body)
 	}
 	if err != nil || len(fields) != 1 {
-		return nil, fmt.Errorf("dropboxsign: the body is no form with one field json: %w", webhook.ErrUnreadable)
+		return nil, fmt.Errorf("dropboxsign: the body is not a form with one field json: %w", webhook.ErrUnreadable)
 	}
 	return fields[0], nil
 }

@@ -276,7 +276,7 @@ func rawOfHex(s string) string {
 
 func base64OfHex(s string) string { return base64.StdEncoding.EncodeToString([]byte(rawOfHex(s))) }
 
-func TestVerifyTakesHeaderNamesInAnyCase(t *testing.T) {
+func TestVerifyAcceptsHeaderNamesInAnyCase(t *testing.T) {
 	signed := post(finish)
 	sign(signed, "development-esignglobal-secret")
 	for _, spell := range []func(string) string{strings.ToLower, strings.ToUpper} {

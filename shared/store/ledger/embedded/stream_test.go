@@ -56,7 +56,7 @@ func wantChanges(t *testing.T, l *embedded.Ledger, limit int, want ...string) {
 	}
 }
 
-func TestTheStreamTellsOfChangesToProcessedEventsOnly(t *testing.T) {
+func TestTheStreamHoldsOnlyChangesToProcessedEvents(t *testing.T) {
 	l, db := openWith(t, filepath.Join(t.TempDir(), "db"))
 	for _, id := range []string{"claimed", "failed", "unreadable"} {
 		_, err := l.Claim(t.Context(), claimOf(id))
@@ -93,7 +93,7 @@ func TestTheStreamTellsOfChangesToProcessedEventsOnly(t *testing.T) {
 	}
 }
 
-func TestTheStreamTellsOfEventsCommittedTogetherInTheirOrder(t *testing.T) {
+func TestTheStreamKeepsTheOrderOfEventsCommittedTogether(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "db"))
 	_, err := l.Claim(t.Context(), claimOf("m"))
 	must(t, err)
@@ -129,7 +129,7 @@ func TestTheStreamStaysUntilItIsForgotten(t *testing.T) {
 	wantChanges(t, l, 10, "4  d 0")
 }
 
-func TestChangedTellsWhenThereIsSomethingToRead(t *testing.T) {
+func TestChangedSignalsNewRecords(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "db"))
 	changed := func() bool {
 		select {
@@ -153,7 +153,7 @@ func TestChangedTellsWhenThereIsSomethingToRead(t *testing.T) {
 	}
 }
 
-func TestWhoIsToldOfAChangeFindsIt(t *testing.T) {
+func TestASignalledChangeCanBeRead(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "db"))
 	<-l.Changed() // as whenever a file is opened
 	for version := range int64(20) {

@@ -139,7 +139,7 @@ func readCommitted(i Item) (ledger.Entry, error) {
 	}
 	var err error
 	if e.ProcessedAt, err = time.Parse(time.RFC3339Nano, i.string(ProcessedAt)); err != nil {
-		return e, errors.New("processedAt is no time")
+		return e, errors.New("processedAt is not a time")
 	}
 	if err := json.Unmarshal([]byte(i.string(Event)), &e.Event); err != nil || e.Event == nil || e.Event.ID != e.ID ||
 		e.Event.Provider == "" || !strings.HasPrefix(e.Subject, e.Event.Provider+"#") || e.Event.Type == "" {
