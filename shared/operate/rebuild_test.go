@@ -14,7 +14,7 @@ import (
 
 const rebuild = "replay -rebuild -provider acmesign -id e-1"
 
-func TestRebuildOfWhatTheWorkerMadeFindsNoDifference(t *testing.T) {
+func TestRebuildFindsNoDifferenceAfterTheWorker(t *testing.T) {
 	l := open(t)
 	take(t, l, story[0], nil)
 	take(t, l, story[1], func(c *ledger.Commit) { c.At = start }) // by a slow clock

@@ -260,7 +260,7 @@ func TestWhatIsPublished(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsSetAsideAndTheRestIsPublished(t *testing.T) {
+func TestAnUnreadableRecordIsSetAsideAndTheRestIsPublished(t *testing.T) {
 	text := events.NewStringAttribute
 	for name, spoil := range map[string]func(image){
 		"no time":              func(i image) { delete(i, "processedAt") },
@@ -295,7 +295,7 @@ func TestWhatCannotBeReadIsSetAsideAndTheRestIsPublished(t *testing.T) {
 	}
 }
 
-func TestWhatTheBusRefusesIsSetAsideAndTheRestIsPublished(t *testing.T) {
+func TestARefusedEventIsSetAsideAndTheRestIsPublished(t *testing.T) {
 	w := newWorld()
 	w.busErr["e2"] = fmt.Errorf("bus: %w", bus.ErrRefused)
 	refused := committed(t, 2, "e2")

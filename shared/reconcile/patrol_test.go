@@ -220,7 +220,7 @@ func TestAnImplausibleIDIsNotAskedFor(t *testing.T) {
 	}
 }
 
-func TestAgreementsThatFailBlockNoOthers(t *testing.T) {
+func TestFailedAgreementsDoNotBlockOthers(t *testing.T) {
 	w := newWorld(t)
 	w.Table = table(40, 60, 100)
 	refused := func(call string) bool { return strings.HasPrefix(call, "agreement p0-1") } // 11 of them

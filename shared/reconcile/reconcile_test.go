@@ -290,7 +290,7 @@ func TestAnOlderStatusIsNoContradiction(t *testing.T) {
 	}
 }
 
-func TestAPanicInOneStepStopsNoOther(t *testing.T) {
+func TestAPanicInOneStepDoesNotStopOthers(t *testing.T) {
 	w := troubled(t)
 	w.vendor.answer = func(call string) error {
 		if strings.HasPrefix(call, "changed") {
@@ -562,7 +562,7 @@ func (n named) Info() webhook.Info {
 	return info
 }
 
-func TestAFailingProviderStopsNoOther(t *testing.T) {
+func TestAFailingProviderDoesNotStopOthers(t *testing.T) {
 	asked := make(chan struct{}) // closed by the first call of a working provider
 	for name, fail := range map[string]func() (vendorapi.Client, error){
 		"wrong credentials":    func() (vendorapi.Client, error) { return nil, errDown },
@@ -679,7 +679,7 @@ func TestTheEndOfTheProcessIsNoFailure(t *testing.T) {
 	}
 }
 
-func TestTwoPassesAtOnceAreNoFailure(t *testing.T) {
+func TestConcurrentPassesSucceed(t *testing.T) {
 	w := troubled(t)
 	delete(w.vendor.truth, "untimed")
 	meanwhile := true

@@ -343,7 +343,7 @@ func TestJSONStaysJSON(t *testing.T) {
 	}
 }
 
-func TestUnknownExamplesListWhatThereIs(t *testing.T) {
+func TestUnknownExamplesListTheKnownOnes(t *testing.T) {
 	for _, p := range provider.All() {
 		for _, name := range []string{
 			"no-such-example", "", "../" + p.Info().Name + "/" + sample.Names(p)[0], sample.Names(p)[0] + ".json", "*",

@@ -134,7 +134,7 @@ func TestGenuineRequestsThatCannotBeReadAreKept(t *testing.T) {
 	}
 }
 
-func TestRequestsThatAreNotGenuineLeaveNothing(t *testing.T) {
+func TestForgedRequestsLeaveNoTrace(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	for _, r := range genuine() {

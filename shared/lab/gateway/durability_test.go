@@ -42,7 +42,7 @@ func (c *crowd) count() int {
 	return len(c.acknowledged)
 }
 
-func TestWhatWasAcknowledgedSurvivesAKill(t *testing.T) {
+func TestAcknowledgedEventsSurviveAKill(t *testing.T) {
 	t.Parallel()
 	for round := range 3 {
 		t.Run(fmt.Sprint("round ", round+1), func(t *testing.T) {

@@ -697,7 +697,7 @@ func TestTheLogIsJSON(t *testing.T) {
 	}
 }
 
-func TestManyCopiesAtOnceAreOneEvent(t *testing.T) {
+func TestConcurrentCopiesAreOneEvent(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	for provider, r := range genuine() {

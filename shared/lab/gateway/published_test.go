@@ -176,7 +176,7 @@ func TestEventsArePublishedWithoutAnApplication(t *testing.T) {
 	}
 }
 
-func TestWhatWasCommittedIsPublishedAfterAKill(t *testing.T) {
+func TestCommittedEventsArePublishedAfterAKill(t *testing.T) {
 	t.Parallel()
 	app := startApplication(t, nil)
 	g := start(t, app.variable())

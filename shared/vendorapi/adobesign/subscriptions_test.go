@@ -200,7 +200,7 @@ func TestANewTokenReplacesTheWebhookWithoutAGap(t *testing.T) {
 	}
 }
 
-func TestRegisterCorrectsWhatIsThere(t *testing.T) {
+func TestRegisterCorrectsTheExistingWebhook(t *testing.T) {
 	for name, tt := range map[string]struct {
 		settings []any
 		want     []string

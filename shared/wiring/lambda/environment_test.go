@@ -203,7 +203,7 @@ func TestHasEndpoint(t *testing.T) {
 	}
 }
 
-func TestClientsTryAgainSoonAndNotAllAtOnce(t *testing.T) {
+func TestClientsRetrySoonWithJitter(t *testing.T) {
 	lambdatest.Clean(t)
 	a := AWS(ResponseTimeout)
 	delays := map[time.Duration]bool{}

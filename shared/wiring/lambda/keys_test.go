@@ -278,7 +278,7 @@ func TestTheFirstRequestsShareOneRead(t *testing.T) {
 	}
 }
 
-func TestManyAtOnceWhileTimePasses(t *testing.T) { // for the race detector
+func TestConcurrentReadsWhileTimePasses(t *testing.T) { // for the race detector
 	v := newVault(`{"keys":["a"]}`)
 	v.wants(t, 1, "a")
 	var group sync.WaitGroup
