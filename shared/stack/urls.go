@@ -12,8 +12,7 @@ import (
 
 // URLs writes what to register at each vendor. Nothing else shows the URL tokens.
 func (s *Stack) URLs(ctx context.Context, w io.Writer) error {
-	fmt.Fprintln(w, "These URLs are secrets: whoever knows one can send what looks like events. "+
-		"Show each to its vendor only.")
+	fmt.Fprintln(w, "These URLs are secrets: anyone who knows one can forge events. Show each only to its vendor.")
 	var problems []error
 	for _, p := range provider.All() {
 		if err := s.registration(ctx, w, p); err != nil {
