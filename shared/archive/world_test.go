@@ -50,8 +50,8 @@ func completed(provider, agreement string) bus.Event {
 	return bus.EventOf(ledger.Entry{Event: event, ProcessedAt: start, StatusAfter: esign.Completed})
 }
 
-// world surrounds an archiver: the queue of jobs with its clock, the stores, and a vendor. Each call to one of them is a
-// step, which may fail.
+// world surrounds an archiver: the queue of jobs with its clock, the stores, and a vendor. Each call to one of them is
+// a step, which may fail.
 type world struct {
 	t      *testing.T
 	vendor *vendor

@@ -55,7 +55,8 @@ func (s *Stack) Logs(ctx context.Context, w io.Writer) error {
 // logGroups are the stack's, by their names in the template without the ending.
 func (s *Stack) logGroups(ctx context.Context) (map[string]string, error) {
 	groups := map[string]string{}
-	pages := cloudformation.NewListStackResourcesPaginator(cloudformation.NewFromConfig(s.config), &cloudformation.ListStackResourcesInput{StackName: &s.name})
+	pages := cloudformation.NewListStackResourcesPaginator(cloudformation.NewFromConfig(s.config),
+		&cloudformation.ListStackResourcesInput{StackName: &s.name})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -68,7 +69,8 @@ func (s *Stack) logGroups(ctx context.Context) (map[string]string, error) {
 		}
 	}
 	prefix := "/aws/lambda/" + s.name + "-" // of a function that does not use the template's group, as on an emulator
-	own := cloudwatchlogs.NewDescribeLogGroupsPaginator(cloudwatchlogs.NewFromConfig(s.config), &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix})
+	own := cloudwatchlogs.NewDescribeLogGroupsPaginator(cloudwatchlogs.NewFromConfig(s.config),
+		&cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix})
 	for own.HasMorePages() {
 		page, err := own.NextPage(ctx)
 		if err != nil {
@@ -92,8 +94,10 @@ func (l line) compare(other line) int {
 }
 
 // read adds the lines of a log group to found, by their IDs.
-func read(ctx context.Context, client *cloudwatchlogs.Client, name, group string, from time.Time, found map[string]line) error {
-	pages := cloudwatchlogs.NewFilterLogEventsPaginator(client, &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group, StartTime: aws.Int64(from.UnixMilli())})
+func read(ctx context.Context, client *cloudwatchlogs.Client, name, group string, from time.Time,
+	found map[string]line) error {
+	pages := cloudwatchlogs.NewFilterLogEventsPaginator(client,
+		&cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group, StartTime: aws.Int64(from.UnixMilli())})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

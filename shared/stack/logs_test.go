@@ -33,9 +33,12 @@ func (s *screen) shown() string {
 func (a *account) log(group, text string, at time.Time) {
 	a.t.Helper()
 	client := cloudwatchlogs.NewFromConfig(a.config)
-	client.CreateLogStream(a.t.Context(), &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &group, LogStreamName: aws.String("instance")}) // may be there
+	// may be there
+	client.CreateLogStream(a.t.Context(),
+		&cloudwatchlogs.CreateLogStreamInput{LogGroupName: &group, LogStreamName: aws.String("instance")})
 	_, err := client.PutLogEvents(a.t.Context(), &cloudwatchlogs.PutLogEventsInput{
-		LogGroupName: &group, LogStreamName: aws.String("instance"), LogEvents: []types.InputLogEvent{{Message: &text, Timestamp: aws.Int64(at.UnixMilli())}},
+		LogGroupName: &group, LogStreamName: aws.String("instance"),
+		LogEvents: []types.InputLogEvent{{Message: &text, Timestamp: aws.Int64(at.UnixMilli())}},
 	})
 	must(a.t, err)
 }

@@ -28,7 +28,8 @@ func (m *moves) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := map[string]any{}
 	switch r.Header.Get("X-Amz-Target") {
 	case "AmazonSQS.GetQueueAttributes":
-		answer["Attributes"] = map[string]string{"QueueArn": "arn:" + path.Base(asked.QueueUrl), "ApproximateNumberOfMessages": m.left}
+		answer["Attributes"] = map[string]string{"QueueArn": "arn:" + path.Base(asked.QueueUrl),
+			"ApproximateNumberOfMessages": m.left}
 	case "AmazonSQS.ListMessageMoveTasks":
 		answer["Results"] = []json.RawMessage{json.RawMessage(m.answers[0])}
 		if len(m.answers) > 1 {
@@ -56,11 +57,15 @@ func TestMoves(t *testing.T) {
 		said    string
 		err     string
 	}{
-		"a move that does not show yet is not taken for an earlier one": {[]string{old, old, under, done}, "0", 1, "2 of 5 moved\ndead letters: 5 moved", ""},
-		"a running move is waited for":                                  {[]string{under, under, done}, "0", 0, "already\ndead letters: 2 of 5 moved\ndead letters: 5 moved", ""},
-		"a move that is being cancelled has not ended":                  {[]string{stopping, stopping, cancelled}, "0", 0, "already", "CANCELLED after 3"},
-		"a move that fails":                                             {[]string{old, failed}, "0", 1, "", "FAILED after 3 were moved: AccessDenied"},
-		"returned messages are an error":                                {[]string{old, done}, "4", 1, "5 moved", "about 4"},
+		"a move that does not show yet is not taken for an earlier one": {[]string{old, old, under, done}, "0", 1,
+			"2 of 5 moved\ndead letters: 5 moved", ""},
+		"a running move is waited for": {[]string{under, under, done}, "0", 0,
+			"already\ndead letters: 2 of 5 moved\ndead letters: 5 moved", ""},
+		"a move that is being cancelled has not ended": {[]string{stopping, stopping, cancelled}, "0", 0,
+			"already", "CANCELLED after 3"},
+		"a move that fails": {[]string{old, failed}, "0", 1, "",
+			"FAILED after 3 were moved: AccessDenied"},
+		"returned messages are an error": {[]string{old, done}, "4", 1, "5 moved", "about 4"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

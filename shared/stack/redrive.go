@@ -60,7 +60,8 @@ func (s *Stack) redriveDeadLetters(ctx context.Context, w io.Writer, what, lette
 		fmt.Fprintf(w, "%s: they are being moved already\n", what)
 	} else {
 		earlier = last.StartedTimestamp
-		if _, err := client.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: &from, DestinationArn: &to}); err != nil {
+		if _, err := client.StartMessageMoveTask(ctx,
+			&sqs.StartMessageMoveTaskInput{SourceArn: &from, DestinationArn: &to}); err != nil {
 			return err
 		}
 	}
@@ -80,7 +81,8 @@ func (s *Stack) redriveDeadLetters(ctx context.Context, w io.Writer, what, lette
 }
 
 func attribute(ctx context.Context, client *sqs.Client, url string, name types.QueueAttributeName) (string, error) {
-	out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{name}})
+	out, err := client.GetQueueAttributes(ctx,
+		&sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{name}})
 	if err != nil {
 		return "", err
 	}
@@ -114,7 +116,8 @@ func await(ctx context.Context, w io.Writer, client *sqs.Client, what, from stri
 		case aws.ToString(move.Status) == "COMPLETED":
 			return move.ApproximateNumberOfMessagesMoved, nil
 		case !running(move):
-			return 0, fmt.Errorf("%s after %d were moved: %s", aws.ToString(move.Status), move.ApproximateNumberOfMessagesMoved, aws.ToString(move.FailureReason))
+			return 0, fmt.Errorf("%s after %d were moved: %s", aws.ToString(move.Status), move.ApproximateNumberOfMessagesMoved,
+				aws.ToString(move.FailureReason))
 		case move.ApproximateNumberOfMessagesMoved > shown:
 			shown = move.ApproximateNumberOfMessagesMoved
 			fmt.Fprintf(w, "%s: %d of %d moved\n", what, shown, aws.ToInt64(move.ApproximateNumberOfMessagesToMove))
@@ -133,9 +136,10 @@ func pause(ctx context.Context, d time.Duration) {
 // redriveUnpublished publishes the records of the table's stream that were kept in the bucket, and deletes each object
 // when all its records are published.
 func (s *Stack) redriveUnpublished(ctx context.Context, w io.Writer) error {
-	resource, err := cloudformation.NewFromConfig(s.config).DescribeStackResource(ctx, &cloudformation.DescribeStackResourceInput{
-		StackName: &s.name, LogicalResourceId: aws.String("PayloadBucket"),
-	})
+	resource, err := cloudformation.NewFromConfig(s.config).DescribeStackResource(ctx,
+		&cloudformation.DescribeStackResourceInput{
+			StackName: &s.name, LogicalResourceId: aws.String("PayloadBucket"),
+		})
 	if err != nil {
 		return err
 	}

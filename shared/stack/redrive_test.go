@@ -21,7 +21,8 @@ import (
 func (a *account) bury(output string, bodies ...string) {
 	a.t.Helper()
 	for _, body := range bodies {
-		_, err := a.sqs.SendMessage(a.t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(a.outputs[output]), MessageBody: &body})
+		_, err := a.sqs.SendMessage(a.t.Context(),
+			&sqs.SendMessageInput{QueueUrl: aws.String(a.outputs[output]), MessageBody: &body})
 		must(a.t, err)
 	}
 }
@@ -31,7 +32,8 @@ func (a *account) drain(output string) []string {
 	a.t.Helper()
 	var bodies []string
 	for {
-		out, err := a.sqs.ReceiveMessage(a.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(a.outputs[output]), MaxNumberOfMessages: 10})
+		out, err := a.sqs.ReceiveMessage(a.t.Context(),
+			&sqs.ReceiveMessageInput{QueueUrl: aws.String(a.outputs[output]), MaxNumberOfMessages: 10})
 		must(a.t, err)
 		if len(out.Messages) == 0 {
 			slices.Sort(bodies)
@@ -39,7 +41,8 @@ func (a *account) drain(output string) []string {
 		}
 		for _, m := range out.Messages {
 			bodies = append(bodies, *m.Body)
-			_, err := a.sqs.DeleteMessage(a.t.Context(), &sqs.DeleteMessageInput{QueueUrl: aws.String(a.outputs[output]), ReceiptHandle: m.ReceiptHandle})
+			_, err := a.sqs.DeleteMessage(a.t.Context(),
+				&sqs.DeleteMessageInput{QueueUrl: aws.String(a.outputs[output]), ReceiptHandle: m.ReceiptHandle})
 			must(a.t, err)
 		}
 	}
@@ -53,7 +56,8 @@ func (a *account) testRedriveDeadLetters(t *testing.T) {
 		a.bury("DocumentDeadLetterQueueUrl", jobs...)
 		var out strings.Builder
 		must(t, s.Redrive(t.Context(), &out))
-		for _, said := range []string{fmt.Sprintf("dead letters: %d moved", len(bodies)), fmt.Sprintf("documents: %d moved", len(jobs))} {
+		for _, said := range []string{fmt.Sprintf("dead letters: %d moved", len(bodies)),
+			fmt.Sprintf("documents: %d moved", len(jobs))} {
 			if !strings.Contains(out.String(), said) {
 				t.Errorf("time %d does not say %q: %s", i, said, &out)
 			}
@@ -80,7 +84,8 @@ func (a *account) keep(bucket, key string, records ...events.DynamoDBEventRecord
 
 func (a *account) put(bucket, key string, object []byte) {
 	a.t.Helper()
-	_, err := a.s3.PutObject(a.t.Context(), &awss3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(object)})
+	_, err := a.s3.PutObject(a.t.Context(),
+		&awss3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(object)})
 	must(a.t, err)
 }
 
@@ -104,7 +109,8 @@ func record(t *testing.T, before ledger.State, id string) events.DynamoDBEventRe
 
 func (a *account) testRedriveUnpublished(t *testing.T) {
 	s := a.open()
-	a.keep(s.name, publish.LambdaFolder+"mapping/shard/2026/11/23/a", record(t, ledger.Received, "a"), record(t, ledger.Received, "b"))
+	a.keep(s.name, publish.LambdaFolder+"mapping/shard/2026/11/23/a", record(t, ledger.Received, "a"),
+		record(t, ledger.Received, "b"))
 	a.keep(s.name, publish.LambdaFolder+"mapping/shard/2026/11/23/b", record(t, ledger.Processed, "counted duplicate"))
 	a.keep(s.name, publish.Folder+"1.json", record(t, ledger.New, "c"))
 	a.put(s.name, "2026/11/23/docusign/payload", []byte("a delivery's"))
@@ -139,7 +145,8 @@ func (a *account) testRedriveKeepsWhatIsNotPublished(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "2 objects stay in s3://"+s.name) {
 		t.Error(err)
 	}
-	for _, said := range []string{"unpublished/1.json stays: record 1: publish: unreadable", "unpublished/2.json stays: publish: kept", "3 published"} {
+	for _, said := range []string{"unpublished/1.json stays: record 1: publish: unreadable",
+		"unpublished/2.json stays: publish: kept", "3 published"} {
 		if !strings.Contains(out.String(), said) {
 			t.Errorf("does not say %q: %s", said, &out)
 		}
@@ -160,7 +167,8 @@ func (a *account) testRedriveGoesOnBehindAFailure(t *testing.T) {
 	a.keep(s.name, publish.Folder+"1.json", record(t, ledger.New, "a"))
 	var out strings.Builder
 	err := s.Redrive(t.Context(), &out)
-	for _, said := range []string{"stack: dead letters:", "stack: documents:", "stack: unpublished records: 1 objects stay"} {
+	for _, said := range []string{"stack: dead letters:", "stack: documents:",
+		"stack: unpublished records: 1 objects stay"} {
 		if err == nil || !strings.Contains(err.Error(), said) {
 			t.Errorf("does not say %q: %v", said, err)
 		}

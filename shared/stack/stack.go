@@ -36,7 +36,8 @@ type Stack struct {
 }
 
 // needed are the outputs that every stack of this version has.
-var needed = []string{"DeadLetterQueueUrl", "DocumentDeadLetterQueueUrl", "DocumentQueueUrl", "EventBusName", "QueueUrl", "TableName"}
+var needed = []string{"DeadLetterQueueUrl", "DocumentDeadLetterQueueUrl", "DocumentQueueUrl", "EventBusName",
+	"QueueUrl", "TableName"}
 
 // Open reads the outputs of a stack.
 func Open(ctx context.Context, name string) (*Stack, error) {
@@ -45,18 +46,23 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 		return nil, fmt.Errorf("stack: AWS configuration: %w", err)
 	}
 	if config.Region == "" {
-		return nil, errors.New("stack: no AWS region; set AWS_REGION to the stack's, or run aws configure; or act on the gateway here with STACK=localhost")
+		return nil, errors.New("stack: no AWS region; set AWS_REGION to the stack's, or run aws configure; or act on the " +
+			"gateway here with STACK=localhost")
 	}
 	if _, err := config.Credentials.Retrieve(ctx); err != nil {
-		return nil, fmt.Errorf("stack: no AWS credentials; run aws configure or aws sso login, or set AWS_PROFILE; or act on the gateway here with STACK=localhost: %w", err)
+		return nil, fmt.Errorf("stack: no AWS credentials; run aws configure or aws sso login, or set AWS_PROFILE; or act "+
+			"on the gateway here with STACK=localhost: %w", err)
 	}
 	s := &Stack{
-		name: name, config: config, outputs: map[string]string{}, parameters: map[string]string{}, http: vendorapi.NewHTTPClient(),
+		name: name, config: config, outputs: map[string]string{}, parameters: map[string]string{},
+		http: vendorapi.NewHTTPClient(),
 	}
-	out, err := cloudformation.NewFromConfig(config).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
+	out, err := cloudformation.NewFromConfig(config).DescribeStacks(ctx,
+		&cloudformation.DescribeStacksInput{StackName: &name})
 	var answer smithy.APIError
 	if errors.As(err, &answer) && answer.ErrorCode() == "ValidationError" {
-		return nil, fmt.Errorf("stack: there is no stack %q in %s of this account; name yours with STACK=, its region with AWS_REGION: %w", name, config.Region, err)
+		return nil, fmt.Errorf("stack: there is no stack %q in %s of this account; name yours with STACK=, its region "+
+			"with AWS_REGION: %w", name, config.Region, err)
 	} else if err != nil {
 		return nil, fmt.Errorf("stack: %s cannot be read: %w", name, err)
 	}
@@ -69,7 +75,8 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 	}
 	for _, output := range needed {
 		if s.outputs[output] == "" {
-			return nil, fmt.Errorf("stack: %s (%s) has no output %s; deploy it from this version", name, found.StackStatus, output)
+			return nil, fmt.Errorf("stack: %s (%s) has no output %s; deploy it from this version", name, found.StackStatus,
+				output)
 		}
 	}
 	return s, nil
@@ -78,12 +85,14 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 // Target is the stack as its operators act on it.
 func (s *Stack) Target() operate.Target {
 	return operate.Target{
-		Providers: provider.All(), Ledger: s.ledger(), Bus: s.bus(), Archive: s.archive, Clients: s.client, Webhook: s.webhook, Now: time.Now,
+		Providers: provider.All(), Ledger: s.ledger(), Bus: s.bus(), Archive: s.archive, Clients: s.client,
+		Webhook: s.webhook, Now: time.Now,
 	}
 }
 
 func (s *Stack) ledger() *dynamodb.Ledger {
-	return dynamodb.New(awsdynamodb.NewFromConfig(s.config), s.outputs["TableName"], 0) // what is read expires as it was written
+	// an expiry of 0: the operator only reads
+	return dynamodb.New(awsdynamodb.NewFromConfig(s.config), s.outputs["TableName"], 0)
 }
 
 func (s *Stack) bus() bus.Bus {

@@ -52,8 +52,9 @@ func newAccount(t *testing.T) *account {
 	t.Helper()
 	moto := enginetest.Moto(t)
 	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL": moto, "AWS_ENDPOINT_URL_DYNAMODB": enginetest.DynamoDB(t), "AWS_ENDPOINT_URL_SQS": enginetest.SQS(t),
-		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "", "AWS_REGION": "us-east-1",
+		"AWS_ENDPOINT_URL": moto, "AWS_ENDPOINT_URL_DYNAMODB": enginetest.DynamoDB(t),
+		"AWS_ENDPOINT_URL_SQS": enginetest.SQS(t),
+		"AWS_ACCESS_KEY_ID":    "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "", "AWS_REGION": "us-east-1",
 	} {
 		t.Setenv(name, value)
 	}
@@ -107,9 +108,13 @@ func (a *account) makeBus() {
 	client, name := awseventbridge.NewFromConfig(a.config), aws.String("bus")
 	_, err = client.CreateEventBus(a.t.Context(), &awseventbridge.CreateEventBusInput{Name: name})
 	must(a.t, err)
-	_, err = client.PutRule(a.t.Context(), &awseventbridge.PutRuleInput{Name: name, EventBusName: name, EventPattern: aws.String(`{"source":["esign.docusign"]}`)})
+	_, err = client.PutRule(a.t.Context(),
+		&awseventbridge.PutRuleInput{Name: name, EventBusName: name,
+			EventPattern: aws.String(`{"source":["esign.docusign"]}`)})
 	must(a.t, err)
-	_, err = client.PutTargets(a.t.Context(), &awseventbridge.PutTargetsInput{Rule: name, EventBusName: name, Targets: []eventbridgetypes.Target{{Id: aws.String("1"), Arn: &arn}}})
+	_, err = client.PutTargets(a.t.Context(),
+		&awseventbridge.PutTargetsInput{Rule: name, EventBusName: name,
+			Targets: []eventbridgetypes.Target{{Id: aws.String("1"), Arn: &arn}}})
 	must(a.t, err)
 }
 
@@ -161,7 +166,8 @@ func (a *account) received() []bus.Detail {
 	must(a.t, err)
 	var all []bus.Detail
 	for {
-		out, err := a.published.ReceiveMessage(a.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: queue.QueueUrl, MaxNumberOfMessages: 10})
+		out, err := a.published.ReceiveMessage(a.t.Context(),
+			&sqs.ReceiveMessageInput{QueueUrl: queue.QueueUrl, MaxNumberOfMessages: 10})
 		must(a.t, err)
 		if len(out.Messages) == 0 {
 			return all
@@ -172,7 +178,8 @@ func (a *account) received() []bus.Detail {
 			var detail bus.Detail
 			must(a.t, json.Unmarshal(envelope.Detail, &detail))
 			all = append(all, detail)
-			_, err := a.published.DeleteMessage(a.t.Context(), &sqs.DeleteMessageInput{QueueUrl: queue.QueueUrl, ReceiptHandle: m.ReceiptHandle})
+			_, err := a.published.DeleteMessage(a.t.Context(),
+				&sqs.DeleteMessageInput{QueueUrl: queue.QueueUrl, ReceiptHandle: m.ReceiptHandle})
 			must(a.t, err)
 		}
 	}
@@ -182,7 +189,8 @@ func (a *account) received() []bus.Detail {
 func entryOf(id string) ledger.Entry {
 	at := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
 	event := esign.Event{
-		ID: id, Provider: "docusign", Type: esign.AgreementCompleted, VendorType: "envelope-completed", Subject: "docusign#e-1", AgreementID: "e-1",
+		ID: id, Provider: "docusign", Type: esign.AgreementCompleted, VendorType: "envelope-completed",
+		Subject: "docusign#e-1", AgreementID: "e-1",
 		OccurredAt: at, ReceivedAt: at, Proof: esign.ProofSigned,
 	}
 	agreement := esign.Fold(esign.Agreement{}, event)
@@ -197,7 +205,8 @@ func (a *account) commit(id string) {
 	e := entryOf(id)
 	l := dynamodb.New(awsdynamodb.NewFromConfig(a.config), "Table", 0)
 	must(a.t, l.Commit(a.t.Context(), ledger.Commit{
-		Claim: ledger.Claim{Key: e.Key, Provider: e.Provider, AgreementID: "e-1", ReceivedAt: e.ProcessedAt}, Event: *e.Event, Agreement: e.Agreement, At: e.ProcessedAt,
+		Claim: ledger.Claim{Key: e.Key, Provider: e.Provider, AgreementID: "e-1", ReceivedAt: e.ProcessedAt}, Event: *e.Event,
+		Agreement: e.Agreement, At: e.ProcessedAt,
 	}))
 }
 
@@ -222,21 +231,25 @@ func (a *account) testOpen(t *testing.T) {
 	for _, missing := range needed {
 		outputs := maps.Clone(a.outputs)
 		delete(outputs, missing)
-		if _, err := Open(t.Context(), a.deploy(outputs)); err == nil || !strings.Contains(err.Error(), missing) || !strings.Contains(err.Error(), "CREATE_COMPLETE") {
+		if _, err := Open(t.Context(), a.deploy(outputs)); err == nil || !strings.Contains(err.Error(), missing) ||
+			!strings.Contains(err.Error(), "CREATE_COMPLETE") {
 			t.Errorf("without %s: %v", missing, err)
 		}
 	}
-	if _, err := Open(t.Context(), "nobodys"); err == nil || !strings.Contains(err.Error(), `no stack "nobodys" in us-east-1`) {
+	if _, err := Open(t.Context(), "nobodys"); err == nil ||
+		!strings.Contains(err.Error(), `no stack "nobodys" in us-east-1`) {
 		t.Errorf("a stack that is not there: %v", err)
 	}
 	for name, tt := range map[string]struct {
 		environment map[string]string
 		want        string
 	}{
-		"no region":         {map[string]string{"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "set AWS_REGION"},
-		"no credentials":    {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}, "run aws configure"},
-		"no such profile":   {map[string]string{"AWS_PROFILE": "nobodys"}, "nobodys"},
-		"AWS is not to use": {map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}, "cannot be read"},
+		"no region": {map[string]string{"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "set AWS_REGION"},
+		"no credentials": {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "",
+			"AWS_EC2_METADATA_DISABLED": "true"}, "run aws configure"},
+		"no such profile": {map[string]string{"AWS_PROFILE": "nobodys"}, "nobodys"},
+		"AWS is not to use": {map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"},
+			"cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("AWS_CONFIG_FILE", t.TempDir()+"/none")
@@ -255,7 +268,8 @@ func (a *account) testCommands(t *testing.T) {
 	a.commit("a")
 	s := a.open()
 	var out strings.Builder
-	for _, command := range []string{"inspect -provider docusign -id E-1", "replay -rebuild -provider docusign -id e-1", "replay -from 2026-11-02 -to 2026-11-03"} {
+	for _, command := range []string{"inspect -provider docusign -id E-1", "replay -rebuild -provider docusign -id e-1",
+		"replay -from 2026-11-02 -to 2026-11-03"} {
 		run, err := operate.Parse(strings.Fields(command))
 		must(t, err)
 		must(t, run(t.Context(), &out, s.Target()))
@@ -278,7 +292,8 @@ func (a *account) testURLs(t *testing.T) {
 	must(t, a.open().URLs(t.Context(), &out))
 	text := out.String()
 	for _, p := range provider.All() {
-		lines := append([]string{p.Info().Title, "https://api.example/live/webhooks/" + p.Info().Name + "/generated\n"}, p.Info().Registration...)
+		lines := append([]string{p.Info().Title, "https://api.example/live/webhooks/" + p.Info().Name + "/generated\n"},
+			p.Info().Registration...)
 		for _, line := range lines {
 			if !strings.Contains(text, line) {
 				t.Errorf("does not say %q", line)
@@ -332,7 +347,8 @@ func (a *account) testURLsOfOtherStacks(t *testing.T) {
 	delete(s.outputs, "ESignGlobalWebhookUrl")
 	var out strings.Builder
 	err = s.URLs(t.Context(), &out)
-	for _, said := range []string{"Adobe Acrobat Sign: the secret holds neither", "Dropbox Sign: the secret is not like", "eSignGlobal: the stack has no outputs"} {
+	for _, said := range []string{"Adobe Acrobat Sign: the secret holds neither", "Dropbox Sign: the secret is not like",
+		"eSignGlobal: the stack has no outputs"} {
 		if err == nil || !strings.Contains(err.Error(), said) {
 			t.Errorf("does not say %q: %v", said, err)
 		}
@@ -358,8 +374,9 @@ func (a *account) testDisabledVendors(t *testing.T) {
 	how := "deploy with " + disabled.Resource + "=enabled"
 	for title, want := range map[string][]string{
 		disabled.Title: {how, "secret, with", "copy the value of the old secret"},
-		other.Title:    {"list-secrets --filters Key=name,Values=" + other.Resource + "Secret", "--secret-id '" + outputs[other.Resource+"Secret"]},
-		"eSignGlobal":  {"list-secrets --filters Key=name,Values=ESignGlobalSecret"},
+		other.Title: {"list-secrets --filters Key=name,Values=" + other.Resource + "Secret", "--secret-id '" +
+			outputs[other.Resource+"Secret"]},
+		"eSignGlobal": {"list-secrets --filters Key=name,Values=ESignGlobalSecret"},
 	} {
 		for _, line := range want {
 			if !strings.Contains(text[title], line) {

@@ -46,7 +46,8 @@ func (a *account) testRegister(t *testing.T) {
 	stub := vendorstub.New(t)
 	a.putCredentials(stub, "DropboxSign")
 	s := a.open()
-	if out, err := a.operate(s, "registered -provider dropboxsign"); err == nil || !strings.Contains(out, "Dropbox Sign\n") {
+	if out, err := a.operate(s, "registered -provider dropboxsign"); err == nil ||
+		!strings.Contains(out, "Dropbox Sign\n") {
 		t.Errorf("%v: %s", err, out)
 	}
 	for _, said := range []string{"read back", "nothing to do"} {
@@ -80,7 +81,8 @@ func (a *account) testArchive(t *testing.T) {
 	must(t, json.Unmarshal([]byte(jobs[0]), &envelope))
 	var detail bus.Detail
 	must(t, json.Unmarshal(envelope.Detail, &detail))
-	if envelope.Source != "esign.dropboxsign" || envelope.DetailType != "agreement.completed" || detail.Event.AgreementID != "d-1" || !detail.Replay {
+	if envelope.Source != "esign.dropboxsign" || envelope.DetailType != "agreement.completed" ||
+		detail.Event.AgreementID != "d-1" || !detail.Replay {
 		t.Errorf("%+v, %+v", envelope, detail)
 	}
 }
@@ -90,15 +92,18 @@ func (a *account) testWithoutCredentials(t *testing.T) {
 	s := a.open()
 	for _, command := range []string{"register -provider dropboxsign", "archive -provider dropboxsign -id d-1"} {
 		_, err := a.operate(s, command)
-		if !errors.Is(err, vendorapi.ErrOff) || !strings.Contains(err.Error(), a.outputs["DropboxSignSecret"]) || !strings.Contains(err.Error(), "apiKey") {
+		if !errors.Is(err, vendorapi.ErrOff) || !strings.Contains(err.Error(), a.outputs["DropboxSignSecret"]) ||
+			!strings.Contains(err.Error(), "apiKey") {
 			t.Errorf("%s: %v", command, err)
 		}
 	}
-	if out, err := a.operate(s, "registered -provider dropboxsign"); err != nil || !strings.Contains(out, "--slurpfile api api.json") {
+	if out, err := a.operate(s, "registered -provider dropboxsign"); err != nil ||
+		!strings.Contains(out, "--slurpfile api api.json") {
 		t.Errorf("%v: %s", err, out)
 	}
 	a.putSecret("DropboxSign", `{"keys":["canary-key"],"urlTokens":[],"urlToken":"canary","api":{"apiKye":"canary"}}`)
-	if out, err := a.operate(s, "registered -provider dropboxsign"); err == nil || !strings.Contains(err.Error(), "apiKye") || strings.Contains(err.Error(), "canary") {
+	if out, err := a.operate(s, "registered -provider dropboxsign"); err == nil ||
+		!strings.Contains(err.Error(), "apiKye") || strings.Contains(err.Error(), "canary") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
@@ -118,7 +123,8 @@ case "$*" in
 *) exit 1 ;;
 esac
 `
-	before := map[string]any{"keys": []any{}, "urlTokens": []any{"it's"}, "urlToken": "generated", "api": map[string]any{"old": "1"}}
+	before := map[string]any{"keys": []any{}, "urlTokens": []any{"it's"}, "urlToken": "generated",
+		"api": map[string]any{"old": "1"}}
 	for name, tt := range map[string]struct {
 		jq      string
 		changed string

@@ -286,7 +286,8 @@ func TestParticipantKeyShowsNoAddressAndNoNumber(t *testing.T) {
 
 // Numbers and addresses as they are written without + and without @.
 func TestParticipantKeyShowsNoNumberInANationalNotation(t *testing.T) {
-	for _, id := range []string{"(0151)12345678", "0151/12345678", "0049-151-12345678", "tel:004915112345678", "anna%40example.com",
+	for _, id := range []string{"(0151)12345678", "0151/12345678", "0049-151-12345678", "tel:004915112345678",
+		"anna%40example.com",
 		"015112345", "-0151-12345-", "0-1-5-1-1-2-3-4-5"} {
 		if got := webhook.ParticipantKey(id); got == id {
 			t.Errorf("%q is shown as it is", id)

@@ -43,7 +43,8 @@ func acknowledged(r request, got answer) (problem string) {
 	got.Header = got.Header.Clone()
 	got.Header.Del("Date")
 	if !ok { // a new vendor: its own test states the acknowledgement
-		if a := p.Acknowledge(&webhook.Request{Method: r.method, Header: http.Header{}, Body: []byte(r.body)}); a.Status != got.Status || string(a.Body) != got.Body {
+		if a := p.Acknowledge(&webhook.Request{Method: r.method, Header: http.Header{},
+			Body: []byte(r.body)}); a.Status != got.Status || string(a.Body) != got.Body {
 			return fmt.Sprintf("acknowledged with %d %q", got.Status, got.Body)
 		}
 		return ""

@@ -318,7 +318,8 @@ func TestAttributes(t *testing.T) {
 	}{
 		"a bare message": {about("envelope-sent", ""), map[string]string{"format": "sim"}},
 		"a summary": {
-			about("recipient-sent", `"recipientId":"1",`+summary(`"status":"sent","recipients":{"signers":[{"recipientId":"1","recipientType":"signer"}]}`)),
+			about("recipient-sent", `"recipientId":"1",`+
+				summary(`"status":"sent","recipients":{"signers":[{"recipientId":"1","recipientType":"signer"}]}`)),
 			map[string]string{"format": "sim", "envelopeStatus": "sent", "recipientType": "signer"},
 		},
 		"documents listed": {

@@ -15,7 +15,8 @@ func TestForms(t *testing.T) {
 		`,"signature_request":{"signature_request_id":"r1","title":"a=20b"}`)
 	encoded := string(asURLEncoded(message).Body)
 	form := part("json", message) + end
-	nested := "--xYz\r\nContent-Disposition: form-data; name=\"json\"\r\nContent-Type: Multipart/Mixed; boundary=in\r\n\r\n" +
+	nested := "--xYz\r\nContent-Disposition: form-data; name=\"json\"\r\nContent-Type: Multipart/Mixed; " +
+		"boundary=in\r\n\r\n" +
 		"--in\r\n\r\n" + message + "\r\n--in--\r\n\r\n" + end
 	headed := func(header string) string {
 		return strings.Replace(form, "\r\n\r\n", "\r\n"+header+"\r\n\r\n", 1)

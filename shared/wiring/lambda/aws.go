@@ -37,12 +37,12 @@ const (
 //	attempt as a whole          5 s; the receivers' deadlines are shorter
 //	attempts                    3, with a random pause of up to 200 ms before the second and the third
 //
-// Each client has a retry quota of 500. A retry costs 5. A retry that succeeds returns its cost, and a first attempt that
-// succeeds returns 1. During an outage the quota runs out, and each call has one attempt. A first attempt is never
+// Each client has a retry quota of 500. A retry costs 5. A retry that succeeds returns its cost, and a first attempt
+// that succeeds returns 1. During an outage the quota runs out, and each call has one attempt. A first attempt is never
 // refused and never waits.
 //
-// SPEC: https://github.com/aws/aws-sdk-go-v2 aws/retry, v1.48.0: by default a retry costs 14, which leaves 35 retries. A
-// service may ask for a longer pause by x-amz-retry-after; the caller's deadline limits it.
+// SPEC: https://github.com/aws/aws-sdk-go-v2 aws/retry, v1.48.0: by default a retry costs 14, which leaves 35 retries.
+// A service may ask for a longer pause by x-amz-retry-after; the caller's deadline limits it.
 //
 // WithReadTimeout is no substitute for responseTimeout: it closes idle connections too.
 func AWS(responseTimeout time.Duration) aws.Config {
