@@ -82,6 +82,7 @@ func deploy(t *testing.T) *deployment {
 	if d.endpoint != "" {
 		d.vendors = startVendors(t)
 		d.vendors.trust(t, d.template)
+		keepDeployment(t, d.template)
 	}
 	t.Cleanup(d.delete)
 	d.deployStack(d.stack, d.template, d.parameters("ArchiveDays=30"))
@@ -90,6 +91,18 @@ func deploy(t *testing.T) *deployment {
 	d.ledger = dynamodb.New(d.table, d.outputs["TableName"], 0)
 	d.putKeys()
 	return d
+}
+
+// keepDeployment makes an update keep the API's deployment. With the old deployment the emulator deletes the stage.
+func keepDeployment(t *testing.T, template string) {
+	t.Helper()
+	source, err := os.ReadFile(template)
+	must(t, err)
+	kept := bytes.ReplaceAll(source, []byte("AlwaysDeploy: true"), []byte("AlwaysDeploy: false"))
+	if bytes.Equal(kept, source) {
+		t.Fatal("the template has no AlwaysDeploy")
+	}
+	must(t, os.WriteFile(template, kept, 0o600))
 }
 
 // parameters overrides the template's. It enables all vendors. Only an emulator gets the account's role for access logs:

@@ -11,6 +11,8 @@
 //     is tested with a stream's real images on DynamoDB Local;
 //   - the vendors' APIs are stubs on this machine, which AWS cannot reach: on a real account those steps are skipped.
 //     The two functions that call them get the stub's certificate with their code: see vendors.trust;
+//   - replacing the API's deployment deletes its stage: see keepDeployment;
+//   - an update whose conditions remove resources is refused: vendors are disabled and enabled on a real account only;
 //   - a transaction fails with 500 if it conflicts with another write, and the delivery waits for the queue's visibility
 //     timeout: examples are sent one after the other, and the test waits long enough.
 package e2e
