@@ -124,8 +124,7 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 	for _, id := range ids {
 		delivery := webhook.Delivery{
 			Provider: r.Provider.Info().Name, EventID: id.EventID, Subject: id.Subject, Via: id.Via, ReceivedAt: start.UTC(),
-			Proof:       proof,
-			ContentType: request.Header.Get("Content-Type"), Payload: request.Body, Trace: request.Trace,
+			Proof: proof, ContentType: request.Header.Get("Content-Type"), Payload: request.Body, Trace: request.Trace,
 		}
 		claim := ledger.NewClaim(&delivery, id.VendorType, id.AgreementID, id.OccurredAt)
 		found := ledger.New
