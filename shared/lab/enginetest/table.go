@@ -1,7 +1,9 @@
 package enginetest
 
 import (
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -13,6 +15,9 @@ import (
 func Table(t testing.TB, client *dynamodb.Client, name string) {
 	t.Helper()
 	text := types.ScalarAttributeTypeS
+	options := func(o *dynamodb.Options) { // of the test, not of the product: a busy machine takes its time
+		o.HTTPClient, o.RetryMaxAttempts = &http.Client{Timeout: 2 * time.Minute}, 1
+	}
 	_, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
 		TableName: &name, BillingMode: types.BillingModePayPerRequest,
 		AttributeDefinitions: []types.AttributeDefinition{
@@ -24,7 +29,7 @@ func Table(t testing.TB, client *dynamodb.Client, name string) {
 		},
 		StreamSpecification: &types.StreamSpecification{StreamEnabled: aws.Bool(true),
 			StreamViewType: types.StreamViewTypeNewAndOldImages},
-	})
+	}, options)
 	if err != nil {
 		t.Fatal(err)
 	}

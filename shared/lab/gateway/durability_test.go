@@ -7,7 +7,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // crowd sends requests concurrently until the gateway ends.
@@ -53,13 +52,13 @@ func TestAcknowledgedEventsSurviveAKill(t *testing.T) {
 			for range 8 {
 				group.Go(func() { c.work(g) })
 			}
-			g.await("acknowledgements", 20*time.Second, func() bool { return c.count() > 10+35*round })
+			g.await("acknowledgements", func() bool { return c.count() > 10+35*round })
 			g.stop(syscall.SIGKILL)
 			group.Wait()
 			g = startIn(t, g.data, g.env...)
 			t.Logf("%d of %d deliveries were acknowledged before the kill", len(c.acknowledged), len(c.sent))
 			var found map[string]event
-			g.await("effect of all that was acknowledged", 25*time.Second, func() bool {
+			g.await("effect of all that was acknowledged", func() bool {
 				found = byAgreement(t, g.list())
 				for id := range c.acknowledged {
 					if found[id].State == "received" {

@@ -87,7 +87,7 @@ func startIn(t *testing.T, data string, env ...string) *gateway {
 		close(g.exited)
 	}()
 	t.Cleanup(func() { g.stop(syscall.SIGTERM) })
-	g.await("the banner's first line", 10*time.Second, func() bool { return strings.Contains(g.banner.String(), "\n") })
+	g.await("the banner's first line", func() bool { return strings.Contains(g.banner.String(), "\n") })
 	first, _, _ := strings.Cut(g.banner.String(), "\n")
 	at := strings.Index(first, "http://127.0.0.1:")
 	if at < 0 {
@@ -103,7 +103,7 @@ func (g *gateway) stop(signal os.Signal) {
 	g.process.Process.Signal(signal)
 	select {
 	case <-g.exited:
-	case <-time.After(15 * time.Second):
+	case <-time.After(patience):
 		g.process.Process.Kill()
 		g.t.Errorf("the gateway does not stop on %v", signal)
 	}
@@ -116,16 +116,17 @@ func (g *gateway) kill() *gateway {
 	return startIn(g.t, g.data, g.env...)
 }
 
-func (g *gateway) await(what string, atMost time.Duration, done func() bool) {
+// await waits until done, for as long as a busy machine may need.
+func (g *gateway) await(what string, done func() bool) {
 	g.t.Helper()
-	for deadline := time.Now().Add(atMost); !done(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) {
 		select {
 		case <-g.exited:
 			g.t.Fatalf("the gateway ended before %s; it said last:\n%s", what, g.last())
 		default:
 		}
 		if time.Now().After(deadline) {
-			g.t.Fatalf("no %s after %v; the gateway said last:\n%s", what, atMost, g.last())
+			g.t.Fatalf("no %s after %v; the gateway said last:\n%s", what, patience, g.last())
 		}
 	}
 }
@@ -192,9 +193,12 @@ type answer struct {
 	Body   string
 }
 
+// patience is how long a test waits for something that a quiet machine does within seconds.
+const patience = 2 * time.Minute
+
 // client follows no redirect, so that a test sees one.
 var client = http.Client{
-	Timeout:       30 * time.Second,
+	Timeout:       patience,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	Transport:     &http.Transport{MaxIdleConnsPerHost: 50},
 }
@@ -298,7 +302,7 @@ func (g *gateway) list() []event {
 // events waits until no event is in state received, and returns all events.
 func (g *gateway) events() (events []event) {
 	g.t.Helper()
-	g.await("end of the worker's work", 25*time.Second, func() bool {
+	g.await("end of the worker's work", func() bool {
 		events = g.list()
 		for _, e := range events {
 			if e.State == "received" {

@@ -30,7 +30,7 @@ func TestAnOperatorInspectsAndReplays(t *testing.T) {
 			t.Errorf("no %q, %v:\n%s", want, err, out)
 		}
 	}
-	g.await("publication", 10*time.Second, func() bool { return len(g.published()) == 2 })
+	g.await("publication", func() bool { return len(g.published()) == 2 })
 	now := time.Now().UTC()
 	from, to := now.Add(-time.Hour).Format(time.RFC3339), now.Add(time.Hour).Format(time.RFC3339)
 	for i, arguments := range [][]string{{"-provider", reference, "-id", id}, {"-from", from, "-to", to}} {
@@ -68,7 +68,7 @@ func TestAnOperatorRedrivesDeadLetters(t *testing.T) {
 		if out, err := g.operate("redrive"); err != nil || !strings.Contains(out, "dead letters: 1 moved") {
 			t.Errorf("%v\n%s", err, out)
 		}
-		g.await("dead letter", 10*time.Second, func() bool { return unreadable() > before })
+		g.await("dead letter", func() bool { return unreadable() > before })
 	}
 	g.unreadable(1)
 }

@@ -97,7 +97,7 @@ func TestEveryCommittedEventIsForwardedOnce(t *testing.T) {
 		g.accept(r, r, r)
 	}
 	history := g.agreement(reference, id).Events
-	g.await("forwarding", 10*time.Second, func() bool { return len(app.envelopes()) >= 3 })
+	g.await("forwarding", func() bool { return len(app.envelopes()) >= 3 })
 	time.Sleep(300 * time.Millisecond) // for more than there should be
 	if len(app.envelopes()) != 3 {
 		t.Fatalf("%+v", app.envelopes())
@@ -109,7 +109,7 @@ func TestEveryCommittedEventIsForwardedOnce(t *testing.T) {
 			Time: e.Time, Resources: []string{}, Detail: e.Detail}); !cmp.Equal(want, e) {
 			t.Error(cmp.Diff(want, e))
 		}
-		if time.Since(e.Time) > time.Minute || e.ID == "" {
+		if time.Since(e.Time) > time.Hour || e.ID == "" {
 			t.Errorf("%+v", e)
 		}
 		if d := e.Detail; d.EventID != history[i].ID || d.Event.ID != d.EventID || d.Proof != "signed" ||
@@ -144,12 +144,12 @@ func TestAnEventThatTheApplicationRefusesIsRetried(t *testing.T) {
 	})
 	g := start(t, app.variable())
 	g.accept(message(guid(), "envelope-completed"))
-	g.await("second attempt", 15*time.Second, func() bool { return len(app.envelopes()) == 2 })
+	g.await("second attempt", func() bool { return len(app.envelopes()) == 2 })
 	first, second := app.envelopes()[0], app.envelopes()[1]
 	if diff := cmp.Diff(first, second); diff != "" {
 		t.Error(diff)
 	}
-	g.await("success", 5*time.Second, func() bool { return g.published()[0].State == "forwarded" })
+	g.await("success", func() bool { return g.published()[0].State == "forwarded" })
 	if p := g.published()[0]; p.Attempts != 2 || p.Error != "" {
 		t.Errorf("%+v", p)
 	}
@@ -162,7 +162,7 @@ func TestEventsArePublishedWithoutAnApplication(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	g.accept(message(guid(), "envelope-completed"))
-	g.await("publication", 10*time.Second, func() bool { return len(g.published()) == 1 })
+	g.await("publication", func() bool { return len(g.published()) == 1 })
 	if p := g.published()[0]; p.State != "unforwarded" || p.Attempts != 0 ||
 		p.Envelope.DetailType != "agreement.completed" {
 		t.Errorf("%+v", p)
@@ -185,11 +185,11 @@ func TestCommittedEventsArePublishedAfterAKill(t *testing.T) {
 	for range 8 {
 		group.Go(func() { c.work(g) })
 	}
-	g.await("acknowledgements", 20*time.Second, func() bool { return c.count() > 60 })
+	g.await("acknowledgements", func() bool { return c.count() > 60 })
 	g.stop(syscall.SIGKILL)
 	group.Wait()
 	g = startIn(t, g.data, g.env...)
-	g.await("forwarding of all that was acknowledged", 25*time.Second, func() bool {
+	g.await("forwarding of all that was acknowledged", func() bool {
 		forwarded := map[string]bool{}
 		for _, e := range app.envelopes() {
 			forwarded[e.Detail.Event.AgreementID] = true

@@ -53,7 +53,7 @@ func (g *gateway) documents(provider, id string) []document {
 // archived waits for the documents of an agreement, and compares them with the files on disk.
 func (g *gateway) archived(provider, id string) (found []document) {
 	g.t.Helper()
-	g.await("documents of "+provider+" "+id, 20*time.Second, func() bool {
+	g.await("documents of "+provider+" "+id, func() bool {
 		found = g.documents(provider, id)
 		return len(found) > 0
 	})
@@ -95,7 +95,7 @@ func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 			stub.Set(provider, vendorstub.Agreement{ID: id, Status: "completed"})
 			g.complete(provider, id)
 			found := g.archived(provider, id)
-			g.await("publication", 10*time.Second, func() bool { return g.types(id)["agreement.archived"] > 0 })
+			g.await("publication", func() bool { return g.types(id)["agreement.archived"] > 0 })
 			want := map[string]int{"agreement.completed": 1, "agreement.confirmed": 1, "agreement.archived": 1}
 			if got := g.types(id); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("published %v", got)
@@ -113,7 +113,7 @@ func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 			if out, err := g.operate("archive", "-provider", provider, "-id", id); err != nil {
 				t.Errorf("%v: %s", err, out)
 			}
-			g.await("second job's end", 10*time.Second,
+			g.await("second job's end",
 				func() bool { return strings.Count(g.log.String(), `"msg":"archived"`) == 2 })
 			if got := g.documents(provider, id); fmt.Sprint(got) != fmt.Sprint(found) {
 				t.Errorf("was %v, is %v", found, got)
@@ -159,7 +159,7 @@ func TestAForgedCompletionIsNotArchivedUntilTheVendorSaysSo(t *testing.T) {
 	id := guid()
 	stub.Set(reference, vendorstub.Agreement{ID: id, Status: "declined"})
 	g.complete(reference, id)
-	g.await("alarm", 20*time.Second, func() bool { return strings.Contains(g.log.String(), `"msg":"forged"`) })
+	g.await("alarm", func() bool { return strings.Contains(g.log.String(), `"msg":"forged"`) })
 	if got := g.documents(reference, id); len(got) > 0 {
 		t.Errorf("archived %v", got)
 	}
@@ -185,7 +185,7 @@ func TestADocumentThatIsNotReadyIsFetchedAfterAKill(t *testing.T) {
 	g.complete("dropboxsign", id)
 	// a retry takes minutes, but a restart retries at once
 	for _, attempt := range []string{`"attempt":1,`, `"attempt":2,`} {
-		g.await(attempt, 20*time.Second, func() bool { return strings.Contains(g.log.String(), attempt) })
+		g.await(attempt, func() bool { return strings.Contains(g.log.String(), attempt) })
 		g = g.kill()
 	}
 	g.archived("dropboxsign", id)
@@ -215,7 +215,7 @@ func TestEveryAcknowledgedCompletionIsArchivedAfterAKill(t *testing.T) {
 			}
 		})
 	}
-	g.await("acknowledgements", 20*time.Second, func() bool {
+	g.await("acknowledgements", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(acknowledged) > 15

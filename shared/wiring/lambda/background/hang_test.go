@@ -27,8 +27,12 @@ func silent(t *testing.T) (url string) {
 	return "https://" + listener.Addr().String()
 }
 
-// TestHangingEngines checks that vendors get an answer before their timeout, whichever engine hangs. If only the ledger
-// hangs, the answer is the acknowledgement.
+// finite is an answer's time on a busy machine when the engine behind it hangs without end. The vendors' time limits are
+// checked without a stopwatch, by TestDeadlines of shared/receive.
+const finite = time.Minute
+
+// TestHangingEngines checks that vendors get an answer, whichever engine hangs. If only the ledger hangs, the answer is
+// the acknowledgement.
 func TestHangingEngines(t *testing.T) {
 	a := newAccount(t)
 	for how, endpoint := range map[string]func(t *testing.T, service string) string{
@@ -60,7 +64,7 @@ func TestHangingEngines(t *testing.T) {
 						request := fresh(t, p, size)
 						group.Go(func() {
 							answer, took, err := ask(t, receivers[p.Info().Name], request)
-							if err != nil || answer.StatusCode != tt.want || took >= vendorsWait {
+							if err != nil || answer.StatusCode != tt.want || took >= finite {
 								t.Errorf("%v hang: %s answers %d to %d bytes after %v, %v", tt.services, p.Info().Name, answer.StatusCode,
 									len(request), took, err)
 							}

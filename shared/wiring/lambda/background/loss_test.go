@@ -35,7 +35,6 @@ import (
 )
 
 const (
-	vendorsWait  = 5 * time.Second // see shared/receive
 	visibility   = 6 * time.Second
 	senders      = 16
 	workers      = 8
@@ -308,10 +307,6 @@ func (v *vendors) report(t *testing.T) {
 		}
 		at := func(part float64) time.Duration { return took[int(part*float64(len(took)-1))].Round(time.Millisecond) }
 		t.Logf("%s: %d, in %v (half), %v (99 of 100), %v (all)", what, len(took), at(0.5), at(0.99), at(1))
-		// not all: this machine may be busy, and TestDeadlines of shared/receive has no stopwatch
-		if at(0.99) >= vendorsWait {
-			t.Errorf("%s after %v", what, at(0.99))
-		}
 	}
 	t.Logf("refused %d times in a row at most", v.mostRefusals)
 }
