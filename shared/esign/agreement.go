@@ -2,7 +2,6 @@ package esign
 
 import (
 	"maps"
-	"slices"
 	"time"
 )
 
@@ -12,20 +11,36 @@ type Agreement struct {
 	ID           string               `json:"id"`
 	Status       Status               `json:"status" jsonschema:"the highest status that an event has reported; empty if none has"`
 	UpdatedAt    time.Time            `json:"updatedAt" jsonschema:"the latest occurredAt of the events"`
-	Reached      map[Status]time.Time `json:"reached,omitempty" jsonschema:"for each status that an event has reported, the earliest time reported for it"`
+	Reached      map[Status]time.Time `json:"reached,omitempty" jsonschema:"for each status that an event has reported, the earliest time reported for it; a time that the vendor stated precedes an approximate one"`
+	Approximate  map[Status]bool      `json:"reachedApproximate,omitempty" jsonschema:"the statuses in reached whose time the vendor has not stated"`
 	Participants map[string]Progress  `json:"participants,omitempty" jsonschema:"the progress of each participant, by the vendor's ID or a hash"`
+	Listing      *Listing             `json:"listing,omitempty" jsonschema:"the newest list of everybody whom the agreement concerns"`
 	Conflict     bool                 `json:"conflict,omitempty" jsonschema:"true if events have reported different terminal statuses; status is the highest of them"`
 }
 
 // Progress is the progress of one participant.
 type Progress struct {
-	Status Status    `json:"status"`
-	At     time.Time `json:"at"`
+	Status      Status    `json:"status"`
+	At          time.Time `json:"at"`
+	Approximate bool      `json:"atApproximate,omitempty" jsonschema:"true if the vendor has not stated the time"`
+	Aliases     []string  `json:"aliases,omitempty" jsonschema:"other IDs of the same person"`
+	Replaced    bool      `json:"replaced,omitempty" jsonschema:"true if another person has taken over, so that nothing more is expected of this one"`
+	StatedAt    time.Time `json:"statedAt,omitzero" jsonschema:"the latest event that named the participant; absent if not later than at"`
+	ReplacedAt  time.Time `json:"replacedAt,omitzero" jsonschema:"the latest event that stated that the participant was replaced"`
+}
+
+// Listing is what the newest list of everybody states.
+type Listing struct {
+	At  time.Time `json:"at" jsonschema:"the time of the event"`
+	IDs []string  `json:"ids" jsonschema:"all IDs of everybody in the list"`
 }
 
 // MaxParticipants is the largest number of participants that an agreement keeps, so that its item stays far below
 // DynamoDB's 400 KB. Beyond it, those with the lowest IDs are kept, which does not depend on the order of arrival.
 const MaxParticipants = 500
+
+// MaxAliases is the largest number of aliases that an agreement keeps of one participant: those with the lowest values.
+const MaxAliases = 4
 
 // Fold returns the state after e. It changes neither argument. The result depends only on the set of folded events, not
 // on their order or repetition, because every part of the state is a minimum, a maximum or a union.
@@ -42,13 +57,36 @@ func Fold(a Agreement, e Event) Agreement {
 		if a.Reached == nil {
 			a.Reached = map[Status]time.Time{}
 		}
-		if at, ok := a.Reached[status]; !ok || e.OccurredAt.Before(at) {
+		a.Approximate = maps.Clone(a.Approximate)
+		if at, ok := a.Reached[status]; !ok || wins(e.OccurredAt, e.Approximate, at, a.Approximate[status]) {
 			a.Reached[status] = e.OccurredAt
+			a.setApproximate(status, e.Approximate)
 		}
 		a.Conflict = conflict(a.Reached)
 	}
-	a.Participants = foldParticipants(a.Participants, e)
-	return a
+	return foldPeople(a, e)
+}
+
+// wins reports whether a time is better than a known one: a time that the vendor stated precedes an approximate one, and
+// the earlier of two alike precedes the later.
+func wins(at time.Time, approximate bool, known time.Time, knownApproximate bool) bool {
+	if approximate != knownApproximate {
+		return knownApproximate
+	}
+	return at.Before(known)
+}
+
+func (a *Agreement) setApproximate(status Status, approximate bool) {
+	delete(a.Approximate, status)
+	if approximate {
+		if a.Approximate == nil {
+			a.Approximate = map[Status]bool{}
+		}
+		a.Approximate[status] = true
+	}
+	if len(a.Approximate) == 0 {
+		a.Approximate = nil
+	}
 }
 
 func conflict(reached map[Status]time.Time) bool {
@@ -59,42 +97,4 @@ func conflict(reached map[Status]time.Time) bool {
 		}
 	}
 	return terminal > 1
-}
-
-func foldParticipants(before map[string]Progress, e Event) map[string]Progress {
-	stated := e.Participants
-	switch status := e.Type.Status(); status {
-	case Sent, Viewed, Signed, Declined: // one person's action; the other types concern the whole agreement
-		if e.Participant != "" {
-			stated = append(slices.Clip(stated), Participant{ID: e.Participant, Status: status})
-		}
-	}
-	if len(stated) == 0 {
-		return before
-	}
-	folded := maps.Clone(before)
-	if folded == nil {
-		folded = map[string]Progress{}
-	}
-	for _, p := range stated {
-		if p.ID == "" || rank[p.Status] == 0 {
-			continue
-		}
-		if p.At.IsZero() {
-			p.At = e.OccurredAt
-		}
-		known := folded[p.ID]
-		if known.Status.Before(p.Status) || known.Status == p.Status && p.At.Before(known.At) {
-			folded[p.ID] = Progress{p.Status, p.At}
-		}
-	}
-	if len(folded) > MaxParticipants {
-		for _, id := range slices.Sorted(maps.Keys(folded))[MaxParticipants:] {
-			delete(folded, id)
-		}
-	}
-	if len(folded) == 0 {
-		return nil
-	}
-	return folded
 }

@@ -14,7 +14,7 @@ import (
 var allTypes = []esign.Type{
 	esign.AgreementCreated, esign.AgreementSent, esign.AgreementViewed, esign.AgreementSigned,
 	esign.AgreementCompleted, esign.AgreementDeclined, esign.AgreementCancelled, esign.AgreementExpired,
-	esign.AgreementFailed, esign.AgreementUpdated, esign.Other,
+	esign.AgreementFailed, esign.AgreementUpdated, esign.AgreementUndeliverable, esign.Other,
 }
 
 func at(second int) time.Time {
@@ -62,7 +62,7 @@ func TestFold(t *testing.T) {
 				Provider: "acmesign", ID: "e1", Status: esign.Signed, UpdatedAt: at(6),
 				Reached: map[esign.Status]time.Time{esign.Signed: at(4), esign.Viewed: at(5)},
 				Participants: map[string]esign.Progress{
-					"p1": {Status: esign.Signed, At: at(4)}, "p2": {Status: esign.Viewed, At: at(6)},
+					"p1": {Status: esign.Signed, At: at(4), StatedAt: at(5)}, "p2": {Status: esign.Viewed, At: at(6)},
 				},
 			},
 		},
@@ -98,6 +98,127 @@ func TestFold(t *testing.T) {
 	}
 }
 
+func stated(second int, participants ...esign.Participant) esign.Event {
+	e := event(esign.AgreementUpdated, second, "")
+	e.Participants = participants
+	return e
+}
+
+func listed(second int, present ...string) esign.Event {
+	e := stated(second)
+	e.Present = present
+	return e
+}
+
+// TestPeople folds every permutation of each history.
+func TestPeople(t *testing.T) {
+	const clear = "deal-7"
+	viewed, signed := esign.Viewed, esign.Signed
+	for name, tt := range map[string]struct {
+		events []esign.Event
+		want   map[string]esign.Progress
+	}{
+		"a person known under two IDs is one, under the stable ID": {
+			[]esign.Event{
+				event(esign.AgreementSigned, 4, "1"),
+				stated(3, esign.Participant{ID: "guid", Aliases: []string{"1"}, Status: viewed}),
+				event(esign.AgreementViewed, 2, "guid"),
+			},
+			map[string]esign.Progress{"guid": {Status: signed, At: at(4), Aliases: []string{"1"}}},
+		},
+		"two stable IDs with a common alias are one person": {
+			[]esign.Event{
+				stated(3, esign.Participant{ID: "b", Aliases: []string{"1"}, Status: viewed}),
+				stated(4, esign.Participant{ID: "a", Aliases: []string{"1"}, Status: signed}),
+				event(esign.AgreementSigned, 5, "b"),
+			},
+			map[string]esign.Progress{"b": {Status: signed, At: at(4), Aliases: []string{"1", "a"}, StatedAt: at(5)}},
+		},
+		"an ID and its digest are one person, and only the digest is kept": {
+			[]esign.Event{
+				event(esign.AgreementSigned, 4, clear), event(esign.AgreementViewed, 3, esign.Digest(clear)),
+				event(esign.AgreementViewed, 2, clear),
+			},
+			map[string]esign.Progress{esign.Digest(clear): {Status: signed, At: at(4)}},
+		},
+		"an exact time precedes an approximate one": {
+			[]esign.Event{
+				{Type: esign.AgreementSigned, OccurredAt: at(2), Approximate: true, Participant: "a"},
+				{Type: esign.AgreementSigned, OccurredAt: at(5), Participant: "a"},
+				{Type: esign.AgreementSigned, OccurredAt: at(3), Approximate: true, Participant: "b"},
+			},
+			map[string]esign.Progress{
+				"a": {Status: signed, At: at(5)}, "b": {Status: signed, At: at(3), Approximate: true},
+			},
+		},
+		"who is missing from the newest list was replaced": {
+			[]esign.Event{
+				event(esign.AgreementViewed, 2, "old"), listed(1, "old"), listed(3, "new"), event(esign.AgreementSigned, 4, "new"),
+			},
+			map[string]esign.Progress{
+				"old": {Status: viewed, At: at(2), Replaced: true}, "new": {Status: signed, At: at(4)},
+			},
+		},
+		"who is in the newest list under any ID was not replaced": {
+			[]esign.Event{
+				stated(1, esign.Participant{ID: "guid", Aliases: []string{"1"}, Status: viewed}), listed(2, "2"), listed(3, "1", "2"),
+			},
+			map[string]esign.Progress{"guid": {Status: viewed, At: at(1), Aliases: []string{"1"}}},
+		},
+		"who acts after the newest list was not replaced": {
+			[]esign.Event{listed(3, "a"), event(esign.AgreementSigned, 4, "b")},
+			map[string]esign.Progress{"b": {Status: signed, At: at(4)}},
+		},
+		"a list of an approximate time replaces nobody": {
+			[]esign.Event{
+				event(esign.AgreementViewed, 2, "a"),
+				{Type: esign.AgreementUpdated, OccurredAt: at(3), Approximate: true, Present: []string{"b"}},
+			},
+			map[string]esign.Progress{"a": {Status: viewed, At: at(2)}},
+		},
+		"a person stated as replaced keeps the status": {
+			[]esign.Event{
+				event(esign.AgreementViewed, 2, "a"),
+				stated(3, esign.Participant{ID: "a", Status: esign.Sent, Replaced: true}),
+			},
+			map[string]esign.Progress{
+				"a": {Status: viewed, At: at(2), StatedAt: at(3), Replaced: true, ReplacedAt: at(3)},
+			},
+		},
+		"declined is higher than expired, expired than signed": {
+			[]esign.Event{
+				stated(1, esign.Participant{ID: "a", Status: signed}), stated(2, esign.Participant{ID: "a", Status: esign.Expired}),
+				stated(3, esign.Participant{ID: "b", Status: esign.Expired}), stated(2, esign.Participant{ID: "b", Status: esign.Declined}),
+			},
+			map[string]esign.Progress{
+				"a": {Status: esign.Expired, At: at(2)}, "b": {Status: esign.Declined, At: at(2), StatedAt: at(3)},
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			permute(tt.events, func(p []esign.Event) {
+				if diff := cmp.Diff(tt.want, fold(p...).Participants); diff != "" {
+					t.Errorf("order %v: %s", p, diff)
+				}
+			})
+		})
+	}
+}
+
+func TestExactTimesPrecedeApproximateOnes(t *testing.T) {
+	approximate := event(esign.AgreementCompleted, 3, "")
+	approximate.Approximate = true
+	exact := event(esign.AgreementCompleted, 5, "")
+	for _, events := range [][]esign.Event{{approximate, exact}, {exact, approximate}} {
+		if a := fold(events...); !a.Reached[esign.Completed].Equal(at(5)) || a.Approximate != nil {
+			t.Errorf("%+v", a)
+		}
+	}
+	if a := fold(approximate); !a.Approximate[esign.Completed] {
+		t.Errorf("%+v", a)
+	}
+}
+
 // TestFoldIgnoresOrderAndRepetition folds every permutation of short histories, and random permutations with random
 // repetitions of long ones.
 func TestFoldIgnoresOrderAndRepetition(t *testing.T) {
@@ -106,11 +227,28 @@ func TestFoldIgnoresOrderAndRepetition(t *testing.T) {
 		events := make([]esign.Event, n)
 		for i := range events {
 			e := event(allTypes[random.IntN(len(allTypes))], random.IntN(6), fmt.Sprintf("p%d", random.IntN(3)))
+			e.Approximate = random.IntN(4) == 0
 			for range random.IntN(3) {
-				e.Participants = append(e.Participants, esign.Participant{
-					ID: fmt.Sprintf("p%d", random.IntN(4)), Status: allTypes[random.IntN(len(allTypes))].Status(),
-					At: at(random.IntN(6)),
-				})
+				n := random.IntN(4)
+				p := esign.Participant{
+					ID: fmt.Sprintf("p%d", n), Status: allTypes[random.IntN(len(allTypes))].Status(),
+					Replaced: random.IntN(8) == 0,
+				}
+				if random.IntN(2) == 0 {
+					p.At = at(random.IntN(6))
+				}
+				switch random.IntN(6) {
+				case 0:
+					p.ID = esign.Digest(p.ID)
+				case 1:
+					p.ID = fmt.Sprint(n / 2)
+				case 2:
+					p.Aliases = []string{fmt.Sprint(n / 2)}
+				}
+				e.Participants = append(e.Participants, p)
+			}
+			for range random.IntN(5) - 2 {
+				e.Present = append(e.Present, fmt.Sprintf("p%d", random.IntN(4)))
 			}
 			events[i] = e
 		}

@@ -23,6 +23,22 @@ const (
 	AgreementExpired   Type = "agreement.expired"
 	AgreementFailed    Type = "agreement.failed"
 	AgreementUpdated   Type = "agreement.updated"
+	// AgreementUndeliverable means that a message did not reach a participant, or that a participant could not be
+	// identified. See [Event.Cause]. It changes no status: the vendor's next attempt may succeed.
+	AgreementUndeliverable Type = "agreement.undeliverable"
+)
+
+// Cause is why an agreement could not be delivered to a participant.
+type Cause string
+
+// The causes.
+const (
+	CauseBounced        Cause = "bounced"        // the e-mail came back
+	CauseAutoReply      Cause = "auto-reply"     // an out-of-office note, or a bounce: the vendor does not distinguish them
+	CauseSMS            Cause = "sms"            // the text message was not delivered
+	CauseOptedOut       Cause = "opted-out"      // the participant wants no text messages
+	CauseIdentification Cause = "identification" // the participant could not be identified
+	CauseUndelivered    Cause = "undelivered"    // the vendor does not say which message, or why
 )
 
 // The types of findings, which we learned by asking the vendor's API.
@@ -115,18 +131,25 @@ type Event struct {
 	ReceivedAt  time.Time `json:"receivedAt"`
 	Proof       Proof     `json:"proof"`
 
+	Cause Cause `json:"cause,omitempty" jsonschema:"why it was not delivered; only with agreement.undeliverable; more causes may be added"`
+
 	Documents []Document `json:"documents,omitempty" jsonschema:"where the documents are stored; only with agreement.archived"`
 
-	Participant  string            `json:"participant,omitempty" jsonschema:"the participant whom the event is about: the vendor's ID, or a hash"`
-	Participants []Participant     `json:"participants,omitempty" jsonschema:"the progress of participants, as stated by the event"`
-	Attributes   map[string]string `json:"attributes,omitempty" jsonschema:"further facts from the vendor; nothing personal"`
+	Participant  string        `json:"participant,omitempty" jsonschema:"the participant whom the event is about: the vendor's ID, or a hash"`
+	Participants []Participant `json:"participants,omitempty" jsonschema:"the progress of participants, as stated by the event"`
+	// Present holds all keys of all people: IDs and aliases.
+	Present    []string          `json:"present,omitempty" jsonschema:"the IDs of everybody whom the agreement concerns at that time; only if the event states them all"`
+	Attributes map[string]string `json:"attributes,omitempty" jsonschema:"further facts from the vendor; nothing personal"`
 }
 
 // Participant is what one event states about one participant.
 type Participant struct {
-	ID     string    `json:"id"`
-	Status Status    `json:"status"`
-	At     time.Time `json:"at,omitzero" jsonschema:"if absent, the time of the event"`
+	// ID is the vendor's most stable ID of the person in this agreement.
+	ID       string    `json:"id"`
+	Aliases  []string  `json:"aliases,omitempty" jsonschema:"other IDs of the same person in this agreement"`
+	Status   Status    `json:"status"`
+	At       time.Time `json:"at,omitzero" jsonschema:"if absent, the time of the event"`
+	Replaced bool      `json:"replaced,omitempty" jsonschema:"true if another person has taken over"`
 }
 
 // Document is a stored document of an agreement.

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -98,7 +99,8 @@ func renewEventID(p webhook.Provider, r *webhook.Request, was webhook.Identity) 
 		r.Body = renewed(r, func(text []byte) []byte { return replace(text, string(old), likeness(string(old))) })
 		id, _, err := meaning(p, r)
 		if fresh := id.EventID; err == nil && fresh != was.EventID {
-			if id.EventID = was.EventID; id == was {
+			id.EventID, id.FormerIDs = was.EventID, was.FormerIDs
+			if reflect.DeepEqual(id, was) {
 				return
 			}
 		}

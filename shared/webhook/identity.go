@@ -72,6 +72,15 @@ func ParticipantKey(id string) string {
 	return digest(id)
 }
 
+// SenderKey returns the ID of a participant whom only the sender's own ID identifies: always a hash, since a sender may
+// choose anything. It returns "" for an empty ID.
+func SenderKey(id string) string {
+	if id == "" {
+		return ""
+	}
+	return digest(id)
+}
+
 // opaque reports whether id looks like a vendor's own ID. Some IDs are chosen by integrators, who may choose an e-mail
 // address, a name or a telephone number.
 func opaque(id string) bool {

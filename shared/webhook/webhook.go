@@ -74,6 +74,16 @@ type Identity struct {
 	// Via names the vendor's subscription that delivered this copy, see [Label]. It shows an operator why an event is
 	// delivered more than once. It does not identify the event, and may be empty.
 	Via string
+	// FormerIDs are what earlier releases called the same event. Only the worker looks them up: an event that is already
+	// processed under one of them must not have an effect again.
+	FormerIDs []FormerID
+}
+
+// FormerID is the event ID that an earlier release gave an event.
+type FormerID struct {
+	ID string
+	// OccurredAt is set if the earlier release gave several events this ID: it then belongs to the event of that time.
+	OccurredAt time.Time
 }
 
 // Delivery is one event of a verified request on its way through the queue, with the unchanged payload.
@@ -82,6 +92,7 @@ type Delivery struct {
 	EventID     string
 	Subject     string
 	Via         string
+	FormerIDs   []FormerID
 	ReceivedAt  time.Time
 	Proof       esign.Proof
 	ContentType string // of the payload, as sent; some formats cannot be parsed without it

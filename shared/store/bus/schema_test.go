@@ -76,6 +76,7 @@ func schema(t *testing.T) *jsonschema.Schema {
 	s, err := jsonschema.For[bus.Detail](&jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[time.Time]():    {Type: "string", Format: "date-time"},
 		reflect.TypeFor[esign.Type]():   {Type: "string", Examples: constants(t, "Type")},
+		reflect.TypeFor[esign.Cause]():  {Type: "string", Examples: constants(t, "Cause")},
 		reflect.TypeFor[esign.Proof]():  {Ref: "#/$defs/proof"},
 		reflect.TypeFor[esign.Status](): &status,
 	}})
@@ -90,6 +91,7 @@ func schema(t *testing.T) *jsonschema.Schema {
 		property.Ref = orEmpty
 	}
 	agreement.Properties["reached"].PropertyNames = &status
+	agreement.Properties["reachedApproximate"].PropertyNames = &status
 	for _, hash := range []*jsonschema.Schema{
 		s.Properties["eventId"], event.Properties["id"], event.Properties["documents"].Items.Properties["sha256"],
 	} {
@@ -220,16 +222,21 @@ func full() bus.Detail {
 		Event: esign.Event{
 			ID: id, Provider: "acmesign", Type: esign.AgreementCompleted, VendorType: "completed",
 			Subject: "acmesign#a", AgreementID: "a", AccountID: "b", OccurredAt: at, Approximate: true, ReceivedAt: at,
-			Proof: esign.ProofSigned, Participant: "1", Attributes: map[string]string{"format": "sim"},
-			Participants: []esign.Participant{{ID: "1", Status: esign.Signed, At: at}},
+			Proof: esign.ProofSigned, Participant: "1", Attributes: map[string]string{"format": "sim"}, Cause: esign.CauseBounced,
+			Participants: []esign.Participant{{ID: "1", Aliases: []string{"2"}, Status: esign.Signed, At: at, Replaced: true}},
+			Present:      []string{"1", "2"},
 			Documents: []esign.Document{
 				{Name: "document.pdf", Location: "s3://bucket/key", ContentType: "application/pdf", SHA256: id, Size: 1},
 			},
 		},
 		Agreement: &esign.Agreement{
 			Provider: "acmesign", ID: "a", Status: esign.Completed, UpdatedAt: at, Conflict: true,
-			Reached:      map[esign.Status]time.Time{esign.Sent: at},
-			Participants: map[string]esign.Progress{"1": {Status: esign.Signed, At: at}},
+			Reached:     map[esign.Status]time.Time{esign.Sent: at},
+			Approximate: map[esign.Status]bool{esign.Sent: true},
+			Participants: map[string]esign.Progress{"1": {
+				Status: esign.Signed, At: at, Approximate: true, Aliases: []string{"2"}, Replaced: true, StatedAt: at, ReplacedAt: at,
+			}},
+			Listing: &esign.Listing{At: at, IDs: []string{"1"}},
 		},
 	}
 }
@@ -248,6 +255,7 @@ func TestTheSchemaHasTheFieldsThatAreWritten(t *testing.T) {
 		"participant of the event": {event.Properties["participants"].Items, all.Event.Participants[0], esign.Participant{}},
 		"document of the event":    {event.Properties["documents"].Items, all.Event.Documents[0], esign.Document{}},
 		"agreement":                {agreement, all.Agreement, esign.Agreement{}},
+		"listing of the agreement": {agreement.Properties["listing"], all.Agreement.Listing, esign.Listing{}},
 		"participant of agreements": {agreement.Properties["participants"].AdditionalProperties,
 			all.Agreement.Participants["1"], esign.Progress{}},
 	} {
@@ -282,7 +290,7 @@ func TestOtherDetailsAreNotValid(t *testing.T) {
 		"null for documents":        {`"documents":[`, `"documents":null,"rest":[`},
 		"an unknown proof":          {`"proof":"signed"`, `"proof":"trust me"`},
 		"no proof":                  {`"proof":"signed"`, `"proof":""`},
-		"a status of a participant": {`"id":"1","status":"signed"`, `"id":"1","status":""`},
+		"a status of a participant": {`"aliases":["2"],"status":"signed"`, `"id":"1","status":""`},
 		"a status that was reached": {`"reached":{"sent":`, `"reached":{"away":`},
 		"a string for a boolean":    {`"statusChanged":true`, `"statusChanged":"true"`},
 		"null for an agreement":     {`"agreement":{`, `"agreement":null,"rest":{`},
