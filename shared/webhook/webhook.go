@@ -183,6 +183,19 @@ type Provider interface {
 	Sign(r *Request, key Secret, at time.Time) error
 }
 
+// Refusal is a possible cause of a refusal, for the operator.
+type Refusal struct {
+	Code string // a fixed word
+	Hint string // a sentence that says what to do; it shows no secret and nothing of the body
+}
+
+// Explainer is a [Provider] that can explain a refusal.
+type Explainer interface {
+	// Explain returns why a request was refused under these keys, the most likely cause first. The answer to the vendor
+	// never shows it.
+	Explain(*Request, Keys) []Refusal
+}
+
 // RefusesAll reports whether these keys make the provider refuse every request. An operator must know of it.
 func RefusesAll(p Provider, keys Keys) bool {
 	_, err := p.Verify(&Request{Method: http.MethodPost, TokenMatched: len(keys.URLTokens) > 0}, keys)
