@@ -2,7 +2,6 @@ package provider_test
 
 import (
 	"encoding/json"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,11 +15,12 @@ import (
 	"esignhooks/shared/webhook/webhooktest"
 )
 
-// TestEventIDsAreFrozen fails if an example's event ID has changed: redelivered events would then be processed twice.
-// The flag -update adds new examples to the file, and never changes the others.
-func TestEventIDsAreFrozen(t *testing.T) {
-	const file = "testdata/event-ids.json"
-	got := map[string]string{}
+// TestEventIDsAreKnown fails if the event ID of an example is no longer what it was, now or in the first release, and is
+// not one of its former IDs either: redelivered events would then be processed twice. The flag -update writes the IDs of
+// new examples, and those that have changed in this way.
+func TestEventIDsAreKnown(t *testing.T) {
+	const file, first = "testdata/event-ids.json", "testdata/event-ids.v1.json"
+	got, known := map[string]string{}, map[string][]string{}
 	for _, p := range provider.All() {
 		for name, r := range webhooktest.Examples(t, p.Info().Name) {
 			if r.Method != "POST" {
@@ -30,21 +30,27 @@ func TestEventIDsAreFrozen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got[p.Info().Name+"/"+name] = ids[0].EventID
+			name = p.Info().Name + "/" + name
+			got[name] = ids[0].EventID
+			known[name] = []string{ids[0].EventID}
+			for _, former := range ids[0].FormerIDs {
+				known[name] = append(known[name], former.ID)
+			}
 		}
 	}
-	frozen := map[string]string{}
-	if b, err := os.ReadFile(file); err == nil {
-		if err := json.Unmarshal(b, &frozen); err != nil {
-			t.Fatal(err)
+	for _, golden := range []string{file, first} {
+		frozen := map[string]string{}
+		if b, err := os.ReadFile(golden); err == nil {
+			if err := json.Unmarshal(b, &frozen); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, id := range frozen {
+			if !slices.Contains(known[name], id) {
+				t.Fatalf("the identity of events/%s.json has changed: was %s, is one of %s", name, id, known[name])
+			}
 		}
 	}
-	for name, id := range frozen {
-		if got[name] != id {
-			t.Errorf("the identity of events/%s.json has changed: was %s, is %s", name, id, got[name])
-		}
-	}
-	maps.Copy(got, frozen)
 	b, err := json.MarshalIndent(got, "", "  ")
 	if err != nil {
 		t.Fatal(err)
