@@ -1,0 +1,143 @@
+package webhooktest
+
+import (
+	"cmp"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/webhook"
+)
+
+// Happening is something that happens to an agreement: all requests by which the vendor may report it, in different
+// formats and through different subscriptions. All of them report the same event.
+type Happening []*webhook.Request
+
+// Tell checks that any life of an agreement ends in the same agreement and the same events, however it is reported: each
+// happening by any of its requests, several times, and in any order.
+//
+// life makes a random life of one agreement, as the vendor's documents allow it. It returns the life once for each family
+// of formats whose requests do not share event IDs; nearly every vendor has one family. Families are also mixed. They
+// must agree in the agreement's statuses and times, in the participants' progress, and in the events' types and times.
+func Tell(t *testing.T, p webhook.Provider, life func(*rand.Rand) [][]Happening) {
+	t.Helper()
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		families := life(r)
+		var mixed []Happening
+		var first story
+		for i, family := range families {
+			mixed = append(mixed, family...)
+			inOrder := make([]Happening, len(family))
+			for n, happening := range family {
+				inOrder[n] = happening[:1]
+			}
+			want := tell(t, p, slices.Concat(inOrder...))
+			for range 10 {
+				if diff := gocmp.Diff(want, tell(t, p, anyhow(r, family))); diff != "" {
+					t.Fatalf("seed %d, family %d: %s", seed, i, diff)
+				}
+			}
+			if i == 0 {
+				first = want
+			} else if diff := gocmp.Diff(first.meaning(), want.meaning()); diff != "" {
+				t.Fatalf("seed %d: families 0 and %d differ: %s", seed, i, diff)
+			}
+		}
+		if len(families) > 1 {
+			want := first.meaning()
+			got := tell(t, p, anyhow(r, mixed)).meaning()
+			want.Happened, got.Happened = slices.Compact(want.Happened), slices.Compact(got.Happened)
+			if diff := gocmp.Diff(want, got); diff != "" {
+				t.Fatalf("seed %d, mixed: %s", seed, diff)
+			}
+		}
+	}
+}
+
+// anyhow returns requests that report all happenings, in any order and number.
+func anyhow(r *rand.Rand, happenings []Happening) (requests []*webhook.Request) {
+	for _, ways := range happenings {
+		for range 1 + r.IntN(2*len(ways)) {
+			requests = append(requests, ways[r.IntN(len(ways))])
+		}
+	}
+	r.Shuffle(len(requests), func(i, j int) { requests[i], requests[j] = requests[j], requests[i] })
+	return requests
+}
+
+// story is what requests about one agreement left.
+type story struct {
+	Agreement esign.Agreement
+	Events    map[string]esign.Type // by event ID
+	times     map[string]time.Time
+}
+
+// tell does with the requests what the pipeline does: the first report of an event counts, unless only a later one states
+// its time.
+func tell(t *testing.T, p webhook.Provider, requests []*webhook.Request) story {
+	t.Helper()
+	known := map[string]esign.Event{}
+	for _, r := range requests {
+		ids, err := p.Identify(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range ids {
+			e, err := p.Normalize(Delivery(p, r, id, esign.ProofSigned))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.OccurredAt.IsZero() {
+				e.OccurredAt, e.Approximate = ReceivedAt, true
+			}
+			if before, ok := known[id.EventID]; !ok || before.Approximate && !e.Approximate {
+				known[id.EventID] = e
+			}
+		}
+	}
+	s := story{Events: map[string]esign.Type{}, times: map[string]time.Time{}}
+	for _, id := range slices.Sorted(maps.Keys(known)) {
+		e := known[id]
+		e.Provider = p.Info().Name
+		s.Events[id], s.times[id] = e.Type, e.OccurredAt
+		if e.AgreementID != "" {
+			s.Agreement = esign.Fold(s.Agreement, e)
+		}
+	}
+	return s
+}
+
+// meaning is the part of a story that is the same in all formats.
+type meaning struct {
+	Status   esign.Status
+	Conflict bool
+	Reached  map[esign.Status]time.Time
+	People   []esign.Progress
+	Happened []happened
+}
+
+type happened struct {
+	Type esign.Type
+	At   time.Time
+}
+
+func (s story) meaning() meaning {
+	m := meaning{Status: s.Agreement.Status, Conflict: s.Agreement.Conflict, Reached: s.Agreement.Reached}
+	for _, p := range s.Agreement.Participants {
+		m.People = append(m.People, esign.Progress{Status: p.Status, At: p.At, Replaced: p.Replaced})
+	}
+	slices.SortFunc(m.People, func(a, b esign.Progress) int {
+		return cmp.Or(a.At.Compare(b.At), a.Status.Compare(b.Status))
+	})
+	for id, typ := range s.Events {
+		m.Happened = append(m.Happened, happened{typ, s.times[id]})
+	}
+	slices.SortFunc(m.Happened, func(a, b happened) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Type, b.Type)) })
+	return m
+}
