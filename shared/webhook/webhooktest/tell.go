@@ -74,15 +74,14 @@ func anyhow(r *rand.Rand, happenings []Happening) (requests []*webhook.Request) 
 // story is what requests about one agreement left.
 type story struct {
 	Agreement esign.Agreement
-	Events    map[string]esign.Type // by event ID
-	times     map[string]time.Time
+	Events    map[string]happened // by event ID
 }
 
 // tell does with the requests what the pipeline does: the first report of an event counts, unless only a later one states
 // its time.
 func tell(t *testing.T, p webhook.Provider, requests []*webhook.Request) story {
 	t.Helper()
-	known := map[string]esign.Event{}
+	known, order := map[string]esign.Event{}, []string{}
 	for _, r := range requests {
 		ids, err := p.Identify(r)
 		if err != nil {
@@ -96,16 +95,20 @@ func tell(t *testing.T, p webhook.Provider, requests []*webhook.Request) story {
 			if e.OccurredAt.IsZero() {
 				e.OccurredAt, e.Approximate = ReceivedAt, true
 			}
-			if before, ok := known[id.EventID]; !ok || before.Approximate && !e.Approximate {
+			before, ok := known[id.EventID]
+			if !ok {
+				order = append(order, id.EventID)
+			}
+			if !ok || before.Approximate && !e.Approximate {
 				known[id.EventID] = e
 			}
 		}
 	}
-	s := story{Events: map[string]esign.Type{}, times: map[string]time.Time{}}
-	for _, id := range slices.Sorted(maps.Keys(known)) {
+	s := story{Events: map[string]happened{}}
+	for _, id := range order {
 		e := known[id]
 		e.Provider = p.Info().Name
-		s.Events[id], s.times[id] = e.Type, e.OccurredAt
+		s.Events[id] = happened{e.Type, e.OccurredAt}
 		if e.AgreementID != "" {
 			s.Agreement = esign.Fold(s.Agreement, e)
 		}
@@ -135,9 +138,7 @@ func (s story) meaning() meaning {
 	slices.SortFunc(m.People, func(a, b esign.Progress) int {
 		return cmp.Or(a.At.Compare(b.At), a.Status.Compare(b.Status))
 	})
-	for id, typ := range s.Events {
-		m.Happened = append(m.Happened, happened{typ, s.times[id]})
-	}
+	m.Happened = slices.Collect(maps.Values(s.Events))
 	slices.SortFunc(m.Happened, func(a, b happened) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Type, b.Type)) })
 	return m
 }
