@@ -46,11 +46,25 @@ func inspectAgreement(w io.Writer, a esign.Agreement) {
 		row(w, string(status), moment(a.Reached[status]))
 	}
 	for _, id := range slices.Sorted(maps.Keys(a.Participants)) {
-		row(w, "participant "+id, moment(a.Participants[id].At)+" "+string(a.Participants[id].Status))
+		row(w, "participant "+id, progress(a.Participants[id]))
 	}
 	if a.Conflict {
 		row(w, "conflict", "events claim different final statuses; the highest one is kept")
 	}
+}
+
+func progress(p esign.Progress) string {
+	words := []string{moment(p.At), string(p.Status)}
+	if p.Approximate {
+		words[0] = "~" + words[0]
+	}
+	if p.Replaced {
+		words = append(words, "replaced")
+	}
+	if len(p.Aliases) > 0 {
+		words = append(words, "also "+strings.Join(p.Aliases, ", "))
+	}
+	return strings.Join(words, " ")
 }
 
 // row writes one line of a table, with a dash for an empty cell.

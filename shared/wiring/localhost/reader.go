@@ -28,6 +28,7 @@ type event struct {
 	Via         []string          `json:"via"`
 	Approximate bool              `json:"occurredAtApproximate,omitempty"`
 	Participant string            `json:"participant,omitempty"`
+	Cause       esign.Cause       `json:"cause,omitempty"`
 	Attributes  map[string]string `json:"attributes,omitempty"`
 	Documents   []esign.Document  `json:"documents,omitempty"`
 }
@@ -43,7 +44,7 @@ func eventOf(e ledger.Entry) event {
 	}
 	if e.Event != nil {
 		shown.Approximate, shown.Participant, shown.Attributes = e.Event.Approximate, e.Event.Participant, e.Event.Attributes
-		shown.Documents = e.Event.Documents
+		shown.Cause, shown.Documents = e.Event.Cause, e.Event.Documents
 	}
 	if shown.Type == "" && e.State == ledger.Unreadable {
 		shown.Type = esign.Other
