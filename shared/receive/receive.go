@@ -123,8 +123,9 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 	defer counting.Wait() // after the answer the process is frozen
 	for _, id := range ids {
 		delivery := webhook.Delivery{
-			Provider: r.Provider.Info().Name, EventID: id.EventID, Subject: id.Subject, Via: id.Via, ReceivedAt: start.UTC(),
-			Proof: proof, ContentType: request.Header.Get("Content-Type"), Payload: request.Body, Trace: request.Trace,
+			Provider: r.Provider.Info().Name, EventID: id.EventID, Subject: id.Subject, Via: id.Via,
+			FormerIDs: id.FormerIDs, ReceivedAt: start.UTC(), Proof: proof,
+			ContentType: request.Header.Get("Content-Type"), Payload: request.Body, Trace: request.Trace,
 		}
 		claim := ledger.NewClaim(&delivery, id.VendorType, id.AgreementID, id.OccurredAt)
 		found := ledger.New

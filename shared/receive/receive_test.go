@@ -450,6 +450,7 @@ func TestAnEventThatANewerReleaseStoredIsEnqueued(t *testing.T) {
 }
 
 func TestMessageCarriesTheIdentityAndTheVeryBytes(t *testing.T) {
+	provider := acmesign.Provider{Renamed: true}
 	w := newWorld(t, provider, genuine)
 	r := several(3)
 	r.Trace = "Root=1-5759e988-bd862e3fe1be46a994272793"

@@ -75,14 +75,17 @@ type Identity struct {
 	// delivered more than once. It does not identify the event, and may be empty.
 	Via string
 	// FormerIDs are what earlier releases called the same event. Only the worker looks them up: an event that is already
-	// processed under one of them must not have an effect again.
+	// processed under one of them must not have an effect again. Normalize must also accept a former ID, since messages
+	// and dead letters of an earlier release are processed under the ID that they carry.
 	FormerIDs []FormerID
 }
 
-// FormerID is the event ID that an earlier release gave an event.
+// FormerID is the event ID that an earlier release gave an event. That release must have given the event the same
+// subject: the worker looks up former IDs within the event's subject only.
 type FormerID struct {
-	ID string
+	ID string // as EventID
 	// OccurredAt is set if the earlier release gave several events this ID: it then belongs to the event of that time.
+	// It must be the time that the earlier release's Normalize returned.
 	OccurredAt time.Time
 }
 

@@ -1,7 +1,7 @@
 // Package acmesign is AcmeSign, a vendor that does not exist. The packages that know no vendor are tested with it, so
 // that adding a real one fails no test but its own.
 //
-// AcmeSign numbers its events, sends several in one request, verifies a URL by POST, and has no API.
+// AcmeSign numbers most of its events, sends several in one request, verifies a URL by POST, and has no API.
 package acmesign
 
 import (
@@ -24,13 +24,17 @@ const Name = "acmesign"
 const SignatureHeader = "X-Acme-Signature"
 
 // Provider implements [webhook.Provider].
-type Provider struct{}
+type Provider struct {
+	// Renamed selects the event IDs of a later release, whose former IDs are those of the zero Provider. Only the later
+	// release distinguishes events of one agreement that have no number.
+	Renamed bool
+}
 
 var _ webhook.Provider = Provider{}
 
 // Event is one event of a request.
 type Event struct {
-	Number    int64               `json:"number"`              // the vendor's own ID of the event
+	Number    int64               `json:"number"`              // the vendor's own ID of the event; 0 if it has none
 	Type      string              `json:"type"`                // such as "completed" of an agreement, or "test"
 	Agreement string              `json:"agreement,omitempty"` // the agreement's ID, if the event is about one
 	At        time.Time           `json:"at,omitzero"`
@@ -75,13 +79,16 @@ func (Provider) Verify(r *webhook.Request, keys webhook.Keys) (esign.Proof, erro
 }
 
 // Identify implements [webhook.Provider].
-func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
+func (p Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
 	events, err := read(r.Body)
 	var ids []webhook.Identity
 	for _, e := range events {
 		id := webhook.Identity{
-			EventID: webhook.EventID(Name, strconv.FormatInt(e.Number, 10)), Subject: webhook.Subject(Name, "account", ""),
+			EventID: formerID(e), Subject: webhook.Subject(Name, "account", ""),
 			VendorType: webhook.Label(e.Type), OccurredAt: e.At, Via: webhook.Label(e.Via),
+		}
+		if p.Renamed {
+			id.EventID, id.FormerIDs = renamed(e)
 		}
 		if e.Agreement != "" {
 			id.AgreementID = webhook.AgreementID(e.Agreement)
@@ -92,14 +99,26 @@ func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
 	return ids, err
 }
 
+// formerID returns the ID of an event before the later release.
+func formerID(e Event) string { return webhook.EventID(Name, strconv.FormatInt(e.Number, 10)) }
+
+// renamed returns the ID of an event since the later release, and its former IDs.
+func renamed(e Event) (id string, former []webhook.FormerID) {
+	if e.Number == 0 {
+		at := e.At.UTC().Format(time.RFC3339Nano)
+		return webhook.EventID(Name, "unnumbered", e.Type, at), []webhook.FormerID{{ID: formerID(e), OccurredAt: e.At}}
+	}
+	return webhook.EventID(Name, "number", strconv.FormatInt(e.Number, 10)), []webhook.FormerID{{ID: formerID(e)}}
+}
+
 // Normalize implements [webhook.Provider].
-func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
+func (p Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
 	events, err := read(d.Payload)
 	if err != nil {
 		return esign.Event{}, err
 	}
 	for _, e := range events {
-		if webhook.EventID(Name, strconv.FormatInt(e.Number, 10)) != d.EventID {
+		if id, _ := renamed(e); formerID(e) != d.EventID && (!p.Renamed || id != d.EventID) {
 			continue
 		}
 		event := esign.Event{

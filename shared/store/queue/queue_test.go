@@ -50,6 +50,9 @@ func delivery(p []byte) *webhook.Delivery {
 	return &webhook.Delivery{
 		Provider: "acmesign", EventID: webhook.EventID("acmesign", "1"),
 		Subject: "acmesign#08740f95-2187-4b01-9a69-452ae3140752", Via: "configuration/1",
+		FormerIDs: []webhook.FormerID{
+			{ID: "former"}, {ID: "split", OccurredAt: time.Date(2026, 11, 2, 9, 29, 59, 5, time.UTC)},
+		},
 		ReceivedAt: time.Date(2026, 11, 2, 9, 30, 0, 123456789, time.UTC), Proof: esign.ProofSigned,
 		ContentType: "application/json; charset=utf-8", Payload: p,
 		Trace: "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1",
@@ -183,8 +186,10 @@ func TestAttributesAreLeftOutIfSQSWouldRefuseThem(t *testing.T) {
 		"a content type that is too long":   {contentType(strings.Repeat("x", 257)), noContentType},
 		"the longest content type is there": {contentType(strings.Repeat("x", 256)), nil},
 		"an empty subscription":             {func(d *webhook.Delivery) { d.Via = "" }, []string{"via"}},
+		"no former IDs":                     {func(d *webhook.Delivery) { d.FormerIDs = nil }, []string{"formerIds"}},
 		"all that may be empty": {
-			func(d *webhook.Delivery) { d.Via, d.ContentType, d.Trace = "", "", "" }, []string{"via", "contentType"},
+			func(d *webhook.Delivery) { d.Via, d.ContentType, d.Trace, d.FormerIDs = "", "", "", nil },
+			[]string{"via", "contentType", "formerIds"},
 		},
 		"a full second": {func(d *webhook.Delivery) { d.ReceivedAt = d.ReceivedAt.Truncate(time.Second) }, nil},
 		"a long subject and a long ID": {func(d *webhook.Delivery) {
@@ -200,7 +205,7 @@ func TestAttributesAreLeftOutIfSQSWouldRefuseThem(t *testing.T) {
 					t.Errorf("%s is %q", attribute, value)
 				}
 			}
-			if want := 9 - len(tt.absent); len(m.Attributes) != want {
+			if want := 10 - len(tt.absent); len(m.Attributes) != want {
 				t.Errorf("%d attributes, want %d", len(m.Attributes), want)
 			}
 		})
@@ -211,13 +216,14 @@ func TestAttributesAreLeftOutIfSQSWouldRefuseThem(t *testing.T) {
 func TestTheWireFormat(t *testing.T) {
 	d := delivery([]byte(`{"event":"sent"}`))
 	d.ReceivedAt = d.ReceivedAt.In(time.FixedZone("", 3600))
+	d.FormerIDs[1].OccurredAt = d.FormerIDs[1].OccurredAt.In(time.FixedZone("", 3600))
 	got, key := queue.Encode(d)
 	want := queue.Message{
 		Group: d.Subject, DeduplicationID: d.EventID, Body: `{"event":"sent"}`, Trace: d.Trace,
 		Attributes: map[string]string{
 			"v": "1", "provider": "acmesign", "eventId": d.EventID, "subject": d.Subject, "via": "configuration/1",
 			"receivedAt": "2026-11-02T09:30:00.123456789Z", "proof": "signed", "encoding": "text",
-			"contentType": "application/json; charset=utf-8",
+			"contentType": "application/json; charset=utf-8", "formerIds": "former split@2026-11-02T09:29:59.000000005Z",
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || key != "" {
@@ -288,7 +294,7 @@ func TestSizes(t *testing.T) {
 
 func TestAttributesCountForTheSize(t *testing.T) {
 	d := delivery(nil)
-	d.Via, d.ContentType = "", ""
+	d.Via, d.ContentType, d.FormerIDs = "", "", nil
 	d.Payload = []byte("x")
 	one, _ := queue.Encode(d)
 	d.Payload = bytes.Repeat([]byte("x"), queue.MaxMessage-bytesOf(one)+1)
@@ -300,6 +306,7 @@ func TestAttributesCountForTheSize(t *testing.T) {
 		"content type": func(d *webhook.Delivery) { d.ContentType = "a/b" },
 		"subject":      func(d *webhook.Delivery) { d.Subject += "x" },
 		"proof":        func(d *webhook.Delivery) { d.Proof = esign.ProofPartlySigned },
+		"former ID":    func(d *webhook.Delivery) { d.FormerIDs = []webhook.FormerID{{ID: "x"}} },
 	} {
 		larger := *d
 		change(&larger)
@@ -336,6 +343,10 @@ func TestMalformed(t *testing.T) {
 	with("a time without a zone", "receivedAt", "2026-11-02T09:30:00")
 	with("a time in seconds", "receivedAt", "1793611800")
 	with("a version that is no number", "v", "one")
+	with("a former ID without a time", "formerIds", "a@")
+	with("a former ID with a malformed time", "formerIds", "a b@yesterday")
+	with("a time without a former ID", "formerIds", "@2026-11-02T09:30:00Z")
+	with("an empty former ID", "formerIds", "a  b")
 	with("an unknown encoding", "encoding", "gzip")
 	with("an encoding in capitals", "encoding", "TEXT")
 	with("not base64", "encoding", "base64")
@@ -363,10 +374,12 @@ func TestOptionalAttributesMayBeMissing(t *testing.T) {
 	m, _ := queue.Encode(delivery([]byte("{}")))
 	delete(m.Attributes, "via")
 	delete(m.Attributes, "contentType")
+	delete(m.Attributes, "formerIds")
 	m.Trace = ""
 	m.Attributes["new"] = "of a later version"
 	d, err := queue.Decode(t.Context(), m, nil)
-	if err != nil || d.Via != "" || d.ContentType != "" || d.Trace != "" || string(d.Payload) != "{}" {
+	if err != nil || d.Via != "" || d.ContentType != "" || d.Trace != "" || d.FormerIDs != nil ||
+		string(d.Payload) != "{}" {
 		t.Errorf("%+v, %v", d, err)
 	}
 }

@@ -102,8 +102,8 @@ func DevelopmentKeys(p webhook.Provider) webhook.Keys {
 // Delivery makes the delivery that the receiver would make of an identity of r.
 func Delivery(p webhook.Provider, r *webhook.Request, id webhook.Identity, proof esign.Proof) *webhook.Delivery {
 	return &webhook.Delivery{
-		Provider: p.Info().Name, EventID: id.EventID, Subject: id.Subject, Via: id.Via, ReceivedAt: ReceivedAt,
-		Proof: proof, ContentType: r.Header.Get("Content-Type"), Payload: r.Body,
+		Provider: p.Info().Name, EventID: id.EventID, Subject: id.Subject, Via: id.Via, FormerIDs: id.FormerIDs,
+		ReceivedAt: ReceivedAt, Proof: proof, ContentType: r.Header.Get("Content-Type"), Payload: r.Body,
 	}
 }
 
