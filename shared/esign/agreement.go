@@ -35,9 +35,10 @@ type Listing struct {
 	IDs []string  `json:"ids" jsonschema:"all IDs of everybody in the list"`
 }
 
-// MaxParticipants is the largest number of participants that an agreement keeps, so that its item stays far below
-// DynamoDB's 400 KB. Beyond it, those with the lowest IDs are kept, which does not depend on the order of arrival.
-const MaxParticipants = 500
+// MaxParticipants is the largest number of participants that an agreement keeps, so that an event with its agreement
+// always fits into an entry of EventBridge, which has 256 KB. Beyond it, those with the lowest IDs are kept, which does
+// not depend on the order of arrival.
+const MaxParticipants = 250
 
 // MaxAliases is the largest number of aliases that an agreement keeps of one participant: those with the lowest values.
 const MaxAliases = 4

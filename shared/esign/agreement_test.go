@@ -1,6 +1,7 @@
 package esign_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -309,6 +310,26 @@ func TestFoldKeepsTheLowestParticipantsInAnyOrder(t *testing.T) {
 	rand.New(rand.NewPCG(3, 4)).Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 	if diff := cmp.Diff(want, fold(events...)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestAnEventWithItsAgreementFitsIntoAnEntryOfTheBus(t *testing.T) {
+	e := event(esign.AgreementCompleted, 1, "")
+	for i := range 2 * esign.MaxParticipants {
+		p := esign.Participant{
+			ID: fmt.Sprintf("sha256:%064d", i), Status: esign.Completed, At: at(1).Add(123456789), Replaced: true,
+		}
+		for n := range esign.MaxAliases + 1 {
+			p.Aliases = append(p.Aliases, fmt.Sprintf("sha256:%d%063d", n, i))
+		}
+		e.Participants = append(e.Participants, p)
+		e.Present = append(e.Present, p.ID)
+	}
+	a := fold(e, event(esign.AgreementViewed, 59, ""))
+	e = e.Limited()
+	entry, err := json.Marshal(map[string]any{"event": e, "agreement": esign.Fold(a, e)})
+	if err != nil || len(entry) > 250<<10 {
+		t.Errorf("%d bytes, %v", len(entry), err)
 	}
 }
 

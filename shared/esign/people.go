@@ -29,6 +29,25 @@ func foldPeople(a Agreement, e Event) Agreement {
 	return a
 }
 
+// Limited returns e with as many people as an agreement keeps, and the same ones as [Fold].
+func (e Event) Limited() Event {
+	if len(e.Participants) > MaxParticipants {
+		e.Participants = slices.Clone(e.Participants)
+		slices.SortStableFunc(e.Participants, func(a, b Participant) int { return strings.Compare(a.ID, b.ID) })
+		e.Participants = e.Participants[:MaxParticipants]
+	}
+	for i, p := range e.Participants {
+		if len(p.Aliases) > MaxAliases {
+			e.Participants = slices.Clone(e.Participants)
+			e.Participants[i].Aliases = slices.Sorted(slices.Values(p.Aliases))[:MaxAliases]
+		}
+	}
+	if len(e.Present) > MaxParticipants {
+		e.Present = nil
+	}
+	return e
+}
+
 // stated returns the participants whose progress e states.
 func stated(e Event) []Participant {
 	all := e.Participants

@@ -1,12 +1,10 @@
 package process
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"esignhooks/shared/esign"
@@ -128,15 +126,11 @@ func normalize(p webhook.Provider, d *webhook.Delivery) (event esign.Event, err 
 	return addDelivery(event, d), nil
 }
 
-// addDelivery sets the event's fields that only its delivery knows, and limits the number of participants.
+// addDelivery sets the event's fields that only its delivery knows, and limits what it states of people.
 func addDelivery(e esign.Event, d *webhook.Delivery) esign.Event {
 	e.ID, e.Provider, e.Subject, e.ReceivedAt, e.Proof = d.EventID, d.Provider, d.Subject, d.ReceivedAt, d.Proof
 	if e.OccurredAt.IsZero() {
 		e.OccurredAt, e.Approximate = d.ReceivedAt, true
 	}
-	if len(e.Participants) > esign.MaxParticipants { // keep the same ones as esign.Fold
-		slices.SortStableFunc(e.Participants, func(a, b esign.Participant) int { return cmp.Compare(a.ID, b.ID) })
-		e.Participants = e.Participants[:esign.MaxParticipants]
-	}
-	return e
+	return e.Limited()
 }

@@ -77,7 +77,7 @@ type Identity struct {
 	// FormerIDs are what earlier releases called the same event. Only the worker looks them up: an event that is already
 	// processed under one of them must not have an effect again. Normalize must also accept a former ID, since messages
 	// and dead letters of an earlier release are processed under the ID that they carry.
-	FormerIDs []FormerID
+	FormerIDs []FormerID `json:",omitempty"`
 }
 
 // FormerID is the event ID that an earlier release gave an event. That release must have given the event the same
@@ -86,7 +86,7 @@ type FormerID struct {
 	ID string // as EventID
 	// OccurredAt is set if the earlier release gave several events this ID: it then belongs to the event of that time.
 	// It must be the time that the earlier release's Normalize returned.
-	OccurredAt time.Time
+	OccurredAt time.Time `json:",omitzero"`
 }
 
 // Delivery is one event of a verified request on its way through the queue, with the unchanged payload.

@@ -286,7 +286,7 @@ func TestParticipantsAreLimited(t *testing.T) {
 	}
 	got := normalize(t, about("envelope-sent",
 		summary(`"recipients":{"signers":[`+strings.Join(signers, ",")+`]}`))).Participants
-	if len(got) != esign.MaxParticipants || got[0].ID != "0001" || got[len(got)-1].ID != "0500" {
+	if len(got) != esign.MaxParticipants || got[0].ID != "0001" || got[len(got)-1].ID != fmt.Sprintf("%04d", esign.MaxParticipants) {
 		t.Errorf("%d participants from %v", len(got), got[0])
 	}
 }

@@ -98,9 +98,9 @@ func testExpired(t *testing.T, c *sdk.Client) {
 
 func testTooLarge(t *testing.T, c *sdk.Client) {
 	l := dynamodb.New(c, table, 0)
-	for participants, tooLarge := range map[int]bool{50: false, esign.MaxParticipants: true} {
+	for participants, tooLarge := range map[int]bool{25: false, esign.MaxParticipants: true} {
 		var effects []ledger.Commit
-		for _, id := range []string{"a", "b", "c"} {
+		for _, id := range []string{"a", "b", "c", "d", "e", "f"} {
 			event := esign.Event{Type: esign.AgreementUpdated, AgreementID: "large", OccurredAt: time.Now()}
 			for i := range participants {
 				event.Participants = append(event.Participants,
