@@ -129,6 +129,10 @@ func TestTheDriversItemsAreRead(t *testing.T) {
 	must(tb.Repeated(t.Context(), e.Key, "configuration/2"))
 	tb.wantNothing(t, e.Key)
 
+	claim.ID = "renamed"
+	must(tb.MarkDuplicate(t.Context(), claim, e.ID))
+	tb.wantNothing(t, claim.Key)
+
 	claim.Key, claim.AgreementID = ledger.Key{Subject: "acmesign#template:t", ID: "e2"}, ""
 	template := esign.Event{ID: "e2", Provider: "acmesign", Type: esign.TemplateCreated, Subject: claim.Subject,
 		OccurredAt: at, Proof: esign.ProofSigned}

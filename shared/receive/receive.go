@@ -189,7 +189,7 @@ func (r *Receiver) tryToIdentify(request *webhook.Request) (ids []webhook.Identi
 func (r *Receiver) enqueue(ctx context.Context, found ledger.State, claim ledger.Claim,
 	delivery *webhook.Delivery) error {
 	log := r.logOf(claim)
-	if found == ledger.Processed || found == ledger.Unreadable {
+	if found.Settled() || found == ledger.Unreadable {
 		log.InfoContext(ctx, "duplicate", "state", found)
 		return nil
 	}

@@ -53,6 +53,10 @@ func (b *books) Commit(_ context.Context, effects ...ledger.Commit) error {
 	b.commits = append(b.commits, effects...)
 	return nil
 }
+func (b *books) Event(_ context.Context, k ledger.Key) (ledger.Entry, error) {
+	return ledger.Entry{Key: k}, nil
+}
+func (b *books) MarkDuplicate(context.Context, ledger.Claim, string) error { return nil }
 func (b *books) MarkUnreadable(_ context.Context, c ledger.Claim) error {
 	b.marked = append(b.marked, c)
 	return nil

@@ -140,7 +140,7 @@ func (t *table) Commit(ctx context.Context, effects ...ledger.Commit) error {
 	first, last := effects[0], effects[len(effects)-1]
 	err := t.w.do(ctx, name+" version "+strconv.FormatInt(last.Version+1, 10), networkFaults, func() error {
 		t.examine(effects)
-		if slices.ContainsFunc(effects, func(c ledger.Commit) bool { return t.state(c.Key) == ledger.Processed }) {
+		if slices.ContainsFunc(effects, func(c ledger.Commit) bool { return t.state(c.Key).Settled() }) {
 			if len(effects) > 1 {
 				split.Add(1)
 			}
@@ -197,18 +197,45 @@ func (t *table) process(c ledger.Commit) {
 	t.write(c.Key, before, e)
 }
 
+// Event implements [ledger.Ledger].
+func (t *table) Event(ctx context.Context, k ledger.Key) (e ledger.Entry, err error) {
+	err = t.w.do(ctx, "look up "+short(k.ID), readFaults, func() error {
+		e = ledger.Entry{Key: k}
+		if known := t.items[k]; known != nil {
+			e = *known
+		}
+		return nil
+	})
+	return e, err
+}
+
+// MarkDuplicate implements [ledger.Ledger].
+func (t *table) MarkDuplicate(ctx context.Context, c ledger.Claim, of string) error {
+	return t.mark(ctx, c, func(e *ledger.Entry) {
+		e.State, e.DuplicateOf, e.OccurredAt = ledger.Duplicate, of, c.OccurredAt
+	}, ledger.ErrProcessed)
+}
+
 // MarkUnreadable implements [ledger.Ledger].
 func (t *table) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
+	return t.mark(ctx, c, func(e *ledger.Entry) { e.State = ledger.Unreadable }, nil)
+}
+
+// mark changes an event that is not settled. It returns the error if it is processed.
+func (t *table) mark(ctx context.Context, c ledger.Claim, change func(*ledger.Entry), processed error) error {
 	return t.w.do(ctx, "mark "+short(c.ID), networkFaults, func() error {
 		before := t.state(c.Key)
 		if before == ledger.Processed {
+			return processed
+		}
+		if before.Settled() {
 			return nil
 		}
 		e := entryOf(c)
 		if known := t.items[c.Key]; known != nil {
 			e = *known
 		}
-		e.State = ledger.Unreadable
+		change(&e)
 		t.write(c.Key, before, e)
 		return nil
 	})

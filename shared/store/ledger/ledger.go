@@ -30,12 +30,18 @@ const (
 	Received State = "received"
 	// Processed means that the event's effect is committed.
 	Processed State = "processed"
+	// Duplicate means that the event is already processed under another ID, see [Ledger.MarkDuplicate]. To a release that
+	// does not know this state, the event is one that is not processed yet: it has the effect once more.
+	Duplicate State = "duplicate"
 	// Unreadable means that the request was genuine but not understood. The message is in the dead-letter queue.
 	Unreadable State = "unreadable"
 	// Failed means that the queue gave up on the message. Only localhost has this state. On AWS the event stays Received,
 	// and the message is in the dead-letter queue.
 	Failed State = "failed"
 )
+
+// Settled reports whether the event has had its effect, under its own ID or under another one.
+func (s State) Settled() bool { return s == Processed || s == Duplicate }
 
 // MaxVia limits the subscriptions that are recorded for an event.
 const MaxVia = 20
@@ -122,6 +128,7 @@ type Entry struct {
 	ProcessedAt time.Time   // zero before it is processed
 	Proof       esign.Proof // of the processed copy; before that, of the first copy
 	Duplicates  int         // the number of genuine requests for it, less one
+	DuplicateOf string      `json:",omitempty"` // of a Duplicate: the ID under which the event is processed
 	Via         []string    // the subscriptions that delivered it, sorted, at most MaxVia
 	SHA256      string      // of the same copy as Proof
 	Size        int
@@ -140,7 +147,7 @@ type Claimer interface {
 	// the first copy. A known event is not changed. Of simultaneous claims at most one finds New. None does if the answer
 	// to the first attempt was lost.
 	//
-	// After an error, the claim may or may not be recorded. Unless Claim returns Processed or Unreadable, the caller
+	// After an error, the claim may or may not be recorded. Unless Claim returns a settled state or Unreadable, the caller
 	// continues, even after an error: Commit guards the effect.
 	Claim(context.Context, Claim) (State, error)
 	// Repeated counts one more genuine request for a known event, and records the subscription that delivered it. It does
@@ -154,6 +161,9 @@ type Ledger interface {
 
 	// Agreement reads the agreement of a subject, strongly consistent. Version is 0 if it does not exist.
 	Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error)
+	// Event reads an event, strongly consistent. The state of an unknown event is New. An expired event that is still in
+	// the table is known.
+	Event(context.Context, Key) (Entry, error)
 	// Commit records the effects of one or several events of the same subject in one transaction. Each event becomes
 	// Processed, and the agreement takes the state after the last one.
 	//
@@ -161,13 +171,18 @@ type Ledger interface {
 	// agreement or none is. Each event must be folded into the agreement that the previous effect left, and carry the
 	// version that follows the previous one. A claim is not required, and the counts of a claim are kept.
 	//
-	// Commit returns ErrProcessed if one of the events is already processed. Otherwise it returns ErrConflict if the
+	// Commit returns ErrProcessed if one of the events is already settled. Otherwise it returns ErrConflict if the
 	// agreement no longer has the version of the first effect. In both cases nothing was written. After any other error,
 	// all of it may or may not have been written. Commit is idempotent, so the caller may call it again. Several effects
 	// may fail together where each alone succeeds: because of their size, or because of one of them.
 	Commit(ctx context.Context, effects ...Commit) error
-	// MarkUnreadable records that the event cannot be read. A claim is not required. It does nothing for a processed
-	// event.
+	// MarkDuplicate records that the event is already processed under another ID of the same subject. Such an event
+	// becomes a Duplicate. It is not published, and Reader does not show it as an event: see [Merge]. A claim is not
+	// required. Its OccurredAt becomes the event's.
+	//
+	// MarkDuplicate does nothing for a Duplicate. It returns ErrProcessed if the event is processed under its own ID.
+	MarkDuplicate(ctx context.Context, c Claim, of string) error
+	// MarkUnreadable records that the event cannot be read. A claim is not required. It does nothing for a settled event.
 	MarkUnreadable(context.Context, Claim) error
 }
 
@@ -206,7 +221,7 @@ type Standing struct {
 type Reader interface {
 	// Agreement is the same as in [Ledger].
 	Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error)
-	// History reads the events of a subject, strongly consistent, in the order of [Sort].
+	// History reads the events of a subject, strongly consistent, merged by [Merge] and in the order of [Sort].
 	History(ctx context.Context, subject string) ([]Entry, error)
 	// Committed visits the events that were committed at or after from and before to. It calls visit once for each
 	// subject, with the subject's events in the order of their commits. It reads the whole table.

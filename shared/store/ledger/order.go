@@ -20,6 +20,31 @@ func (e Entry) occurred() time.Time {
 	return e.OccurredAt
 }
 
+// Merge removes each [Duplicate], and adds its requests and subscriptions to the event that it duplicates. If that
+// event has expired, they are not shown.
+func Merge(history []Entry) []Entry {
+	events, index := make([]Entry, 0, len(history)), map[Key]int{}
+	for _, e := range history {
+		if e.State != Duplicate {
+			index[e.Key] = len(events)
+			events = append(events, e)
+		}
+	}
+	for _, copied := range history {
+		i, known := index[Key{copied.Subject, copied.DuplicateOf}]
+		if copied.State != Duplicate || !known {
+			continue
+		}
+		e := &events[i]
+		e.Duplicates += 1 + copied.Duplicates
+		via := append(slices.Clone(e.Via), copied.Via...)
+		slices.Sort(via)
+		via = slices.Compact(via)
+		e.Via = via[:min(len(via), MaxVia)]
+	}
+	return events
+}
+
 // InOrderOfCommits sorts events by the time their effects were committed, and returns them.
 func InOrderOfCommits(history []Entry) []Entry {
 	slices.SortStableFunc(history, func(a, b Entry) int { return a.ProcessedAt.Compare(b.ProcessedAt) })

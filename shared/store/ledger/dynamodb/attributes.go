@@ -82,10 +82,11 @@ func (p placeholders) absent(now time.Time) string {
 		p.value("now", item.Unix(now))
 }
 
-// unprocessed is the condition that an event is not processed, nor written by a newer release.
-func (p placeholders) unprocessed(now time.Time) string {
-	processed := p.value("processed", item.S(string(ledger.Processed)))
-	return p.absent(now) + " OR " + p.name(item.State) + " <> " + processed + " AND " + p.readable()
+// unsettled is the condition that an event is not settled, nor written by a newer release.
+func (p placeholders) unsettled(now time.Time) string {
+	settled := "(" + p.value("processed", item.S(string(ledger.Processed))) + ", " +
+		p.value("duplicate", item.S(string(ledger.Duplicate))) + ")"
+	return p.absent(now) + " OR NOT (" + p.name(item.State) + " IN " + settled + ") AND " + p.readable()
 }
 
 // unchanged is the condition that an agreement or note still has the expected version, and is readable.

@@ -102,6 +102,18 @@ func (l *Ledger) Agreement(ctx context.Context, subject string) (agreement esign
 	return agreement, version, wrap("agreement", err)
 }
 
+// Event implements [ledger.Ledger].
+func (l *Ledger) Event(ctx context.Context, key ledger.Key) (ledger.Entry, error) {
+	out, err := l.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &l.table, Key: attributesOf(item.Key(key)), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil || out.Item == nil {
+		return ledger.Entry{Key: key}, wrap("event", err)
+	}
+	e, err := item.ReadEvent(itemOf(out.Item))
+	return e, wrap("event", err)
+}
+
 // maxTogether is how many bytes of events and agreements are committed in one transaction. A larger batch is refused,
 // so that each event is committed by itself. A partition takes 1,000 write units in a second, and a transaction costs
 // two for each KB: one transaction must leave some for others.
@@ -192,7 +204,7 @@ func (l *Ledger) eventUpdate(c ledger.Commit, event, agreement string) *types.Up
 	u.setIfAbsent(kept)
 	return &types.Update{
 		TableName: &l.table, Key: attributesOf(item.Key(c.Key)), UpdateExpression: u.expression(),
-		ConditionExpression:      aws.String(u.unprocessed(c.At)),
+		ConditionExpression:      aws.String(u.unsettled(c.At)),
 		ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
@@ -212,29 +224,50 @@ func (l *Ledger) agreementPut(last ledger.Commit, agreement string, expected int
 	}
 }
 
+// MarkDuplicate implements [ledger.Ledger].
+func (l *Ledger) MarkDuplicate(ctx context.Context, c ledger.Claim, of string) error {
+	found, err := l.mark(ctx, c, item.Item{
+		item.State: item.S(string(ledger.Duplicate)), item.DuplicateOf: item.S(of),
+		item.OccurredAt: item.Instant(c.OccurredAt),
+	})
+	if err == nil && found == ledger.Processed {
+		return ledger.ErrProcessed
+	}
+	return wrap("mark duplicate", err)
+}
+
 // MarkUnreadable implements [ledger.Ledger].
 func (l *Ledger) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
+	_, err := l.mark(ctx, c, item.Item{item.State: item.S(string(ledger.Unreadable))})
+	return wrap("mark unreadable", err)
+}
+
+// mark changes an event that is not settled. If it is settled, mark returns its state and changes nothing.
+func (l *Ledger) mark(ctx context.Context, c ledger.Claim, changed item.Item) (settled ledger.State, err error) {
 	key, claimed := item.Key(c.Key), item.OfClaim(c)
 	for name := range key { // a key cannot be updated
 		delete(claimed, name)
 	}
-	delete(claimed, item.V)
-	changed := item.Item{item.State: item.S(string(ledger.Unreadable)), item.V: item.N(item.Version)}
+	changed[item.V] = item.N(item.Version)
+	for name := range changed {
+		delete(claimed, name)
+	}
 	l.expire(changed, c.ReceivedAt)
 	u := update{placeholders: newPlaceholders()}
 	u.set(changed)
 	u.setIfAbsent(claimed)
-	_, err := l.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+	_, err = l.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &l.table, Key: attributesOf(key), UpdateExpression: u.expression(),
-		ConditionExpression:      aws.String(u.unprocessed(c.ReceivedAt)),
+		ConditionExpression:      aws.String(u.unsettled(c.ReceivedAt)),
 		ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	var refused *types.ConditionalCheckFailedException
 	if errors.As(err, &refused) {
-		return refusal(refused.Item, nil)
+		found := itemOf(refused.Item)
+		return item.StateOf(found), found.CheckVersion()
 	}
-	return wrap("mark unreadable", err)
+	return ledger.New, err
 }
 
 // History implements [ledger.Reader].
@@ -263,6 +296,7 @@ func (l *Ledger) History(ctx context.Context, subject string) ([]ledger.Entry, e
 			history = append(history, e)
 		}
 	}
+	history = ledger.Merge(history)
 	ledger.Sort(history)
 	return history, nil
 }

@@ -82,10 +82,20 @@ func (l *Ledger) Agreement(_ context.Context, subject string) (esign.Agreement, 
 	return r.Agreement, r.Version, nil
 }
 
+// Event implements [ledger.Ledger].
+func (l *Ledger) Event(_ context.Context, k ledger.Key) (e ledger.Entry, err error) {
+	err = l.db.View(func(tx *bbolt.Tx) error {
+		e, err = getEvent(tx, k)
+		return err
+	})
+	e.Key = k
+	return e, err
+}
+
 // Commit implements [ledger.Ledger].
 func (l *Ledger) Commit(_ context.Context, effects ...ledger.Commit) error {
 	return l.db.Update(func(tx *bbolt.Tx) error {
-		entries, err := unprocessed(tx, effects)
+		entries, err := unsettled(tx, effects)
 		if err != nil {
 			return err
 		}
@@ -102,8 +112,8 @@ func (l *Ledger) Commit(_ context.Context, effects ...ledger.Commit) error {
 	})
 }
 
-// unprocessed reads the events of effects. It returns ErrProcessed if one is processed, or is in effects twice.
-func unprocessed(tx *bbolt.Tx, effects []ledger.Commit) ([]ledger.Entry, error) {
+// unsettled reads the events of effects. It returns ErrProcessed if one is settled, or is in effects twice.
+func unsettled(tx *bbolt.Tx, effects []ledger.Commit) ([]ledger.Entry, error) {
 	entries := make([]ledger.Entry, len(effects))
 	for i, c := range effects {
 		var err error
@@ -111,7 +121,7 @@ func unprocessed(tx *bbolt.Tx, effects []ledger.Commit) ([]ledger.Entry, error) 
 			return nil, err
 		}
 		twice := slices.ContainsFunc(effects[:i], func(earlier ledger.Commit) bool { return earlier.Key == c.Key })
-		if entries[i].State == ledger.Processed || twice {
+		if entries[i].State.Settled() || twice {
 			return nil, ledger.ErrProcessed
 		}
 	}
@@ -154,12 +164,29 @@ func processed(e ledger.Entry, c ledger.Commit) ledger.Entry {
 	return e
 }
 
+// MarkDuplicate implements [ledger.Ledger].
+func (l *Ledger) MarkDuplicate(_ context.Context, c ledger.Claim, of string) error {
+	found := ledger.New
+	err := l.update(c.Key, func(e *ledger.Entry) bool {
+		found = e.State
+		if !mark(c, ledger.Duplicate)(e) {
+			return false
+		}
+		e.DuplicateOf, e.OccurredAt = of, c.OccurredAt
+		return true
+	})
+	if err == nil && found == ledger.Processed {
+		return ledger.ErrProcessed
+	}
+	return err
+}
+
 // MarkUnreadable implements [ledger.Ledger].
 func (l *Ledger) MarkUnreadable(_ context.Context, c ledger.Claim) error {
 	return l.update(c.Key, mark(c, ledger.Unreadable))
 }
 
-// MarkFailed records in tx that the queue has given up on the event. It does nothing for a processed event, nor for an
+// MarkFailed records in tx that the queue has given up on the event. It does nothing for a settled event, nor for an
 // event of a newer release: the queue must still be able to move the message to its dead-letter queue.
 func (l *Ledger) MarkFailed(tx *bbolt.Tx, c ledger.Claim) error {
 	err := l.updateIn(tx, c.Key, mark(c, ledger.Failed))
@@ -171,7 +198,7 @@ func (l *Ledger) MarkFailed(tx *bbolt.Tx, c ledger.Claim) error {
 
 func mark(c ledger.Claim, state ledger.State) func(*ledger.Entry) bool {
 	return func(e *ledger.Entry) bool {
-		if e.State == ledger.Processed {
+		if e.State.Settled() {
 			return false
 		}
 		fill(e, c)
@@ -198,11 +225,12 @@ func (l *Ledger) History(_ context.Context, subject string) ([]ledger.Entry, err
 		}
 		return nil
 	})
+	history = ledger.Merge(history)
 	ledger.Sort(history)
 	return history, err
 }
 
-// Events reads all events, the last received first.
+// Events reads all events, merged by [ledger.Merge], the last received first.
 func (l *Ledger) Events() ([]ledger.Entry, error) {
 	var events []ledger.Entry
 	err := l.forEachItem(func(k, b []byte) error {
@@ -214,6 +242,7 @@ func (l *Ledger) Events() ([]ledger.Entry, error) {
 		events = append(events, r.Entry)
 		return err
 	})
+	events = ledger.Merge(events)
 	slices.SortStableFunc(events, func(a, b ledger.Entry) int { return b.ReceivedAt.Compare(a.ReceivedAt) })
 	return events, err
 }

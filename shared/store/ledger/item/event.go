@@ -74,6 +74,7 @@ func ReadEvent(i Item) (ledger.Entry, error) {
 		AgreementID:  i.string(AgreementID),
 		Proof:        esign.Proof(i.string(Proof)),
 		SHA256:       i.string(SHA256),
+		DuplicateOf:  i.string(DuplicateOf),
 		Via:          i.set(Via),
 		StatusBefore: esign.Status(i.string(StatusBefore)),
 		StatusAfter:  esign.Status(i.string(StatusAfter)),

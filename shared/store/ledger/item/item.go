@@ -19,6 +19,9 @@ import (
 )
 
 // Version is the format version of the items that this release writes.
+//
+// A duplicate is still of version 1. A release that does not know it can read it: it takes it for an event that is not
+// processed yet, and the publisher ignores it. With a newer version, that release could read no history of the subject.
 const Version = 1
 
 // AgreementSK is the sort key of agreements and notes. Event IDs are hexadecimal, so it is no event's.
@@ -47,7 +50,8 @@ const (
 	Size         = "size"
 	Via          = "via"
 	Duplicates   = "duplicates"
-	Event        = "event" // JSON
+	DuplicateOf  = "duplicateOf" // of a duplicate: the ID under which the event is processed
+	Event        = "event"       // JSON
 	StatusBefore = "statusBefore"
 	StatusAfter  = "statusAfter"
 
@@ -61,7 +65,8 @@ const (
 // Names are the names of all attributes.
 var Names = []string{
 	PK, SK, V, Expires, Provider, AgreementID, Agreement, State, Type, VendorType, OccurredAt, ReceivedAt, ProcessedAt,
-	Proof, SHA256, Size, Via, Duplicates, Event, StatusBefore, StatusAfter, Status, UpdatedAt, RecordVersion, Text,
+	Proof, SHA256, Size, Via, Duplicates, DuplicateOf, Event, StatusBefore, StatusAfter, Status, UpdatedAt, RecordVersion,
+	Text,
 }
 
 // Kind is the type of an attribute's value.

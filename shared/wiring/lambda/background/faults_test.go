@@ -235,6 +235,15 @@ func (p persistent) Commit(ctx context.Context, effects ...ledger.Commit) error 
 	return again(func() error { return p.Ledger.Commit(ctx, effects...) })
 }
 
+func (p persistent) Event(ctx context.Context, k ledger.Key) (e ledger.Entry, err error) {
+	err = again(func() (err error) { e, err = p.Ledger.Event(ctx, k); return err })
+	return e, err
+}
+
+func (p persistent) MarkDuplicate(ctx context.Context, c ledger.Claim, of string) error {
+	return again(func() error { return p.Ledger.MarkDuplicate(ctx, c, of) })
+}
+
 func (p persistent) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
 	return again(func() error { return p.Ledger.MarkUnreadable(ctx, c) })
 }
