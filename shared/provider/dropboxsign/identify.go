@@ -1,7 +1,10 @@
 package dropboxsign
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
+	"maps"
 	"strings"
 
 	"esignhooks/shared/webhook"
@@ -13,13 +16,15 @@ func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
 	if err != nil {
 		return nil, err
 	}
+	eventID := p.eventID()
 	return []webhook.Identity{{
-		EventID:     p.eventID(),
+		EventID:     eventID,
 		Subject:     p.subject(),
 		AgreementID: p.agreementID(),
 		VendorType:  p.vendorType(),
 		OccurredAt:  webhook.UnixTime(string(p.Event.Time)),
 		Via:         p.via(),
+		FormerIDs:   p.formerIDs(eventID),
 	}}, nil
 }
 
@@ -61,37 +66,108 @@ func (p *payload) object() (kind, id string) {
 	return kindOther, ""
 }
 
-// eventID leaves out the account or app that the callback is reported for, because both receive the same event. It does
-// not use event_hash, which requests sent in the same second share.
+// eventID leaves out everything in which the copies for an account and for its apps differ. It does not use event_hash,
+// which requests sent in the same second share.
 func (p *payload) eventID() string {
 	kind, id := p.object()
-	fields := []string{kind, string(p.Event.Type), string(p.Event.Time), id, string(p.Event.Metadata.Signature)}
-	switch {
+	switch fields := []string{kind, string(p.Event.Type), string(p.Event.Time), id}; {
 	case id == "" && kind != kindTest: // only the message differs from others of the same second
-		fields = append(fields, strings.ReplaceAll(string(p.message), string(p.Event.Hash), ""))
+		return p.formerID(p.related(), "")
+	case oneSigner[p.Event.Type] && p.signer() != "":
+		return webhook.EventID(name, append(fields, string(p.signer()))...)
 	case p.signerUnnamed():
-		fields = append(fields, string(p.SignatureRequest))
+		return webhook.EventID(name, append(fields, "", canonical(p.SignatureRequest))...)
+	default:
+		return webhook.EventID(name, append(fields, "")...)
 	}
-	return webhook.EventID(name, fields...)
+}
+
+// oneSigner lists the types whose related_signature_id is the signer that the event is about. Other types may have one
+// in the account's copy of an event and none in an app's.
+//
+// SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml, read 2026-11-22: related_signature_id comes with
+// signature_request_signed and signature_request_viewed; a callback of signature_request_declined that the vendor's
+// support shows (https://gist.github.com/radhack/5c48596554f1, read 2026-11-30) has one too.
+// SPEC: https://github.com/hellosign/hellosign-openapi examples/json, read 2026-11-30: in the two copies of one
+// signature_request_sent, related_signature_id and signature_request.client_id differ.
+var oneSigner = map[verbatim]bool{
+	"signature_request_signed": true, "signature_request_viewed": true, "signature_request_declined": true,
+}
+
+func (p *payload) related() string { return string(p.Event.Metadata.Signature) }
+
+// signer returns the signer that an event of a type in oneSigner is about, or "" if that is unclear.
+func (p *payload) signer() webhook.Text {
+	if id := p.Event.Metadata.Signature; id != "" {
+		return id
+	}
+	return p.onlySignature(func(s signature) bool {
+		return p.Event.Type != "signature_request_declined" || s.Status == declined
+	})
+}
+
+// onlySignature returns the ID of the agreement's signature that matches, if there is exactly one.
+func (p *payload) onlySignature(matches func(signature) bool) (id webhook.Text) {
+	if p.agreementID() == "" {
+		return ""
+	}
+	for _, s := range p.request.Signatures {
+		switch {
+		case !matches(s):
+		case id != "" || s.ID == "":
+			return ""
+		default:
+			id = s.ID
+		}
+	}
+	return id
 }
 
 // signerUnnamed reports whether callbacks about two signers may have the same time, type and IDs. Only the state of the
 // whole signature request distinguishes them. If the vendor sends a newer state with a retry, that makes a duplicate,
 // which is better than a loss.
-//
-// SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml, read 2026-11-22: related_signature_id comes with
-// signature_request_signed and signature_request_viewed.
 func (p *payload) signerUnnamed() bool {
 	switch p.Event.Type {
-	case "signature_request_signed", "signature_request_viewed":
-		return p.Event.Metadata.Signature == ""
 	case "signature_request_prepared", "signature_request_sent", "signature_request_all_signed",
 		"signature_request_declined", "signature_request_canceled", "signature_request_expired",
 		"signature_request_invalid", "file_error", "unknown_error",
 		"signature_request_downloadable", "signature_request_destroyed":
-		return false // about the request as a whole
+		return false // about the request as a whole, or one signer ends it
 	}
 	return true
+}
+
+// maxCanonical is far above the usual size of a signature request, in bytes. A larger one is not taken apart: a list of
+// empty objects would need a hundred times its size in memory.
+const maxCanonical = 256 << 10
+
+// canonical returns a signature request without the fields that depend on whose copy it is, independent of the order of
+// keys.
+func canonical(request json.RawMessage) string {
+	d := json.NewDecoder(bytes.NewReader(request))
+	d.UseNumber()
+	var fields map[string]any
+	if len(request) > maxCanonical || d.Decode(&fields) != nil {
+		return string(request)
+	}
+	maps.DeleteFunc(fields, func(key string, value any) bool {
+		// Only a signer's copy has a signing_url. An empty object may be written as [], or left out.
+		return key == "client_id" || strings.HasSuffix(key, "_url") || strings.HasSuffix(key, "_uri") || empty(value)
+	})
+	b, _ := json.Marshal(fields) // was unmarshalled
+	return string(b)
+}
+
+func empty(value any) bool {
+	switch v := value.(type) {
+	case nil:
+		return true
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return false
 }
 
 func (p *payload) agreementID() string {

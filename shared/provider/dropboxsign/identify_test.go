@@ -3,9 +3,12 @@ package dropboxsign_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
@@ -17,8 +20,13 @@ const (
 	request = `,"signature_request":{"signature_request_id":"r1"}`
 	viewed  = `,"signature_request":{"signature_request_id":"r1","signatures":[{"last_viewed_at":1}]}`
 	second  = `,"signature_request":{"signature_request_id":"r2"}`
-	signed  = "signature_request_signed"
-	remind  = "signature_request_remind"
+	one     = `,"signature_request":{"signature_request_id":"r1","signatures":[{"signature_id":"s1"}]}`
+
+	declined = `,"signature_request":{"signature_request_id":"r1","signatures":[
+		{"signature_id":"s1","status_code":"signed"},{"signature_id":"s2","status_code":"declined"}]}`
+
+	signed = "signature_request_signed"
+	remind = "signature_request_remind"
 )
 
 func related(id string) string { return `{"related_signature_id":"` + id + `"}` }
@@ -74,6 +82,33 @@ func TestOneEvent(t *testing.T) {
 		"with a time that is a number": {
 			asJSON(callback(signed, at, request)), asJSON(strings.Replace(callback(signed, at, request), `"`+at+`"`, at, 1)),
 		},
+		"reported for account and app, naming a signer only for the account": {
+			asJSON(withMetadata("signature_request_all_signed", at, related("s1"), request)),
+			asJSON(withMetadata("signature_request_all_signed", at, byApp, request)),
+		},
+		"a bounce, in copies that differ in the client, the links and the order of keys": {
+			asJSON(withMetadata("signature_request_email_bounce", at, related("s1"), `,"signature_request":{
+				"signature_request_id":"r1","title":"t","metadata":[],"signing_url":"https://x","client_id":null,
+				"signatures":[{"signature_id":"s1","order":0}]}`)),
+			asJSON(withMetadata("signature_request_email_bounce", at, byApp, `,"signature_request":{"client_id":"p1",
+				"metadata":{},"signatures":[{"order":0,"signature_id":"s1"}],"signing_url":null,"title":"t",
+				"signature_request_id":"r1"}`)),
+		},
+		"of an unknown type, naming a signer only for the account": {
+			asJSON(withMetadata("signature_request_new", at, related("s1"), request)),
+			asJSON(withMetadata("signature_request_new", at, byApp, request)),
+		},
+		"of a template, naming a signer only for the account": {
+			asJSON(withMetadata("template_created", at, related("s1"), `,"template":{"template_id":"t1"}`)),
+			asJSON(withMetadata("template_created", at, byApp, `,"template":{"template_id":"t1"},"client_id":"p1"`)),
+		},
+		"of the only signer, with and without the name": {
+			asJSON(withMetadata(signed, at, related("s1"), one)), asJSON(withMetadata(signed, at, byApp, one)),
+		},
+		"of the signer who declined, with and without the name": {
+			asJSON(withMetadata("signature_request_declined", at, related("s2"), declined)),
+			asJSON(callback("signature_request_declined", at, declined)),
+		},
 		"two tests in one second": {
 			asJSON(callback("callback_test", at, "")), asJSON(withMetadata("callback_test", at, byApp, `,"client_id":"p1"`)),
 		},
@@ -99,6 +134,10 @@ func TestTwoEvents(t *testing.T) {
 		},
 		"signers who are not named":      {callback(signed, at, request), callback(signed, at, viewed)},
 		"reminders to two in one second": {callback(remind, at, request), callback(remind, at, viewed)},
+		"two requests of over 256 KB": {
+			callback(remind, at, strings.Replace(request, "{", `{"n":1,"x":"`+strings.Repeat("x", 300_000)+`",`, 1)),
+			callback(remind, at, strings.Replace(request, "{", `{"n":2,"x":"`+strings.Repeat("x", 300_000)+`",`, 1)),
+		},
 		"bounces from two in one second": {
 			callback("signature_request_email_bounce", at, request), callback("signature_request_email_bounce", at, viewed),
 		},
@@ -304,5 +343,73 @@ func TestUnreadable(t *testing.T) {
 		if _, err := provider.Normalize(&webhook.Delivery{Payload: []byte(message)}); !errors.Is(err, webhook.ErrUnreadable) {
 			t.Errorf("%s: normalised: %v", name, err)
 		}
+	}
+}
+
+// former returns the event ID that the releases before 2026-12 gave to a callback about the request r1.
+func former(typ string, fields ...string) string {
+	return webhook.EventID("dropboxsign", append([]string{"agreement", typ, at, "r1"}, fields...)...)
+}
+
+// TestFormerIDs checks that each copy of an event is known by the IDs that the earlier releases gave to both.
+func TestFormerIDs(t *testing.T) {
+	byApp := `{"reported_for_account_id":null,"reported_for_app_id":"p1"}`
+	const sent, new = "signature_request_sent", "signature_request_new"
+	object := func(client string) string {
+		return `{"signature_request_id":"r1","signatures":[{"signature_id":"s1"},{"signature_id":"s2"}],"client_id": ` +
+			client + `}`
+	}
+	account, app := `,"signature_request":`+object("null"), `,"signature_request":`+object(`"p1"`)
+	for name, tt := range map[string]struct {
+		message string
+		want    []string // this copy's first
+	}{
+		"the account's copy": {withMetadata(sent, at, related("s1"), account), []string{former(sent, "s1")}},
+		"an app's copy": {
+			withMetadata(sent, at, byApp, app), []string{former(sent, "s1"), former(sent, "s2")},
+		},
+		"the account's copy that names nobody": {callback(sent, at, account), nil},
+		"the account's copy, hashed": {
+			withMetadata(new, at, related("s1"), account+`,"client_id":"p1"`), []string{
+				former(new, "s1", object("null")), former(new, "s1", object(`"p1"`)),
+				former(new, "", object("null")), former(new, "", object(`"p1"`)),
+			},
+		},
+		"an app's copy, hashed": {withMetadata(new, at, byApp, app), []string{
+			former(new, "", object(`"p1"`)), former(new, "", object("null")),
+			former(new, "s1", object(`"p1"`)), former(new, "s1", object("null")),
+			former(new, "s2", object(`"p1"`)), former(new, "s2", object("null")),
+		}},
+		"a signer who is named": {withMetadata(signed, at, related("s1"), account), nil},
+		"the only signer, unnamed": {
+			callback(signed, at, one), []string{former(signed, "", strings.TrimPrefix(one, `,"signature_request":`))},
+		},
+		"the signer who declined, unnamed": {
+			callback("signature_request_declined", at, declined), []string{former("signature_request_declined", "")},
+		},
+		"a test": {callback("callback_test", at, ""), nil},
+	} {
+		id := only(t, asJSON(tt.message))
+		var got []string
+		for _, f := range id.FormerIDs {
+			got = append(got, f.ID)
+			if f.ID == id.EventID || !f.OccurredAt.IsZero() {
+				t.Errorf("%s: %+v of %+v", name, f, id)
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestFormerIDsAreFew(t *testing.T) {
+	many := `,"signature_request":{"signature_request_id":"r1","signatures":[`
+	for i := range 40 {
+		many += fmt.Sprintf(`{"signature_id":"s%d"},`, i)
+	}
+	id := only(t, asJSON(withMetadata(remind, at, `{"reported_for_app_id":"p1"}`, many+`{}],"client_id":"p1"}`)))
+	if len(id.FormerIDs) != 10 {
+		t.Errorf("%d former IDs", len(id.FormerIDs))
 	}
 }

@@ -2,6 +2,7 @@ package dropboxsign_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -26,9 +27,9 @@ func TestTypes(t *testing.T) {
 		"file_error":                       esign.AgreementFailed,
 		"unknown_error":                    esign.AgreementFailed,
 		"signature_request_downloadable":   esign.AgreementUpdated,
-		"signature_request_email_bounce":   esign.AgreementUpdated,
+		"signature_request_email_bounce":   esign.AgreementUndeliverable,
 		"signature_request_remind":         esign.AgreementUpdated,
-		"signature_request_incomplete_qes": esign.AgreementUpdated,
+		"signature_request_incomplete_qes": esign.AgreementUndeliverable,
 		"signature_request_destroyed":      esign.AgreementUpdated,
 		"signature_request_reassigned":     esign.AgreementUpdated,
 		"signature_request_signer_removed": esign.AgreementUpdated,
@@ -44,11 +45,12 @@ func TestTypes(t *testing.T) {
 		"fax_disconnected":                 esign.Other,
 		"fax_on_hold":                      esign.Other,
 		"fax_blacklisted":                  esign.Other,
-		"template_shared":                  esign.Other,
+		"template_shared":                  esign.TemplateUpdated,
 		"account_renamed":                  esign.Other,
-		"signature_request_notarized":      esign.Other,
-		"signature_request_cancelled":      esign.Other, // the vendor writes one l
-		"Signature_Request_Sent":           esign.Other,
+		"signature_request_notarized":      esign.AgreementUpdated,
+		"signature_request_cancelled":      esign.AgreementUpdated, // the vendor writes one l
+		"Signature_Request_Sent":           esign.AgreementUpdated,
+		"bulk_send_job_finished":           esign.AgreementUpdated,
 	} {
 		event := meaning(t, asMultipart(callback(vendorType, at, request)))
 		if event.Type != want || event.VendorType != vendorType {
@@ -160,5 +162,110 @@ func TestNothingPersonalInTheEvent(t *testing.T) {
 	fax := only(t, asJSON(callback("fax_received", at, `,"transmission":{"files_url":"https://private"}`)))
 	if strings.Contains(fax.Subject, "private") {
 		t.Errorf("an address in the subject %q", fax.Subject)
+	}
+}
+
+func TestUndeliverable(t *testing.T) {
+	const (
+		bounce, qes = "signature_request_email_bounce", "signature_request_incomplete_qes"
+		invalid     = "signature_request_invalid"
+		awaiting    = "awaiting_signature"
+	)
+	request := func(statuses ...string) string {
+		var signatures []string
+		for i, status := range statuses {
+			signatures = append(signatures, fmt.Sprintf(`{"signature_id":"s%d","status_code":%q}`, i+1, status))
+		}
+		return `,"signature_request":{"signature_request_id":"r1","signatures":[` + strings.Join(signatures, ",") + `]}`
+	}
+	const undeliverable = esign.AgreementUndeliverable
+	for name, tt := range map[string]struct {
+		message     string
+		typ         esign.Type
+		cause       esign.Cause
+		participant string
+	}{
+		"an e-mail that came back": {
+			withMetadata(bounce, at, related("s2"), request(awaiting, awaiting)), undeliverable, esign.CauseBounced, "s2",
+		},
+		"an e-mail that came back, told by the status": {
+			callback(bounce, at, request(awaiting, "error_invalid_email")), undeliverable, esign.CauseBounced, "s2",
+		},
+		"two e-mails that came back": {
+			callback(bounce, at, request("error_invalid_email", "error_invalid_email")), undeliverable, esign.CauseBounced, "",
+		},
+		"a signer who was not identified": {
+			withMetadata(qes, at, related("s1"), request(awaiting)), undeliverable, esign.CauseIdentification, "s1",
+		},
+		"an invalid request with nothing but a bad address": {
+			callback(invalid, at, request("error_invalid_email", awaiting)), undeliverable, esign.CauseBounced, "s1",
+		},
+		"an invalid request with another error too": {
+			callback(invalid, at, request("error_invalid_email", "error_file")), esign.AgreementFailed, "", "",
+		},
+		"an invalid request": {callback(invalid, at, request("error_file")), esign.AgreementFailed, "", ""},
+		"an event of another signer": {
+			withMetadata(signed, at, related("s1"), request("signed", "error_invalid_email")), esign.AgreementSigned, "", "s1",
+		},
+		"no request": {callback(bounce, at, ""), esign.Other, "", ""},
+	} {
+		e := meaning(t, asJSON(tt.message))
+		if e.Type != tt.typ || e.Cause != tt.cause || e.Participant != tt.participant {
+			t.Errorf("%s: %s, %q, of %q", name, e.Type, e.Cause, e.Participant)
+		}
+	}
+}
+
+func TestParticipants(t *testing.T) {
+	seven, eight := esign.Participant{ID: "s7", Status: esign.Sent}, esign.Participant{ID: "s8", Status: esign.Sent}
+	replaced := esign.Participant{ID: "s7", Status: esign.Sent, Replaced: true}
+	for name, tt := range map[string]struct {
+		signatures string
+		want       []esign.Participant
+		present    []string
+	}{
+		"two": {
+			`{"signature_id":"s7","status_code":"awaiting_signature"},{"signature_id":"s8","status_code":"awaiting_signature"}`,
+			[]esign.Participant{seven, eight}, []string{"s7", "s8"},
+		},
+		"one is too late": {
+			`{"signature_id":"s7","status_code":"expired"}`,
+			[]esign.Participant{{ID: "s7", Status: esign.Expired}}, []string{"s7"},
+		},
+		"nobody has been reached": {
+			`{"signature_id":"s7","status_code":"on_hold"},{"signature_id":"s8","status_code":"on_hold_by_requester"}`,
+			nil, []string{"s7", "s8"},
+		},
+		"one was reassigned and is missing": {
+			`{"signature_id":"s8","status_code":"awaiting_signature","reassigned_from":"s7"}`,
+			[]esign.Participant{eight, replaced}, []string{"s8"},
+		},
+		"one was reassigned and is still there": {
+			`{"signature_id":"s7","status_code":"awaiting_signature"},
+			{"signature_id":"s8","status_code":"awaiting_signature","reassigned_from":"s7"}`,
+			[]esign.Participant{replaced, eight}, []string{"s8"},
+		},
+		"reassigned from itself": {
+			`{"signature_id":"s7","status_code":"awaiting_signature","reassigned_from":"s7"}`,
+			[]esign.Participant{seven}, []string{"s7"},
+		},
+		"one has no ID": {
+			`{"signature_id":"s7","status_code":"awaiting_signature"},{"status_code":"awaiting_signature"}`,
+			[]esign.Participant{seven}, nil,
+		},
+		"an ID that is an e-mail address": {
+			`{"signature_id":"ada@example.com","status_code":"on_hold"}`, nil,
+			[]string{webhook.ParticipantKey("ada@example.com")},
+		},
+		"no list": {``, nil, nil},
+		"a list that may have been cut": {
+			strings.Repeat(`{"signature_id":"s"},`, webhook.MaxList) + `{"signature_id":"s7","status_code":"signed"}`, nil, nil,
+		},
+	} {
+		e := meaning(t, asJSON(callback("signature_request_reassigned", at,
+			`,"signature_request":{"signature_request_id":"r1","signatures":[`+tt.signatures+`]}`)))
+		if diff := cmp.Diff(tt.want, e.Participants) + cmp.Diff(tt.present, e.Present); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }

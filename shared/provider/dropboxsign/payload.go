@@ -55,10 +55,11 @@ type signatureRequest struct {
 }
 
 type signature struct {
-	ID         webhook.Text `json:"signature_id"`
-	Status     webhook.Text `json:"status_code"`
-	SignedAt   webhook.Text `json:"signed_at"`
-	LastViewed webhook.Text `json:"last_viewed_at"`
+	ID             webhook.Text `json:"signature_id"`
+	Status         webhook.Text `json:"status_code"`
+	SignedAt       webhook.Text `json:"signed_at"`
+	LastViewed     webhook.Text `json:"last_viewed_at"`
+	ReassignedFrom webhook.Text `json:"reassigned_from"` // a signature_id
 }
 
 // verbatim is a JSON string or number exactly as written. event_hash covers it, so it is not trimmed.
