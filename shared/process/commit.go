@@ -27,17 +27,26 @@ func nextCommit(events []decoded) []decoded {
 }
 
 // canJoin reports whether a transaction with these events can also hold the next one. All must have the same subject,
-// and a transaction must not hold two copies of an event.
+// and a transaction must not hold two copies of an event, also under two IDs.
 func canJoin(events []decoded, next decoded) bool {
 	first := events[0]
 	return next.unreadable == nil && next.claim.Subject == first.claim.Subject &&
 		(next.event.AgreementID == "") == (first.event.AgreementID == "") &&
-		!slices.ContainsFunc(events, func(earlier decoded) bool { return earlier.claim.ID == next.claim.ID })
+		!slices.ContainsFunc(events, func(earlier decoded) bool { return mayBeCopies(earlier, next) })
+}
+
+func mayBeCopies(a, b decoded) bool {
+	return a.claim.ID == b.claim.ID || a.hasOtherID(b.claim.ID) || b.hasOtherID(a.claim.ID)
+}
+
+func (d decoded) hasOtherID(id string) bool {
+	return slices.ContainsFunc(d.otherIDs, func(other webhook.FormerID) bool { return other.ID == id })
 }
 
 // commit folds events into their agreement and commits them in one transaction. If another writer changed the agreement
 // meanwhile, it reads the agreement and tries again. If the transaction fails for another reason, such as an event that
-// is already processed, each event is committed by itself. It returns how many are done, and why the next one failed.
+// is already processed, each event is committed by itself. An event that is already processed under another ID becomes
+// a duplicate of that one. It returns how many are done, and why the next one failed.
 func (p *Processor) commit(ctx context.Context, events []decoded) (done int, err error) {
 	wait := p.Pause
 	if wait == nil {
@@ -50,6 +59,12 @@ func (p *Processor) commit(ctx context.Context, events []decoded) (done int, err
 		var effects []ledger.Commit
 		if effects, err = p.fold(ctx, events); err != nil {
 			return 0, err
+		}
+		// The agreement was read before. So if another worker settles an event after the lookup, the commit conflicts.
+		if of, err := p.settledID(ctx, events); err != nil {
+			return 0, err
+		} else if of != "" {
+			return p.markDuplicate(ctx, events, of)
 		}
 		err = p.Ledger.Commit(ctx, effects...)
 		switch first := events[0].event; {
@@ -70,6 +85,42 @@ func (p *Processor) commit(ctx context.Context, events []decoded) (done int, err
 		}
 	}
 	return 0, err
+}
+
+// settledID looks the events up under their other IDs. It returns the ID under which one of them is processed, or "".
+func (p *Processor) settledID(ctx context.Context, events []decoded) (string, error) {
+	for _, e := range events {
+		for _, other := range e.otherIDs {
+			found, err := p.Ledger.Event(ctx, ledger.Key{Subject: e.claim.Subject, ID: other.ID})
+			if err != nil {
+				return "", err
+			}
+			id := found.ID
+			if found.State == ledger.Duplicate {
+				id = found.DuplicateOf
+			}
+			if found.State.Settled() && other.Fits(found.OccurredAt) && id != e.claim.ID {
+				return id, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// markDuplicate marks an event as a duplicate. If there are several, each is committed by itself first, since only one
+// of them may be the duplicate.
+func (p *Processor) markDuplicate(ctx context.Context, events []decoded, of string) (done int, err error) {
+	if len(events) > 1 {
+		return p.commitEach(ctx, events, ledger.ErrProcessed)
+	}
+	claim, event := events[0].claim, events[0].event
+	claim.VendorType, claim.AgreementID, claim.OccurredAt = event.VendorType, event.AgreementID, event.OccurredAt
+	if err := p.Ledger.MarkDuplicate(ctx, claim, of); err != nil && !errors.Is(err, ledger.ErrProcessed) {
+		return 0, err
+	}
+	p.Log.InfoContext(ctx, "already processed", "provider", event.Provider, "event", event.ID, "processedAs", of,
+		"type", event.Type)
+	return 1, nil
 }
 
 // commitEach commits each event by itself, after a common transaction failed for a reason that may concern only one of

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"esignhooks/shared/esign"
@@ -20,7 +21,8 @@ type decoded struct {
 	message    int // index in the group
 	claim      ledger.Claim
 	event      esign.Event
-	unreadable error // nil if there is an event
+	otherIDs   []webhook.FormerID // under which the event may be processed already
+	unreadable error              // nil if there is an event
 }
 
 // decodeAll decodes the messages of a group, and stops at the given time. It decodes them one by one, and drops each
@@ -91,7 +93,9 @@ func (p *Processor) eventsOf(delivery *webhook.Delivery, claim ledger.Claim) (re
 	if !ok {
 		return nil, fmt.Errorf("process: no such provider: %w", webhook.ErrUnreadable)
 	}
-	identities := []webhook.Identity{{EventID: delivery.EventID, Subject: delivery.Subject, Via: delivery.Via}}
+	identities := []webhook.Identity{{
+		EventID: delivery.EventID, Subject: delivery.Subject, Via: delivery.Via, FormerIDs: delivery.FormerIDs,
+	}}
 	if delivery.Subject == webhook.UnreadableSubject(delivery.Provider) {
 		if identities, err = provider.Identify(delivery.Request()); err != nil {
 			return nil, err
@@ -102,15 +106,36 @@ func (p *Processor) eventsOf(delivery *webhook.Delivery, claim ledger.Claim) (re
 	}
 	for _, id := range identities {
 		d := *delivery
-		d.EventID, d.Subject, d.Via = id.EventID, id.Subject, id.Via
+		d.EventID, d.Subject, d.Via, d.FormerIDs = id.EventID, id.Subject, id.Via, id.FormerIDs
 		event, err := normalize(provider, &d)
 		if err != nil {
 			return nil, err
 		}
 		claim.Key, claim.Via = ledger.Key{Subject: d.Subject, ID: d.EventID}, d.Via
-		results = append(results, decoded{claim: claim, event: event})
+		results = append(results, decoded{claim: claim, event: event, otherIDs: otherIDs(provider, &d, event.OccurredAt)})
 	}
 	return results, nil
+}
+
+// otherIDs returns the other IDs under which the event of a delivery may be processed already. Nearly always these are
+// the former IDs that the receiver has sent. A message of an earlier release has none, and may itself carry a former
+// ID: it was a dead letter while the vendor's retry was processed under the present ID. So it is identified again.
+func otherIDs(provider webhook.Provider, d *webhook.Delivery, occurredAt time.Time) (others []webhook.FormerID) {
+	if len(d.FormerIDs) > 0 || finding.Is(d) {
+		return d.FormerIDs
+	}
+	ids, err := provider.Identify(d.Request())
+	if err != nil {
+		return nil // it has no other ID, and Normalize can read it
+	}
+	carried := func(f webhook.FormerID) bool { return f.ID == d.EventID && f.Fits(occurredAt) }
+	for _, id := range ids {
+		if id.Subject == d.Subject && slices.ContainsFunc(id.FormerIDs, carried) {
+			others = append(others, webhook.FormerID{ID: id.EventID})
+			others = append(others, slices.DeleteFunc(slices.Clone(id.FormerIDs), carried)...)
+		}
+	}
+	return others
 }
 
 // normalize returns the event of a delivery. A delivery is a vendor's, or one of our own findings.

@@ -47,6 +47,8 @@ type world struct {
 	metrics     bytes.Buffer
 
 	commitErr, markErr, sendErr error
+	eventErr                    error
+	looked                      []string                            // IDs of events that were looked up
 	hangs                       bool                                // commits block until their context ends
 	happens                     bool                                // a commit takes effect although it returns commitErr
 	beforeCommit                func()                              // runs once, between reading and writing
@@ -99,6 +101,21 @@ func (w *world) Commit(ctx context.Context, effects ...ledger.Commit) error {
 		return w.commitErr
 	}
 	return errors.Join(w.Ledger.Commit(ctx, effects...), w.commitErr)
+}
+
+func (w *world) Event(ctx context.Context, key ledger.Key) (ledger.Entry, error) {
+	if w.eventErr != nil {
+		return ledger.Entry{}, w.eventErr
+	}
+	w.looked = append(w.looked, key.ID)
+	return w.Ledger.Event(ctx, key)
+}
+
+func (w *world) MarkDuplicate(ctx context.Context, c ledger.Claim, of string) error {
+	if w.markErr != nil {
+		return w.markErr
+	}
+	return w.Ledger.MarkDuplicate(ctx, c, of)
 }
 
 func (w *world) MarkUnreadable(ctx context.Context, c ledger.Claim) error {

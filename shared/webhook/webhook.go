@@ -89,6 +89,11 @@ type FormerID struct {
 	OccurredAt time.Time `json:",omitzero"`
 }
 
+// Fits reports whether this may be the former ID of an event of the given time.
+func (f FormerID) Fits(occurredAt time.Time) bool {
+	return f.OccurredAt.IsZero() || f.OccurredAt.Equal(occurredAt)
+}
+
 // Delivery is one event of a verified request on its way through the queue, with the unchanged payload.
 type Delivery struct {
 	Provider    string
