@@ -21,19 +21,20 @@ import (
 	"esignhooks/shared/plumbing/format"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/webhook"
 )
 
 // openFolder opens a gateway on a store of its own. Nothing runs in it before Serve.
-func openFolder(t *testing.T, data string) *Gateway {
+func openFolder(t *testing.T, data string, providers ...webhook.Provider) *Gateway {
 	t.Helper()
-	config, err := ReadConfig(provider.All(), func(name string) (string, bool) {
+	config, err := ReadConfig(providers, func(name string) (string, bool) {
 		value, ok := map[string]string{"DATA": data, "PORT": "0"}[name]
 		return value, ok
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := Open(config, provider.All(), slog.New(slog.DiscardHandler))
+	g, err := Open(config, providers, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func within(want, got any) bool {
 }
 
 func TestAFolderOfVersion1(t *testing.T) {
-	g := openFolder(t, stored.LocalV1(t))
+	g := openFolder(t, stored.LocalV1(t), provider.All()...)
 	var shown map[string]any
 	stored.V1(t, "local.want.json", &shown)
 	for path, want := range shown {
@@ -92,42 +93,54 @@ func TestAFolderOfVersion1(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	served := make(chan error)
-	go func() { served <- g.Serve(ctx, listener) }()
-	await := func(what string, done func() bool) {
-		for deadline := time.Now().Add(2 * time.Minute); !done(); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s: not within two minutes", what)
-			}
-		}
-	}
+	stop := serve(t, g)
 	// it was not enqueued
-	await("processing what was pending", func() bool { return countStates(t, g)[ledger.Received] == 1 })
-	await("publishing that, and what was committed before", func() bool {
+	await(t, "processing what was pending", func() bool { return countStates(t, g)[ledger.Received] == 1 })
+	await(t, "publishing that, and what was committed before", func() bool {
 		now, err := g.bus.Events()
 		return err == nil && len(now) == len(published)+6
 	})
 	if moved, err := g.dead.Redrive(g.queue); err != nil || moved != 2 {
 		t.Errorf("redrove %d dead letters, %v; want 2", moved, err)
 	}
-	await("processing the dead letters", func() bool {
+	await(t, "processing the dead letters", func() bool {
 		states := countStates(t, g)
 		return states[ledger.Failed] == 0 && states[ledger.Unreadable] == 1
 	})
 	stop()
-	if err := <-served; err != nil {
-		t.Error(err)
+}
+
+// serve runs a gateway until stop is called.
+func serve(t *testing.T, g *Gateway) (stop func()) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error)
+	go func() { served <- g.Serve(ctx, listener) }()
+	return func() {
+		t.Helper()
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within two minutes", what)
+		}
 	}
 }
 
 func TestAFolderOfANewerReleaseIsRefusedAndUntouched(t *testing.T) {
 	data := stored.LocalV1(t)
-	openFolder(t, data).db.Close()
+	openFolder(t, data, provider.All()...).db.Close()
 	file := filepath.Join(data, "esignhooks.db")
 	db, err := bbolt.Open(file, 0o600, nil)
 	if err != nil {
