@@ -22,7 +22,7 @@ var ErrUnknown = errors.New("operate: unknown agreement")
 // Record is an agreement with its history, read consistently.
 type Record struct {
 	Agreement esign.Agreement // only provider and ID, if no event is processed yet
-	Version   int64           // the number of events folded into Agreement
+	Version   int64           // the number of events folded into Agreement, and of their corrections
 	History   []ledger.Entry  // as [ledger.Reader] returns it
 }
 
@@ -64,15 +64,7 @@ func read(ctx context.Context, reader ledger.Reader, provider, id string) (Recor
 }
 
 // committed returns the processed events, in the order of their commits.
-func (r Record) committed() []ledger.Entry {
-	var committed []ledger.Entry
-	for _, e := range r.History {
-		if e.State == ledger.Processed {
-			committed = append(committed, e)
-		}
-	}
-	return ledger.InOrderOfCommits(committed)
-}
+func (r Record) committed() []ledger.Entry { return ledger.Effects(r.History) }
 
 // printable replaces what is unsafe on a terminal, such as escape sequences, by question marks.
 func printable(s string) string {

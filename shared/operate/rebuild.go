@@ -23,17 +23,16 @@ func rebuild(ctx context.Context, w io.Writer, reader ledger.Reader, provider, i
 	}
 	committed := r.committed()
 	rebuilt := esign.Agreement{Provider: r.Agreement.Provider, ID: r.Agreement.ID}
-	statusBefore, folded := esign.Status(""), committed
-	gone := r.Version - int64(len(committed))
+	statusBefore, gone := esign.Status(""), ledger.Gone(committed, r.Version)
 	if gone > 0 {
 		if len(committed) == 0 {
 			return errors.New("operate: all events have expired: there is nothing to rebuild the agreement from")
 		}
 		fmt.Fprintf(w, "%d of %d events are gone, probably expired; comparing from the oldest one left\n", gone, r.Version)
-		rebuilt, statusBefore, folded = *committed[0].Agreement, committed[0].StatusBefore, committed[1:]
+		statusBefore = committed[0].StatusBefore
 	}
-	for _, e := range folded {
-		rebuilt = esign.Fold(rebuilt, *e.Event)
+	if after := ledger.Rebuild(committed, gone > 0); len(after) > 0 {
+		rebuilt = after[len(after)-1]
 	}
 	found := append(differences(r.Agreement, rebuilt), gaps(statusBefore, committed, r.Agreement.Status)...)
 	if gone < 0 {

@@ -28,6 +28,33 @@ func TestRebuildFindsNoDifferenceAfterTheWorker(t *testing.T) {
 	}
 }
 
+func TestRebuildFindsNoDifferenceAfterACorrection(t *testing.T) {
+	l := open(t)
+	take(t, l, story[0], nil)
+	take(t, l, story[1], func(c *ledger.Commit) { // without its time
+		c.Event.OccurredAt, c.Event.Approximate = c.At, true
+		after := esign.Fold(esign.Agreement{}, story[0].commit().Event)
+		after = esign.Fold(after, c.Event)
+		c.Agreement = &after
+	})
+	take(t, l, story[2], nil)
+	history, err := l.History(t.Context(), "acmesign#e-1")
+	must(t, err)
+	effects, exact := ledger.Effects(history), story[1].commit()
+	effects[1].Event = &exact.Event
+	after := ledger.Rebuild(effects, false)
+	correction := ledger.Correction{
+		Claim: exact.Claim, Event: exact.Event, After: after[1], Agreement: after[2], Version: 3, At: start.Add(time.Hour),
+	}
+	must(t, l.Correct(t.Context(), correction))
+	if out, err := do(t, l, nil, rebuild); err != nil || !strings.Contains(out, "no difference, from 3 events") {
+		t.Errorf("%q, %v", out, err)
+	}
+	if out, err := do(t, forgetful{l, []string{"a"}}, nil, rebuild); err != nil || !strings.Contains(out, "1 of 4") {
+		t.Errorf("the oldest has expired: %q, %v", out, err)
+	}
+}
+
 func TestRebuildFindsDifferences(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*ledger.Commit) // of the second of three events, which completes the agreement

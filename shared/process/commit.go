@@ -77,6 +77,12 @@ func (p *Processor) commit(ctx context.Context, events []decoded) (done int, err
 			continue
 		case len(events) > 1: // also after the last conflict: a large transaction may never succeed
 			return p.commitEach(ctx, events, err)
+		case errors.Is(err, ledger.ErrInexact) && !first.Approximate && first.AgreementID != "":
+			if err = p.correct(ctx, events[0]); err == nil {
+				return 1, nil
+			} else if !errors.Is(err, ledger.ErrConflict) {
+				return 0, err
+			}
 		case errors.Is(err, ledger.ErrProcessed):
 			p.Log.InfoContext(ctx, "already processed", "provider", first.Provider, "event", first.ID, "type", first.Type)
 			return 1, nil

@@ -51,7 +51,7 @@ type world struct {
 	looked                      []string                            // IDs of events that were looked up
 	hangs                       bool                                // commits block until their context ends
 	happens                     bool                                // a commit takes effect although it returns commitErr
-	beforeCommit                func()                              // runs once, between reading and writing
+	beforeCommit, beforeCorrect func()                              // run once, between reading and writing
 	refuse                      func(effects []ledger.Commit) error // optional: the result of a commit, if not nil
 	committed                   []int                               // number of events of each attempted commit
 }
@@ -116,6 +116,15 @@ func (w *world) MarkDuplicate(ctx context.Context, c ledger.Claim, of string) er
 		return w.markErr
 	}
 	return w.Ledger.MarkDuplicate(ctx, c, of)
+}
+
+// Correct implements [ledger.Ledger].
+func (w *world) Correct(ctx context.Context, c ledger.Correction) error {
+	if f := w.beforeCorrect; f != nil {
+		w.beforeCorrect = nil
+		f()
+	}
+	return w.Ledger.Correct(ctx, c)
 }
 
 func (w *world) MarkUnreadable(ctx context.Context, c ledger.Claim) error {

@@ -127,12 +127,12 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 			FormerIDs: id.FormerIDs, ReceivedAt: start.UTC(), Proof: proof,
 			ContentType: request.Header.Get("Content-Type"), Payload: request.Body, Trace: request.Trace,
 		}
-		claim := ledger.NewClaim(&delivery, id.VendorType, id.AgreementID, id.OccurredAt)
-		found := ledger.New
+		claim := ledger.NewClaim(&delivery, id.VendorType, id.AgreementID, id.ExactTime())
+		var found ledger.Found
 		if !unreachable { // or it would use up the queue's time
 			found, unreachable = r.claim(ctx, claim)
 		}
-		if found != ledger.New {
+		if found.State != ledger.New {
 			duplicates++
 			counting.Go(func() { r.count(ctx, claim) }) // while the message is sent
 		}
@@ -185,18 +185,19 @@ func (r *Receiver) tryToIdentify(request *webhook.Request) (ids []webhook.Identi
 	return r.Provider.Identify(request)
 }
 
-// enqueue sends an event to the queue, unless the ledger found it done.
-func (r *Receiver) enqueue(ctx context.Context, found ledger.State, claim ledger.Claim,
+// enqueue sends an event to the queue, unless the ledger found it done. A copy that states the exact time of an event
+// without one is sent too: the worker corrects the event.
+func (r *Receiver) enqueue(ctx context.Context, found ledger.Found, claim ledger.Claim,
 	delivery *webhook.Delivery) error {
-	log := r.logOf(claim)
-	if found.Settled() || found == ledger.Unreadable {
-		log.InfoContext(ctx, "duplicate", "state", found)
+	log, exact := r.logOf(claim), found.Inexact && !claim.OccurredAt.IsZero()
+	if (found.State.Settled() || found.State == ledger.Unreadable) && !exact {
+		log.InfoContext(ctx, "duplicate", "state", found.State)
 		return nil
 	}
-	if err := r.send(ctx, delivery); err != nil {
+	if err := r.send(ctx, delivery, exact); err != nil {
 		return fmt.Errorf("receive: %s: %w", claim.ID, err)
 	}
-	log.InfoContext(ctx, "received", "proof", claim.Proof, "redelivered", found == ledger.Received)
+	log.InfoContext(ctx, "received", "proof", claim.Proof, "redelivered", found.State != ledger.New)
 	return nil
 }
 
@@ -206,13 +207,13 @@ func (r *Receiver) logOf(claim ledger.Claim) *slog.Logger {
 
 // claim returns the state in which the ledger found the event. If the ledger is unavailable, the event counts as new:
 // the worker deduplicates, and the acknowledgement depends on the queue alone.
-func (r *Receiver) claim(ctx context.Context, claim ledger.Claim) (found ledger.State, unreachable bool) {
+func (r *Receiver) claim(ctx context.Context, claim ledger.Claim) (found ledger.Found, unreachable bool) {
 	ctx, cancel := context.WithTimeout(ctx, claimDeadline)
 	defer cancel()
 	found, err := r.Claims.Claim(ctx, claim)
 	if err != nil {
 		r.logOf(claim).WarnContext(ctx, "not claimed", "error", err)
-		return ledger.New, !errors.Is(err, format.ErrNewer)
+		return ledger.Found{}, !errors.Is(err, format.ErrNewer)
 	}
 	return found, false
 }
@@ -225,8 +226,12 @@ func (r *Receiver) count(ctx context.Context, claim ledger.Claim) {
 	}
 }
 
-func (r *Receiver) send(ctx context.Context, delivery *webhook.Delivery) error {
+// send sends a delivery. A copy with the exact time must not be dropped as a duplicate of the copy without it.
+func (r *Receiver) send(ctx context.Context, delivery *webhook.Delivery, exact bool) error {
 	message, key := queue.Encode(delivery)
+	if exact {
+		message.DeduplicationID += ".exact"
+	}
 	if key != "" {
 		ctx, cancel := context.WithTimeout(ctx, storeDeadline)
 		defer cancel()

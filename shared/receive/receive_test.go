@@ -68,12 +68,12 @@ func newWorld(t *testing.T, p webhook.Provider, keys webhook.Keys) *world {
 
 const namespace = "esignhooks/stack"
 
-func (w *world) Claim(ctx context.Context, c ledger.Claim) (ledger.State, error) {
+func (w *world) Claim(ctx context.Context, c ledger.Claim) (ledger.Found, error) {
 	if w.claimErr != nil {
 		if w.happens {
 			w.ledger.Claim(ctx, c)
 		}
-		return ledger.New, w.claimErr
+		return ledger.Found{}, w.claimErr
 	}
 	return w.ledger.Claim(ctx, c)
 }
@@ -436,6 +436,69 @@ func TestRepetition(t *testing.T) {
 	}
 }
 
+// TestTheExactTimeIsSent checks which copies of an event are sent, and under which deduplication ID. The queue drops a
+// second message with the same one.
+func TestTheExactTimeIsSent(t *testing.T) {
+	timeless := acmesign.Event{Number: 1, Type: "signed", Agreement: "a1"}
+	exact := timeless
+	exact.At = at
+	id := identity(t, acmesign.Request(exact)).EventID
+	for name, tt := range map[string]struct {
+		first, second acmesign.Event
+		processed     bool
+		want          []string
+	}{
+		"received without a time, then with it":  {timeless, exact, false, []string{id, id + ".exact"}},
+		"received with its time, then without":   {exact, timeless, false, []string{id, id}},
+		"received twice without a time":          {timeless, timeless, false, []string{id, id}},
+		"received twice with its time":           {exact, exact, false, []string{id, id}},
+		"processed without a time, then with it": {timeless, exact, true, []string{id, id + ".exact"}},
+		"processed with its time, then without":  {exact, timeless, true, []string{id}},
+		"processed twice without a time":         {timeless, timeless, true, []string{id}},
+		"processed twice with its time":          {exact, exact, true, []string{id}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, provider, genuine)
+			if answer := w.Receive(t.Context(), acmesign.Request(tt.first)); answer.Status != 200 {
+				t.Fatalf("answered %d", answer.Status)
+			}
+			if claimed := w.history(t, "acmesign#a1")[0]; tt.processed {
+				agreement := esign.Agreement{Provider: "acmesign", ID: "a1", Status: esign.Signed}
+				event := esign.Event{Type: esign.AgreementSigned, AgreementID: "a1", Approximate: tt.first.At.IsZero()}
+				commit := ledger.Commit{Claim: ledger.Claim{Key: claimed.Key}, Event: event, Agreement: &agreement}
+				if err := w.ledger.Commit(t.Context(), commit); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if answer := w.Receive(t.Context(), acmesign.Request(tt.second)); answer.Status != 200 {
+				t.Fatalf("answered %d", answer.Status)
+			}
+			var got []string
+			for _, m := range w.sent {
+				got = append(got, m.DeduplicationID)
+				if m.Group != "acmesign#a1" || m.Attributes["eventId"] != id {
+					t.Errorf("%+v", m)
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+			if e := w.history(t, "acmesign#a1")[0]; e.Duplicates != 1 {
+				t.Errorf("%d duplicates", e.Duplicates)
+			}
+		})
+	}
+}
+
+func identity(t *testing.T, r *webhook.Request) webhook.Identity {
+	t.Helper()
+	ids, err := provider.Identify(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids[0]
+}
+
 // The claims of an older release cannot read what a newer one has stored.
 func TestAnEventThatANewerReleaseStoredIsEnqueued(t *testing.T) {
 	w := newWorld(t, provider, genuine)
@@ -566,8 +629,8 @@ func hang(ctx context.Context, yes bool) error {
 	return ctx.Err()
 }
 
-func (h *hanging) Claim(ctx context.Context, _ ledger.Claim) (ledger.State, error) {
-	return ledger.Received, hang(ctx, h.claim)
+func (h *hanging) Claim(ctx context.Context, _ ledger.Claim) (ledger.Found, error) {
+	return ledger.Found{State: ledger.Received}, hang(ctx, h.claim)
 }
 func (h *hanging) Repeated(ctx context.Context, _ ledger.Key, _ string) error {
 	return hang(ctx, h.count)

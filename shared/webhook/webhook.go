@@ -71,6 +71,7 @@ type Identity struct {
 	AgreementID string // see [AgreementID]; empty if the subject is not an agreement
 	VendorType  string // see [Label]
 	OccurredAt  time.Time
+	Approximate bool `json:",omitempty"` // OccurredAt is not the time of the event itself
 	// Via names the vendor's subscription that delivered this copy, see [Label]. It shows an operator why an event is
 	// delivered more than once. It does not identify the event, and may be empty.
 	Via string
@@ -78,6 +79,14 @@ type Identity struct {
 	// processed under one of them must not have an effect again. Normalize must also accept a former ID, since messages
 	// and dead letters of an earlier release are processed under the ID that they carry.
 	FormerIDs []FormerID `json:",omitempty"`
+}
+
+// ExactTime returns the time of the event; zero if the request does not state it.
+func (i Identity) ExactTime() time.Time {
+	if i.Approximate {
+		return time.Time{}
+	}
+	return i.OccurredAt
 }
 
 // FormerID is the event ID that an earlier release gave an event. That release must have given the event the same

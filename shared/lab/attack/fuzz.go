@@ -41,9 +41,9 @@ type books struct {
 	stored  map[string][]byte
 }
 
-func (b *books) Claim(_ context.Context, c ledger.Claim) (ledger.State, error) {
+func (b *books) Claim(_ context.Context, c ledger.Claim) (ledger.Found, error) {
 	b.claims = append(b.claims, c)
-	return ledger.New, nil
+	return ledger.Found{}, nil
 }
 func (b *books) Repeated(context.Context, ledger.Key, string) error { return nil }
 func (b *books) Agreement(context.Context, string) (esign.Agreement, int64, error) {
@@ -57,6 +57,8 @@ func (b *books) Event(_ context.Context, k ledger.Key) (ledger.Entry, error) {
 	return ledger.Entry{Key: k}, nil
 }
 func (b *books) MarkDuplicate(context.Context, ledger.Claim, string) error { return nil }
+func (b *books) Correct(context.Context, ledger.Correction) error          { return nil }
+func (b *books) History(context.Context, string) ([]ledger.Entry, error)   { return nil, nil }
 func (b *books) MarkUnreadable(_ context.Context, c ledger.Claim) error {
 	b.marked = append(b.marked, c)
 	return nil

@@ -89,7 +89,7 @@ func newWorld(t *testing.T, v vendor, keys webhook.Keys) *World {
 }
 
 // Claim implements [ledger.Claimer].
-func (w *World) Claim(ctx context.Context, c ledger.Claim) (ledger.State, error) {
+func (w *World) Claim(ctx context.Context, c ledger.Claim) (ledger.Found, error) {
 	w.claims = append(w.claims, c)
 	return w.Ledger.Claim(ctx, c)
 }

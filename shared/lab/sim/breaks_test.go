@@ -27,7 +27,8 @@ var breaks = []struct {
 	{"acknowledge although the queue is unavailable", "shared/receive/receive.go",
 		`return fmt.Errorf("receive: %s: %w", claim.ID, err)`, `log.ErrorContext(ctx, "not sent", "error", err)`, 100},
 	{"acknowledge every known event without sending it", "shared/receive/receive.go",
-		`if found.Settled() || found == ledger.Unreadable {`, `if found != ledger.New {`, 100},
+		`if (found.State.Settled() || found.State == ledger.Unreadable) && !exact {`,
+		`if found.State != ledger.New {`, 100},
 	{"give a request no deadline", "shared/receive/receive.go",
 		`deadline = 3800 * time.Millisecond
 		claimDeadline = 800 * time.Millisecond

@@ -93,14 +93,21 @@ func entryOf(c ledger.Claim) ledger.Entry {
 }
 
 // Claim implements [ledger.Claimer].
-func (t *table) Claim(ctx context.Context, c ledger.Claim) (found ledger.State, err error) {
+func (t *table) Claim(ctx context.Context, c ledger.Claim) (found ledger.Found, err error) {
 	err = t.w.do(ctx, "claim "+short(c.ID), networkFaults, func() error {
-		if found = t.state(c.Key); found == ledger.New {
+		if found = (ledger.Found{State: t.state(c.Key), Inexact: t.inexact(c.Key)}); found.State == ledger.New {
 			t.write(c.Key, ledger.New, entryOf(c))
 		}
 		return nil
 	})
 	return found, err
+}
+
+// inexact reports whether the exact time of a known event is not known.
+func (t *table) inexact(k ledger.Key) bool {
+	e := t.items[k]
+	return e != nil && (e.State == ledger.Processed && e.Event.Approximate ||
+		e.State != ledger.Processed && e.OccurredAt.IsZero())
 }
 
 // Repeated implements [ledger.Claimer].
@@ -144,6 +151,9 @@ func (t *table) Commit(ctx context.Context, effects ...ledger.Commit) error {
 			if len(effects) > 1 {
 				split.Add(1)
 			}
+			if slices.ContainsFunc(effects, func(c ledger.Commit) bool { return t.inexact(c.Key) }) {
+				return ledger.ErrInexact
+			}
 			return ledger.ErrProcessed
 		}
 		if last.Agreement != nil {
@@ -166,6 +176,44 @@ func (t *table) Commit(ctx context.Context, effects ...ledger.Commit) error {
 		return ledger.ErrConflict // as the driver says it
 	}
 	return err
+}
+
+// Correct implements [ledger.Ledger].
+func (t *table) Correct(ctx context.Context, c ledger.Correction) error {
+	err := t.w.do(ctx, "correct "+short(c.ID), networkFaults, func() error {
+		if t.state(c.Key) != ledger.Processed || !t.inexact(c.Key) {
+			return ledger.ErrProcessed
+		}
+		now := t.agreements[c.Subject]
+		if now.version != c.Version {
+			return ledger.ErrConflict
+		}
+		t.stale[c.Subject] = now
+		t.agreements[c.Subject] = versioned{c.Agreement, c.Version + 1}
+		e := *t.items[c.Key]
+		e.OccurredAt, e.CorrectedAt, e.Event, e.Agreement = c.Event.OccurredAt, c.At, &c.Event, &c.After
+		t.write(c.Key, ledger.Processed, e)
+		return nil
+	})
+	if err == errThrottle {
+		return ledger.ErrConflict // as the driver says it
+	}
+	return err
+}
+
+// History implements [ledger.Ledger].
+func (t *table) History(ctx context.Context, subject string) (history []ledger.Entry, err error) {
+	err = t.w.do(ctx, "history of "+subject, readFaults, func() error {
+		history = nil
+		for k, e := range t.items {
+			if k.Subject == subject {
+				history = append(history, *e)
+			}
+		}
+		ledger.Sort(history)
+		return nil
+	})
+	return history, err
 }
 
 // examine checks what a caller owes the ledger.

@@ -16,13 +16,14 @@ func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
 		return nil, err
 	}
 	subject, agreementID := p.subject()
-	occurredAt, _ := p.occurredAt()
+	occurredAt, approximate := p.occurredAt()
 	return []webhook.Identity{{
 		EventID:     p.eventID(),
 		Subject:     subject,
 		AgreementID: agreementID,
 		VendorType:  p.vendorType(),
 		OccurredAt:  occurredAt,
+		Approximate: approximate,
 		Via:         p.via(),
 	}}, nil
 }

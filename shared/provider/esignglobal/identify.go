@@ -16,13 +16,14 @@ func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
 	if fields == nil {
 		fields = []string{"body", string(r.Body)}
 	}
-	at, _ := p.occurredAt()
+	at, approximate := p.occurredAt()
 	return []webhook.Identity{{
 		EventID:     webhook.EventID(name, fields...),
 		Subject:     p.subject(),
 		AgreementID: p.agreementID(),
 		VendorType:  webhook.Label(p.event()),
 		OccurredAt:  at,
+		Approximate: approximate && !at.IsZero(),
 		Via:         p.via(),
 	}}, nil
 }

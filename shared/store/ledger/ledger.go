@@ -14,6 +14,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"time"
 
 	"esignhooks/shared/esign"
@@ -49,6 +50,8 @@ const MaxVia = 20
 var (
 	// ErrProcessed reports that the event's effect is already committed. There is nothing left to do.
 	ErrProcessed = errors.New("ledger: event is already processed")
+	// ErrInexact is ErrProcessed for an event that was processed without its exact time: see Correct.
+	ErrInexact = fmt.Errorf("%w, without its exact time", ErrProcessed)
 	// ErrConflict reports that another writer has changed the agreement or note, or is changing it, or that the table is
 	// throttled. Wait a little, read it again and retry.
 	ErrConflict = errors.New("ledger: the agreement has changed")
@@ -66,7 +69,7 @@ type Claim struct {
 	Provider    string
 	VendorType  string
 	AgreementID string
-	OccurredAt  time.Time // zero if the request has no time
+	OccurredAt  time.Time // zero if the request does not state the exact time
 	ReceivedAt  time.Time
 	Proof       esign.Proof
 	Via         string // see [webhook.Identity]
@@ -115,6 +118,24 @@ func (c Commit) StatusAfter() esign.Status {
 	return c.Agreement.Status
 }
 
+// Correction gives a processed event its exact time. The vendor reported the event several times, and the copy that was
+// processed does not state the time.
+type Correction struct {
+	Claim                     // of the copy that states the exact time
+	Event     esign.Event     // as that copy reports it
+	After     esign.Agreement // after the event
+	Agreement esign.Agreement // after all events
+	Version   int64           // of the agreement
+	At        time.Time
+}
+
+// Found is what a claim finds.
+type Found struct {
+	State State
+	// Inexact reports that the event is known, and its exact time is not.
+	Inexact bool
+}
+
 // Entry is an event in the history.
 type Entry struct {
 	Key
@@ -126,7 +147,8 @@ type Entry struct {
 	OccurredAt  time.Time   // zero if not known yet
 	ReceivedAt  time.Time   // of the first copy
 	ProcessedAt time.Time   // zero before it is processed
-	Proof       esign.Proof // of the processed copy; before that, of the first copy
+	CorrectedAt time.Time   `json:",omitzero"` // zero unless it was corrected
+	Proof       esign.Proof // of the processed copy, or of the one that corrected it; before that, of the first copy
 	Duplicates  int         // the number of genuine requests for it, less one
 	DuplicateOf string      `json:",omitempty"` // of a Duplicate: the ID under which the event is processed
 	Via         []string    // the subscriptions that delivered it, sorted, at most MaxVia
@@ -147,9 +169,10 @@ type Claimer interface {
 	// the first copy. A known event is not changed. Of simultaneous claims at most one finds New. None does if the answer
 	// to the first attempt was lost.
 	//
-	// After an error, the claim may or may not be recorded. Unless Claim returns a settled state or Unreadable, the caller
-	// continues, even after an error: Commit guards the effect.
-	Claim(context.Context, Claim) (State, error)
+	// After an error, the claim may or may not be recorded. Unless Claim finds a settled state or Unreadable, the caller
+	// continues, even after an error: Commit guards the effect. It also continues with a copy that states the exact time
+	// of an event whose time is inexact: see Correct.
+	Claim(context.Context, Claim) (Found, error)
 	// Repeated counts one more genuine request for a known event, and records the subscription that delivered it. It does
 	// nothing for an unknown event. The caller may ignore the error.
 	Repeated(ctx context.Context, key Key, via string) error
@@ -171,11 +194,22 @@ type Ledger interface {
 	// agreement or none is. Each event must be folded into the agreement that the previous effect left, and carry the
 	// version that follows the previous one. A claim is not required, and the counts of a claim are kept.
 	//
-	// Commit returns ErrProcessed if one of the events is already settled. Otherwise it returns ErrConflict if the
-	// agreement no longer has the version of the first effect. In both cases nothing was written. After any other error,
-	// all of it may or may not have been written. Commit is idempotent, so the caller may call it again. Several effects
-	// may fail together where each alone succeeds: because of their size, or because of one of them.
+	// Commit returns ErrProcessed, or ErrInexact, if one of the events is already settled. Otherwise it returns
+	// ErrConflict if the agreement no longer has the version of the first effect. In these cases nothing was written.
+	// After any other error, all of it may or may not have been written. Commit is idempotent, so the caller may call it
+	// again. Several effects may fail together where each alone succeeds: because of their size, or because of one of
+	// them.
 	Commit(ctx context.Context, effects ...Commit) error
+	// Correct replaces an event that was processed without its exact time, and the agreement, in one transaction. It
+	// raises the agreement's version by one. It changes neither ProcessedAt nor the statuses of the event, so the event is
+	// not published again.
+	//
+	// Correct returns ErrProcessed if the event is not processed, or has its exact time. Otherwise it returns ErrConflict
+	// if the agreement no longer has the given version. In both cases nothing was written. After any other error, all of
+	// it may or may not have been written. The caller may call it again.
+	Correct(context.Context, Correction) error
+	// History reads the events of a subject, strongly consistent, merged by [Merge] and in the order of [Sort].
+	History(ctx context.Context, subject string) ([]Entry, error)
 	// MarkDuplicate records that the event is already processed under another ID of the same subject. Such an event
 	// becomes a Duplicate. It is not published, and Reader does not show it as an event: see [Merge]. A claim is not
 	// required. Its OccurredAt becomes the event's.
@@ -221,7 +255,7 @@ type Standing struct {
 type Reader interface {
 	// Agreement is the same as in [Ledger].
 	Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error)
-	// History reads the events of a subject, strongly consistent, merged by [Merge] and in the order of [Sort].
+	// History is the same as in [Ledger].
 	History(ctx context.Context, subject string) ([]Entry, error)
 	// Committed visits the events that were committed at or after from and before to. It calls visit once for each
 	// subject, with the subject's events in the order of their commits. It reads the whole table.

@@ -89,6 +89,12 @@ func (p placeholders) unsettled(now time.Time) string {
 	return p.absent(now) + " OR NOT (" + p.name(item.State) + " IN " + settled + ") AND " + p.readable()
 }
 
+// inexact is the condition that an event is processed without its exact time, and is readable.
+func (p placeholders) inexact() string {
+	return p.name(item.State) + " = " + p.value("processed", item.S(string(ledger.Processed))) +
+		" AND contains(" + p.name(item.Event) + ", " + p.value("mark", item.S(item.InexactMark)) + ") AND " + p.readable()
+}
+
 // unchanged is the condition that an agreement or note still has the expected version, and is readable.
 func (p placeholders) unchanged(expected int64) string {
 	return p.name(item.RecordVersion) + " = " + p.value("expected", item.N(expected)) + " AND " + p.readable()

@@ -38,7 +38,7 @@ func New(client *dynamodb.Client, table string, expiry time.Duration) *Ledger {
 }
 
 // Claim implements [ledger.Claimer].
-func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.State, error) {
+func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Found, error) {
 	claimed := item.OfClaim(c)
 	claimed[item.State] = item.S(string(ledger.Received))
 	l.expire(claimed, c.ReceivedAt)
@@ -52,11 +52,11 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.State, error
 	if errors.As(err, &exists) {
 		found := itemOf(exists.Item)
 		if err := found.CheckVersion(); err != nil {
-			return ledger.New, wrap("claim", err)
+			return ledger.Found{}, wrap("claim", err)
 		}
-		return item.StateOf(found), nil
+		return ledger.Found{State: item.StateOf(found), Inexact: item.Inexact(found)}, nil
 	}
-	return ledger.New, wrap("claim", err)
+	return ledger.Found{}, wrap("claim", err)
 }
 
 // Repeated implements [ledger.Claimer].
@@ -176,7 +176,7 @@ func reason(cancelled *types.TransactionCanceledException, events int) error {
 		switch code := aws.ToString(r.Code); code {
 		case "ConditionalCheckFailed":
 			if i < events {
-				return refusal(r.Item, ledger.ErrProcessed)
+				return refusal(r.Item, processed(r.Item))
 			}
 			err = refusal(r.Item, ledger.ErrConflict)
 		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded": // the SDK does not retry these
@@ -184,6 +184,14 @@ func reason(cancelled *types.TransactionCanceledException, events int) error {
 		}
 	}
 	return err
+}
+
+// processed returns the error for an event that is already processed.
+func processed(found attributes) error {
+	if i := itemOf(found); item.StateOf(i) == ledger.Processed && item.Inexact(i) {
+		return ledger.ErrInexact
+	}
+	return ledger.ErrProcessed
 }
 
 // refusal returns why the condition of a write failed: a newer release wrote the item, or else the other reason.
@@ -234,6 +242,37 @@ func (l *Ledger) MarkDuplicate(ctx context.Context, c ledger.Claim, of string) e
 		return ledger.ErrProcessed
 	}
 	return wrap("mark duplicate", err)
+}
+
+// Correct implements [ledger.Ledger].
+func (l *Ledger) Correct(ctx context.Context, c ledger.Correction) error {
+	var texts [3]string
+	for i, v := range []any{c.Event, c.After, c.Agreement} {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return wrap("correct", err)
+		}
+		texts[i] = string(b)
+	}
+	changed := item.OfCorrection(c, texts[0], texts[1])
+	l.expire(changed, c.At)
+	u := update{placeholders: newPlaceholders()}
+	u.set(changed)
+	after := ledger.Commit{Claim: c.Claim, Agreement: &c.Agreement, Version: c.Version, At: c.At}
+	_, err := l.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+		{Update: &types.Update{
+			TableName: &l.table, Key: attributesOf(item.Key(c.Key)), UpdateExpression: u.expression(),
+			ConditionExpression:      aws.String(u.inexact()),
+			ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values,
+			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		}},
+		{Put: l.agreementPut(after, texts[2], c.Version)},
+	}})
+	var cancelled *types.TransactionCanceledException
+	if errors.As(err, &cancelled) {
+		return reason(cancelled, 1)
+	}
+	return wrap("correct", err)
 }
 
 // MarkUnreadable implements [ledger.Ledger].

@@ -82,8 +82,8 @@ func testExpired(t *testing.T, c *sdk.Client) {
 	for i, when := range []time.Duration{0, 2 * time.Hour, 4 * time.Hour} {
 		claim.ReceivedAt, commit.At = now.Add(when), now.Add(when)
 		if i < 2 { // the third time the store was out of reach for the claim
-			if found, err := l.Claim(t.Context(), claim); err != nil || found != ledger.New {
-				t.Errorf("claimed after %v: %q, %v", when, found, err)
+			if found, err := l.Claim(t.Context(), claim); err != nil || found.State != ledger.New {
+				t.Errorf("claimed after %v: %+v, %v", when, found, err)
 			}
 		}
 		if err := l.Commit(t.Context(), commit); err != nil {
@@ -91,8 +91,8 @@ func testExpired(t *testing.T, c *sdk.Client) {
 		}
 	}
 	claim.ReceivedAt = now.Add(4*time.Hour + time.Minute)
-	if found, err := l.Claim(t.Context(), claim); err != nil || found != ledger.Processed {
-		t.Errorf("claimed before expiry: %q, %v", found, err)
+	if found, err := l.Claim(t.Context(), claim); err != nil || found.State != ledger.Processed {
+		t.Errorf("claimed before expiry: %+v, %v", found, err)
 	}
 }
 

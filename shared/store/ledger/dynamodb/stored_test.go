@@ -143,8 +143,8 @@ func TestItemsOfVersion1(t *testing.T) {
 	for _, w := range want.Events {
 		at := w.ReceivedAt.Add(time.Hour)
 		claim := ledger.Claim{Key: ledger.Key{Subject: w.Subject, ID: w.ID}, Provider: w.Provider, ReceivedAt: at}
-		if found, err := l.Claim(t.Context(), claim); err != nil || found != w.State {
-			t.Errorf("claim found %q, %v; want %q", found, err, w.State)
+		if found, err := l.Claim(t.Context(), claim); err != nil || found.State != w.State {
+			t.Errorf("claim found %+v, %v; want %q", found, err, w.State)
 		}
 		event := esign.Event{ID: w.ID, Provider: w.Provider, Subject: w.Subject, Type: esign.AgreementUpdated, OccurredAt: at}
 		commit := ledger.Commit{Claim: claim, Event: event, At: at}

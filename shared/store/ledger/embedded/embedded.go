@@ -45,9 +45,9 @@ func New(db *groupcommit.DB) (*Ledger, error) {
 }
 
 // Claim implements [ledger.Claimer].
-func (l *Ledger) Claim(_ context.Context, c ledger.Claim) (found ledger.State, err error) {
+func (l *Ledger) Claim(_ context.Context, c ledger.Claim) (found ledger.Found, err error) {
 	err = l.update(c.Key, func(e *ledger.Entry) bool {
-		found = e.State
+		found = ledger.Found{State: e.State, Inexact: e.State != ledger.New && inexact(*e)}
 		if e.State != ledger.New {
 			return false
 		}
@@ -121,7 +121,10 @@ func unsettled(tx *bbolt.Tx, effects []ledger.Commit) ([]ledger.Entry, error) {
 			return nil, err
 		}
 		twice := slices.ContainsFunc(effects[:i], func(earlier ledger.Commit) bool { return earlier.Key == c.Key })
-		if entries[i].State.Settled() || twice {
+		switch {
+		case entries[i].State == ledger.Processed && inexact(entries[i]):
+			return nil, ledger.ErrInexact
+		case entries[i].State.Settled() || twice:
 			return nil, ledger.ErrProcessed
 		}
 	}
@@ -134,15 +137,28 @@ func commitAgreement(tx *bbolt.Tx, effects []ledger.Commit) error {
 	if last.Agreement == nil {
 		return nil
 	}
-	items, key := tx.Bucket(itemsBucket), agreementKey(last.Subject)
+	return putAgreement(tx, last.Subject, effects[0].Version, *last.Agreement, last.Version+1)
+}
+
+// putAgreement writes an agreement, if the stored one has the expected version.
+func putAgreement(tx *bbolt.Tx, subject string, expected int64, agreement esign.Agreement, raised int64) error {
+	items, key := tx.Bucket(itemsBucket), agreementKey(subject)
 	var r agreementRecord
 	if err := get(items, key, &r); err != nil {
 		return err
 	}
-	if r.Version != effects[0].Version {
+	if r.Version != expected {
 		return ledger.ErrConflict
 	}
-	return put(items, key, agreementRecord{stamp{version}, *last.Agreement, last.Version + 1})
+	return put(items, key, agreementRecord{stamp{version}, agreement, raised})
+}
+
+// inexact reports whether the exact time of a known event is not known.
+func inexact(e ledger.Entry) bool {
+	if e.State == ledger.Processed {
+		return e.Event != nil && e.Event.Approximate
+	}
+	return e.OccurredAt.IsZero()
 }
 
 // processed returns an event after its commit.
@@ -179,6 +195,26 @@ func (l *Ledger) MarkDuplicate(_ context.Context, c ledger.Claim, of string) err
 		return ledger.ErrProcessed
 	}
 	return err
+}
+
+// Correct implements [ledger.Ledger].
+func (l *Ledger) Correct(_ context.Context, c ledger.Correction) error {
+	return l.db.Update(func(tx *bbolt.Tx) error {
+		e, err := getEvent(tx, c.Key)
+		if err != nil {
+			return err
+		}
+		if e.State != ledger.Processed || !inexact(e) {
+			return ledger.ErrProcessed
+		}
+		if err := putAgreement(tx, c.Subject, c.Version, c.Agreement, c.Version+1); err != nil {
+			return err
+		}
+		e.OccurredAt, e.CorrectedAt = c.Event.OccurredAt, c.At
+		e.Proof, e.SHA256, e.Size = c.Proof, c.SHA256, c.Size
+		e.Event, e.Agreement = &c.Event, &c.After
+		return l.write(tx, ledger.Processed, e)
+	})
 }
 
 // MarkUnreadable implements [ledger.Ledger].

@@ -60,6 +60,32 @@ func OfEffect(c ledger.Commit, event, agreement string) (changed, kept Item) {
 	return changed, kept
 }
 
+// OfCorrection returns the attributes that a correction writes to its event, without the key. Event and agreement are
+// JSON.
+func OfCorrection(c ledger.Correction, event, agreement string) Item {
+	return Item{
+		V:           N(Version),
+		OccurredAt:  Instant(c.Event.OccurredAt),
+		CorrectedAt: Instant(c.At),
+		Proof:       S(string(c.Proof)),
+		SHA256:      S(c.SHA256),
+		Size:        N(int64(c.Size)),
+		Event:       S(event),
+		Agreement:   S(agreement),
+	}
+}
+
+// InexactMark is a part of the JSON of every event without its exact time, and of no other event.
+const InexactMark = `"occurredAtApproximate":true`
+
+// Inexact reports whether the exact time of an event is not known.
+func Inexact(i Item) bool {
+	if StateOf(i) == ledger.Processed {
+		return strings.Contains(i.string(Event), InexactMark)
+	}
+	return i.string(OccurredAt) == ""
+}
+
 // StateOf returns the state of an event.
 func StateOf(i Item) ledger.State { return ledger.State(i.string(State)) }
 
@@ -89,7 +115,9 @@ func ReadEvent(i Item) (ledger.Entry, error) {
 		}
 		*n = int(value)
 	}
-	times := map[string]*time.Time{OccurredAt: &e.OccurredAt, ReceivedAt: &e.ReceivedAt, ProcessedAt: &e.ProcessedAt}
+	times := map[string]*time.Time{
+		OccurredAt: &e.OccurredAt, ReceivedAt: &e.ReceivedAt, ProcessedAt: &e.ProcessedAt, CorrectedAt: &e.CorrectedAt,
+	}
 	for name, t := range times {
 		if s := i.string(name); s != "" {
 			var err error
@@ -109,8 +137,8 @@ func ReadEvent(i Item) (ledger.Entry, error) {
 }
 
 // Committed reads a change of an item, as the table's stream shows it. It reports whether the change committed an
-// event: the event is processed, and was not before, or by another commit. Counting a duplicate changes a processed
-// event and commits nothing. An expired item that is not yet deleted can be committed once more.
+// event: the event is processed, and was not before, or by another commit. Counting a duplicate and a correction
+// change a processed event and commit nothing. An expired item that is not yet deleted can be committed once more.
 //
 // The entry has what an event on the bus needs. Errors quote nothing of the item. An event must be of the provider in
 // its key, because a receiver may only write items of its own provider.

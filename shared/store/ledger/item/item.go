@@ -45,6 +45,7 @@ const (
 	OccurredAt   = "occurredAt"
 	ReceivedAt   = "receivedAt"
 	ProcessedAt  = "processedAt"
+	CorrectedAt  = "correctedAt"
 	Proof        = "proof"
 	SHA256       = "sha256"
 	Size         = "size"
@@ -65,7 +66,8 @@ const (
 // Names are the names of all attributes.
 var Names = []string{
 	PK, SK, V, Expires, Provider, AgreementID, Agreement, State, Type, VendorType, OccurredAt, ReceivedAt, ProcessedAt,
-	Proof, SHA256, Size, Via, Duplicates, DuplicateOf, Event, StatusBefore, StatusAfter, Status, UpdatedAt, RecordVersion,
+	CorrectedAt, Proof, SHA256, Size, Via, Duplicates, DuplicateOf, Event, StatusBefore, StatusAfter, Status, UpdatedAt,
+	RecordVersion,
 	Text,
 }
 

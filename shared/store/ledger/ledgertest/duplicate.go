@@ -45,8 +45,8 @@ func testDuplicate(t *testing.T, l Ledger, subject string) {
 			must(t, l.MarkDuplicate(t.Context(), c, "former"))
 		}
 		must(t, l.MarkUnreadable(t.Context(), c)) // too late
-		if got, err := l.Claim(t.Context(), c); err != nil || got != ledger.Duplicate {
-			t.Errorf("claimed afterwards: %q, %v", got, err)
+		if got, err := l.Claim(t.Context(), c); err != nil || got.State != ledger.Duplicate {
+			t.Errorf("claimed afterwards: %+v, %v", got, err)
 		}
 		if err := l.Commit(t.Context(), commitOf(c, esign.AgreementViewed, *commit.Agreement, 1)); !errors.Is(err,
 			ledger.ErrProcessed) {

@@ -139,7 +139,7 @@ func testFault(t *testing.T, n network, c clients, direct ledgertest.Ledger, kin
 	} {
 		name := string(kind) + what
 		claimed, commit := commitOf("acmesign#claimed "+name), commitOf("acmesign#committed "+name)
-		var found ledger.State
+		var found ledger.Found
 		for step, tt := range map[string]struct {
 			call   func(context.Context) error
 			answer bool // has a body
@@ -171,8 +171,8 @@ func testFault(t *testing.T, n network, c clients, direct ledgertest.Ledger, kin
 				t.Errorf("%s again, %s: %v", step, what, second)
 			}
 		}
-		if unheard := what == ", lasting" && !kind.Done(); unheard != (found == ledger.New) {
-			t.Errorf("claimed again, %s: %q", what, found)
+		if unheard := what == ", lasting" && !kind.Done(); unheard != (found.State == ledger.New) {
+			t.Errorf("claimed again, %s: %+v", what, found)
 		}
 		history, err := direct.History(t.Context(), commit.Subject)
 		must(t, err)
@@ -216,7 +216,7 @@ func again(call func() error) (err error) {
 	return err
 }
 
-func (p persistent) Claim(ctx context.Context, c ledger.Claim) (found ledger.State, err error) {
+func (p persistent) Claim(ctx context.Context, c ledger.Claim) (found ledger.Found, err error) {
 	err = again(func() (err error) { found, err = p.Ledger.Claim(ctx, c); return err })
 	return found, err
 }
@@ -242,6 +242,10 @@ func (p persistent) Event(ctx context.Context, k ledger.Key) (e ledger.Entry, er
 
 func (p persistent) MarkDuplicate(ctx context.Context, c ledger.Claim, of string) error {
 	return again(func() error { return p.Ledger.MarkDuplicate(ctx, c, of) })
+}
+
+func (p persistent) Correct(ctx context.Context, c ledger.Correction) error {
+	return again(func() error { return p.Ledger.Correct(ctx, c) })
 }
 
 func (p persistent) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
