@@ -59,9 +59,9 @@ func (r *Receiver) Receive(ctx context.Context, request *webhook.Request) *webho
 	start := r.Now()
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	response, err := r.receive(ctx, request, start)
+	response, keys, err := r.receive(ctx, request, start)
 	if err != nil {
-		return r.refuse(ctx, request, err)
+		return r.refuse(ctx, request, keys, err)
 	}
 	return response
 }
@@ -72,29 +72,29 @@ var (
 	errTooLarge  = errors.New("receive: body over the limit")
 )
 
-func (r *Receiver) receive(ctx context.Context, request *webhook.Request, start time.Time) (*webhook.Response, error) {
-	keys, err := r.Keys(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("receive: keys: %w", err)
+func (r *Receiver) receive(ctx context.Context, request *webhook.Request,
+	start time.Time) (response *webhook.Response, keys webhook.Keys, err error) {
+	if keys, err = r.Keys(ctx); err != nil {
+		return nil, keys, fmt.Errorf("receive: keys: %w", err)
 	}
 	request.TokenMatched = webhook.Any(keys.URLTokens, request.URLToken)
 	if len(keys.URLTokens) > 0 && !request.TokenMatched {
-		return nil, errNoSuchURL
+		return nil, keys, errNoSuchURL
 	}
 	if request.Method != http.MethodGet && request.Method != http.MethodPost {
-		return nil, errMethod
+		return nil, keys, errMethod
 	}
 	if len(request.Body) > webhook.MaxBody {
-		return nil, errTooLarge
+		return nil, keys, errTooLarge
 	}
-	response, err := r.challenge(ctx, request, keys)
+	response, err = r.challenge(ctx, request, keys)
 	switch {
 	case err == nil:
 		r.Log.InfoContext(ctx, "challenge answered", "method", request.Method)
 	case request.Method == http.MethodPost && errors.Is(err, webhook.ErrNoChallenge):
-		return r.post(ctx, request, keys, start)
+		response, err = r.post(ctx, request, keys, start)
 	}
-	return response, err
+	return response, keys, err
 }
 
 // challenge answers a verification of the URL. If the provider panics, the request counts as an event: it must be
@@ -246,7 +246,8 @@ func (r *Receiver) send(ctx context.Context, delivery *webhook.Delivery, exact b
 
 // refuse turns an error into an answer. It is the only place that does, and the answer shows nothing of the error or of
 // the request.
-func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, err error) *webhook.Response {
+func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, keys webhook.Keys,
+	err error) *webhook.Response {
 	info := r.Provider.Info()
 	switch {
 	case errors.Is(err, errNoSuchURL):
@@ -264,8 +265,8 @@ func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, err err
 			reason = "no key"
 		}
 		r.measure(metric.ProviderCount("Refused", 1), metric.ProviderCount("WrongKey", 1))
-		r.Log.WarnContext(ctx, "refused", "reason", reason, "error", err, "method", webhook.Label(request.Method),
-			"encoded", encoded(request))
+		r.Log.With(r.explain(ctx, request, keys)...).WarnContext(ctx, "refused", "reason", reason, "error", err,
+			"method", webhook.Label(request.Method), "encoded", encoded(request))
 		return &webhook.Response{Status: http.StatusUnauthorized}
 	case errors.Is(err, errTooLarge):
 		r.measure(metric.ProviderCount("Refused", 1))

@@ -1,0 +1,63 @@
+package receive
+
+import (
+	"context"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"esignhooks/shared/webhook"
+)
+
+// maxExplanations is how many refusals a process explains in a second: whoever sends more must not cost us more.
+const maxExplanations = 5
+
+// explanations is the limit of all receivers in this process.
+var explanations limiter
+
+// limiter permits maxExplanations in any second.
+type limiter struct {
+	mu      sync.Mutex
+	last    [maxExplanations]time.Time // when the last ones were permitted, a ring
+	next    int                        // index of the oldest
+	skipped int                        // since the last one that was permitted
+}
+
+// permit reports whether one more is permitted, and how many were not since the last one.
+func (l *limiter) permit(now time.Time) (skipped int, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if since := now.Sub(l.last[l.next]); since >= 0 && since < time.Second { // negative: the clock was set back
+		l.skipped++
+		return 0, false
+	}
+	l.last[l.next] = now
+	l.next = (l.next + 1) % maxExplanations
+	skipped, l.skipped = l.skipped, 0
+	return skipped, true
+}
+
+// explain returns what the log says of the cause of a refusal: nothing if the provider does not know it or the limit is
+// reached. The next explanation counts the refusals that were not explained.
+func (r *Receiver) explain(ctx context.Context, request *webhook.Request, keys webhook.Keys) (attributes []any) {
+	explainer, ok := r.Provider.(webhook.Explainer)
+	if !ok {
+		return nil
+	}
+	skipped, ok := explanations.permit(r.Now())
+	if !ok {
+		return nil
+	}
+	if skipped > 0 {
+		attributes = append(attributes, "unexplained", skipped)
+	}
+	defer func() {
+		if recover() != nil { // the value may quote the body, the stack does not
+			r.Log.ErrorContext(ctx, "panic in the provider's explanation", "stack", string(debug.Stack()))
+		}
+	}()
+	if causes := explainer.Explain(request, keys); len(causes) > 0 {
+		attributes = append(attributes, "cause", causes[0].Code, "hint", causes[0].Hint)
+	}
+	return attributes
+}
