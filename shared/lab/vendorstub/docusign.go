@@ -26,11 +26,18 @@ import (
 	"esignhooks/shared/esign"
 )
 
-// The one integration, user and account.
+// The one integration, the user, the account, and another account of the user.
 const (
 	docusignKey     = "0a1b2c3d-0000-4000-8000-000000000001"
 	docusignUser    = "0a1b2c3d-0000-4000-8000-000000000002"
 	docusignAccount = "0a1b2c3d-0000-4000-8000-000000000003"
+	docusignOther   = "0a1b2c3d-0000-4000-8000-00000000000f"
+)
+
+// The numbers of the two accounts, which XML messages give instead of the GUID.
+const (
+	DocuSignNumber      = "7305528"
+	DocuSignOtherNumber = "7305529"
 )
 
 // docusignRSA is the integration's key, one per process.
@@ -64,6 +71,7 @@ func serveDocuSign(a *account, mux *http.ServeMux) *docuSign {
 	}
 	a.routes(mux, "/oauth", nil, map[string]handler{"POST /token": d.token})
 	a.routes(mux, "/oauth", d.authorize, map[string]handler{"GET /userinfo": d.userInfo})
+	a.routes(mux, "/restapi/v2.1", d.authorize, map[string]handler{"GET /accounts/{account}": d.information})
 	a.routes(mux, "/restapi/v2.1/accounts/{account}", d.admit, map[string]handler{
 		"GET /envelopes": d.envelopes, "GET /envelopes/{envelope}": with(d.find, d.envelope),
 		"GET /envelopes/{envelope}/documents/{document}": with(d.find, d.document),
@@ -165,11 +173,20 @@ func (d *docuSign) userInfo(*http.Request) *reply {
 		return object{"account_id": id, "is_default": standard, "account_name": name, "base_uri": d.URL}
 	}
 	accounts := []any{
-		account("0a1b2c3d-0000-4000-8000-00000000000f", "Another", true), account(docusignAccount, "Ours", false),
+		account(docusignOther, "Another", true), account(docusignAccount, "Ours", false),
 	}
 	return answer(http.StatusOK, object{
 		"sub": docusignUser, "email": "somebody@example.com", "accounts": accounts,
 	})
+}
+
+// information describes an account of the user, given by its number.
+func (d *docuSign) information(r *http.Request) *reply {
+	known := map[string]string{DocuSignNumber: docusignAccount, DocuSignOtherNumber: docusignOther}
+	if id := known[r.PathValue("account")]; id != "" {
+		return answer(http.StatusOK, object{"accountIdGuid": id, "accountName": "An account"})
+	}
+	return d.refuse(http.StatusBadRequest, "USER_LACKS_MEMBERSHIP")
 }
 
 // admit checks token, account and limits.

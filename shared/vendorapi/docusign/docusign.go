@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,7 @@ type client struct {
 	now     func() time.Time
 
 	located atomic.Pointer[location]
+	numbers sync.Map // of accounts: number → mapping
 }
 
 // location is the base URL of the account's API.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"esignhooks/shared/vendorapi"
@@ -23,6 +24,7 @@ type client struct {
 	http     vendorapi.HTTP
 	files    vendorapi.HTTP
 	now      func() time.Time
+	account  atomic.Pointer[string] // the ID of the key's account, once it is known
 }
 
 type credentials struct {
