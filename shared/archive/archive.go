@@ -17,6 +17,7 @@ import (
 	"esignhooks/shared/finding"
 	"esignhooks/shared/plumbing/metric"
 	"esignhooks/shared/store/document"
+	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/queue"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
@@ -38,6 +39,7 @@ type Archiver struct {
 	Documents document.Store
 	Queue     queue.Sender // for the findings
 	Jobs      Jobs
+	Notes     ledger.Notes // for the completions that are not asked about
 	Now       func() time.Time
 	Log       *slog.Logger
 	Metrics   *metric.Log // nil: none
@@ -71,6 +73,7 @@ var (
 	errUnconfirmed  = errors.New("archive: the vendor does not report the agreement as completed")
 	errIncomplete   = errors.New("archive: incomplete document")
 	errPermanent    = errors.New("archive: can never be archived")
+	errForeign      = errors.New("archive: the agreement belongs to another account")
 )
 
 // Handle processes a batch, and reports the jobs that are delayed, which Lambda must not delete.
@@ -98,6 +101,9 @@ func (a *Archiver) log(j job) *slog.Logger {
 func (a *Archiver) finish(ctx context.Context, j job, pause time.Duration, err error) (done bool) {
 	log := a.log(j)
 	final := j.attempt >= finalAttempts && a.Now().Sub(j.at) >= finalAge
+	if errors.Is(err, errForeign) {
+		err = a.setAside(ctx, log, j)
+	}
 	switch {
 	case err == nil, errors.Is(err, vendorapi.ErrOff):
 		return true
@@ -133,6 +139,19 @@ func (a *Archiver) park(ctx context.Context, log *slog.Logger, j job, reason err
 	log.ErrorContext(ctx, message, "attempt", j.attempt, "error", reason)
 	a.Metrics.Put(j.provider, values...)
 	return true
+}
+
+// setAside puts a job on the list of completions that are not asked about, and logs and counts that.
+func (a *Archiver) setAside(ctx context.Context, log *slog.Logger, j job) error {
+	c := Completion{AgreementID: j.agreement, AccountID: j.reported.AccountID, EventID: j.event, At: a.Now().UTC()}
+	if err := (NotAsked{a.Notes, j.provider}).add(ctx, c); err != nil {
+		return err
+	}
+	log.WarnContext(ctx, "not asked: the agreement belongs to an account without credentials", "account", c.AccountID,
+		"hint", "the completion is signed but not confirmed; when the secret holds credentials of this account, run make "+
+			"redrive; make registered lists all such completions")
+	a.Metrics.Put(j.provider, metric.Count("NotAsked", 1))
+	return nil
 }
 
 // work archives the agreement of a job, unless the vendor's rate limit is exhausted. It ends early enough to delay the
@@ -236,6 +255,11 @@ func (a *Archiver) confirm(ctx context.Context, client vendorapi.Client, j job) 
 	reported, err := client.Agreement(ctx, j.agreement)
 	switch {
 	case errors.Is(err, vendorapi.ErrUnknown):
+		if foreign, unsure := a.foreign(ctx, client, j); foreign {
+			return reported, errForeign
+		} else if unsure != nil {
+			err = unsure
+		}
 		return reported, fmt.Errorf("%w: %w", errUnconfirmed, err)
 	case err != nil:
 		return reported, fmt.Errorf("archive: status: %w", err)
@@ -250,6 +274,17 @@ func (a *Archiver) confirm(ctx context.Context, client vendorapi.Client, j job) 
 	a.log(j).InfoContext(ctx, "confirmed")
 	a.Metrics.Put(j.provider, metric.Count("Confirmed", 1))
 	return reported, nil
+}
+
+// foreign reports whether an agreement that the vendor does not know certainly belongs to another account than that of
+// our credentials. Only a signature over the whole event counts. Otherwise a forger could name a foreign account, and
+// no alarm would start.
+func (a *Archiver) foreign(ctx context.Context, client vendorapi.Client, j job) (bool, error) {
+	accounts, ok := client.(vendorapi.Accounts)
+	if !ok || j.reported.Proof != esign.ProofSigned || j.reported.AccountID == "" {
+		return false, nil
+	}
+	return accounts.Foreign(ctx, j.reported)
 }
 
 func (a *Archiver) send(ctx context.Context, d webhook.Delivery) error {

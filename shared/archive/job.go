@@ -8,14 +8,16 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/store/bus"
 )
 
 // job is one agreement to be archived.
 type job struct {
 	provider, agreement string
-	event               string    // the ID of the event that completed it
-	at                  time.Time // when that event was committed
+	event               string      // the ID of the event that completed it
+	reported            esign.Event // that event; a job of an earlier release may lack the account and the proof
+	at                  time.Time   // when that event was committed
 	body                string
 	receipt             string
 	attempt             int // 1 the first time
@@ -44,5 +46,6 @@ func readJob(record events.SQSMessage) (job, error) {
 		return j, fmt.Errorf("%w: the job is not the event of an agreement", errPermanent)
 	}
 	j.provider, j.agreement, j.event, j.at = detail.Event.Provider, detail.Event.AgreementID, detail.EventID, envelope.Time
+	j.reported = detail.Event
 	return j, nil
 }

@@ -14,6 +14,7 @@ import (
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
+	"esignhooks/shared/webhook/webhooktest"
 )
 
 // withStub is a world whose vendors are the stub's, asked by the clients that are deployed.
@@ -82,6 +83,91 @@ func TestEveryVendorRevealsForgeries(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestForeignCompletionsOfEveryVendor checks, for an agreement that the vendor does not know, which account IDs are
+// certain enough. "Our" is the stub's.
+func TestForeignCompletionsOfEveryVendor(t *testing.T) {
+	const (
+		guid    = "3d9a1c52-7f04-4b6e-8a21-5c0b7e94d113"
+		ourGUID = "0A1B2C3D-0000-4000-8000-000000000003" // in upper case
+		hex     = "6421d70b9bd45059fa207d03ab8d1b96515b472c"
+		ourHex  = "5008b25c7f67153e57d5a357b1687968068fb465"
+	)
+	for name, tt := range map[string]struct {
+		provider, account string
+		proof             esign.Proof
+		app               bool
+		want              string
+	}{
+		"DocuSign, another GUID":          {"docusign", guid, esign.ProofSigned, false, "NotAsked"},
+		"DocuSign, our GUID":              {"docusign", ourGUID, esign.ProofSigned, false, "Forged"},
+		"DocuSign, no account":            {"docusign", "", esign.ProofSigned, false, "Forged"},
+		"DocuSign, our number":            {"docusign", vendorstub.DocuSignNumber, esign.ProofSigned, false, "Forged"},
+		"DocuSign, another of the user's": {"docusign", vendorstub.DocuSignOtherNumber, esign.ProofSigned, false, "NotAsked"},
+		"DocuSign, nobody's number":       {"docusign", "1", esign.ProofSigned, false, "Forged"},
+		"DocuSign, another kind of ID":    {"docusign", hex, esign.ProofSigned, false, "Forged"},
+		"DocuSign, a weaker proof":        {"docusign", guid, esign.ProofURLToken, false, "Forged"},
+		"Dropbox Sign, another ID":        {"dropboxsign", hex, esign.ProofSigned, false, "NotAsked"},
+		"Dropbox Sign, our ID":            {"dropboxsign", ourHex, esign.ProofSigned, false, "Forged"},
+		"Dropbox Sign, no account":        {"dropboxsign", "", esign.ProofSigned, false, "Forged"},
+		"Dropbox Sign, an app callback":   {"dropboxsign", hex, esign.ProofSigned, true, "Forged"},
+		"Dropbox Sign, another kind":      {"dropboxsign", guid, esign.ProofSigned, false, "Forged"},
+		"Dropbox Sign, a weaker proof":    {"dropboxsign", hex, esign.ProofPartlySigned, false, "Forged"},
+		"Adobe signs nothing":             {"adobesign", "CBJCHBCAABAAforeign", esign.ProofURLToken, false, "Forged"},
+		"eSignGlobal names no account":    {"esignglobal", "", esign.ProofSigned, false, "Forged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := withStub(t)
+			e := completed(tt.provider, agreementID)
+			e.Detail.Event.AccountID, e.Detail.Event.Proof = tt.account, tt.proof
+			e.Detail.Event.Attributes = map[string]string{"callback": "account"}
+			if tt.app {
+				e.Detail.Event.Attributes["callback"] = "app"
+			}
+			w.add(archive.Job(e))
+			w.run(w.archiver())
+			if got := w.outcome(tt.provider); got != tt.want {
+				t.Errorf("%s: %s", got, &w.log)
+			}
+		})
+	}
+}
+
+// TestAnEventNamesItsAccount takes completions as the vendors send them.
+func TestAnEventNamesItsAccount(t *testing.T) {
+	for name, tt := range map[string]struct{ provider, example, want string }{
+		"DocuSign's JSON names a foreign account":    {"docusign", "envelope-completed", "NotAsked"},
+		"DocuSign's XML names our account's number":  {"docusign", "xml-completed", "Forged"},
+		"Dropbox Sign's callback is a foreign one's": {"dropboxsign", "signature-request-all-signed", "NotAsked"},
+		"Adobe's event is not signed":                {"adobesign", "agreement-completed", "Forged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := withStub(t)
+			p, _ := webhook.Find(all.Providers(), tt.provider)
+			r := webhooktest.Examples(t, tt.provider)[tt.example]
+			proof, err := p.Verify(r, webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(p.Info().DevelopmentKey)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids, err := p.Identify(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			event, err := p.Normalize(webhooktest.Delivery(p, r, ids[0], proof))
+			if err != nil || event.Type != esign.AgreementCompleted {
+				t.Fatalf("%+v, %v", event, err)
+			}
+			e := completed(tt.provider, event.AgreementID)
+			e.Detail.Event.AccountID, e.Detail.Event.Attributes = event.AccountID, event.Attributes
+			e.Detail.Event.Proof = proof
+			w.add(archive.Job(e))
+			w.run(w.archiver())
+			if got := w.outcome(tt.provider); got != tt.want {
+				t.Errorf("%s: %s", got, &w.log)
+			}
+		})
 	}
 }
 

@@ -68,6 +68,7 @@ type world struct {
 	dead   []string // given up by the queue
 	sent   []webhook.Delivery
 	delays []time.Duration
+	notes  map[string]note
 	steps  []string
 	fault  func(n int, do func() error) error // of the nth step, counted from 1
 }
@@ -79,7 +80,7 @@ type message struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, now: start, dir: t.TempDir()}
+	w := &world{t: t, now: start, dir: t.TempDir(), notes: map[string]note{}}
 	w.store = folder.New(w.dir)
 	w.vendor = &vendor{world: w, status: vendorapi.Agreement{ID: agreementID, Status: esign.Completed,
 		VendorStatus: "completed", ChangedAt: start.Add(-time.Minute)}}
@@ -108,7 +109,7 @@ func (w *world) clock() time.Time {
 func (w *world) archiver() *archive.Archiver {
 	return &archive.Archiver{
 		Clients:   func(ctx context.Context, provider string) (vendorapi.Client, error) { return w.open(ctx, provider) },
-		Documents: documents{w}, Queue: findings{w}, Jobs: jobs{w}, Now: w.clock,
+		Documents: documents{w}, Queue: findings{w}, Jobs: jobs{w}, Notes: notes{w}, Now: w.clock,
 		Log:     slog.New(slog.NewJSONHandler(&w.log, nil)),
 		Metrics: metric.New(&w.out, namespace, w.clock),
 	}
@@ -219,6 +220,38 @@ func (j jobs) Park(_ context.Context, body string) error {
 	return j.step("park", func() error { j.parked = append(j.parked, body); return nil })
 }
 
+type note struct {
+	text    string
+	version int64
+}
+
+type notes struct{ w *world }
+
+func (n notes) Note(_ context.Context, name string) (text string, version int64, err error) {
+	err = n.w.step("note", func() error {
+		n.w.mu.Lock()
+		defer n.w.mu.Unlock()
+		text, version = n.w.notes[name].text, n.w.notes[name].version
+		return nil
+	})
+	return text, version, err
+}
+
+func (n notes) PutNote(_ context.Context, name, text string, version int64) error {
+	return n.w.step("put note", func() error {
+		n.w.mu.Lock()
+		defer n.w.mu.Unlock()
+		switch stored := n.w.notes[name]; {
+		case stored == note{text, version + 1}:
+		case stored.version != version:
+			return ledger.ErrConflict
+		default:
+			n.w.notes[name] = note{text, version + 1}
+		}
+		return nil
+	})
+}
+
 type findings struct{ *world }
 
 func (f findings) Send(ctx context.Context, m queue.Message) error {
@@ -258,6 +291,7 @@ type vendor struct {
 	status           vendorapi.Agreement
 	statusErr        func() error // nil: none; called for each question
 	files            func() ([]vendorapi.Document, error)
+	foreign          func(esign.Event) (bool, error) // nil: never
 	pause            time.Duration
 	downloads        int
 	asked            []time.Time // for the status
@@ -276,6 +310,16 @@ func (v *vendor) Agreement(context.Context, string) (a vendorapi.Agreement, err 
 		return nil
 	})
 	return v.status, err
+}
+
+func (v *vendor) Foreign(_ context.Context, e esign.Event) (foreign bool, err error) {
+	err = v.step("foreign", func() error {
+		if v.foreign != nil {
+			foreign, err = v.foreign(e)
+		}
+		return err
+	})
+	return foreign, err
 }
 
 func (v *vendor) Documents(context.Context, string) (all []vendorapi.Document, err error) {

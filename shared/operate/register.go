@@ -99,7 +99,7 @@ func registered(ctx context.Context, w io.Writer, t Target, provider, given stri
 	var problems []error
 	for _, p := range providers {
 		fmt.Fprintln(w, p.Info().Title)
-		err := list(ctx, w, t, p, given)
+		err := errors.Join(list(ctx, w, t, p, given), notAsked(ctx, w, t, p.Info().Name))
 		if provider == "" && errors.Is(err, ErrDisabled) {
 			fmt.Fprintf(w, "  %v\n", err)
 			continue

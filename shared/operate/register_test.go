@@ -69,7 +69,7 @@ var providers = []webhook.Provider{other{}, acmesign.Provider{}}
 // target has this vendor for all providers.
 func (v *vendor) target() operate.Target {
 	return operate.Target{
-		Providers: providers, Now: func() time.Time { return start },
+		Providers: providers, Notes: noNotes{}, Now: func() time.Time { return start },
 		Clients: func(context.Context, string) (vendorapi.Client, error) { return v, nil },
 		Webhook: func(_ context.Context, provider string) (string, webhook.Keys, error) {
 			return here + provider, webhook.Keys{Keys: webhook.Secrets("canary-key"),

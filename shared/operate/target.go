@@ -32,7 +32,9 @@ type Target struct {
 	// Webhook returns the active keys of a provider, and the public URL of its webhook without a token. The URL is empty
 	// if it is unknown.
 	Webhook func(ctx context.Context, provider string) (address string, keys webhook.Keys, err error)
-	Now     func() time.Time
+	// Notes hold the list of completions that the archiver has not asked about.
+	Notes ledger.Notes
+	Now   func() time.Time
 }
 
 func (t Target) find(provider string) (webhook.Provider, error) {

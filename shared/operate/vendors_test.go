@@ -31,7 +31,7 @@ func TestEachVendorIsRegisteredOnce(t *testing.T) {
 			address := here + name
 			options := vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: open(t), Now: time.Now}
 			target := operate.Target{
-				Providers: provider.All(), Clients: func(context.Context, string) (vendorapi.Client, error) {
+				Providers: provider.All(), Notes: noNotes{}, Clients: func(context.Context, string) (vendorapi.Client, error) {
 					return all.Open(name, stub.Credentials(name), options)
 				},
 				Webhook: func(context.Context, string) (string, webhook.Keys, error) {
@@ -77,7 +77,7 @@ func TestEachVendorIsRegisteredOnce(t *testing.T) {
 
 func TestMissingCredentialsAreNamed(t *testing.T) {
 	for _, p := range all.Providers() {
-		target := operate.Target{Providers: provider.All(),
+		target := operate.Target{Providers: provider.All(), Notes: noNotes{},
 			Webhook: func(context.Context, string) (string, webhook.Keys, error) {
 				return here + p.Info().Name, webhook.Keys{Keys: webhook.Secrets("canary-key"),
 					URLTokens: webhook.Secrets(token)}, nil

@@ -24,7 +24,9 @@ func TestEveryVendor(t *testing.T) {
 	for _, p := range all.Providers() {
 		name := p.Info().Name
 		t.Run(name, func(t *testing.T) {
-			const missed, silent, deleted = "6ee5e1d2-32d3-4a5a-8b47-0f6a1c2d3e01", "6ee5e1d2-32d3-4a5a-8b47-0f6a1c2d3e02", "6ee5e1d2-32d3-4a5a-8b47-0f6a1c2d3e03"
+			const missed, silent, deleted, foreign = "6ee5e1d2-32d3-4a5a-8b47-0f6a1c2d3e01",
+				"6ee5e1d2-32d3-4a5a-8b47-0f6a1c2d3e02", "6ee5e1d2-32d3-4a5a-8b47-0f6a1c2d3e03",
+				"6ee5e1d2-32d3-4a5a-8b47-0f6a1c2d3e04" // of an account without credentials: the vendor denies that it exists
 			w, stub := newWorld(t), vendorstub.New(t)
 			stub.Now = w.Now
 			stub.Receiver("hooks.example.com", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -53,8 +55,10 @@ func TestEveryVendor(t *testing.T) {
 			w.Webhook = func(context.Context, string) (string, webhook.Keys, error) {
 				return url, webhook.Keys{URLTokens: webhook.Secrets("token")}, nil
 			}
-			sent := finding.Reconciled(name, silent, esign.Sent, "", long, long)
-			w.deliver(&sent)
+			for _, id := range []string{silent, foreign} {
+				sent := finding.Reconciled(name, id, esign.Sent, "", long, long)
+				w.deliver(&sent)
+			}
 			lost := finding.Reconciled(name, deleted, esign.Sent, "", long, long)
 			_, err = w.ledger.Claim(t.Context(), ledger.NewClaim(&lost, "", deleted, long))
 			must(t, err)
@@ -63,12 +67,13 @@ func TestEveryVendor(t *testing.T) {
 				w.now = w.now.Add(tick)
 			}
 			got := map[string]esign.Status{}
-			for _, id := range []string{missed, silent, deleted} {
+			for _, id := range []string{missed, silent, deleted, foreign} {
 				a, _, err := w.ledger.Agreement(t.Context(), webhook.AgreementSubject(name, id))
 				must(t, err)
 				got[id] = a.Status
 			}
-			want := map[string]esign.Status{missed: esign.Completed, silent: esign.Declined, deleted: ""}
+			want := map[string]esign.Status{missed: esign.Completed, silent: esign.Declined, deleted: "",
+				foreign: esign.Sent}
 			counts := map[string]int{"Reconciled": 2, "ReconcileFailed": 0, "StaleClaims": 1}
 			if !lists {
 				want[missed], counts["Reconciled"] = "", 1

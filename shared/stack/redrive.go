@@ -19,8 +19,9 @@ import (
 	"esignhooks/shared/store/payload/s3"
 )
 
-// Redrive sends the dead letters through the worker again, and those of the archiver through the archiver, and
-// publishes what the publisher could not. What is left in the end is an error.
+// Redrive sends the dead letters through the worker again, and those of the archiver through the archiver, has the
+// archiver ask about the completions of other accounts that have credentials now, and publishes what the publisher
+// could not. What is left of the dead letters and the unpublished events is an error.
 func (s *Stack) Redrive(ctx context.Context, w io.Writer) error {
 	var problems []error
 	if err := s.redriveDeadLetters(ctx, w, "dead letters", "DeadLetterQueueUrl", "QueueUrl"); err != nil {
@@ -28,6 +29,9 @@ func (s *Stack) Redrive(ctx context.Context, w io.Writer) error {
 	}
 	if err := s.redriveDeadLetters(ctx, w, "documents", "DocumentDeadLetterQueueUrl", "DocumentQueueUrl"); err != nil {
 		problems = append(problems, fmt.Errorf("stack: documents: %w", err))
+	}
+	if err := operate.AskAgain(ctx, w, s.Target()); err != nil {
+		problems = append(problems, err)
 	}
 	if err := s.redriveUnpublished(ctx, w); err != nil {
 		problems = append(problems, fmt.Errorf("stack: unpublished records: %w", err))

@@ -86,7 +86,7 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 func (s *Stack) Target() operate.Target {
 	return operate.Target{
 		Providers: provider.All(), Ledger: s.ledger(), Bus: s.bus(), Archive: s.archive, Clients: s.client,
-		Webhook: s.webhook, Now: time.Now,
+		Webhook: s.webhook, Notes: s.ledger(), Now: time.Now,
 	}
 }
 

@@ -44,8 +44,8 @@ func (s *simulation) newAftermath() {
 		a.offices[name] = &office{w: w, provider: name, url: "https://example.com/webhooks/" + name}
 	}
 	clients := func(_ context.Context, name string) (vendorapi.Client, error) { return a.offices[name], nil }
-	a.archiver = &archive.Archiver{Clients: clients, Documents: a.documents, Queue: s.queue, Jobs: a.jobs, Now: time.Now,
-		Log: silent}
+	a.archiver = &archive.Archiver{Clients: clients, Documents: a.documents, Queue: s.queue, Jobs: a.jobs, Notes: s.table,
+		Now: time.Now, Log: silent}
 	for _, p := range simulated() {
 		a.reconcilers = append(a.reconcilers, &reconcile.Reconciler{
 			Providers: []webhook.Provider{p}, Clients: clients, Agreements: s.table, Notes: s.table, Table: s.table,

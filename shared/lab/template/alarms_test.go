@@ -16,7 +16,7 @@ import (
 
 // withoutEnd are the metrics of single incidents. The end of such an alarm does not mean that all is well, so it sends
 // no notification.
-var withoutEnd = []string{"Contradicted", "Forged", "StaleClaims", "Unpublished", "WrongKey"}
+var withoutEnd = []string{"Contradicted", "Forged", "NotAsked", "StaleClaims", "Unpublished", "WrongKey"}
 
 func TestAlarmsNotifyAndSayWhatToDo(t *testing.T) {
 	for name, alarm := range readTemplate(t).of(t, "AWS::CloudWatch::Alarm") {

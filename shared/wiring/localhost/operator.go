@@ -85,7 +85,7 @@ func (g *Gateway) operate(w http.ResponseWriter, r *http.Request) {
 // parse parses a command.
 func parse(arguments []string) (func(context.Context, io.Writer, *Gateway) error, error) {
 	if slices.Equal(arguments, []string{"redrive"}) {
-		return func(_ context.Context, w io.Writer, g *Gateway) error { return g.redrive(w) }, nil
+		return func(ctx context.Context, w io.Writer, g *Gateway) error { return g.redrive(ctx, w) }, nil
 	}
 	run, err := operate.Parse(arguments)
 	if err != nil {
@@ -97,12 +97,12 @@ func parse(arguments []string) (func(context.Context, io.Writer, *Gateway) error
 // target returns localhost as a target of operator commands.
 func (g *Gateway) target() operate.Target {
 	return operate.Target{
-		Providers: g.providers, Ledger: g.ledger, Bus: outlet{g}, Clients: g.client, Webhook: g.webhook, Now: time.Now,
+		Providers: g.providers, Ledger: g.ledger, Bus: outlet{g}, Clients: g.client, Webhook: g.webhook, Notes: g.ledger, Now: time.Now,
 		Archive: func(ctx context.Context, e bus.Event) error { return g.jobs.Add(ctx, archive.Job(e)) },
 	}
 }
 
-func (g *Gateway) redrive(w io.Writer) error {
+func (g *Gateway) redrive(ctx context.Context, w io.Writer) error {
 	letters, err := g.dead.Redrive(g.queue)
 	if err != nil {
 		return err
@@ -118,5 +118,5 @@ func (g *Gateway) redrive(w io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(w, "published events: %d to be forwarded again\n", events)
-	return nil
+	return operate.AskAgain(ctx, w, g.target())
 }

@@ -138,7 +138,7 @@ func TestAnUpgradeThatChangesEventIDsPublishesEachEventOnce(t *testing.T) {
 		later.awaitState(t, e, ledger.Processed)
 	}
 	var report bytes.Buffer
-	if err := later.redrive(&report); err != nil {
+	if err := later.redrive(t.Context(), &report); err != nil {
 		t.Fatal(err)
 	}
 	released{later.Gateway, acmesign.Provider{}}.awaitState(t, signed, ledger.Duplicate)

@@ -68,7 +68,7 @@ func (g *Gateway) wireClients() (err error) {
 		return err
 	}
 	g.archiver = &archive.Archiver{
-		Clients: g.client, Documents: folder.New(documents), Queue: g.queue, Jobs: g.jobs,
+		Clients: g.client, Documents: folder.New(documents), Queue: g.queue, Jobs: g.jobs, Notes: g.ledger,
 		Now: time.Now, Log: g.log,
 	}
 	g.reconciler = &reconcile.Reconciler{

@@ -62,6 +62,7 @@ func newArchiver(providers []webhook.Provider, log *slog.Logger, metrics io.Writ
 		Documents: s3.New(wiring.S3Client(forUploads(a)), c.DocumentBucket),
 		Queue:     sqs.New(client, c.QueueURL),
 		Jobs:      sqs.NewJobs(client, c.JobQueueURL, c.JobDeadLetterQueueURL),
+		Notes:     notes,
 		Now:       time.Now,
 		Log:       log,
 		Metrics:   metric.New(metrics, c.MetricsNamespace, time.Now),
