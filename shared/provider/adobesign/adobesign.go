@@ -23,7 +23,10 @@ const name = "adobesign"
 // secret.
 type Provider struct{}
 
-var _ webhook.Provider = Provider{}
+var (
+	_ webhook.Provider  = Provider{}
+	_ webhook.Explainer = Provider{}
+)
 
 // Info implements [webhook.Provider].
 //
@@ -41,6 +44,8 @@ func (Provider) Info() webhook.Info {
 		Registration: []string{
 			"Admin → Webhooks → Create webhook, or POST /webhooks of the API",
 			"put the client ID into the secret before: Adobe verifies the URL with a GET that carries it",
+			"the client ID is " + WebApplicationID + " for webhooks created in the web application, and your application's " +
+				"for those created by API; put in both if you may use both",
 			"subscribe to the events you need, without signed documents (includeSignedDocuments: false)",
 		},
 	}

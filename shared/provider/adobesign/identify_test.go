@@ -82,6 +82,7 @@ func TestOneEvent(t *testing.T) {
 		"people's addresses left out": with(t, signed,
 			map[string]any{"participantUserEmail": nil, "actingUserEmail": nil}),
 		"an empty field left out":            with(t, signed, map[string]any{"subEvent": nil}),
+		"a role next to an action":           with(t, signed, map[string]any{"participantRole": "APPROVER"}),
 		"an event given twice: the last one": `{"event": "AGREEMENT_CREATED",` + signed[1:],
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -130,6 +131,102 @@ func TestTwoEvents(t *testing.T) {
 	}
 }
 
+// TestCopies checks that each of these is one event, however it is reported, and that no two are the same.
+func TestCopies(t *testing.T) {
+	remind := func(reminder string) string {
+		return with(t, signed, map[string]any{
+			"event": "AGREEMENT_REMINDER_SENT", "actionType": nil, "participantRole": nil, "participantUserId": "sender",
+			"reminderInfo": json.RawMessage(reminder),
+		})
+	}
+	copied := func(body string) string {
+		return with(t, body, map[string]any{
+			"webhookId": "w2", "webhookNotificationId": "n2",
+			"agreement": map[string]any{"id": "a1", "senderEmail": "ada@example.com"},
+		})
+	}
+	role := func(event, role string) string {
+		return with(t, signed, map[string]any{"event": event, "actionType": nil, "participantRole": role})
+	}
+	expiry := with(t, signed, map[string]any{"event": "AGREEMENT_EXPIRED", "actionType": nil, "participantRole": nil})
+	seen := map[string]string{}
+	for name, bodies := range map[string][]string{
+		"a reminder": {
+			remind(`{"id":"r1","note":"x","participantList":[{"participantUserId":"u1"}]}`),
+			remind(`{"id":"r1","participantList":[{"participantUserId":"u1","email":"ada@example.com"}]}`),
+		},
+		"another reminder":                   {remind(`{"id":"r2","participantList":[{"participantUserId":"u1"}]}`)},
+		"the same reminder of somebody else": {remind(`{"id":"r1","participantList":[{"participantUserId":"u2"}]}`)},
+		"a reminder without an ID": {
+			remind(`{"participantList":[{"participantUserId":"u1"},{"participantUserId":"u2"}]}`),
+			remind(`{"id":"","participantList":[{"participantUserId":"u2"},{"participantUserId":"u1"}]}`),
+		},
+		"a reminder of an e-mail address":     {remind(`{"participantList":[{"email":"ada@example.com"}]}`)},
+		"a reminder of a participant":         {remind(`{"participantList":[{"id":"p1","email":"ada@example.com"}]}`)},
+		"a reminder that says nothing":        {remind(`{"id":"","participantList":[{"id":""}]}`), remind(`null`)},
+		"a signer is asked":                   {role("AGREEMENT_ACTION_REQUESTED", "SIGNER")},
+		"the same person is asked to approve": {role("AGREEMENT_ACTION_REQUESTED", "APPROVER")},
+		"a signer has acted":                  {role("AGREEMENT_ACTION_COMPLETED", "SIGNER")},
+		"the same person has approved":        {role("AGREEMENT_ACTION_COMPLETED", "APPROVER")},
+		"an expiry, reported for each recipient": {
+			expiry, with(t, expiry, map[string]any{
+				"participantUserId": "u2", "actingUserId": "u2", "subEvent": "EXPIRED_AUTOMATICALLY",
+				"eventDate": "2026-11-02T08:15:04Z",
+			}), with(t, expiry, map[string]any{"eventDate": nil}),
+		},
+	} {
+		want := identify(t, bodies[0]).EventID
+		for _, body := range bodies {
+			for _, body := range []string{body, copied(body)} {
+				if got := identify(t, body).EventID; got != want {
+					t.Errorf("%s: another event: %s", name, body)
+				}
+			}
+		}
+		if other, ok := seen[want]; ok {
+			t.Errorf("%s and %s are one event", name, other)
+		}
+		seen[want] = name
+	}
+}
+
+// TestFormerIDs checks the IDs that releases before 2026-12 gave to events whose ID has changed.
+func TestFormerIDs(t *testing.T) {
+	const date = "2026-11-02T08:15:03Z"
+	at := webhook.Time(date)
+	former := func(event, date, participant string) string {
+		return webhook.EventID("adobesign", "event", "agreement", "a1", event, "", date, participant, "u1", "")
+	}
+	for name, tt := range map[string]struct {
+		change map[string]any
+		want   []webhook.FormerID
+	}{
+		"a signature": {map[string]any{"actionType": "ESIGNED"}, nil},
+		"a reminder": {
+			map[string]any{"event": "AGREEMENT_REMINDER_SENT", "reminderInfo": map[string]any{"id": "r1"}},
+			[]webhook.FormerID{{ID: former("AGREEMENT_REMINDER_SENT", date, "u1"), OccurredAt: at}},
+		},
+		"a request": {
+			map[string]any{"event": "AGREEMENT_ACTION_REQUESTED"},
+			[]webhook.FormerID{{ID: former("AGREEMENT_ACTION_REQUESTED", date, "u1"), OccurredAt: at}},
+		},
+		"an expiry": {
+			map[string]any{"event": "AGREEMENT_EXPIRED", "participantUserId": "u2"},
+			[]webhook.FormerID{{ID: former("AGREEMENT_EXPIRED", date, "u2")}},
+		},
+		"an expiry without a date": {
+			map[string]any{"event": "AGREEMENT_EXPIRED", "eventDate": nil},
+			[]webhook.FormerID{{ID: webhook.EventID("adobesign", "notification", "n1")}},
+		},
+		"no agreement": {map[string]any{"event": "AGREEMENT_EXPIRED", "agreement": nil}, nil},
+	} {
+		body := with(t, with(t, signed, map[string]any{"actionType": nil}), tt.change)
+		if diff := cmp.Diff(tt.want, identify(t, body).FormerIDs); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
 func TestIdentityWithoutMeaning(t *testing.T) {
 	for name, missing := range map[string]map[string]any{
 		"no resource":     {"agreement": nil},
@@ -159,9 +256,9 @@ func TestIdentityWithoutMeaning(t *testing.T) {
 //
 //	f() { for s; do printf "$(printf %016x ${#s} | sed 's/../\\x&/g')%s" "$s"; done; }
 //	f adobesign event agreement CBJCHBCAABAAexampleAgreement0001 AGREEMENT_ACTION_REQUESTED '' 2026-11-02T08:00:02Z \
-//	  CBJCHBCAABAAexampleUser0002 CBJCHBCAABAAexampleUser0001 '' | openssl dgst -sha256
+//	  CBJCHBCAABAAexampleUser0002 CBJCHBCAABAAexampleUser0001 '' role SIGNER | openssl dgst -sha256
 func TestEventIDByOpenSSL(t *testing.T) {
-	const want = "ea3ff4b648d58788babcae97f61ef2d1e23f4d904c505663d793c7a3aca2b0ef"
+	const want = "13bfff4bf6a4e34f2e1a379b3eb213a4addc0a3a2c870a311fdcc99301256271"
 	r := webhooktest.Examples(t, "adobesign")["agreement-sent"]
 	ids, err := adobesign.Provider{}.Identify(r)
 	if err != nil || ids[0].EventID != want {
@@ -215,6 +312,7 @@ func TestIdentity(t *testing.T) {
 			got := identify(t, tt.body)
 			want := webhook.Identity{
 				EventID: got.EventID, Subject: tt.subject, AgreementID: tt.agreementID, VendorType: tt.vendorType, Via: got.Via,
+				FormerIDs: got.FormerIDs,
 			}
 			if tt.occurredAt != "" {
 				want.OccurredAt, _ = time.Parse(time.RFC3339Nano, tt.occurredAt)

@@ -28,21 +28,36 @@ func TestTypeOfAgreement(t *testing.T) {
 		"AGREEMENT_RECALLED_MAX_SIGNING_EMAIL_OTP_ATTEMPTS": esign.AgreementCancelled,
 		"AGREEMENT_EXPIRED":                                 esign.AgreementExpired,
 		"AGREEMENT_AUTO_CANCELLED_CONVERSION_PROBLEM":       esign.AgreementFailed,
+		"AGREEMENT_EMAIL_BOUNCED":                           esign.AgreementUndeliverable,
+		// Names that nobody knows yet.
+		"AGREEMENT_SMS_DELIVERY_FAILED": esign.AgreementUndeliverable, "AGREEMENT_SMS_BOUNCED": esign.AgreementUndeliverable,
+		"AGREEMENT_ACTION_REQUESTED_SMS_UNDELIVERED": esign.AgreementUndeliverable,
+		"AGREEMENT_SMS_SENT":                         esign.AgreementUpdated,
+		"AGREEMENT_UPLOAD_FAILED":                    esign.AgreementUpdated,
 		// Events that are not an agreement's, of an agreement.
-		"WIDGET_CREATED": esign.Other, "SOMETHING_NEW": esign.Other, "": esign.Other,
-		"AGREEMENT": esign.Other, "XAGREEMENT_CREATED": esign.Other,
+		"WIDGET_CREATED": esign.AgreementUpdated, "SOMETHING_NEW": esign.AgreementUpdated, "": esign.AgreementUpdated,
+		"AGREEMENT": esign.AgreementUpdated, "XAGREEMENT_CREATED": esign.AgreementUpdated,
+		"SMS_FAILED": esign.AgreementUpdated,
 	}
 	for _, event := range strings.Fields(`PARTICIPANT_COMPLETED RESTARTED SHARED UNSHARED UNSHARED_AUTO MODIFIED
-		PARTICIPANT_REPLACED ACTION_REPLACED_SIGNER ACTION_DELEGATED DOCUMENTS_DELETED DELETED EMAIL_BOUNCED
+		PARTICIPANT_REPLACED ACTION_REPLACED_SIGNER ACTION_DELEGATED DOCUMENTS_DELETED DELETED
 		EMAIL_OTP_AUTHENTICATED REMINDER_INITIATED REMINDER_SENT OFFLINE_SYNC WEB_IDENTITY_AUTHENTICATED KBA_AUTHENTICATED
 		READY_TO_NOTARIZE USER_ACK_AGREEMENT_MODIFIED READY_TO_VAULT VAULTED SIGNER_NAME_CHANGED_BY_SIGNER
 		EXPIRATION_UPDATED UPLOADED_BY_SENDER SEALED_WITH_WAX`) {
 		want["AGREEMENT_"+event] = esign.AgreementUpdated
 	}
+	causes := map[string]esign.Cause{
+		"AGREEMENT_EMAIL_BOUNCED": esign.CauseBounced, "AGREEMENT_SMS_BOUNCED": esign.CauseSMS,
+	}
 	for event, want := range want {
-		body := with(t, `{"agreement":{"id":"a1"}}`, map[string]any{"event": event})
-		if got := normalize(t, body).Type; got != want {
-			t.Errorf("%s: %s, want %s", event, got, want)
+		body := with(t, `{"agreement":{"id":"a1"},"participantUserId":"u1"}`, map[string]any{"event": event})
+		got := normalize(t, body)
+		if got.Type != want {
+			t.Errorf("%s: %s, want %s", event, got.Type, want)
+		}
+		if want := causes[event]; got.Cause != want && want != "" ||
+			(got.Cause != "") != (got.Type == esign.AgreementUndeliverable) {
+			t.Errorf("%s: cause %q", event, got.Cause)
 		}
 		withoutID := with(t, body, map[string]any{"agreement": map[string]any{"name": "Loan", "status": "SIGNED"}})
 		if got := normalize(t, withoutID).Type; got != esign.Other {
@@ -92,6 +107,23 @@ func TestActionTypes(t *testing.T) {
 		viewed := with(t, signed, map[string]any{"actionType": actionType, "event": "AGREEMENT_DOCUMENTS_VIEWED"})
 		if got := normalize(t, viewed).Type; got != esign.AgreementViewed {
 			t.Errorf("%v of another event: %s", actionType, got)
+		}
+	}
+}
+
+func TestTheRoleDecidesWithoutAnActionType(t *testing.T) {
+	for role, want := range map[any]esign.Type{
+		nil: esign.AgreementSigned, "": esign.AgreementSigned, "SIGNER": esign.AgreementSigned,
+		"NOTARY_SIGNER": esign.AgreementSigned, "ELECTRONIC_SEALER": esign.AgreementSigned,
+		"APPROVER": esign.AgreementUpdated, "ACCEPTOR": esign.AgreementUpdated, "FORM_FILLER": esign.AgreementUpdated,
+		"CERTIFIED_RECIPIENT": esign.AgreementUpdated, "DELEGATE_TO_SIGNER": esign.AgreementUpdated,
+		"DELEGATE_TO_APPROVER": esign.AgreementUpdated, "SHARE": esign.AgreementUpdated, "WITNESS": esign.AgreementUpdated,
+	} {
+		for _, actionType := range []any{nil, ""} {
+			body := with(t, signed, map[string]any{"actionType": actionType, "participantRole": role})
+			if got := normalize(t, body).Type; got != want {
+				t.Errorf("%v: %s, want %s", role, got, want)
+			}
 		}
 	}
 }
@@ -184,6 +216,7 @@ func TestParticipant(t *testing.T) {
 
 func TestParticipants(t *testing.T) {
 	const member = `{"id":"m1","email":"ada@example.com","name":"Ada Example","userId":"u1"}`
+	aliases := []string{webhook.ParticipantKey("ada@example.com"), "m1"}
 	for name, tt := range map[string]struct {
 		set  string
 		want esign.Status
@@ -198,9 +231,12 @@ func TestParticipants(t *testing.T) {
 		"is not asked yet": {`{"role":"SIGNER","status":"NOT_YET_VISIBLE","memberInfos":[` + member + `]}`, ""},
 		"waits for others": {`{"role":"SIGNER","status":"WAITING_FOR_OTHERS","memberInfos":[` + member + `]}`, ""},
 		"is asked no more": {`{"role":"SIGNER","status":"CANCELLED","memberInfos":[` + member + `]}`, ""},
-		"is too late":      {`{"role":"SIGNER","status":"EXPIRED","memberInfos":[` + member + `]}`, ""},
-		"has approved":     {`{"role":"APPROVER","status":"COMPLETED","memberInfos":[` + member + `]}`, ""},
-		"has no user ID":   {`{"role":"SIGNER","status":"COMPLETED","memberInfos":[{"id":"m1"}]}`, ""},
+		"is too late":      {`{"role":"SIGNER","status":"EXPIRED","memberInfos":[` + member + `]}`, esign.Expired},
+		"is asked to approve": {
+			`{"role":"APPROVER","status":"WAITING_FOR_MY_APPROVAL","memberInfos":[` + member + `]}`, esign.Sent,
+		},
+		"has sealed":   {`{"role":"ELECTRONIC_SEALER","status":"COMPLETED","memberInfos":[` + member + `]}`, esign.Signed},
+		"has approved": {`{"role":"APPROVER","status":"COMPLETED","memberInfos":[` + member + `]}`, ""},
 		"is one of a group": {
 			`{"role":"SIGNER","status":"COMPLETED","memberInfos":[` + member + `,{"userId":"u2"}]}`, "",
 		},
@@ -210,13 +246,98 @@ func TestParticipants(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var want []esign.Participant
 			if tt.want != "" {
-				want = []esign.Participant{{ID: "u1", Status: tt.want}}
+				want = []esign.Participant{{ID: "u1", Aliases: aliases, Status: tt.want}}
 			}
 			body := fmt.Sprintf(`{"agreement":{"id":"a1","participantSetsInfo":{"participantSets":[%s]}}}`, tt.set)
 			if diff := cmp.Diff(want, normalize(t, body).Participants); diff != "" {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestPeople tests who is who in a notification, and who was replaced.
+func TestPeople(t *testing.T) {
+	ada, alan := webhook.ParticipantKey("ada@example.com"), webhook.ParticipantKey("alan@example.com")
+	grace := webhook.ParticipantKey("grace@example.com")
+	const asked, sender = "WAITING_FOR_MY_SIGNATURE", `,"senderEmail":"grace@example.com"`
+	set := func(status, members string) string {
+		return `{"role":"SIGNER","status":"` + status + `","memberInfos":[` + members + `]}`
+	}
+	one := `{"id":"m1","email":"ada@example.com","userId":"u1","status":"ACTIVE"}`
+	two := `{"id":"m2","email":"alan@example.com","userId":"u2","status":"ACTIVE"}`
+	gone := strings.Replace(one, "ACTIVE", "REPLACED", 1)
+	all := []string{"u1", ada, "m1", "u2", alan, "m2", grace}
+	u1 := esign.Participant{ID: "u1", Aliases: []string{ada, "m1"}, Status: esign.Sent}
+	u2 := esign.Participant{ID: "u2", Aliases: []string{alan, "m2"}, Status: esign.Sent}
+	was := esign.Participant{ID: "u1", Aliases: []string{ada, "m1"}, Status: esign.Sent, Replaced: true}
+	for name, tt := range map[string]struct {
+		event   string
+		info    string
+		said    []esign.Participant
+		present []string
+	}{
+		"a group is asked": {"", `{"participantSets":[` + set(asked, one+","+two) + `]}` + sender,
+			[]esign.Participant{u1, u2}, all},
+		"one of them has signed": {"", `{"participantSets":[` + set("COMPLETED", one+","+two) + `]}` + sender, nil, all},
+		"later sets are apart": {
+			"", `{"participantSets":[` + set(asked, one) + `],"nextParticipantSets":[` + set("NOT_YET_VISIBLE", two) + `]}` +
+				sender,
+			[]esign.Participant{u1}, all,
+		},
+		"one was replaced": {
+			"", `{"participantSets":[` + set(asked, gone+","+two) + `]}` + sender, []esign.Participant{u2, was},
+			[]string{"u2", alan, "m2", grace},
+		},
+		"one was replaced before being asked": {
+			"", `{"participantSets":[` + set("NOT_YET_VISIBLE", gone+","+two) + `]}` + sender, nil,
+			[]string{"u2", alan, "m2", grace},
+		},
+		"the one who is left of two has signed": {
+			"", `{"participantSets":[` + set("COMPLETED", gone+","+two) + `]}` + sender,
+			[]esign.Participant{{ID: "u2", Aliases: u2.Aliases, Status: esign.Signed}, was}, []string{"u2", alan, "m2", grace},
+		},
+		"a member has no user ID": {
+			"", `{"participantSets":[` + set(asked, `{"id":"m1","email":"ada@example.com"}`) + `]}` + sender,
+			[]esign.Participant{{ID: ada, Aliases: []string{"m1"}, Status: esign.Sent}}, nil,
+		},
+		"a member has nothing but an ID": {
+			"", `{"participantSets":[` + set(asked, `{"id":"m1"}`) + `]}` + sender,
+			[]esign.Participant{{ID: "m1", Status: esign.Sent}}, nil,
+		},
+		"a set has no members": {
+			"", `{"participantSets":[` + set(asked, one) + `,` + set(asked, "") + `]}` + sender, []esign.Participant{u1}, nil,
+		},
+		"the sender is not named": {"", `{"participantSets":[` + set(asked, one) + `]}`, []esign.Participant{u1}, nil},
+		"no sets":                 {"", `{}` + sender, nil, nil},
+		"who is asked": {
+			`"event":"AGREEMENT_ACTION_REQUESTED","participantUserId":"u1","participantUserEmail":"ada@example.com",`, `{}`,
+			[]esign.Participant{{ID: "u1", Aliases: []string{ada}, Status: esign.Sent}}, nil,
+		},
+		"who has delegated": {
+			`"event":"AGREEMENT_ACTION_DELEGATED","participantUserId":"u2","actingUserId":"u1","actingUserEmail":"ada@example.com",`,
+			`{}`, []esign.Participant{{ID: "u1", Aliases: []string{ada}, Status: esign.Sent, Replaced: true}}, nil,
+		},
+		"who has delegated to nobody else": {
+			`"event":"AGREEMENT_ACTION_DELEGATED","participantUserId":"u1","actingUserId":"u1",`, `{}`, nil, nil,
+		},
+	} {
+		e := normalize(t, `{`+tt.event+`"agreement":{"id":"a1","participantSetsInfo":`+tt.info+`}}`)
+		if diff := cmp.Diff(tt.said, e.Participants) + cmp.Diff(tt.present, e.Present); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestABounceOfNobodyIsAnUpdate(t *testing.T) {
+	if e := normalize(t, `{"event":"AGREEMENT_EMAIL_BOUNCED","agreement":{"id":"a1"}}`); e.Type != esign.AgreementUpdated {
+		t.Error(e.Type)
+	}
+}
+
+func TestAnExpiryNamesNobody(t *testing.T) {
+	if e := normalize(t, with(t, signed, map[string]any{"event": "AGREEMENT_EXPIRED"})); e.Participant != "" {
+		t.Errorf("%q", e.Participant)
 	}
 }
 
@@ -229,7 +350,9 @@ func TestExamplesFoldToACompletedAgreement(t *testing.T) {
 			agreement = esign.Fold(agreement, read[0])
 		}
 	}
-	want := map[string]esign.Status{"CBJCHBCAABAAexampleUser0002": esign.Signed} // the other one approves
+	want := map[string]esign.Status{
+		"CBJCHBCAABAAexampleUser0002": esign.Signed, "CBJCHBCAABAAexampleUser0003": esign.Sent, // who approves
+	}
 	got := map[string]esign.Status{}
 	for id, progress := range agreement.Participants {
 		got[id] = progress.Status

@@ -28,6 +28,10 @@ type payload struct {
 	ActingEmail      webhook.Text `json:"actingUserEmail"`
 	AccountID        webhook.Text `json:"accountId"`
 	Trimmed          trimmed      `json:"conditionalParametersTrimmed"`
+	Reminder         struct {
+		ID     webhook.Text         `json:"id"`
+		People webhook.List[person] `json:"participantList"`
+	} `json:"reminderInfo"`
 
 	Agreement       resource `json:"agreement"`
 	Widget          resource `json:"widget"`
@@ -42,9 +46,18 @@ type resource struct {
 	ID                  webhook.Text `json:"id"`
 	Status              webhook.Text `json:"status"`
 	Trimmed             trimmed      `json:"conditionalParametersTrimmed"`
+	SenderEmail         webhook.Text `json:"senderEmail"`
 	ParticipantSetsInfo struct {
-		ParticipantSets webhook.List[participantSet] `json:"participantSets"`
+		ParticipantSets     webhook.List[participantSet] `json:"participantSets"`
+		NextParticipantSets webhook.List[participantSet] `json:"nextParticipantSets"`
 	} `json:"participantSetsInfo"`
+}
+
+// person is one of those who are reminded.
+type person struct {
+	UserID webhook.Text `json:"participantUserId"`
+	ID     webhook.Text `json:"id"`
+	Email  webhook.Text `json:"email"`
 }
 
 type participantSet struct {
@@ -54,7 +67,10 @@ type participantSet struct {
 }
 
 type member struct {
-	UserID webhook.Text `json:"userId"` // matches participantUserId; "id" does not
+	UserID webhook.Text `json:"userId"` // matches participantUserId; may be missing
+	ID     webhook.Text `json:"id"`     // of this person in this agreement
+	Email  webhook.Text `json:"email"`
+	Status webhook.Text `json:"status"` // ACTIVE or REPLACED
 }
 
 // trimmed names the groups of fields that Adobe left out of a payload above 10 MB. Adobe's overview shows it next to

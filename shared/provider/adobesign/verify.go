@@ -32,8 +32,37 @@ func verifyClientID(r *webhook.Request, keys webhook.Keys) error {
 	if len(keys.Keys) == 0 {
 		return fmt.Errorf("adobesign: %w", webhook.ErrNoKey)
 	}
-	if !webhook.Any(keys.Keys, clientID(r)) {
-		return fmt.Errorf("adobesign: the client ID is missing or not configured: %w", webhook.ErrNotGenuine)
+	switch id := clientID(r); {
+	case webhook.Any(keys.Keys, id):
+		return nil
+	case id == "":
+		return fmt.Errorf("adobesign: no valid client ID: %w", webhook.ErrNotGenuine)
+	}
+	return fmt.Errorf("adobesign: the client ID is not configured: %w", webhook.ErrNotGenuine)
+}
+
+// WebApplicationID is the client ID of all webhooks that are created in Adobe's web application.
+//
+// SPEC: https://helpx.adobe.com/sign/web/developers/webhooks/create.html ("Configure a new webhook"), read 2026-11-30:
+// "the client ID sent to webhooks created from the Acrobat Sign web application".
+const WebApplicationID = "UB7E5BXCXY"
+
+// Explain implements [webhook.Explainer]. Client IDs are public.
+func (Provider) Explain(r *webhook.Request, keys webhook.Keys) []webhook.Refusal {
+	id := webhook.Label(strings.TrimSpace(strings.Join(r.Header.Values(clientIDHeader), ", ")))
+	switch {
+	case id == "":
+		return []webhook.Refusal{{
+			Code: "client-id-missing",
+			Hint: "the request has no client ID in " + clientIDHeader + ", so it is not from Adobe, or a proxy removed the " +
+				"header; Adobe sends " + WebApplicationID + " for a webhook that is created in its web application",
+		}}
+	case !webhook.Any(keys.Keys, clientID(r)):
+		return []webhook.Refusal{{
+			Code: "client-id-unknown",
+			Hint: "the client ID " + id + " is not among the keys; if the webhook is yours, add it to the keys, and add " +
+				WebApplicationID + " for webhooks that are created in Adobe's web application",
+		}}
 	}
 	return nil
 }

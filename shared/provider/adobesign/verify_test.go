@@ -80,6 +80,45 @@ func TestClientID(t *testing.T) {
 	}
 }
 
+func TestExplain(t *testing.T) {
+	allowed := keys("UNRELATED", documentationID)
+	long := strings.Repeat("A", 200)
+	for name, tt := range map[string]struct {
+		keys   webhook.Keys
+		values []string
+		code   string
+		shown  string
+	}{
+		"no header":         {allowed, nil, "client-id-missing", ""},
+		"an empty header":   {allowed, []string{" "}, "client-id-missing", ""},
+		"an unknown ID":     {allowed, []string{" UQXJXD753B"}, "client-id-unknown", " UQXJXD753B "},
+		"an ID and no keys": {keys(), []string{documentationID}, "client-id-unknown", documentationID},
+		"two different IDs": {allowed, []string{documentationID, "B"}, "client-id-unknown", documentationID +
+			", B"},
+		"an ID that would split a log": {allowed, []string{"A\r\nB: é"}, "client-id-unknown", "A??B: ?? "},
+		"a long ID":                    {allowed, []string{long}, "client-id-unknown", " " + long[:100] + " "},
+		"an ID in other letters": {allowed, []string{strings.ToLower(documentationID)}, "client-id-unknown",
+			"bgbqiie7h253k6"},
+		"an allowed ID, refused otherwise": {allowed, []string{documentationID}, "", ""},
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			r := post("{}", tt.values...)
+			r.Method = method
+			got := adobesign.Provider{}.Explain(r, tt.keys)
+			if tt.code == "" {
+				if len(got) > 0 {
+					t.Errorf("%s: %v", name, got)
+				}
+				continue
+			}
+			if len(got) != 1 || got[0].Code != tt.code || !strings.Contains(got[0].Hint, tt.shown) ||
+				!strings.Contains(got[0].Hint, "UB7E5BXCXY") {
+				t.Errorf("%s: %v", name, got)
+			}
+		}
+	}
+}
+
 func TestProof(t *testing.T) {
 	r := post("{}", documentationID)
 	if proof, err := (adobesign.Provider{}).Verify(r, keys(documentationID)); proof != esign.ProofClientID || err != nil {

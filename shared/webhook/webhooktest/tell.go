@@ -2,6 +2,7 @@ package webhooktest
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -136,7 +137,8 @@ func (s story) meaning() meaning {
 		m.People = append(m.People, esign.Progress{Status: p.Status, At: p.At, Replaced: p.Replaced})
 	}
 	slices.SortFunc(m.People, func(a, b esign.Progress) int {
-		return cmp.Or(a.At.Compare(b.At), a.Status.Compare(b.Status))
+		return cmp.Or(a.At.Compare(b.At), a.Status.Compare(b.Status),
+			cmp.Compare(fmt.Sprint(a.Replaced), fmt.Sprint(b.Replaced)))
 	})
 	m.Happened = slices.Collect(maps.Values(s.Events))
 	slices.SortFunc(m.Happened, func(a, b happened) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Type, b.Type)) })
