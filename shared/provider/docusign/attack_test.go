@@ -110,11 +110,11 @@ func TestXMLHasOneMeaning(t *testing.T) {
 			message(status + id + "<a " + strings.Repeat(`b="c" `, deep) + "/>"), "first or unreadable",
 		},
 		"a wrong encoding": {
-			`<?xml version="1.0" encoding="UTF-16"?>` + message(status+id), attack.Unreadable,
+			`<?xml version="1.0" encoding="UTF-16"?>` + message(status+id), "first",
 		},
 		"UTF-7": {
 			`<?xml version="1.0" encoding="UTF-7"?>` + message(status+"<EnvelopeID>+AGYAaQByAHMAdA-</EnvelopeID>"),
-			attack.Unreadable,
+			"+agyaaqbyahmada-",
 		},
 		"the right encoding":   {`<?xml version="1.0" encoding="utf-8"?>` + message(status+id), "first"},
 		"invalid UTF-8":        {message(status + "<EnvelopeID>a\xff</EnvelopeID>"), attack.Unreadable},

@@ -16,7 +16,10 @@ const name = "docusign"
 // Provider is DocuSign Connect.
 type Provider struct{}
 
-var _ webhook.Provider = Provider{}
+var (
+	_ webhook.Provider  = Provider{}
+	_ webhook.Explainer = Provider{}
+)
 
 // Info implements [webhook.Provider].
 //

@@ -19,6 +19,7 @@ type envelope struct {
 	Status       text       `json:"status" xml:"Status"`
 	StatusTime   text       `json:"statusChangedDateTime" xml:"-"`
 	VoidedReason text       `json:"voidedReason" xml:"VoidReason"`
+	Expires      text       `json:"expireDateTime" xml:"-"`
 	Recipients   recipients `json:"recipients" xml:"RecipientStatuses>RecipientStatus"`
 	Documents    documents  `json:"envelopeDocuments" xml:"-"`
 }
@@ -26,18 +27,37 @@ type envelope struct {
 type documents = webhook.List[struct{ PDFBytes present }]
 
 // recipient is one recipient of an envelope, whatever its role.
+//
+// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
+// 2.1, and https://github.com/docusign/docusign-soap-sdk, APIService.wsdl, read 2026-11-30: recipientIdGuid is
+// DocuSign's, recipientId the sender's; XML's RecipientId is the former; the fields about delivery. That messages have
+// delegatedTo is inferred.
 type recipient struct {
 	times
-	RecipientID text `json:"recipientId" xml:"RecipientId"`
-	Status      text `json:"status" xml:"Status"`
-	Type        text `json:"recipientType" xml:"Type"`
+	RecipientID   text                   `json:"recipientId" xml:"RecipientId"`
+	GUID          text                   `json:"recipientIdGuid" xml:"-"`
+	Status        text                   `json:"status" xml:"Status"`
+	Type          text                   `json:"recipientType" xml:"Type"`
+	Method        text                   `json:"deliveryMethod" xml:"DeliveryMethod"`
+	Bounce        text                   `json:"autoRespondedReason" xml:"AutoRespondedReason"` // personal
+	Notifications webhook.List[notice]   `json:"additionalNotifications" xml:"-"`
+	DelegatedTo   webhook.List[struct{}] `json:"delegatedTo" xml:"-"`
 
 	list string // JSON: the name of the list that holds it
 }
 
+// notice is a second message to a recipient.
+type notice struct {
+	Method text `json:"secondaryDeliveryMethod"`
+	Status text `json:"secondaryDeliveryStatus"`
+}
+
+// role is the kind of the recipient; empty if the message does not say it.
+func (r recipient) role() string { return cmp.Or(r.list, string(r.Type)) }
+
 // signs reports whether the recipient signs. Others, such as carbon copies, become "completed" too.
 func (r recipient) signs() bool {
-	switch cmp.Or(r.list, string(r.Type)) {
+	switch r.role() {
 	case "signers", "inPersonSigners", "seals", "witnesses", "notaries", // JSON
 		"Signer", "InPersonSigner", "Seal", "Witness", "Notary": // XML
 		return true
@@ -103,13 +123,13 @@ func (t times) of(status string) text {
 	switch status {
 	case "created":
 		return t.Created
-	case "sent":
+	case "sent", "autoresponded":
 		return t.Sent
 	case "delivered":
 		return t.Delivered
 	case "signed":
 		return t.Signed
-	case "completed":
+	case "completed", "faxpending":
 		return cmp.Or(t.Completed, t.Signed) // a recipient has only the latter
 	case "declined":
 		return t.Declined

@@ -24,7 +24,6 @@ func later(body string) string {
 func TestSameEventHasOneID(t *testing.T) {
 	once := []string{
 		"envelope-created", "envelope-completed", "envelope-declined", "envelope-voided",
-		"envelope-purge", "envelope-deleted", "envelope-discard",
 	}
 	type pair struct{ a, b string }
 	tests := map[string]pair{
@@ -184,7 +183,16 @@ func TestDifferentEventsHaveDifferentIDs(t *testing.T) {
 		"two failed authentications": {
 			recipient("recipient-authenticationfailed", "1"), later(recipient("recipient-authenticationfailed", "1")),
 		},
-		"two unknown events": {about("envelope-novelty", ""), later(about("envelope-novelty", ""))},
+		"two purges":    {about("envelope-purge", ""), later(about("envelope-purge", ""))},
+		"two deletions": {about("envelope-deleted", ""), later(about("envelope-deleted", ""))},
+		"two deletions, by the summary": {
+			about("envelope-deleted", summary(`"deletedDateTime":"2026-11-02T07:00:00Z"`)),
+			about("envelope-deleted", summary(`"deletedDateTime":"2026-11-02T08:00:00Z"`)),
+		},
+		"two discarded drafts": {about("envelope-discard", ""), later(about("envelope-discard", ""))},
+		"two reminders":        {about("envelope-reminder-sent", ""), later(about("envelope-reminder-sent", ""))},
+		"two removals":         {about("envelope-removed", ""), later(about("envelope-removed", ""))},
+		"two unknown events":   {about("envelope-novelty", ""), later(about("envelope-novelty", ""))},
 		"two events without a time": {
 			sim("envelope-corrected", `"envelopeId":"e"`), sim("envelope-corrected", `"envelopeId":"e","more":1`),
 		},

@@ -23,6 +23,7 @@ type jsonMessage struct {
 		AccountID   text     `json:"accountId"`
 		EnvelopeID  text     `json:"envelopeId"`
 		RecipientID text     `json:"recipientId"`
+		Reassigned  text     `json:"reassignedRecipientId"`
 		AgreementID text     `json:"agreementId"`
 		TemplateID  text     `json:"templateId"`
 		Summary     envelope `json:"envelopeSummary"`
@@ -48,7 +49,7 @@ func parseJSON(body []byte) (*payload, error) {
 	} else {
 		p.format, p.event, p.envelope = formatSIM, event, j.Data.Summary
 		p.envelopeID = cmp.Or(id(j.Data.EnvelopeID, j.URI, "envelopes"), strings.ToLower(string(j.Data.Summary.EnvelopeID)))
-		p.recipientID = string(j.Data.RecipientID)
+		p.recipientID, p.reassignedID = string(j.Data.RecipientID), string(j.Data.Reassigned)
 		p.agreementID = strings.ToLower(string(j.Data.AgreementID))
 		p.templateID = cmp.Or(id(j.Data.TemplateID, j.URI, "templates"), p.envelopeID)
 	}

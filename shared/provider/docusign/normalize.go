@@ -10,7 +10,8 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// types maps SIM's events. All other names are [esign.Other].
+// types maps SIM's events. All other names are [esign.AgreementUpdated] if they concern an envelope, and else
+// [esign.Other].
 //
 // SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
 // 2.1, read 2026-11-22: the list of events.
@@ -41,8 +42,30 @@ var types = map[string]esign.Type{
 	"template-deleted":               esign.TemplateDeleted,
 }
 
-// Events are the names of SIM's events that [Provider.Normalize] maps, sorted.
+// Events are the names of SIM's events that every account knows and that [Provider.Normalize] maps, sorted.
 func Events() []string { return slices.Sorted(maps.Keys(types)) }
+
+// MoreEvents are the names of further events of envelopes, sorted. Accounts whose plan lacks a feature may not know
+// them. [Provider.Normalize] maps them to [esign.AgreementUpdated], like all others that concern an envelope.
+//
+// SPEC: https://learn.microsoft.com/connectors/docusign/ and
+// https://developers.docusign.com/platform/webhooks/connect/event-triggers/, read 2026-11-30.
+func MoreEvents() []string {
+	return []string{
+		"envelope-reminder-sent",
+		"envelope-removed", // for one recipient, or for all
+		"extension-executed",
+		"identity-verification-completed",
+		"identity-verification-pending",
+		"notary-session-notary-assigned",
+		"notary-session-notary-removed",
+		"notary-session-paused",
+		"notary-session-signer-locked",
+		"notary-session-signer-unlocked",
+		"notary-session-status-updated",
+		"notary-session-terminated",
+	}
+}
 
 // statusTypes maps the statuses of XML and aggregates. All others are [esign.AgreementUpdated].
 var statusTypes = map[string]esign.Type{
@@ -72,45 +95,50 @@ func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
 	if _, e.AgreementID = p.subject(); e.AgreementID == "" {
 		return e, nil
 	}
-	e.Participants = p.participants()
-	if p.recipientID != "" {
-		e.Participant = webhook.ParticipantKey(p.recipientID)
+	if e.Type == esign.AgreementUndeliverable {
+		e.Cause = p.cause()
 	}
+	e.Participant, e.Participants, e.Present = p.participant(), p.participants(e.Type), p.present()
 	return e, nil
 }
 
 func (p *payload) eventType() esign.Type {
-	_, which := p.step()
 	t, ok := types[p.event]
-	unknown := esign.Other
-	if p.format != formatSIM {
+	if _, which := p.step(); p.event == "" && p.format != formatSIM {
 		t, ok = statusTypes[which]
-		unknown = esign.AgreementUpdated
 	}
 	switch _, agreementID := p.subject(); {
-	case !ok:
-		return unknown
-	case agreementID == "" && strings.HasPrefix(string(t), "agreement."):
-		return esign.Other // an envelope without an ID
+	case agreementID == "" && (!ok || strings.HasPrefix(string(t), "agreement.")): // an envelope without an ID
+		return esign.Other
+	case agreementID != "" && !ok:
+		return esign.AgreementUpdated
 	case t == esign.AgreementCancelled && p.expired():
 		return esign.AgreementExpired
-	case t == esign.AgreementSigned && p.recipient().list != "" && !p.recipient().signs():
+	case t == esign.AgreementSigned && p.who.role() != "" && !p.who.signs():
 		return esign.AgreementUpdated
+	case t == esign.AgreementUpdated && p.cause() != "":
+		return esign.AgreementUndeliverable
 	}
 	return t
 }
 
 // expired reports whether a voided envelope expired, rather than being voided by its sender. DocuSign has no event for
-// expiry.
+// expiry. A sender may use the same words, but not before the deadline.
 //
-// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
-// 2.1, read 2026-11-22. The wording of the reason is not documented.
+// SPEC: https://support.docusign.com/s/articles/How-can-I-differentiate-between-Expired-and-Voided-envelopes, read
+// 2026-11-30: the reason is "Envelope has expired."
 func (p *payload) expired() bool {
-	words := strings.Fields(strings.ToLower(string(p.VoidedReason)))
-	says := func(word string) bool {
-		return slices.ContainsFunc(words, func(w string) bool { return strings.Trim(w, `.,;:!"'`) == word })
+	reason := strings.TrimSpace(strings.TrimSuffix(strings.ToLower(string(p.VoidedReason)), "."))
+	if reason != "envelope has expired" {
+		return false
 	}
-	return says("expired") && !says("not") // "not expired", which a sender may write
+	deadline, _ := p.time(p.Expires)
+	for _, s := range []text{p.StatusTime, p.Voided, p.generated} {
+		if at, _ := p.time(s); !at.IsZero() {
+			return !at.Before(deadline)
+		}
+	}
+	return true
 }
 
 // occurredAt is the time of the event. An approximate time is never later than the time of the message.
@@ -124,40 +152,14 @@ func (p *payload) occurredAt() (at time.Time, approximate bool) {
 	return at, !at.IsZero()
 }
 
-// progress maps the statuses of recipients. It leaves out "created", which is not progress.
-var progress = map[string]esign.Status{
-	"sent":      esign.Sent,
-	"delivered": esign.Viewed,
-	"signed":    esign.Signed,
-	"completed": esign.Signed,
-	"declined":  esign.Declined,
-}
-
-// participants are the recipients who sign, by ID, at most as many as an agreement keeps.
-func (p *payload) participants() []esign.Participant {
-	var said []esign.Participant
-	for _, r := range p.Recipients {
-		status := strings.ToLower(string(r.Status))
-		if r.RecipientID == "" || !r.signs() || progress[status] == "" {
-			continue
-		}
-		at, _ := p.time(r.of(status))
-		said = append(said, esign.Participant{
-			ID: webhook.ParticipantKey(string(r.RecipientID)), Status: progress[status], At: at,
-		})
-	}
-	slices.SortStableFunc(said, func(a, b esign.Participant) int { return strings.Compare(a.ID, b.ID) })
-	return said[:min(len(said), esign.MaxParticipants)]
-}
-
 // attributes are the details of the message that the event keeps.
 func (p *payload) attributes() map[string]string {
 	attributes := map[string]string{"format": p.format}
 	if p.Status != "" {
 		attributes["envelopeStatus"] = webhook.Label(string(p.Status))
 	}
-	if r := p.recipient(); r.Type != "" {
-		attributes["recipientType"] = webhook.Label(string(r.Type))
+	if p.who.Type != "" {
+		attributes["recipientType"] = webhook.Label(string(p.who.Type))
 	}
 	if p.documents {
 		attributes["documentsIncluded"] = "true"

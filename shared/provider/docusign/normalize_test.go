@@ -3,6 +3,7 @@ package docusign_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/provider/docusign"
 	"esignhooks/shared/webhook/webhooktest"
 )
 
@@ -31,8 +33,8 @@ func TestTypesOfSIMEvents(t *testing.T) {
 		"recipient-sent":                 esign.AgreementUpdated,
 		"recipient-resent":               esign.AgreementUpdated,
 		"recipient-declined":             esign.AgreementUpdated,
-		"recipient-authenticationfailed": esign.AgreementUpdated,
-		"recipient-autoresponded":        esign.AgreementUpdated,
+		"recipient-authenticationfailed": esign.AgreementUndeliverable,
+		"recipient-autoresponded":        esign.AgreementUndeliverable,
 		"recipient-reassign":             esign.AgreementUpdated,
 		"recipient-delegate":             esign.AgreementUpdated,
 		"recipient-finish-later":         esign.AgreementUpdated,
@@ -42,21 +44,34 @@ func TestTypesOfSIMEvents(t *testing.T) {
 		"template-novelty":               esign.Other,
 		"click-agreed":                   esign.Other,
 		"click-declined":                 esign.Other,
-		"sms-opt-in":                     esign.Other,
-		"sms-opt-out":                    esign.Other,
-		"envelope-signed":                esign.Other, // a status, and no event
-		"envelope-novelty":               esign.Other,
-		"recipient-novelty":              esign.Other,
-		"Envelope-Completed":             esign.Other,
-		"envelope":                       esign.Other,
-		"":                               esign.Other,
+		"agreement-created":              esign.Other, // of Navigator
+		"agreement-reviews-completed":    esign.Other,
+		"workflow-completed":             esign.Other,
+		"workflow-instance-completed":    esign.Other,
+		"sms-opt-in":                     esign.AgreementUpdated,
+		"sms-opt-out":                    esign.AgreementUpdated,
+		"envelope-signed":                esign.AgreementUpdated, // a status, and no event
+		"envelope-novelty":               esign.AgreementUpdated,
+		"recipient-novelty":              esign.AgreementUpdated,
+		"Envelope-Completed":             esign.AgreementUpdated,
+		"envelope":                       esign.AgreementUpdated,
+		"novelty":                        esign.AgreementUpdated,
+		"":                               esign.AgreementUpdated,
 	} {
 		e := normalize(t, about(event, ""))
 		if e.Type != want || e.VendorType != event {
 			t.Errorf("%q is %q of vendor type %q, want %q", event, e.Type, e.VendorType, want)
 		}
-		if about := !strings.HasPrefix(event, "template-"); about != (e.AgreementID == envelopeID) {
+		if about := strings.HasPrefix(string(want), "agreement."); about != (e.AgreementID == envelopeID) {
 			t.Errorf("%q is about agreement %q", event, e.AgreementID)
+		}
+	}
+	for _, event := range docusign.MoreEvents() {
+		if e := normalize(t, about(event, "")); e.Type != esign.AgreementUpdated || e.AgreementID != envelopeID {
+			t.Errorf("%q is %q of %q", event, e.Type, e.AgreementID)
+		}
+		if e := normalize(t, sim(event, "")); e.Type != esign.Other || slices.Contains(docusign.Events(), event) {
+			t.Errorf("%q of no envelope is %q", event, e.Type)
 		}
 	}
 }
@@ -90,14 +105,17 @@ func TestTypesOfStatuses(t *testing.T) {
 	}
 }
 
-func TestVoidedForExpiryIsExpired(t *testing.T) {
+func TestOnlyDocuSignsSentenceMeansExpired(t *testing.T) {
 	for reason, want := range map[string]esign.Type{
-		"Envelope has expired.":       esign.AgreementExpired,
-		"EXPIRED":                     esign.AgreementExpired,
-		"Wrong version":               esign.AgreementCancelled,
-		"they know from experience":   esign.AgreementCancelled,
-		"it will expire soon, use v2": esign.AgreementCancelled,
-		"":                            esign.AgreementCancelled,
+		"Envelope has expired.":                 esign.AgreementExpired,
+		" envelope has EXPIRED ":                esign.AgreementExpired,
+		"Envelope has expired..":                esign.AgreementCancelled,
+		"Envelope has not expired.":             esign.AgreementCancelled,
+		"The envelope has expired.":             esign.AgreementCancelled,
+		"Quote expired, a new contract follows": esign.AgreementCancelled,
+		"EXPIRED":                               esign.AgreementCancelled,
+		"Wrong version":                         esign.AgreementCancelled,
+		"":                                      esign.AgreementCancelled,
 	} {
 		for format, body := range map[string]string{
 			"sim":       about("envelope-voided", summary(fmt.Sprintf(`"voidedReason":%q`, reason))),
@@ -113,8 +131,20 @@ func TestVoidedForExpiryIsExpired(t *testing.T) {
 			}
 		}
 	}
+	const deadline = `"voidedReason":"Envelope has expired.","expireDateTime":"2026-11-02T08:00:00Z"`
+	for members, want := range map[string]esign.Type{
+		deadline + `,"statusChangedDateTime":"2026-11-02T08:00:00Z"`:      esign.AgreementExpired,
+		deadline + `,"statusChangedDateTime":"2026-11-02T07:59:59.9Z"`:    esign.AgreementCancelled,
+		deadline + `,"voidedDateTime":"2026-11-02T07:00:00Z"`:             esign.AgreementCancelled,
+		deadline + `,"statusChangedDateTime":"2026-11-02T10:00:00+03:00"`: esign.AgreementCancelled,
+		deadline: esign.AgreementExpired, // the message was made later
+	} {
+		if got := normalize(t, about("envelope-voided", summary(members))).Type; got != want {
+			t.Errorf("%s: %s, want %s", members, got, want)
+		}
+	}
 	if got := normalize(t, about("envelope-completed",
-		summary(`"voidedReason":"expired"`))).Type; got != esign.AgreementCompleted {
+		summary(`"voidedReason":"Envelope has expired."`))).Type; got != esign.AgreementCompleted {
 		t.Errorf("completed with a reason is %q", got)
 	}
 }
@@ -238,7 +268,9 @@ func TestParticipants(t *testing.T) {
 			{"recipientId":2,"status":"sent","sentDateTime":"2026-11-02T07:00:02Z"},
 			{"recipientId":"3","status":"delivered","deliveredDateTime":"2026-11-02T07:00:03Z"},
 			{"recipientId":"4","status":"signed","signedDateTime":"2026-11-02T07:00:04Z"},
-			{"recipientId":"5","status":"created"},{"recipientId":"6","status":"autoresponded"},{"status":"sent"},
+			{"recipientId":"5","status":"created"},{"status":"sent"},
+			{"recipientId":"6","status":"AutoResponded","sentDateTime":"2026-11-02T07:00:06Z"},
+			{"recipientId":"7","status":"faxPending","signedDateTime":"2026-11-02T07:00:07Z"},
 			{"recipientId":"someone@example.com","status":"sent"}],
 		"inPersonSigners":[{"recipientId":"1","status":"declined","declinedDateTime":"2026-11-02T07:00:05Z","declinedReason":"no"}],
 		"carbonCopies":[{"recipientId":"8","status":"completed"}]}`
@@ -247,6 +279,8 @@ func TestParticipants(t *testing.T) {
 		{ID: "2", Status: esign.Sent, At: at("2026-11-02T07:00:02Z")},
 		{ID: "3", Status: esign.Viewed, At: at("2026-11-02T07:00:03Z")},
 		{ID: "4", Status: esign.Signed, At: at("2026-11-02T07:00:04Z")},
+		{ID: "6", Status: esign.Sent, At: at("2026-11-02T07:00:06Z")},
+		{ID: "7", Status: esign.Signed, At: at("2026-11-02T07:00:07Z")},
 		{ID: "9", Status: esign.Signed, At: at("2026-11-02T07:00:08Z")},
 		{ID: "sha256:72497f475e4f76d0b28f57c73a084ece576d170874eba3ee2609d9afe4b71aab", Status: esign.Sent},
 	}
@@ -286,7 +320,8 @@ func TestParticipantsAreLimited(t *testing.T) {
 	}
 	got := normalize(t, about("envelope-sent",
 		summary(`"recipients":{"signers":[`+strings.Join(signers, ",")+`]}`))).Participants
-	if len(got) != esign.MaxParticipants || got[0].ID != "0001" || got[len(got)-1].ID != fmt.Sprintf("%04d", esign.MaxParticipants) {
+	if len(got) != esign.MaxParticipants || got[0].ID != "0001" ||
+		got[len(got)-1].ID != fmt.Sprintf("%04d", esign.MaxParticipants) {
 		t.Errorf("%d participants from %v", len(got), got[0])
 	}
 }
@@ -375,25 +410,12 @@ func TestFolded(t *testing.T) {
 	} {
 		a = esign.Fold(a, normalize(t, string(examples[name].Body)))
 	}
-	if a.Status != esign.Completed || a.Conflict || len(a.Participants) != 2 ||
-		a.Participants["1"].Status != esign.Signed || a.Participants["2"].Status != esign.Signed {
+	if a.Status != esign.Completed || a.Conflict || len(a.Participants) != 2 {
 		t.Errorf("folded to %+v", a)
 	}
-}
-
-func TestExpiryIsReadFromTheReason(t *testing.T) {
-	for reason, want := range map[string]esign.Type{
-		"Envelope has expired.":                 esign.AgreementExpired,
-		"expired":                               esign.AgreementExpired,
-		"EXPIRED: no answer":                    esign.AgreementExpired,
-		"":                                      esign.AgreementCancelled,
-		"Wrong signer":                          esign.AgreementCancelled,
-		"Offer not yet expired but wrong price": esign.AgreementCancelled,
-		"unexpired":                             esign.AgreementCancelled,
-	} {
-		e := normalize(t, about("envelope-voided", summary(`"status":"voided","voidedReason":"`+reason+`"`)))
-		if e.Type != want {
-			t.Errorf("%q: %s, want %s", reason, e.Type, want)
+	for id, p := range a.Participants {
+		if p.Status != esign.Signed || p.Replaced || len(id) != len(envelopeID) || len(p.Aliases) != 1 {
+			t.Errorf("%s is folded to %+v", id, p)
 		}
 	}
 }

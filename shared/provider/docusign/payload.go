@@ -2,6 +2,7 @@ package docusign
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -21,13 +22,15 @@ type payload struct {
 	envelope // SIM: the summary, if the configuration asks for it
 
 	format        string
-	event         string // SIM's name of the event; empty in the other formats, which hold a status
+	event         string // SIM's name of the event; empty in the other formats if the status describes it
 	configuration string
 	generated     text // when the message was made; whether a retry keeps it is not documented
 	accountID     string
 	envelopeID    string
-	recipientID   string // chosen by the sender, unique in the envelope only
-	agreementID   string // of a click agreement, which is no envelope
+	recipientID   string    // of the recipient whom the event is about, see [payload.identity]
+	reassignedID  string    // of the recipient who takes over
+	who           recipient // the recipient whom the event is about; zero if the message does not describe it
+	agreementID   string    // of a click agreement, which is no envelope
 	templateID    string
 	documents     bool           // documents came with it
 	offset        *time.Duration // of times without a zone; nil if the message has none
@@ -37,7 +40,7 @@ type payload struct {
 // parse reads a body. The Content-Type that DocuSign sends is not documented, so the first character decides the
 // format.
 func parse(body []byte) (*payload, error) {
-	trimmed := bytes.TrimLeft(webhook.TrimBOM(body), " \t\r\n")
+	trimmed := bytes.TrimLeft(webhook.TrimBOM(fromUTF16(body)), " \t\r\n")
 	var p *payload
 	var err error
 	switch {
@@ -52,12 +55,27 @@ func parse(body []byte) (*payload, error) {
 		return nil, err
 	}
 	p.body = body
+	if p.format == formatSIM {
+		p.who = p.recipient()
+	} else {
+		p.interpret()
+	}
 	return p, nil
+}
+
+// recipient returns the recipient that SIM's event names.
+func (p *payload) recipient() recipient {
+	for _, r := range p.Recipients {
+		if id := canonical(text(p.recipientID)); id != "" && (canonical(r.RecipientID) == id || canonical(r.GUID) == id) {
+			return r
+		}
+	}
+	return recipient{}
 }
 
 // step splits the event into its object, such as "envelope" or "recipient", and what happened to it.
 func (p *payload) step() (whose, which string) {
-	if p.format != formatSIM {
+	if p.event == "" && p.format != formatSIM {
 		return "envelope", strings.ToLower(string(p.Status))
 	}
 	whose, which, _ = strings.Cut(p.event, "-")
@@ -68,11 +86,25 @@ func (p *payload) step() (whose, which string) {
 func (p *payload) stepTime() text {
 	switch whose, which := p.step(); whose {
 	case "envelope":
+		if which == "declined" {
+			return cmp.Or(p.of(which), p.declined())
+		}
 		return p.of(which)
 	case "recipient":
-		return p.recipient().of(which)
+		if which != "autoresponded" { // it has no time
+			return p.who.of(which)
+		}
 	}
 	return ""
+}
+
+// declined is the time at which a signer declined.
+func (p *payload) declined() text {
+	var last change
+	for _, r := range p.Recipients {
+		last = last.or(p.change(r, "declined"))
+	}
+	return last.of.Declined
 }
 
 // statusTime is the time at which this step put the envelope into its status. It is empty if another step did.
@@ -81,16 +113,6 @@ func (p *payload) statusTime() text {
 		return p.StatusTime
 	}
 	return "" // another step's
-}
-
-// recipient returns the recipient that the event is about. It is zero if the message holds only the recipient's ID.
-func (p *payload) recipient() recipient {
-	for _, r := range p.Recipients {
-		if p.recipientID != "" && string(r.RecipientID) == p.recipientID {
-			return r
-		}
-	}
-	return recipient{}
 }
 
 // vendorType is DocuSign's name of the event or of the status.
@@ -102,12 +124,16 @@ func (p *payload) vendorType() string {
 }
 
 // subject is what the message is about; agreementID is empty unless that is an envelope.
+//
+// SPEC: https://learn.microsoft.com/connectors/docusign/, read 2026-11-30: the events of other products, which may
+// share the URL. An "agreement" is a record of Navigator, not an envelope.
 func (p *payload) subject() (subject, agreementID string) {
 	switch whose, _ := p.step(); {
 	case whose == "template":
 		return webhook.Subject(name, "template", p.templateID), ""
 	case whose == "click" && p.agreementID != "":
 		return webhook.Subject(name, "click", p.agreementID), ""
+	case whose == "click", whose == "workflow", whose == "agreement":
 	case p.envelopeID != "":
 		id := webhook.AgreementID(p.envelopeID)
 		return webhook.AgreementSubject(name, id), id

@@ -60,8 +60,6 @@ func TestUnreadable(t *testing.T) {
 		"an entity of its own":              `<!DOCTYPE x [<!ENTITY a "Sent">]>` + legacy("<Status>&a;</Status>", ""),
 		"an entity nobody declared":         legacy("<Status>&a;</Status>", ""),
 		"an entity of HTML":                 legacy("<Status>Sent</Status><Subject>&nbsp;</Subject>", ""),
-		"XML in another encoding":           `<?xml version="1.0" encoding="iso-8859-1"?>` + good,
-		"XML that is not UTF-8":             legacy("<Status>Sent</Status><Subject>\xff</Subject>", ""),
 		"XML with a stray end":              good + "</x>",
 		"XML nested in status, deep":        legacy("<RecipientStatuses>"+strings.Repeat("<RecipientStatus>", 100_000), ""),
 	} {
@@ -220,7 +218,7 @@ func TestOfficialXML(t *testing.T) {
 
 func TestOfficialSchemaSample(t *testing.T) {
 	body := webhooktest.Fixture(t, "docusign/schema_sample.json")
-	if e := normalize(t, string(body)); e.Type != esign.Other || e.AgreementID == "" { // its event is empty
+	if e := normalize(t, string(body)); e.Type != esign.AgreementUpdated || e.AgreementID == "" { // its event is empty
 		t.Errorf("normalised to %+v", e)
 	}
 	body = bytes.Replace(body, []byte(`"event": ""`), []byte(`"event": "envelope-completed"`), 1)

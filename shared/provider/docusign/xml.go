@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"esignhooks/shared/webhook"
 )
@@ -32,9 +33,12 @@ type xmlMessage struct {
 
 func parseXML(body []byte) (*payload, error) {
 	var x xmlMessage
-	d := xml.NewTokenDecoder(withoutDoctype{xml.NewDecoder(bytes.NewReader(body))})
-	if err := d.Decode(&x); err != nil || d.Skip() != io.EOF {
-		return nil, fmt.Errorf("docusign: not DocuSign's XML: %w", webhook.ErrUnreadable) // the detail would quote the body
+	if !decode(body, &x) {
+		body = repaired(body)
+		if !decode(body, &x) || strings.ContainsRune(string(x.EnvelopeStatus.EnvelopeID), utf8.RuneError) {
+			// The detail would quote the body.
+			return nil, fmt.Errorf("docusign: not DocuSign's XML%s: %w", soap(body), webhook.ErrUnreadable)
+		}
 	}
 	status := x.EnvelopeStatus
 	if status.EnvelopeID == "" || status.Status == "" {
@@ -52,6 +56,26 @@ func parseXML(body []byte) (*payload, error) {
 		}
 	}
 	return p, nil
+}
+
+func decode(body []byte, x *xmlMessage) bool {
+	*x = xmlMessage{}
+	d := xml.NewTokenDecoder(withoutDoctype{xml.NewDecoder(bytes.NewReader(body))})
+	return d.Decode(x) == nil && d.Skip() == io.EOF
+}
+
+// soap returns the advice for a message in SOAP, which has another root.
+//
+// SPEC: https://www.docusign.com/blog/developers/trenches-soap, read 2026-11-30: DocuSign would wait for an answer in
+// SOAP, and report "Operation timed out" for any other.
+func soap(body []byte) string {
+	for _, namespace := range []string{"http://schemas.xmlsoap.org/soap/envelope/",
+		"http://www.w3.org/2003/05/soap-envelope"} {
+		if bytes.Contains(body[:min(len(body), 1024)], []byte(namespace)) {
+			return ", but SOAP: switch off useSoapInterface in the Connect configuration"
+		}
+	}
+	return ""
 }
 
 // customFields are the custom fields named AccountId.

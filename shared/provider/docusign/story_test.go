@@ -1,0 +1,286 @@
+package docusign_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"esignhooks/shared/webhook"
+	"esignhooks/shared/webhook/webhooktest"
+)
+
+// person is a recipient. Its GUID is made of its number.
+type person struct {
+	number, order int
+	copies        bool // receives a copy, and signs nothing
+	status        string
+	times         map[string]time.Time // by XML's names
+}
+
+func (p *person) guid() string { return fmt.Sprintf("%08d-0000-4000-8000-000000000000", p.number) }
+
+func (p *person) reach(status, name string, at time.Time) { p.status, p.times[name] = status, at }
+
+func (p *person) acted() bool {
+	return p.status != "created" && p.status != "sent" && p.status != "autoresponded"
+}
+
+// world is an envelope during its life, and the clock. Times are UTC; XML's are seven hours behind.
+type world struct {
+	r          *rand.Rand
+	now        time.Time
+	status     string
+	changed    time.Time
+	times      map[string]time.Time // by XML's names
+	reason     string
+	people     []*person
+	added      int
+	sequential bool
+	routesSoon bool // the next recipient is already asked when the message about the one before is made
+
+	sims, bare, aggregates, xmls []webhooktest.Happening
+}
+
+// step lets more time pass than DocuSign needs for routing.
+func (w *world) step() {
+	w.now = w.now.Add(2*time.Minute + time.Duration(w.r.IntN(1e9))*time.Millisecond)
+}
+
+func (w *world) enter(status, name string, at time.Time) {
+	w.status, w.changed, w.times[name] = status, at, at
+}
+
+func (w *world) add(copies bool, order int) *person {
+	w.added++
+	p := &person{number: w.added, order: order, copies: copies, status: "created", times: map[string]time.Time{}}
+	w.people = append(w.people, p)
+	return p
+}
+
+// route asks all whose turn it is, and returns what is left to do if DocuSign does it after the message.
+func (w *world) route() (later func()) {
+	first := 99
+	for _, p := range w.people {
+		if !p.copies && p.status != "completed" {
+			first = min(first, p.order)
+		}
+	}
+	var asked []*person
+	for _, p := range w.people {
+		if p.status == "created" && (!w.sequential || p.order <= first) {
+			asked = append(asked, p)
+		}
+	}
+	soon := w.now.Add(time.Second / 2)
+	do := func() {
+		for _, p := range asked {
+			soon = soon.Add(3 * time.Millisecond)
+			p.reach("sent", "Sent", soon)
+			if p.copies {
+				p.status = "completed"
+			}
+			w.times["Sent"] = soon
+		}
+	}
+	if w.routesSoon {
+		do()
+		return func() {}
+	}
+	return do
+}
+
+// all reports whether all signers have done it.
+func (w *world) all(done func(*person) bool) bool {
+	for _, p := range w.people {
+		if !p.copies && !done(p) {
+			return false
+		}
+	}
+	return true
+}
+
+func format(at time.Time, zone string) string {
+	if zone == "" {
+		at = at.Add(-7 * time.Hour)
+	}
+	return at.Format("2006-01-02T15:04:05.999999999") + zone
+}
+
+var jsonNames = map[string]string{"Created": "created", "Sent": "sent", "Delivered": "delivered", "Signed": "signed",
+	"Completed": "completed", "Declined": "declined", "Voided": "voided"}
+
+func fields(times map[string]time.Time) (asJSON, asXML string) {
+	for name, at := range times {
+		asJSON += fmt.Sprintf(`,"%sDateTime":%q`, jsonNames[name], format(at, "Z"))
+		if name != "Voided" { // XML has no such time
+			asXML += fmt.Sprintf("<%s>%s</%[1]s>", name, format(at, ""))
+		}
+	}
+	return asJSON, asXML
+}
+
+// envelope is the envelope in JSON and in XML.
+func (w *world) envelope(made time.Time) (asJSON, asXML string) {
+	lists, statuses := map[bool][]string{}, ""
+	for _, p := range w.people {
+		inJSON, inXML := fields(p.times)
+		lists[p.copies] = append(lists[p.copies], fmt.Sprintf(
+			`{"recipientId":"%d","recipientIdGuid":%q,"routingOrder":"%d","status":%q%s}`, p.number, p.guid(), p.order,
+			p.status, inJSON))
+		kind := map[bool]string{true: "CarbonCopy", false: "Signer"}[p.copies]
+		statuses += fmt.Sprintf("<RecipientStatus><Type>%s</Type>%s<Status>%s</Status><RecipientId>%s</RecipientId>"+
+			"</RecipientStatus>", kind, inXML, strings.ToUpper(p.status[:1])+p.status[1:], p.guid())
+	}
+	inJSON, inXML := fields(w.times)
+	asJSON = fmt.Sprintf(`"envelopeId":%q,"status":%q,"statusChangedDateTime":%q,"voidedReason":%q%s,`+
+		`"recipients":{"signers":[%s],"carbonCopies":[%s],"recipientCount":"%d"}`, envelopeID, w.status,
+		format(w.changed, "Z"), w.reason, inJSON, strings.Join(lists[false], ","), strings.Join(lists[true], ","),
+		len(w.people))
+	asXML = legacy(fmt.Sprintf("<RecipientStatuses>%s</RecipientStatuses><TimeGenerated>%s</TimeGenerated>"+
+		"<Status>%s</Status>%s<VoidReason>%s</VoidReason>", statuses, format(made, ""),
+		strings.ToUpper(w.status[:1])+w.status[1:], inXML, w.reason), "<TimeZoneOffset>-7</TimeZoneOffset>")
+	return asJSON, asXML
+}
+
+func request(body string) *webhook.Request {
+	return &webhook.Request{Method: http.MethodPost, Header: http.Header{}, Body: []byte(body)}
+}
+
+// report adds what just happened, as all formats and two configurations report it. exact is false if only the message's
+// own time is known.
+func (w *world) report(event string, who *person, exact bool) {
+	made := []time.Time{w.now, w.now.Add(20 * time.Second)}
+	if !exact {
+		made = made[:1]
+	}
+	data := ""
+	if who != nil {
+		data = fmt.Sprintf(`"recipientId":"%d",`, who.number)
+	}
+	var sims, aggregates, xmls webhooktest.Happening
+	for i, made := range made {
+		more := fmt.Sprintf(`"generatedDateTime":%q,"configurationId":%d,"retryCount":%d`, format(made, "Z"), 7+i, i)
+		asJSON, asXML := w.envelope(made)
+		sims = append(sims, request(sim(event, `"envelopeId":"`+envelopeID+`",`+data+summary(asJSON), more)))
+		aggregates = append(aggregates, request("{"+asJSON+","+more+"}"))
+		xmls = append(xmls, request(asXML))
+	}
+	if w.status == "voided" {
+		xmls = xmls[:1]
+	}
+	bare := request(sim(event, strings.TrimSuffix(`"envelopeId":"`+envelopeID+`",`+data, ","),
+		fmt.Sprintf(`"generatedDateTime":%q`, format(w.now, "Z"))))
+	w.sims, w.bare = append(w.sims, sims), append(w.bare, webhooktest.Happening{bare})
+	w.aggregates, w.xmls = append(w.aggregates, aggregates), append(w.xmls, xmls)
+}
+
+// TestAnyLifeInAnyFormat tells lives of an envelope as SIM with the envelope's summary and without, as aggregate, and
+// as XML.
+func TestAnyLifeInAnyFormat(t *testing.T) {
+	webhooktest.Tell(t, provider, func(r *rand.Rand) [][]webhooktest.Happening {
+		w := &world{r: r, now: at("2026-11-02T08:00:00Z"), times: map[string]time.Time{}, sequential: r.IntN(2) == 0,
+			routesSoon: r.IntN(2) == 0}
+		for i := range 1 + r.IntN(3) {
+			w.add(false, i+1)
+		}
+		if r.IntN(2) == 0 {
+			w.add(true, 1+r.IntN(4))
+		}
+		r.Shuffle(len(w.people), func(i, j int) { w.people[i], w.people[j] = w.people[j], w.people[i] })
+		w.enter("created", "Created", w.now)
+		if r.IntN(2) == 0 {
+			w.report("envelope-created", nil, true)
+		}
+		w.step()
+		w.enter("sent", "Sent", w.now)
+		w.route()()
+		w.times["Sent"] = w.now
+		w.report("envelope-sent", nil, true)
+
+		plain := true // a life that can be told without summaries
+		for !w.all(func(p *person) bool { return p.status == "completed" }) {
+			w.step()
+			var waiting []*person
+			for _, p := range w.people {
+				if !p.copies && p.status != "created" && p.status != "completed" {
+					waiting = append(waiting, p)
+				}
+			}
+			p := waiting[r.IntN(len(waiting))]
+			switch n := r.IntN(20); {
+			case n == 0:
+				plain = false
+				p.reach("declined", "Declined", w.now)
+				asJSON, asXML := w.envelope(w.now) // made before the envelope's status follows
+				w.enter("declined", "Declined", w.now)
+				w.report("envelope-declined", nil, true)
+				last := len(w.sims) - 1
+				w.aggregates[last] = append(w.aggregates[last], request("{"+asJSON+"}"))
+				w.xmls[last] = append(w.xmls[last], request(asXML))
+				return w.families(plain)
+			case n == 1, n == 2:
+				plain = false
+				w.enter("voided", "Voided", w.now)
+				w.reason = []string{"Quote expired", "Envelope has expired."}[n-1]
+				w.report("envelope-voided", nil, true)
+				return w.families(plain)
+			case n == 3 && !p.acted():
+				plain = false
+				other := w.add(false, p.order)
+				w.remove(p)
+				other.reach("sent", "Sent", w.now)
+				w.report("recipient-sent", other, true)
+			case n == 4 && p.status == "sent" && w.lastActed().Before(p.times["Sent"]):
+				p.status = "autoresponded"
+				w.report("recipient-autoresponded", p, false)
+			case n < 12 && !p.acted():
+				p.reach("delivered", "Delivered", w.now)
+				if w.all((*person).acted) {
+					w.enter("delivered", "Delivered", w.now.Add(time.Millisecond))
+				}
+				w.report("recipient-delivered", p, true)
+			default:
+				p.reach("completed", "Signed", w.now)
+				later := w.route()
+				w.report("recipient-completed", p, true)
+				later()
+			}
+		}
+		w.step()
+		w.enter("completed", "Completed", w.now)
+		w.report("envelope-completed", nil, true)
+		return w.families(plain)
+	})
+}
+
+func (w *world) families(plain bool) [][]webhooktest.Happening {
+	families := [][]webhooktest.Happening{w.sims, w.aggregates, w.xmls}
+	if plain {
+		families = append(families, w.bare)
+	}
+	return families
+}
+
+func (w *world) remove(p *person) {
+	for i := range w.people {
+		if w.people[i] == p {
+			w.people = append(w.people[:i:i], w.people[i+1:]...)
+			return
+		}
+	}
+}
+
+// lastActed is the time of the newest action.
+func (w *world) lastActed() (last time.Time) {
+	for _, p := range w.people {
+		for _, name := range []string{"Delivered", "Signed"} {
+			if at := p.times[name]; at.After(last) {
+				last = at
+			}
+		}
+	}
+	return last
+}
