@@ -133,6 +133,21 @@ func TestOneEvent(t *testing.T) {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)),
 			v2("ENVELOPE_SIGNER_SIGNED", `,"x":"\"signer Info\":","y":["signer Info",{"z":"\\"}]`+signerInfo(ada)),
 		},
+		"not delivered, as v1 and as v2": {
+			v1("ENVELOPE_DELIVERY_FAILED", signerInfo(ada+`,"signerStatus":9`)),
+			v2("ENVELOPE_DELIVERY_FAILED", `,"signerList":[{`+ben+`,"signerStatus":2},{`+ada+`,"signerStatus":9}],"ccList":[]`),
+		},
+		"a copy not delivered, as v1 and as v2": {
+			v1("ENVELOPE_DELIVERY_FAILED", `,"ccInfo":{"userEmail":"eve@example.com","ccStatus":1}`),
+			v2("ENVELOPE_DELIVERY_FAILED", `,"signerList":[],"ccList":[{"userEmail":" eve@example.com","ccStatus":1}]`),
+		},
+		"two not reached, in another order": {
+			v2("ENVELOPE_DELIVERY_FAILED", unreached(ada, ben)), v2("ENVELOPE_DELIVERY_FAILED", unreached(ben, ada)),
+		},
+		"a country code with and without a plus sign": {
+			v1("ENVELOPE_SIGNER_SIGNED", signerInfo(ada)),
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(strings.Replace(ada, `"44"`, `"+44"`, 1))),
+		},
 		"an unknown event, byte by byte": {v2("ENVELOPE_PAUSED", ""), v2("ENVELOPE_PAUSED", "")},
 	}
 	for _, event := range []string{"START", "ALL_SIGNER_SIGNED", "FINISH", "CANCEL", "EXPIRED", "SIGNER_FAILED"} {
@@ -199,6 +214,21 @@ func TestTwoEvents(t *testing.T) {
 		"declined, without the signer": {
 			v2("SIGNER_DECLINED", `,"signerList":[{"userName":"Ada","signerStatus":3}]`),
 			v2("SIGNER_DECLINED", `,"signerList":[{"userName":"Ben","signerStatus":3}]`),
+		},
+		"two who were not reached": {
+			v2("ENVELOPE_DELIVERY_FAILED", unreached(ada)), v2("ENVELOPE_DELIVERY_FAILED", unreached(ben)),
+		},
+		"a signer and a copy of one address": {
+			v2("ENVELOPE_DELIVERY_FAILED", unreached(`"userEmail":"ada@example.com"`)),
+			v2("ENVELOPE_DELIVERY_FAILED", `,"ccList":[{"userEmail":"ada@example.com"}]`),
+		},
+		"a signer, and the signer and a copy": {
+			v1("ENVELOPE_DELIVERY_FAILED", signerInfo(ada)),
+			v1("ENVELOPE_DELIVERY_FAILED", signerInfo(ada)+`,"ccInfo":{"userEmail":"eve@example.com"}`),
+		},
+		"unreached signers of whom only the order is known": {
+			v1("ENVELOPE_DELIVERY_FAILED", signerInfo(nameless)),
+			v1("ENVELOPE_DELIVERY_FAILED", signerInfo(strings.Replace(nameless, "Ada", "Ben", 1))),
 		},
 		"two statuses of a template's task":       {template(`"task-1"`, `"1"`), template(`"task-1"`, `"2"`)},
 		"two tasks":                               {template(`"task-1"`, `"2"`), template(`"task-2"`, `"2"`)},
@@ -308,13 +338,14 @@ func TestExamplesOfOneEvent(t *testing.T) {
 		{"envelope-start", "envelope-start-enum-only"},
 		{"envelope-finish", "envelope-finish-v2"},
 		{"envelope-declined", "signer-declined"},
+		{"envelope-delivery-failed", "envelope-delivery-failed-v2"},
 	} {
 		if id := identify(t, string(examples[pair[0]].Body)).EventID; id != identify(t,
 			string(examples[pair[1]].Body)).EventID {
 			t.Errorf("two events: %s", pair)
 		}
 	}
-	if len(ids) != len(examples)-3 {
+	if len(ids) != len(examples)-4 {
 		t.Errorf("%d examples are %d events: %v", len(examples), len(ids), ids)
 	}
 }

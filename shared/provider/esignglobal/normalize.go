@@ -2,7 +2,6 @@ package esignglobal
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"esignhooks/shared/esign"
@@ -21,9 +20,10 @@ var types = map[string]esign.Type{
 	envelopeDeclined:        esign.AgreementDeclined,
 	signerDeclined:          esign.AgreementDeclined,
 	envelopeSignerFailed:    esign.AgreementFailed,
+	envelopeDeliveryFailed:  esign.AgreementUndeliverable,
 }
 
-// statuses leaves out 0 (pending) and 5 (interrupted), which report no progress of a signer.
+// statuses leaves out 0 (pending), 5 (interrupted) and 9 (not reached), which report no progress of a signer.
 var statuses = map[webhook.Text]esign.Status{
 	signerInProgress:  esign.Sent,
 	signerSigned:      esign.Signed,
@@ -38,16 +38,19 @@ func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
 		return esign.Event{}, err
 	}
 	event := esign.Event{
-		Type:         p.eventType(),
-		VendorType:   webhook.Label(p.event()),
-		AgreementID:  p.agreementID(),
-		Participants: p.participants(),
-		Attributes:   p.attributes(),
+		Type:        p.eventType(),
+		VendorType:  webhook.Label(p.event()),
+		AgreementID: p.agreementID(),
+		Attributes:  p.attributes(),
+	}
+	if event.Type == esign.AgreementUndeliverable {
+		event.Cause = esign.CauseUndelivered // the vendor does not say by e-mail or text message, nor why
 	}
 	event.OccurredAt, event.Approximate = p.occurredAt()
-	if about := p.about(); len(about) == 1 {
-		event.Participant = webhook.ParticipantKey(about[0].id())
-	}
+	people := p.people()
+	event.Participant = people.participant()
+	event.Participants = people.participants(event.Type)
+	event.Present = people.present(event.Type)
 	return event, nil
 }
 
@@ -62,10 +65,8 @@ func (p *payload) eventType() esign.Type {
 		return esign.AgreementUpdated // whether FINISH also closes what was cancelled or expired is not documented
 	case ok:
 		return known
-	case strings.HasPrefix(event, "ENVELOPE_") || strings.HasPrefix(event, "SIGNER_"):
-		return esign.AgreementUpdated
 	}
-	return esign.Other
+	return esign.AgreementUpdated
 }
 
 func taskType(status webhook.Text) esign.Type {
@@ -78,18 +79,21 @@ func taskType(status webhook.Text) esign.Type {
 	return esign.TemplateUpdated
 }
 
-// occurredAt returns the time of the event. It is zero for v2, which has no such times.
+// occurredAt returns the time of the event. v2 states only that of the start.
 func (p *payload) occurredAt() (at time.Time, approximate bool) {
 	e := p.envelope()
 	switch p.event() {
 	case envelopeStart:
-		return moment(e.CreateTime), true
+		if at := moment(e.StartTime); !at.IsZero() {
+			return at, false
+		}
+		return moment(e.CreateTime), true // it may be sent as much as 30 days later
 	case envelopeSignerViewed:
 		return moment(e.SignerInfo.object.ViewedTime), false
 	case envelopeSignerSigned:
 		return lastSigned(p.about()), false
 	case envelopeAllSignerSigned:
-		return lastSigned(e.SignedSigners), true
+		return lastSigned(e.SignedSigners), false // it is the last signature
 	case envelopeFinish, envelopeCancel, envelopeExpired, envelopeDeclined, signerDeclined, envelopeSignerFailed:
 		return moment(e.EndTime), false
 	}
@@ -103,25 +107,6 @@ func lastSigned(signers []signer) (last time.Time) {
 		}
 	}
 	return last
-}
-
-func (p *payload) participants() []esign.Participant {
-	var said []esign.Participant
-	for _, s := range p.envelope().listed() {
-		status, ok := statuses[s.Status]
-		if !ok || s.id() == "" {
-			continue
-		}
-		participant := esign.Participant{ID: webhook.ParticipantKey(s.id()), Status: status}
-		switch status {
-		case esign.Signed:
-			participant.At = moment(s.SignDate)
-		case esign.Viewed:
-			participant.At = moment(s.ViewedTime)
-		}
-		said = append(said, participant)
-	}
-	return said
 }
 
 // attributes holds only numeric statuses and nothing else of the payload, which contains access codes in clear text.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/webhook"
@@ -42,14 +43,17 @@ func TestTypes(t *testing.T) {
 		"an unknown event of an envelope":    {v2("ENVELOPE_PAUSED", `,"envelopeStatus":2`), esign.AgreementUpdated},
 		"an unknown event of a signer":       {v2("SIGNER_REPLACED", ``), esign.AgreementUpdated},
 		"an update without details":          {`{"callBackEnum":"ENVELOPE_UPDATE","callBackEnvelopeVO":{"envelopeId":"env-1"}}`, esign.AgreementUpdated},
-		"an unknown event of something else": {v2("SEAL_CREATED", ``), esign.Other},
+		"an unknown event of something else": {v2("SEAL_CREATED", ``), esign.AgreementUpdated},
+		"a message that was not delivered":   {v1("ENVELOPE_DELIVERY_FAILED", ``), esign.AgreementUndeliverable},
+		"a message not delivered, v2":        {v2("ENVELOPE_DELIVERY_FAILED", ``), esign.AgreementUndeliverable},
+		"not delivered, without an envelope": {`{"event":"ENVELOPE_DELIVERY_FAILED"}`, esign.Other},
 		"finished, without an envelope ID": {
 			`{"event":"ENVELOPE_FINISH","eventPayload":{"envelopeStatus":2}}`, esign.Other,
 		},
-		"the name in lower case": {v2("envelope_finish", ``), esign.Other},
-		"no name":                {`{"eventPayload":{"envelopeId":"env-1","envelopeStatus":2}}`, esign.Other},
+		"the name in lower case": {v2("envelope_finish", ``), esign.AgreementUpdated},
+		"no name":                {`{"eventPayload":{"envelopeId":"env-1","envelopeStatus":2}}`, esign.AgreementUpdated},
 		"a name of the wrong type": {
-			`{"event":["ENVELOPE_FINISH"],"eventPayload":{"envelopeId":"env-1"}}`, esign.Other,
+			`{"event":["ENVELOPE_FINISH"],"eventPayload":{"envelopeId":"env-1"}}`, esign.AgreementUpdated,
 		},
 		"an empty object":                       {`{}`, esign.Other},
 		"a template being filled":               {template(`"task-1"`, `"1"`), esign.TemplateUpdated},
@@ -62,8 +66,12 @@ func TestTypes(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := normalize(t, tt.body).Type; got != tt.want {
-				t.Errorf("got %s, want %s", got, tt.want)
+			got := normalize(t, tt.body)
+			if got.Type != tt.want {
+				t.Errorf("got %s, want %s", got.Type, tt.want)
+			}
+			if undeliverable := got.Type == esign.AgreementUndeliverable; undeliverable != (got.Cause != "") {
+				t.Errorf("the cause is %q", got.Cause)
 			}
 		})
 	}
@@ -96,10 +104,12 @@ func TestOccurredAt(t *testing.T) {
 		},
 		"ALL_SIGNER_SIGNED is when the last one signed": {
 			v1("ENVELOPE_ALL_SIGNER_SIGNED", times+signed(ada+`,"signDate":1793610032000`, ben+`,"signDate":1793610000000`)),
-			end, true,
+			end, false,
 		},
-		"a time as a string": {v1("ENVELOPE_FINISH", `,"envelopeEndTime":"1793610032000"`), end, false},
-		"a time in seconds":  {v1("ENVELOPE_FINISH", `,"envelopeEndTime":1793610032`), end, false},
+		"START, v2":                   {v2("ENVELOPE_START", `,"envelopeStartTime":"1793610032000"`), end, false},
+		"START, v2, without its time": {v2("ENVELOPE_START", `,"envelopeStartTime":"today"`), time.Time{}, true},
+		"a time as a string":          {v1("ENVELOPE_FINISH", `,"envelopeEndTime":"1793610032000"`), end, false},
+		"a time in seconds":           {v1("ENVELOPE_FINISH", `,"envelopeEndTime":1793610032`), end, false},
 		"a time in RFC 3339": {
 			v1("ENVELOPE_FINISH", `,"envelopeEndTime":"2026-11-02T17:00:32+08:00"`), end, false,
 		},
@@ -135,7 +145,7 @@ func TestParticipant(t *testing.T) {
 		"who signed last is unknown":   {v1("ENVELOPE_SIGNER_SIGNED", signed(ada, ben)), ""},
 		"who declined": {
 			v1("ENVELOPE_DECLINED", signed(ben)+`,"declineSigner":{"userEmail":"ada@example.com"}`),
-			webhook.ParticipantKey("ada@example.com"),
+			"ada@example.com",
 		},
 		"who declined, v2": {
 			v2("SIGNER_DECLINED", `,"signerList":[{`+ada+`,"signerStatus":3},{`+ben+`,"signerStatus":2}]`), "emp-1",
@@ -147,22 +157,37 @@ func TestParticipant(t *testing.T) {
 			v1("ENVELOPE_SIGNER_FAILED", signed(ada+`,"signerStatus":2`, ben+`,"signerStatus":5`)), "emp-2",
 		},
 		"an e-mail address is hashed": {
-			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"userEmail":"ada@example.com"`)), webhook.ParticipantKey("ada@example.com"),
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"userEmail":"ada@example.com"`)), "ada@example.com",
 		},
 		"an e-mail address as businessId": {
 			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"businessId":"ada@example.com"`)),
-			webhook.ParticipantKey("ada@example.com"),
+			"ada@example.com",
 		},
-		"a telephone is not used as an ID": {
-			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"phoneNumber":{"countryCode":"44","number":"7700900101"}`)), "",
+		"a telephone, if there is nothing else": {
+			v2("ENVELOPE_SIGNER_SIGNED", signerInfo(`"phoneNumber":{"countryCode":"+44","number":"7700900101"}`)),
+			"447700900101",
 		},
+		"who was not reached":      {v1("ENVELOPE_DELIVERY_FAILED", signerInfo(ada+`,"signerStatus":9`)), "emp-1"},
+		"who was not reached, v2":  {v2("ENVELOPE_DELIVERY_FAILED", unreached(ada)), "emp-1"},
+		"two who were not reached": {v2("ENVELOPE_DELIVERY_FAILED", unreached(ada, ben)), ""},
+		"whose copy was not delivered": {
+			v1("ENVELOPE_DELIVERY_FAILED", `,"ccInfo":{"userEmail":"eve@example.com","ccStatus":1}`), "eve@example.com",
+		},
+		"whose copy was not delivered, v2": {
+			v2("ENVELOPE_DELIVERY_FAILED", `,"signerList":[],"ccList":[{"userEmail":"eve@example.com","ccStatus":1}]`),
+			"eve@example.com",
+		},
+		"a signer and a copy": {
+			v1("ENVELOPE_DELIVERY_FAILED", signerInfo(ada+`,"signerStatus":9`)+`,"ccInfo":{"userEmail":"eve@example.com"}`), "",
+		},
+		"who was not reached is unknown":       {v1("ENVELOPE_DELIVERY_FAILED", ""), ""},
 		"an envelope's end has no participant": {v1("ENVELOPE_FINISH", signed(ada)), ""},
 		"a signer of the wrong type":           {v2("ENVELOPE_SIGNER_SIGNED", `,"signerInfo":"emp-1"`), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := normalize(t, tt.body).Participant
-			if got != tt.want || strings.Contains(got, "@") {
-				t.Errorf("got %q, want %q", got, tt.want)
+			if got != webhook.SenderKey(tt.want) {
+				t.Errorf("got %q, want that of %q", got, tt.want)
 			}
 		})
 	}
@@ -176,18 +201,22 @@ func TestParticipants(t *testing.T) {
 		"signerList":[{"businessId":"f","signerStatus":3},{"userName":"Gus","signerStatus":2},{"businessId":"h"},null,
 			{"businessId":"i","signerStatus":{"code":2}},{"businessId":9,"signerStatus":2,"phoneNumber":"7700900101"}]`)
 	want := []esign.Participant{
-		{ID: "c", Status: esign.Sent},
+		{ID: webhook.SenderKey("c"), Status: esign.Sent},
 		{
-			ID: webhook.ParticipantKey("eve@example.com"), Status: esign.Viewed,
+			ID: webhook.SenderKey("eve@example.com"), Status: esign.Viewed,
 			At: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC),
 		},
-		{ID: "a", Status: esign.Signed, At: time.Date(2026, 11, 2, 9, 0, 32, 0, time.UTC)},
-		{ID: "f", Status: esign.Declined},
-		{ID: "9", Status: esign.Signed},
+		{ID: webhook.SenderKey("a"), Status: esign.Signed, At: time.Date(2026, 11, 2, 9, 0, 32, 0, time.UTC)},
+		{ID: webhook.SenderKey("f"), Status: esign.Declined},
+		{ID: webhook.SenderKey("9"), Status: esign.Signed},
 	}
-	if diff := cmp.Diff(want, normalize(t, body).Participants); diff != "" {
+	if diff := cmp.Diff(want, normalize(t, body).Participants, cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+func unreached(signers ...string) string {
+	return `,"signerList":[{` + strings.Join(signers, `,"signerStatus":9},{`) + `,"signerStatus":9}]`
 }
 
 func TestAttributes(t *testing.T) {
@@ -271,13 +300,13 @@ func TestRecorded(t *testing.T) {
 	for name, want := range map[string]recorded{
 		"v1_ENVELOPE_START":             {esign.AgreementSent, "v1", true, false, 1},
 		"v1_ENVELOPE_START_with_desc":   {esign.AgreementSent, "v1", true, false, 1},
-		"v1_ENVELOPE_SIGNER_VIEWED":     {esign.AgreementViewed, "v1", true, true, 0},
+		"v1_ENVELOPE_SIGNER_VIEWED":     {esign.AgreementViewed, "v1", true, true, 1},
 		"v1_ENVELOPE_ALL_SIGNER_SIGNED": {esign.AgreementUpdated, "v1", true, false, 1},
 		"v1_ENVELOPE_FINISH":            {esign.AgreementCompleted, "v1", true, false, 1},
 		"v1_ENVELOPE_CANCEL":            {esign.AgreementCancelled, "v1", true, false, 0},
 		"v1_ENVELOPE_EXPIRED":           {esign.AgreementExpired, "v1", true, false, 1},
 		"v1_ENVELOPE_DECLINED":          {esign.AgreementDeclined, "v1", true, true, 0},
-		"v2_ENVELOPE_SIGNER_SIGNED":     {esign.AgreementSigned, "v2", false, true, 0},
+		"v2_ENVELOPE_SIGNER_SIGNED":     {esign.AgreementSigned, "v2", false, true, 1},
 		"v2_ENVELOPE_FINISH":            {esign.AgreementCompleted, "v2", false, false, 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -23,6 +23,7 @@ const (
 	envelopeDeclined        = "ENVELOPE_DECLINED" // v1
 	signerDeclined          = "SIGNER_DECLINED"   // v2
 	envelopeSignerFailed    = "ENVELOPE_SIGNER_FAILED"
+	envelopeDeliveryFailed  = "ENVELOPE_DELIVERY_FAILED"
 	templateFillResult      = "TEMPLATE_FILL_RESULT"
 )
 
@@ -49,13 +50,21 @@ type template struct {
 type envelope struct {
 	ID            webhook.Text         `json:"envelopeId"`
 	Status        webhook.Text         `json:"envelopeStatus"`
-	CreateTime    webhook.Text         `json:"envelopeCreateTime"`
+	CreateTime    webhook.Text         `json:"envelopeCreateTime"` // v1
+	StartTime     webhook.Text         `json:"envelopeStartTime"`  // v2
 	EndTime       webhook.Text         `json:"envelopeEndTime"`
 	SignerInfo    last[signer]         `json:"signerInfo"`
 	DeclineSigner last[signer]         `json:"declineSigner"`
 	NextSigners   webhook.List[signer] `json:"nextSignerList"`   // v1
 	SignedSigners webhook.List[signer] `json:"signedSignerList"` // v1, cumulative
 	Signers       webhook.List[signer] `json:"signerList"`       // v2
+	CC            last[copied]         `json:"ccInfo"`           // v1, of ENVELOPE_DELIVERY_FAILED
+	CCs           webhook.List[copied] `json:"ccList"`           // v2
+}
+
+// copied is somebody who only gets a copy.
+type copied struct {
+	Email webhook.Text `json:"userEmail"`
 }
 
 type signer struct {
@@ -77,11 +86,13 @@ type phone struct {
 const (
 	envelopeCompleted = "2"
 
+	signerPending     = "0"
 	signerInProgress  = "1"
 	signerSigned      = "2"
 	signerHasDeclined = "3"
 	signerInterrupted = "5"
 	signerViewed      = "8"
+	signerUndelivered = "9"
 
 	taskSucceeded = "2"
 	taskFailed    = "3"
@@ -202,6 +213,10 @@ func (p *payload) about() []signer {
 		return []signer{e.DeclineSigner.object}
 	case envelopeSignerFailed:
 		return e.having(signerInterrupted)
+	case envelopeDeliveryFailed:
+		if unreached := e.having(signerUndelivered); len(unreached) > 0 {
+			return unreached
+		}
 	}
 	return []signer{e.SignerInfo.object}
 }
@@ -212,8 +227,21 @@ func (e *envelope) having(status webhook.Text) []signer {
 	return slices.DeleteFunc(e.listed(), func(s signer) bool { return s.Status != status })
 }
 
+// copies returns the recipients of copies who were not reached.
+func (e *envelope) copies() []copied {
+	return slices.DeleteFunc(append(slices.Clone(e.CCs), e.CC.object), func(c copied) bool { return c.Email == "" })
+}
+
 // id identifies the signer. It is empty if the payload has neither kind of ID.
 func (s signer) id() string { return string(cmp.Or(s.BusinessID, s.Email)) }
+
+// contact is how the signer is reached: the e-mail address, or else the telephone number.
+func (s signer) contact() string { return cmp.Or(string(s.Email), s.Phone.object.String()) }
+
+// String returns the number with its country code, which some of the vendor's pages print with a plus sign.
+func (p phone) String() string {
+	return strings.TrimPrefix(string(p.CountryCode), "+") + string(p.Number)
+}
 
 // moment reads a time, which the vendor sends as a long, a "timestamp" or a string.
 func moment(t webhook.Text) time.Time {
