@@ -46,6 +46,7 @@ type World struct {
 	sent    []queue.Message
 	dead    []queue.Message
 	log     bytes.Buffer
+	public  []string // what was sent in the header of a vendor that signs nothing, the longest first
 	now     time.Time
 }
 
@@ -173,6 +174,10 @@ func (w *World) echo(a *webhook.Response) {
 // hint may show the header of a vendor that signs nothing, since that is a public ID.
 func (w *World) quiet(r *webhook.Request) {
 	w.t.Helper()
+	for _, value := range r.Header.Values(w.Header) {
+		w.public = append(w.public, webhook.Label(strings.TrimSpace(value)))
+	}
+	slices.SortFunc(w.public, func(a, b string) int { return len(b) - len(a) })
 	log := w.log.String()
 	for line := range strings.Lines(log) {
 		var object map[string]any
@@ -180,8 +185,8 @@ func (w *World) quiet(r *webhook.Request) {
 			w.t.Errorf("not a line of JSON: %.300q", line)
 		}
 		if hint, ok := object["hint"].(string); ok && w.Covered == nil {
-			for _, value := range r.Header.Values(w.Header) {
-				hint = strings.ReplaceAll(hint, webhook.Label(value), "")
+			for _, value := range w.public {
+				hint = strings.ReplaceAll(hint, value, "")
 			}
 			object["hint"] = hint
 			rest, _ := json.Marshal(object) // it was JSON
