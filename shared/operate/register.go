@@ -56,10 +56,14 @@ func register(ctx context.Context, w io.Writer, t Target, provider, given string
 		return nil
 	}
 	for i, step := range steps {
-		if err := step.Do(ctx); err != nil {
+		switch err := step.Do(ctx); {
+		case err == nil:
+			fmt.Fprintf(w, "step %d of %d is done\n", i+1, len(steps))
+		case step.Optional:
+			fmt.Fprintf(w, "step %d of %d failed, which does no harm: %s\n", i+1, len(steps), printable(err.Error()))
+		default:
 			return fmt.Errorf("operate: step %d of %d: %w", i+1, len(steps), err)
 		}
-		fmt.Fprintf(w, "step %d of %d is done\n", i+1, len(steps))
 	}
 	return verify(ctx, w, client, address, keys)
 }

@@ -28,6 +28,7 @@ type vendor struct {
 	subscriptions    []vendorapi.Subscription
 	err              error // of everything that is asked
 	stepErr          error
+	optional         bool // a second step is optional, and fails
 	deaf             bool // steps do nothing
 	agreement        vendorapi.Agreement
 	done             int
@@ -48,6 +49,11 @@ func (v *vendor) Register(_ context.Context, address string) ([]vendorapi.Step, 
 		}
 		return v.stepErr
 	}}
+	if v.optional {
+		return []vendorapi.Step{step, {Description: "add", Optional: true, Do: func(context.Context) error {
+			return errors.New("no such event")
+		}}}, v.err
+	}
 	return []vendorapi.Step{step}, v.err
 }
 
@@ -110,6 +116,16 @@ func TestRegisterShowsThenDoesThenFindsNothingToDo(t *testing.T) {
 			!strings.Contains(out, "nothing to do") || v.done != 1 {
 			t.Errorf("%v, done %d: %s", err, v.done, out)
 		}
+	}
+}
+
+func TestRegisterContinuesAfterAnOptionalStep(t *testing.T) {
+	v := &vendor{optional: true}
+	out, err := act(t, v.target(), "register -provider acmesign -apply")
+	silent(t, out, err)
+	const want = "step 1 of 2 is done\nstep 2 of 2 failed, which does no harm: no such event\nread back: made is active"
+	if err != nil || !strings.Contains(out, want) {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

@@ -120,6 +120,8 @@ func (s Subscription) Checked(keys webhook.Keys) Subscription {
 type Step struct {
 	Description string // in words for an operator; without secrets
 	Do          func(context.Context) error
+	// Optional means that the subscription works without the step. Its failure is shown, and nothing else.
+	Optional bool
 }
 
 // SameEndpoint reports whether two URLs lead to the same function: whether they differ only in the secret token at the

@@ -250,8 +250,9 @@ func docusignEnvelope(a *Agreement) object {
 	switch a.Status {
 	case esign.Expired:
 		envelope["voidedReason"] = "Envelope has expired."
+		envelope["expireDateTime"] = envelope["statusChangedDateTime"]
 	case esign.Cancelled:
-		envelope["voidedReason"] = "The sender changed their mind."
+		envelope["voidedReason"] = "Quote expired, a new contract follows."
 	}
 	return envelope
 }
@@ -339,7 +340,7 @@ func (d *docuSign) document(r *http.Request, a *Agreement) *reply {
 // docusignEvents are those that a configuration can subscribe to.
 //
 // SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
-// 2.1, read 2026-11-23.
+// 2.1, read 2026-11-23; from extension-executed on, https://learn.microsoft.com/connectors/docusign/, read 2026-11-30.
 var docusignEvents = []string{
 	"envelope-created", "envelope-sent", "envelope-resent", "envelope-delivered", "envelope-completed",
 	"envelope-declined",
@@ -347,7 +348,10 @@ var docusignEvents = []string{
 	"recipient-delivered", "recipient-completed", "recipient-sent", "recipient-resent", "template-created",
 	"template-modified", "template-deleted", "envelope-corrected", "envelope-purge", "envelope-deleted",
 	"envelope-discard", "recipient-reassign", "recipient-delegate", "recipient-finish-later", "click-agreed",
-	"click-declined",
+	"click-declined", "extension-executed", "envelope-reminder-sent", "envelope-removed",
+	"identity-verification-completed", "identity-verification-pending", "notary-session-notary-assigned",
+	"notary-session-notary-removed", "notary-session-paused", "notary-session-signer-locked",
+	"notary-session-signer-unlocked", "notary-session-status-updated", "notary-session-terminated",
 }
 
 // docusignConfiguration shows a subscription. Its Settings are the configuration without ID, URL and the switch. Nil

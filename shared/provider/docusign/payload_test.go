@@ -51,17 +51,23 @@ func TestUnreadable(t *testing.T) {
 		"XML's declaration alone": `<?xml version="1.0"?>`,
 		"SOAP": `<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>` +
 			good + `</soap:Body></soap:Envelope>`,
-		"XML without an ID":                 `<DocuSignEnvelopeInformation><EnvelopeStatus><Status>Sent</Status></EnvelopeStatus></DocuSignEnvelopeInformation>`,
-		"XML without a status":              legacy("", ""),
-		"XML with nil":                      legacy(`<Status xsi:nil="true" />`, ""),
-		"a document type":                   "<!DOCTYPE DocuSignEnvelopeInformation>" + good,
-		"a document type inside":            legacy("<!DOCTYPE x><Status>Sent</Status>", ""),
-		"a document type after the message": good + "<!DOCTYPE x>",
-		"an entity of its own":              `<!DOCTYPE x [<!ENTITY a "Sent">]>` + legacy("<Status>&a;</Status>", ""),
-		"an entity nobody declared":         legacy("<Status>&a;</Status>", ""),
-		"an entity of HTML":                 legacy("<Status>Sent</Status><Subject>&nbsp;</Subject>", ""),
-		"XML with a stray end":              good + "</x>",
-		"XML nested in status, deep":        legacy("<RecipientStatuses>"+strings.Repeat("<RecipientStatus>", 100_000), ""),
+		"XML without an ID":                    `<DocuSignEnvelopeInformation><EnvelopeStatus><Status>Sent</Status></EnvelopeStatus></DocuSignEnvelopeInformation>`,
+		"XML without a status":                 legacy("", ""),
+		"XML with nil":                         legacy(`<Status xsi:nil="true" />`, ""),
+		"a document type":                      "<!DOCTYPE DocuSignEnvelopeInformation>" + good,
+		"a document type inside":               legacy("<!DOCTYPE x><Status>Sent</Status>", ""),
+		"a document type after the message":    good + "<!DOCTYPE x>",
+		"an entity of its own":                 `<!DOCTYPE x [<!ENTITY a "Sent">]>` + legacy("<Status>&a;</Status>", ""),
+		"an entity nobody declared":            legacy("<Status>&a;</Status>", ""),
+		"an entity of HTML":                    legacy("<Status>Sent</Status><Subject>&nbsp;</Subject>", ""),
+		"XML with a stray end":                 good + "</x>",
+		"an ID that is not UTF-8":              strings.Replace(good, envelopeID, "e\xff", 1),
+		"an ID with a control character":       strings.Replace(good, envelopeID, "e&#1;", 1),
+		"a document type in another encoding":  `<?xml version="1.0" encoding="utf-16"?><!DOCTYPE x>` + good,
+		"a document type in UTF-16":            utf16("<!DOCTYPE x>"+good, 0, 1),
+		"an entity beside a control character": legacy("<Status>Sent</Status><Subject>&#1;&a;</Subject>", ""),
+		"XML nested in status, deep": legacy("<RecipientStatuses>"+strings.Repeat("<RecipientStatus>", 100_000),
+			""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if ids, err := provider.Identify(&webhook.Request{Body: []byte(body)}); !errors.Is(err, webhook.ErrUnreadable) ||
@@ -76,6 +82,29 @@ func TestUnreadable(t *testing.T) {
 				t.Errorf("the error contains the body: %v", err)
 			}
 		})
+	}
+}
+
+// utf16 returns ASCII and a byte order mark in UTF-16. high and low are the positions of the bytes.
+func utf16(s string, high, low int) string {
+	var b []byte
+	for _, r := range s {
+		var unit [2]byte
+		unit[high], unit[low] = byte(r>>8), byte(r)
+		b = append(b, unit[:]...)
+	}
+	return string(b)
+}
+
+func TestUnreadableSOAPSaysWhatToDo(t *testing.T) {
+	for _, namespace := range []string{"http://schemas.xmlsoap.org/soap/envelope/",
+		"http://www.w3.org/2003/05/soap-envelope"} {
+		_, err := provider.Identify(&webhook.Request{Body: []byte(`<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="` +
+			namespace + `"><s:Body>` + legacy("<Status>Sent</Status>", "") + `</s:Body></s:Envelope>`)})
+		if !errors.Is(err, webhook.ErrUnreadable) || !strings.Contains(err.Error(), "SOAP") ||
+			!strings.Contains(err.Error(), "switch off useSoapInterface") {
+			t.Error(err)
+		}
 	}
 }
 
@@ -111,6 +140,24 @@ func TestReadable(t *testing.T) {
 		"a prefix":              `<d:DocuSignEnvelopeInformation xmlns:d="http://www.docusign.net/API/3.0"><d:EnvelopeStatus><d:EnvelopeID>` + envelopeID + `</d:EnvelopeID><d:Status>Sent</d:Status></d:EnvelopeStatus></d:DocuSignEnvelopeInformation>`,
 		"XML's declaration":     `<?xml version="1.0" encoding="UTF-8"?>` + "\r\n" + legacy(status, "") + "\r\n",
 		"XML's byte order mark": "\xef\xbb\xbf" + `<?xml version="1.0" encoding="utf-8"?>` + legacy(status, ""),
+		"UTF-8 declared as UTF-16": `<?xml version="1.0" encoding="utf-16"?>` +
+			legacy(status+"<Subject>é</Subject>", ""),
+		"UTF-8 declared as something else": `<?xml version='1.0' encoding='us-ascii' ?>` +
+			legacy(status+"<Subject>é</Subject>", ""),
+		"ISO 8859-1": `<?xml version="1.0" encoding="ISO-8859-1"?>` +
+			legacy(status+"<Subject>\xe9\x80</Subject>", ""),
+		"neither UTF-8 nor declared": legacy(status+"<Subject>\xe9</Subject>", ""),
+		"an unknown encoding": `<?xml version="1.0" encoding="x"?>` +
+			legacy(status+"<Subject>\xe9</Subject>", ""),
+		"UTF-16, little end first": utf16("\ufeff"+`<?xml version="1.0" encoding="utf-16"?>`+legacy(status, ""), 1,
+			0),
+		"UTF-16, big end first": utf16("\ufeff"+`<?xml version="1.0" encoding="utf-16"?>`+legacy(status, ""), 0,
+			1),
+		"UTF-16 without a mark": utf16(legacy(status, ""), 1, 0),
+		"XML 1.1":               `<?xml version="1.1"?>` + legacy(status, ""),
+		"references to control characters": legacy(status+
+			"<Subject>&#xB;&#x1;&#0;&#31;&#xFFFF;&#xD800;&#x110000;&#99999999999;</Subject>", ""),
+		"control characters":    legacy(status+"<Subject>\x01\x0b\x00\uffff</Subject>", ""),
 		"predefined entities":   legacy(status+"<Subject>&lt;&amp;&#233;</Subject>", ""),
 		"CDATA and comments":    legacy("<!-- x --><Status><![CDATA[Sent]]></Status>", "") + "<!-- y -->",
 		"unknown elements":      legacy(status+"<Future><Status>Voided</Status></Future>", "<Future />"),

@@ -214,3 +214,46 @@ func sign(key string, body []byte) string {
 	mac.Write(body)
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
+
+func TestExplain(t *testing.T) {
+	body := []byte(about("envelope-sent", ""))
+	signed := func(key string) *webhook.Request {
+		r := &webhook.Request{Method: http.MethodPost, Header: http.Header{}, Body: body}
+		if err := provider.Sign(r, webhook.NewSecret(key), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	const long = "c2VjcmV0IGtleSBvZiBEb2N1U2lnbiBmb3IgdGVzdHM="
+	bare := strings.TrimRight(long, "=")
+	large := signed(bare)
+	large.Body = make([]byte, 1<<20)
+	for name, tt := range map[string]struct {
+		r          *webhook.Request
+		key        string
+		code, hint string
+	}{
+		"no signature": {&webhook.Request{Header: http.Header{}, Body: body}, long, "signature-missing",
+			"includeHMAC"},
+		"a key copied without its end":     {signed(long), bare, "key-encoding", `"="`},
+		"a key copied with too much":       {signed(bare), long, "key-encoding", `"="`},
+		"a key that the sender decodes":    {signed("secret key of DocuSign for tests"), long, "key-encoding", "decoding"},
+		"a key in hex":                     {signed("key"), "6b6579", "key-encoding", "decoding"},
+		"another key":                      {signed("another"), long, "", ""},
+		"a body too large to try all keys": {large, long, "", ""},
+		"no key":                           {signed(long), "", "", ""},
+		"a key of nothing but the sign":    {signed(""), "=", "", ""},
+	} {
+		keys := webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret("first"), webhook.NewSecret(tt.key)}}
+		if _, err := provider.Verify(tt.r, keys); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		code, hint := "", ""
+		if got := provider.Explain(tt.r, keys); len(got) > 0 {
+			code, hint = got[0].Code, got[0].Hint
+		}
+		if code != tt.code || !strings.Contains(hint, tt.hint) || strings.Contains(hint, bare) {
+			t.Errorf("%s: %q, %q", name, code, hint)
+		}
+	}
+}

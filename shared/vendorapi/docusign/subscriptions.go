@@ -89,18 +89,22 @@ func (c configuration) problems() (problems []string) {
 	if configuration(data).scalar("version") != format {
 		problems = append(problems, "its data format is not REST v2.1 (JSON)")
 	}
-	differ := func(wanted, found []string, missing, superfluous string) {
+	differ := func(wanted, optional, found []string, missing, superfluous string) {
 		if names := without(wanted, found); len(names) > 0 {
 			problems = append(problems, missing+": "+strings.Join(names, ", "))
 		}
-		if names := without(found, wanted); len(names) > 0 {
+		if names := without(without(found, wanted), optional); len(names) > 0 {
 			problems = append(problems, superfluous+": "+webhook.Label(strings.Join(names, ", ")))
 		}
 	}
-	differ(included, configuration(data).list("includeData"), "its messages do not include", "its messages include")
-	differ(docusign.Events(), c.list("events"), "it does not send", "it sends events that are not understood")
+	differ(included, nil, configuration(data).list("includeData"), "its messages do not include", "its messages include")
+	differ(docusign.Events(), docusign.MoreEvents(), c.list("events"), "it does not send",
+		"it sends events that are not understood")
 	return problems
 }
+
+// missing returns the further events that it does not send. They are no problem.
+func (c configuration) missing() []string { return without(docusign.MoreEvents(), c.list("events")) }
 
 // without returns the elements of a that are not in b.
 func without(a, b []string) []string {
@@ -115,7 +119,7 @@ func (c configuration) corrected(webhookURL string) configuration {
 	}
 	c["urlToPublishTo"] = webhookURL
 	c["eventData"] = map[string]any{"version": format, "includeData": included}
-	c["events"] = docusign.Events()
+	c["events"] = append(docusign.Events(), without(docusign.MoreEvents(), c.missing())...)
 	return c
 }
 
@@ -175,7 +179,10 @@ func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, e
 
 // Register implements [vendorapi.Client] with an account-level configuration. DocuSign signs with the account's HMAC
 // keys, which are created in its console.
-func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
+//
+// The further events are added in a step of their own: whether DocuSign refuses a configuration with an event that the
+// account's plan does not have is not documented.
+func (c *client) Register(ctx context.Context, webhookURL string) (steps []vendorapi.Step, err error) {
 	if !strings.HasPrefix(webhookURL, "https://") {
 		return nil, fmt.Errorf("docusign: the URL must begin with https://: %w", vendorapi.ErrInvalid)
 	}
@@ -191,14 +198,17 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 		if found.url() != webhookURL {
 			problems = append(problems, "its URL ends in another token")
 		}
-		if len(problems) == 0 {
-			return nil, nil
+		if len(problems) > 0 {
+			steps = append(steps, vendorapi.Step{
+				Description: fmt.Sprintf("change the Connect configuration %s, which leads to %s: %s",
+					found.title(), vendorapi.Masked(webhookURL), strings.Join(problems, "; ")),
+				Do: c.saving(http.MethodPut, found.corrected(webhookURL)),
+			})
 		}
-		return []vendorapi.Step{{
-			Description: fmt.Sprintf("change the Connect configuration %s, which leads to %s: %s",
-				found.title(), vendorapi.Masked(webhookURL), strings.Join(problems, "; ")),
-			Do: c.saving(http.MethodPut, found.corrected(webhookURL)),
-		}}, nil
+		if missing := found.missing(); len(missing) > 0 {
+			steps = append(steps, c.extending(webhookURL, missing))
+		}
+		return steps, nil
 	}
 	wanted := configuration{"name": "esignhooks", "configurationType": "custom"}.corrected(webhookURL)
 	return []vendorapi.Step{{
@@ -206,7 +216,28 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 			"without documents, which sends to %s: %s",
 			wanted.scalar("name"), vendorapi.Masked(webhookURL), strings.Join(docusign.Events(), ", ")),
 		Do: c.saving(http.MethodPost, wanted),
-	}}, nil
+	}, c.extending(webhookURL, docusign.MoreEvents())}, nil
+}
+
+// extending returns the step that adds events to the configuration for the URL, which may not exist before.
+func (c *client) extending(webhookURL string, events []string) vendorapi.Step {
+	return vendorapi.Step{
+		Description: "then add events that not every account has: " + strings.Join(events, ", "),
+		Optional:    true,
+		Do: func(ctx context.Context) error {
+			configurations, err := c.configurations(ctx)
+			if err != nil {
+				return err
+			}
+			for _, found := range configurations {
+				if found.url() == webhookURL && !found.received() {
+					found["events"] = append(found.list("events"), without(events, found.list("events"))...)
+					return c.saving(http.MethodPut, found)(ctx)
+				}
+			}
+			return fmt.Errorf("docusign: %w: no configuration leads to the URL", vendorapi.ErrUnknown)
+		},
+	}
 }
 
 // saving returns a function that creates a configuration, or updates the one with its connectId.

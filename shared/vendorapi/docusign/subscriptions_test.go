@@ -26,12 +26,15 @@ func settings(change map[string]any) map[string]any {
 		"name": "esignhooks", "configurationType": "custom", "allUsers": "true", "allUsersExcept": "false",
 		"requiresAcknowledgement": "true", "includeHMAC": "true", "deliveryMode": "SIM", "useSoapInterface": "false",
 		"includeDocuments": "false", "includeCertificateOfCompletion": "false", "includeEnvelopeVoidReason": "true",
-		"enableLog": "true", "pausePublish": "false", "events": texts(provider.Events()...),
+		"enableLog": "true", "pausePublish": "false", "events": texts(all()...),
 		"eventData": map[string]any{"version": "restv2.1", "includeData": texts("recipients")},
 	}
 	maps.Copy(all, change)
 	return all
 }
+
+// all are the events that every account knows, and the others.
+func all() []string { return append(provider.Events(), provider.MoreEvents()...) }
 
 // texts returns a list as JSON decodes it.
 func texts(list ...string) (all []any) {
@@ -60,8 +63,8 @@ func TestRegisterMakesAConfigurationOnce(t *testing.T) {
 	w.Subscribe("docusign", received)
 	c := w.client(t, nil)
 	steps, err := c.Register(t.Context(), webhookURL+"/token")
-	if err != nil || len(steps) != 1 || !strings.Contains(steps[0].Description, `"esignhooks"`) ||
-		strings.Contains(steps[0].Description, "/token") {
+	if err != nil || len(steps) != 2 || !strings.Contains(steps[0].Description, `"esignhooks"`) ||
+		strings.Contains(strings.Join(says(steps), " "), "/token") || steps[0].Optional || !steps[1].Optional {
 		t.Fatalf("steps %q, error %v", says(steps), err)
 	}
 	if n := len(w.Subscriptions("docusign")); n != 2 {
@@ -114,9 +117,9 @@ var wrong = map[string]struct {
 		"includeData": texts("recipients", "documents")}}, false, "messages include: documents", false},
 	"no summary": {map[string]any{"eventData": map[string]any{"version": "restv2.1"}}, false,
 		"messages do not include: recipients", false},
-	"events missing": {map[string]any{"events": texts(provider.Events()[1:]...)}, false, "not send: " +
+	"events missing": {map[string]any{"events": texts(all()[1:]...)}, false, "not send: " +
 		provider.Events()[0], false},
-	"unknown events": {map[string]any{"events": texts(append(provider.Events(), "click-agreed")...)},
+	"unknown events": {map[string]any{"events": texts(append(all(), "click-agreed")...)},
 		false, "not understood: click-agreed", false},
 }
 
@@ -161,6 +164,44 @@ func TestRegisterCorrectsAConfiguration(t *testing.T) {
 			}
 			if steps, err := c.Register(t.Context(), webhookURL+"/new"); err != nil || len(steps) > 0 {
 				t.Errorf("steps the second time %q, error %v", says(steps), err)
+			}
+		})
+	}
+}
+
+// TestRegisterAddsFurtherEventsInASecondCall lets DocuSign refuse the events that not every account has.
+func TestRegisterAddsFurtherEventsInASecondCall(t *testing.T) {
+	for name, tt := range map[string]struct {
+		is    *vendorstub.Subscription
+		steps int
+	}{
+		"there is no configuration": {nil, 2},
+		"there is one without them": {&vendorstub.Subscription{ID: "7", URL: webhookURL,
+			Settings: settings(map[string]any{"events": texts(provider.Events()...)})}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			if tt.is != nil {
+				w.Subscribe("docusign", *tt.is)
+			}
+			c := w.client(t, nil)
+			steps, err := c.Register(t.Context(), webhookURL)
+			if err != nil || len(steps) != tt.steps || !steps[tt.steps-1].Optional {
+				t.Fatalf("steps %q, error %v", says(steps), err)
+			}
+			do(t, steps[:tt.steps-1])
+			w.Fail(vendorstub.Failure{Method: "PUT", Path: "/connect", Status: 400, Body: `{"errorCode":"INVALID_EVENT"}`,
+				Times: 1})
+			if err := steps[tt.steps-1].Do(t.Context()); !errors.Is(err, vendorapi.ErrInvalid) {
+				t.Errorf("error %v", err)
+			}
+			subscriptions, err := c.Subscriptions(t.Context())
+			if err != nil || len(subscriptions) != 1 || !subscriptions[0].Healthy() {
+				t.Errorf("without the further events: %+v, error %v", subscriptions, err)
+			}
+			do(t, steps[tt.steps-1:])
+			if diff := cmp.Diff(settings(nil), w.Subscriptions("docusign")[0].Settings); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}
