@@ -37,6 +37,8 @@ func (s *simulation) checkEffects() map[string]ledger.Entry {
 		case e.State == ledger.Processed:
 			effects[h] = append(effects[h], e)
 			committed[e.ID] = e
+		case e.State == ledger.Duplicate:
+			s.checkDuplicate(h, e)
 		case e.State == ledger.Unreadable && !h.readable:
 			effects[h] = append(effects[h], e)
 		case s.queue.taken[e.ID]:

@@ -84,16 +84,20 @@ func (q *fifo) receive(limit int) (received []*letter) {
 			continue
 		}
 		if l.receives++; q.dead != nil && l.receives > maxReceives {
-			m := l.message
-			m.DeduplicationID = l.id
-			q.dead.take(m)
-			q.remove(l)
+			q.giveUp(l)
 			continue
 		}
 		l.hidden, l.receipt = time.Now().Add(visibility), fmt.Sprintf("%s/%d", l.id, l.receives)
 		received = append(received, l)
 	}
 	return received
+}
+
+func (q *fifo) giveUp(l *letter) {
+	m := l.message
+	m.DeduplicationID = l.id
+	q.dead.take(m)
+	q.remove(l)
 }
 
 func (q *fifo) remove(l *letter) {

@@ -37,6 +37,7 @@ type simulation struct {
 	faultless  bool
 	busy       time.Duration // how long messages wait before a worker receives them
 	after      *aftermath    // nil: no archiver and no reconciler
+	upgrade    *upgrade      // nil: the releases stay as they are
 
 	mu     sync.Mutex
 	bodies map[string]*happening // by hash
@@ -242,16 +243,21 @@ func (s *simulation) hashOf(l *letter) string {
 	return hash([]byte(body))
 }
 
-// identities returns the keys of a request's events in the table.
-func (s *simulation) identities(h *happening, r *webhook.Request) (keys []ledger.Key) {
-	ids, err := h.provider.Identify(r)
+// identities returns the identities of a request's events.
+func (s *simulation) identities(h *happening, r *webhook.Request) []webhook.Identity {
+	ids, err := s.receivers[h.provider.Info().Name].Provider.Identify(r)
 	if err != nil {
 		ids = []webhook.Identity{webhook.Unreadable(h.provider.Info().Name, r.Body)}
 	}
-	for _, id := range ids {
-		keys = append(keys, ledger.Key{Subject: id.Subject, ID: id.EventID})
-	}
-	return keys
+	return ids
+}
+
+// isSafe reports whether an event is in the queue or has had its effect, under its ID or a former one.
+func (s *simulation) isSafe(id webhook.Identity) bool {
+	return slices.ContainsFunc(append(id.FormerIDs, webhook.FormerID{ID: id.EventID}), func(f webhook.FormerID) bool {
+		state := s.table.state(ledger.Key{Subject: id.Subject, ID: f.ID})
+		return s.queue.taken[f.ID] || state.Settled() || state == ledger.Unreadable
+	})
 }
 
 // inBubble runs one simulation. It returns the violated guarantees, and the trace.

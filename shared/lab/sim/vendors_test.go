@@ -103,6 +103,7 @@ type happening struct {
 	requests     int // that were genuine
 
 	dropped bool // the vendor never sends it
+	delayed bool // it happens after the upgrade
 	untrue  bool // it did not happen: an impostor sends a request that passes for genuine
 }
 
@@ -173,6 +174,9 @@ func hash(body []byte) string {
 func (s *simulation) report(name string, all []*happening, subscription int, pauses []time.Duration) {
 	var insisting sync.WaitGroup
 	for i, h := range all {
+		if h.delayed {
+			<-s.upgrade.done
+		}
 		one := func() { s.insist(fmt.Sprintf("%s %d", name, i), h, subscription) }
 		if !s.happens(name, h) {
 			one = func() {}
@@ -257,7 +261,7 @@ func (s *simulation) post(name string, p webhook.Provider, r *webhook.Request) (
 func (s *simulation) acknowledged(name string, h *happening, r *webhook.Request) {
 	h.acknowledged = true
 	for _, id := range s.identities(h, r) {
-		if state := s.table.state(id); !s.queue.taken[id.ID] && state != "processed" && state != "unreadable" {
+		if !s.isSafe(id) {
 			s.world.problem("%s: %s was acknowledged but is neither queued nor processed", name, h)
 		}
 	}
