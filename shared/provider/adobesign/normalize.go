@@ -37,13 +37,22 @@ var types = map[webhook.Text]esign.Type{
 	"LIBRARY_DOCUMENT_AUTO_CANCELLED_CONVERSION_PROBLEM": esign.TemplateFailed,
 }
 
-// Events are the names of the events that a webhook must subscribe to.
-func Events() (names []string) {
-	for event := range types {
-		names = append(names, string(event))
+// Events are the names of the events that a webhook should subscribe to.
+func Events() []string { return names(func(webhook.Text) bool { return true }) }
+
+// StatusEvents are those of Events that a status may depend on. A webhook must subscribe to them.
+func StatusEvents() []string {
+	return names(func(e webhook.Text) bool { return types[e].Status() != "" })
+}
+
+func names(wanted func(webhook.Text) bool) (all []string) {
+	for event, t := range types {
+		if wanted(event) || strings.HasPrefix(string(t), "template.") {
+			all = append(all, string(event))
+		}
 	}
-	slices.Sort(names)
-	return names
+	slices.Sort(all)
+	return all
 }
 
 // signatures are the values of actionType that make AGREEMENT_ACTION_COMPLETED a signature. The others are approvals,

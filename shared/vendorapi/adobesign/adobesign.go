@@ -110,6 +110,8 @@ var (
 	errUser = errors.New("not for this user")
 	// errDuplicate means that this webhook exists already.
 	errDuplicate = errors.New("the webhook exists already")
+	// errEvents means that the account does not know one of a webhook's events.
+	errEvents = errors.New("unknown events")
 )
 
 // meanings lists the error codes that say more than the status.
@@ -129,7 +131,8 @@ var meanings = map[string]error{
 	"UNVERIFIED_USER":   fmt.Errorf("%w: %w", vendorapi.ErrDenied, errUser),
 	"UNAUTHORIZED":      fmt.Errorf("%w: %w", vendorapi.ErrDenied, errUser),
 
-	"DUPLICATE_WEBHOOK_CONFIGURATION": fmt.Errorf("%w: %w", vendorapi.ErrInvalid, errDuplicate),
+	"DUPLICATE_WEBHOOK_CONFIGURATION":     fmt.Errorf("%w: %w", vendorapi.ErrInvalid, errDuplicate),
+	"INVALID_WEBHOOK_SUBSCRIPTION_EVENTS": fmt.Errorf("%w: %w", vendorapi.ErrInvalid, errEvents),
 
 	"RESOURCE_MODIFIED": errors.New("changed concurrently: retry"),
 	"MISC_ERROR":        errors.New("internal failure"), // status 400, but not the fault of the request

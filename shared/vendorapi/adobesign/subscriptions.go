@@ -47,13 +47,17 @@ func (h *hook) url() string { return string(h.URL.URL) }
 // agreement alone.
 func (h *hook) shared() bool { return h.Scope == account || h.Scope == group }
 
-// missing returns the agreement events that it does not send. The vendor's web application does not offer those of
-// templates.
+// all is the subscription to all agreement events. An operator may prefer it: the event of an undelivered text message
+// has no documented name.
+const all = "AGREEMENT_ALL"
+
+// missing returns the agreement events that a status may depend on and that it does not send. The vendor's web
+// application does not offer those of templates.
 func (h *hook) missing() (missing []string) {
-	if slices.Contains(h.Events, "AGREEMENT_ALL") {
+	if slices.Contains(h.Events, all) {
 		return nil
 	}
-	for _, event := range provider.Events() {
+	for _, event := range provider.StatusEvents() {
 		if strings.HasPrefix(event, "AGREEMENT_") && !slices.Contains(h.Events, webhook.Text(event)) {
 			missing = append(missing, event)
 		}
@@ -61,14 +65,24 @@ func (h *hook) missing() (missing []string) {
 	return missing
 }
 
-// exact reports whether it sends exactly the events that we understand, without documents.
+// wanted returns the events that it should send, out of these.
+func (h *hook) wanted(events []string) []string {
+	if !slices.Contains(h.Events, all) {
+		return events
+	}
+	return append([]string{all}, slices.DeleteFunc(slices.Clone(events), func(event string) bool {
+		return strings.HasPrefix(event, "AGREEMENT_")
+	})...)
+}
+
+// exact reports whether it sends exactly the events that it should, without documents.
 func (h *hook) exact() bool {
 	var events []string
 	for _, event := range h.Events {
 		events = append(events, string(event))
 	}
 	slices.Sort(events)
-	return slices.Equal(events, provider.Events()) && !h.Conditions.Agreement[signedDocuments]
+	return slices.Equal(events, h.wanted(provider.Events())) && !h.Conditions.Agreement[signedDocuments]
 }
 
 func (h *hook) problems() (problems []string) {
@@ -223,19 +237,37 @@ type conditions struct {
 	Agreement map[string]bool `json:"webhookAgreementEvents"`
 }
 
+// subscribed sends settings with all events. If the account does not know one of them, it sends only those that it must
+// know.
+//
+// SPEC: as for hooks, read 2026-11-30: 400 INVALID_WEBHOOK_SUBSCRIPTION_EVENTS. Accounts get new events with a release.
+func subscribed(h *hook, in settings, send func(settings) error) error {
+	in.Events = h.wanted(provider.Events())
+	err := send(in)
+	if errors.Is(err, errEvents) {
+		in.Events = h.wanted(provider.StatusEvents())
+		err = send(in)
+	}
+	return err
+}
+
 func (c *client) create(webhookURL string) vendorapi.Step {
 	in := settings{
-		Name: "esignhooks", Scope: account, State: active, Events: provider.Events(), URL: urlInfo{webhookURL},
+		Name: "esignhooks", Scope: account, State: active, URL: urlInfo{webhookURL},
 		Conditions: conditions{map[string]bool{
 			"includeDetailedInfo": false, "includeDocumentsInfo": false, "includeParticipantsInfo": false,
 			signedDocuments: false,
 		}},
 	}
 	says := fmt.Sprintf("create the webhook %q of the account for %s with %d events, without documents; Adobe "+
-		"verifies the URL with the client ID of these credentials' application, which must be one of the keys",
-		in.Name, vendorapi.Masked(webhookURL), len(in.Events))
+		"verifies the URL with the client ID of these credentials' application, which must be one of the keys, like %s "+
+		"for webhooks created in Adobe's web application",
+		in.Name, vendorapi.Masked(webhookURL), len(provider.Events()), provider.WebApplicationID)
 	return vendorapi.Step{Description: says, Do: func(ctx context.Context) error {
-		_, err := c.call(ctx, "", vendorapi.Request{Method: http.MethodPost, URL: "/webhooks", JSON: in}, nil)
+		err := subscribed(&hook{}, in, func(in settings) error {
+			_, err := c.call(ctx, "", vendorapi.Request{Method: http.MethodPost, URL: "/webhooks", JSON: in}, nil)
+			return err
+		})
 		if errors.Is(err, errDuplicate) {
 			return fmt.Errorf("%w: another user of the account created this webhook; use their credentials", err)
 		}
@@ -252,8 +284,10 @@ func (c *client) correct(h *hook) vendorapi.Step {
 			for condition, on := range h.Conditions.Agreement {
 				with[condition] = on && condition != signedDocuments
 			}
-			in := settings{string(h.Name), string(h.Scope), active, provider.Events(), urlInfo{h.url()}, conditions{with}}
-			return c.change(ctx, h, http.MethodPut, h.path(), in)
+			in := settings{string(h.Name), string(h.Scope), active, nil, urlInfo{h.url()}, conditions{with}}
+			return subscribed(h, in, func(in settings) error {
+				return c.change(ctx, h, http.MethodPut, h.path(), in)
+			})
 		}}
 }
 

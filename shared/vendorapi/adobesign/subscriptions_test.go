@@ -2,6 +2,7 @@ package adobesign_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -161,10 +162,43 @@ func TestRegisterMakesAWebhookOnce(t *testing.T) {
 	}
 }
 
+// TestUnknownEventsAreLeftOut registers at an account that does not know the newest events.
+func TestUnknownEventsAreLeftOut(t *testing.T) {
+	for name, method := range map[string]string{"a new webhook": http.MethodPost, "an existing webhook": http.MethodPut} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.receive(vendorstub.AdobeSignClientID)
+			if method == http.MethodPut {
+				w.subscribe("1", here, "webhookSubscriptionEvents", []any{"AGREEMENT_CREATED"})
+			}
+			w.Fail(vendorstub.Failure{Method: method, Path: "/webhooks", Status: 400, Times: 1,
+				Header: http.Header{"Content-Type": {"application/json"}},
+				Body:   `{"code": "INVALID_WEBHOOK_SUBSCRIPTION_EVENTS"}`})
+			c := w.client(t)
+			steps, err := c.Register(t.Context(), here)
+			if err != nil || len(steps) != 1 {
+				t.Fatal(verbs(t, steps), err)
+			}
+			if err := steps[0].Do(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			made := w.Subscriptions("adobesign")[0].Settings["webhookSubscriptionEvents"]
+			if diff := cmp.Diff(provider.StatusEvents(), made); diff != "" {
+				t.Error(diff)
+			}
+			all, err := c.Subscriptions(t.Context())
+			if err != nil || len(all) != 1 || !all[0].Healthy() {
+				t.Error(all, err)
+			}
+		})
+	}
+}
+
 func TestEventsAreThoseThatNormalizeMaps(t *testing.T) {
 	events := provider.Events()
 	for _, event := range []string{"AGREEMENT_WORKFLOW_COMPLETED", "AGREEMENT_REJECTED", "AGREEMENT_EXPIRED",
-		"LIBRARY_DOCUMENT_CREATED"} {
+		"LIBRARY_DOCUMENT_CREATED", "AGREEMENT_EMAIL_BOUNCED", "AGREEMENT_ACTION_DELEGATED",
+		"AGREEMENT_ACTION_REPLACED_SIGNER"} {
 		if !slices.Contains(events, event) {
 			t.Errorf("%s is missing", event)
 		}
@@ -236,7 +270,12 @@ func TestRegisterCorrectsTheExistingWebhook(t *testing.T) {
 				t.Error(now)
 			}
 			if slices.Contains(tt.want, "change") {
-				if diff := cmp.Diff(provider.Events(), now.Settings["webhookSubscriptionEvents"]); diff != "" {
+				events := provider.Events()
+				if strings.Contains(fmt.Sprint(tt.settings), "AGREEMENT_ALL") {
+					events = slices.DeleteFunc(events, func(e string) bool { return strings.HasPrefix(e, "AGREEMENT_") })
+					events = append([]string{"AGREEMENT_ALL"}, events...)
+				}
+				if diff := cmp.Diff(events, now.Settings["webhookSubscriptionEvents"]); diff != "" {
 					t.Error(diff)
 				}
 			}
