@@ -30,6 +30,7 @@ func Tell(t *testing.T, p webhook.Provider, life func(*rand.Rand) [][]Happening)
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		families := life(r)
+		h := history{p, map[*webhook.Request][]reported{}}
 		var mixed []Happening
 		var first story
 		for i, family := range families {
@@ -38,9 +39,9 @@ func Tell(t *testing.T, p webhook.Provider, life func(*rand.Rand) [][]Happening)
 			for n, happening := range family {
 				inOrder[n] = happening[:1]
 			}
-			want := tell(t, p, slices.Concat(inOrder...))
+			want := h.tell(t, slices.Concat(inOrder...))
 			for range 10 {
-				if diff := gocmp.Diff(want, tell(t, p, anyhow(r, family))); diff != "" {
+				if diff := gocmp.Diff(want, h.tell(t, anyhow(r, family))); diff != "" {
 					t.Fatalf("seed %d, family %d: %s", seed, i, diff)
 				}
 			}
@@ -52,7 +53,7 @@ func Tell(t *testing.T, p webhook.Provider, life func(*rand.Rand) [][]Happening)
 		}
 		if len(families) > 1 {
 			want := first.meaning()
-			got := tell(t, p, anyhow(r, mixed)).meaning()
+			got := h.tell(t, anyhow(r, mixed)).meaning()
 			want.Happened, got.Happened = slices.Compact(want.Happened), slices.Compact(got.Happened)
 			if diff := gocmp.Diff(want, got); diff != "" {
 				t.Fatalf("seed %d, mixed: %s", seed, diff)
@@ -78,37 +79,60 @@ type story struct {
 	Events    map[string]happened // by event ID
 }
 
-// tell does with the requests what the pipeline does: the first report of an event counts, unless only a later one states
-// its time.
-func tell(t *testing.T, p webhook.Provider, requests []*webhook.Request) story {
+// history reads each request once.
+type history struct {
+	p    webhook.Provider
+	read map[*webhook.Request][]reported
+}
+
+type reported struct {
+	id    string
+	event esign.Event
+}
+
+// events returns what a request reports.
+func (h history) events(t *testing.T, r *webhook.Request) []reported {
 	t.Helper()
-	known, order := map[string]esign.Event{}, []string{}
-	for _, r := range requests {
-		ids, err := p.Identify(r)
+	if read, ok := h.read[r]; ok {
+		return read
+	}
+	ids, err := h.p.Identify(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		e, err := h.p.Normalize(Delivery(h.p, r, id, esign.ProofSigned))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, id := range ids {
-			e, err := p.Normalize(Delivery(p, r, id, esign.ProofSigned))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if e.OccurredAt.IsZero() {
-				e.OccurredAt, e.Approximate = ReceivedAt, true
-			}
-			before, ok := known[id.EventID]
+		if e.OccurredAt.IsZero() {
+			e.OccurredAt, e.Approximate = ReceivedAt, true
+		}
+		e.Provider = h.p.Info().Name
+		h.read[r] = append(h.read[r], reported{id.EventID, e})
+	}
+	return h.read[r]
+}
+
+// tell does with the requests what the pipeline does: the first report of an event counts, unless only a later one states
+// its time.
+func (h history) tell(t *testing.T, requests []*webhook.Request) story {
+	t.Helper()
+	known, order := map[string]esign.Event{}, []string{}
+	for _, r := range requests {
+		for _, said := range h.events(t, r) {
+			before, ok := known[said.id]
 			if !ok {
-				order = append(order, id.EventID)
+				order = append(order, said.id)
 			}
-			if !ok || before.Approximate && !e.Approximate {
-				known[id.EventID] = e
+			if !ok || before.Approximate && !said.event.Approximate {
+				known[said.id] = said.event
 			}
 		}
 	}
 	s := story{Events: map[string]happened{}}
 	for _, id := range order {
 		e := known[id]
-		e.Provider = p.Info().Name
 		s.Events[id] = happened{e.Type, e.OccurredAt}
 		if e.AgreementID != "" {
 			s.Agreement = esign.Fold(s.Agreement, e)
