@@ -167,7 +167,12 @@ func TestTypes(t *testing.T) {
 		{"Edited", document, esign.AgreementUpdated, "boldsign#a"},
 		{"EditFailed", document, esign.AgreementUpdated, "boldsign#a"},
 		{"Reminder", document, esign.AgreementUpdated, "boldsign#a"},
-		{"AuthenticationFailed", document, esign.AgreementUpdated, "boldsign#a"},
+		{"DeliveryFailed", document, esign.AgreementUndeliverable, "boldsign#a"},
+		{"AuthenticationFailed", document, esign.AgreementUndeliverable, "boldsign#a"},
+		{"IdentityVerificationFailed", document, esign.AgreementUndeliverable, "boldsign#a"},
+		{"IdentityVerificationInitiated", document, esign.AgreementUpdated, "boldsign#a"},
+		{"Notarized", document, esign.AgreementUpdated, "boldsign#a"},
+		{"DeliveryFailed", "{}", esign.Other, "boldsign#other:"},
 		{"IdentityVerificationSucceeded", document, esign.AgreementUpdated, "boldsign#a"},
 		{"TemplateSendFailed", document, esign.AgreementUpdated, "boldsign#a"},
 		{"TemplateSendFailed", template, esign.TemplateFailed, "boldsign#template:a"},
@@ -183,7 +188,8 @@ func TestTypes(t *testing.T) {
 			t.Fatal(err)
 		}
 		event, err := provider.Normalize(&webhook.Delivery{Payload: body})
-		if err != nil || event.Type != tt.want || ids[0].Subject != tt.subject {
+		undeliverable := tt.want == esign.AgreementUndeliverable
+		if err != nil || event.Type != tt.want || ids[0].Subject != tt.subject || undeliverable != (event.Cause != "") {
 			t.Errorf("%s of %s: %s, subject %q, %v", tt.event, tt.data, event.Type, ids[0].Subject, err)
 		}
 	}

@@ -1,35 +1,54 @@
 package boldsign
 
 import (
-	"cmp"
-	"slices"
 	"strings"
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/webhook"
 )
 
-const verification = "Verification" // of the webhook's URL
+// Some of the vendor's types of events.
+const (
+	verification         = "Verification" // of the webhook's URL
+	deliveryFailed       = "DeliveryFailed"
+	authenticationFailed = "AuthenticationFailed"
+	reassigned           = "Reassigned"
+)
 
 // types are the events that mean more than a change.
 //
 // SPEC: https://developers.boldsign.com/webhooks/available-events, read 2026-11-30, and
 // https://github.com/boldsign/boldsign-node-sdk (WebhookEventMetadata) for the spelling.
 var types = map[webhook.Text]esign.Type{
-	"DraftCreated":           esign.AgreementCreated,
-	"Sent":                   esign.AgreementSent,
-	"Viewed":                 esign.AgreementViewed,
-	"Signed":                 esign.AgreementSigned,
-	"Completed":              esign.AgreementCompleted,
-	"Declined":               esign.AgreementDeclined,
-	"Revoked":                esign.AgreementCancelled,
-	"Expired":                esign.AgreementExpired,
-	"SendFailed":             esign.AgreementFailed,
+	"DraftCreated":       esign.AgreementCreated,
+	"Sent":               esign.AgreementSent,
+	"Viewed":             esign.AgreementViewed,
+	"Signed":             esign.AgreementSigned,
+	"Completed":          esign.AgreementCompleted,
+	"Declined":           esign.AgreementDeclined,
+	"Revoked":            esign.AgreementCancelled,
+	"Expired":            esign.AgreementExpired,
+	"SendFailed":         esign.AgreementFailed,
+	deliveryFailed:       esign.AgreementUndeliverable,
+	authenticationFailed: esign.AgreementUndeliverable,
+
+	"IdentityVerificationFailed": esign.AgreementUndeliverable,
+
 	"TemplateCreated":        esign.TemplateCreated,
 	"TemplateDraftCreated":   esign.TemplateCreated,
 	"TemplateCreateFailed":   esign.TemplateFailed,
 	"TemplateSendFailed":     esign.TemplateFailed,
 	"SenderIdentityVerified": esign.AccountConfirmed,
+}
+
+// causes are those of the events that are undeliverable.
+//
+// SPEC: https://developers.boldsign.com/webhooks/available-events, read 2026-11-30: the delivery of an e-mail failed;
+// the authentication or the identity verification of a signer failed.
+var causes = map[webhook.Text]esign.Cause{
+	deliveryFailed:               esign.CauseBounced,
+	authenticationFailed:         esign.CauseIdentification,
+	"IdentityVerificationFailed": esign.CauseIdentification,
 }
 
 // Normalize implements [webhook.Provider].
@@ -38,15 +57,21 @@ func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
 	if err != nil {
 		return esign.Event{}, err
 	}
-	return esign.Event{
-		Type:         p.eventType(),
-		VendorType:   webhook.Label(string(p.Event.Type)),
-		AgreementID:  p.agreementID(),
-		OccurredAt:   webhook.UnixTime(string(p.Event.Created)),
-		Participant:  p.participant(),
-		Participants: p.participants(),
-		Attributes:   p.attributes(),
-	}, nil
+	event := esign.Event{
+		Type:        p.eventType(),
+		VendorType:  webhook.Label(string(p.Event.Type)),
+		AgreementID: p.agreementID(),
+		OccurredAt:  webhook.UnixTime(string(p.Event.Created)),
+		Attributes:  p.attributes(),
+	}
+	if event.Type == esign.AgreementUndeliverable {
+		event.Cause = causes[p.Event.Type]
+	}
+	if event.AgreementID != "" {
+		people := p.people()
+		event.Participant, event.Participants, event.Present = people.participant(), people.participants(), people.present()
+	}
+	return event, nil
 }
 
 func (p *payload) eventType() esign.Type {
@@ -61,45 +86,6 @@ func (p *payload) eventType() esign.Type {
 		return esign.TemplateUpdated
 	}
 	return esign.Other
-}
-
-// participant returns the signer who caused the event, if the message lists that signer.
-func (p *payload) participant() string {
-	actor := p.Context.Actor.ID
-	if actor == "" || !slices.ContainsFunc(p.Data.Signers, func(s signer) bool { return s.ID == actor }) {
-		return ""
-	}
-	return webhook.ParticipantKey(string(actor))
-}
-
-// participants returns how far the signers of a document have come. The status says Completed of who has signed. Who
-// has only been asked is known unless the document is a draft, or is sent to one signer after the other.
-func (p *payload) participants() []esign.Participant {
-	if p.agreementID() == "" {
-		return nil
-	}
-	asked := p.Data.Status != "Draft" && p.Data.Status != "Scheduled" && p.Data.Ordered == "false"
-	var all []esign.Participant
-	for _, s := range p.Data.Signers {
-		id := cmp.Or(s.ID, s.Email)
-		participant := esign.Participant{ID: webhook.ParticipantKey(string(id))}
-		switch {
-		case id == "":
-			continue
-		case s.Status == "Completed":
-			participant.Status, participant.At = esign.Signed, webhook.UnixTime(string(s.ActiveAt))
-		case s.Status == "Declined":
-			participant.Status, participant.At = esign.Declined, webhook.UnixTime(string(s.ActiveAt))
-		case s.Status == "NotCompleted" && s.Viewed == "true":
-			participant.Status = esign.Viewed
-		case s.Status == "NotCompleted" && asked:
-			participant.Status = esign.Sent
-		default:
-			continue
-		}
-		all = append(all, participant)
-	}
-	return all
 }
 
 // attributes holds two words of BoldSign's own. Titles, messages, labels and metadata are the sender's.

@@ -6,7 +6,8 @@ import "esignhooks/shared/webhook"
 //
 // SPEC: https://developers.boldsign.com/webhooks/sample-event-data and https://github.com/boldsign/boldsign-node-sdk
 // (WebhookEventMetadata, DocumentEvent, TemplateEvent, SenderIdentityEvent), read 2026-11-30. The id of a signer is in
-// the sample only. The library also has a member document, which no sample shows.
+// the sample only, and not in messages that were captured in 2025. The library also has a member document, which no
+// sample shows.
 type payload struct {
 	Event struct {
 		ID          webhook.Text `json:"id"`
@@ -32,14 +33,24 @@ type data struct {
 	Status     webhook.Text         `json:"status"`
 	Ordered    webhook.Text         `json:"enableSigningOrder"`
 	Signers    webhook.List[signer] `json:"signerDetails"`
+	Signer     signer               `json:"signerDetail"` // of an identity verification
+	CCs        webhook.List[copied] `json:"ccDetails"`
+}
+
+// copied is somebody who only gets a copy.
+type copied struct {
+	Email webhook.Text `json:"emailAddress"`
 }
 
 type signer struct {
-	ID       webhook.Text `json:"id"`
-	Email    webhook.Text `json:"signerEmail"`
-	Status   webhook.Text `json:"status"`
-	Viewed   webhook.Text `json:"isViewed"`
-	ActiveAt webhook.Text `json:"lastActivityDate"` // seconds since 1970
+	ID           webhook.Text `json:"id"`
+	Email        webhook.Text `json:"signerEmail"`
+	Status       webhook.Text `json:"status"`
+	Viewed       webhook.Text `json:"isViewed"`
+	Undelivered  webhook.Text `json:"isDeliveryFailed"`
+	Unidentified webhook.Text `json:"isAuthenticationFailed"`
+	Reassigned   webhook.Text `json:"isReassigned"`
+	ActiveAt     webhook.Text `json:"lastActivityDate"` // seconds since 1970
 }
 
 func parse(body []byte) (*payload, error) {
