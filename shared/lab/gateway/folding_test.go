@@ -138,3 +138,41 @@ func TestOfTwoTerminalStatusesTheHigherStaysWithAConflict(t *testing.T) {
 		}
 	}
 }
+
+// eSignGlobal may send an event in two formats, of which one does not state the time.
+func TestTheExactTimeWinsWhicheverCopyComesFirst(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	p, _ := webhook.Find(provider.All(), "esignglobal")
+	at := time.Now().Add(-time.Hour).Truncate(time.Second)
+	for _, order := range [][]string{
+		{"envelope-finish-v2", "envelope-finish"}, {"envelope-finish", "envelope-finish-v2"},
+		{"envelope-finish-v2", "envelope-finish-v2", "envelope-finish", "envelope-finish"},
+	} {
+		for name, accept := range map[string]func(...request){
+			"one after the other": func(all ...request) { g.accept(all...) },
+			"at once":             func(all ...request) { g.atOnce(all) },
+		} {
+			id := guid()
+			var copies []request
+			for _, example := range order {
+				r, _ := signed(p, id, example, p.Info().DevelopmentKey, at)
+				copies = append(copies, r)
+			}
+			accept(copies...)
+			g.await("the exact time", func() bool {
+				return g.one("esignglobal", id, len(copies)-1).OccurredAt.Equal(at)
+			})
+			var a esign.Agreement
+			g.read("/api/agreements/esignglobal/"+id, &a)
+			if !a.UpdatedAt.Equal(at) || !a.Reached[esign.Completed].Equal(at) || len(a.Approximate) > 0 {
+				t.Errorf("%s, %s: updated at %v, reached %v, approximate %v", order, name, a.UpdatedAt, a.Reached, a.Approximate)
+			}
+		}
+	}
+	all := len(g.events())
+	g.await("publication", func() bool { return len(g.published()) >= all })
+	if published := len(g.published()); published != all {
+		t.Errorf("%d events were published %d times", all, published)
+	}
+}
