@@ -1,16 +1,22 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
 	"esignhooks/shared/archive"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/operate"
 	"esignhooks/shared/provider/adobesign"
+	"esignhooks/shared/provider/docusign"
+	"esignhooks/shared/provider/dropboxsign"
 	"esignhooks/shared/reconcile"
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/document"
@@ -28,6 +34,8 @@ type aftermath struct {
 	archiver    *archive.Archiver
 	reconcilers []*reconcile.Reconciler // one per provider, because a process takes one step at a time
 	findings    map[string]*happening   // by event ID
+	clients     func(context.Context, string) (vendorapi.Client, error)
+	log         bytes.Buffer // the archiver's errors
 }
 
 // newAftermath gives the simulation offices, an archiver and reconcilers.
@@ -43,12 +51,13 @@ func (s *simulation) newAftermath() {
 		name := p.Info().Name
 		a.offices[name] = &office{w: w, provider: name, url: "https://example.com/webhooks/" + name}
 	}
-	clients := func(_ context.Context, name string) (vendorapi.Client, error) { return a.offices[name], nil }
-	a.archiver = &archive.Archiver{Clients: clients, Documents: a.documents, Queue: s.queue, Jobs: a.jobs, Notes: s.table,
-		Now: time.Now, Log: silent}
+	a.clients = func(_ context.Context, name string) (vendorapi.Client, error) { return a.offices[name], nil }
+	a.archiver = &archive.Archiver{Clients: a.clients, Documents: a.documents, Queue: s.queue, Jobs: a.jobs,
+		Notes: s.table, Now: time.Now,
+		Log: slog.New(slog.NewJSONHandler(&a.log, &slog.HandlerOptions{Level: slog.LevelError}))}
 	for _, p := range simulated() {
 		a.reconcilers = append(a.reconcilers, &reconcile.Reconciler{
-			Providers: []webhook.Provider{p}, Clients: clients, Agreements: s.table, Notes: s.table, Table: s.table,
+			Providers: []webhook.Provider{p}, Clients: a.clients, Agreements: s.table, Notes: s.table, Table: s.table,
 			Queue: s.queue,
 			Webhook: func(_ context.Context, name string) (string, webhook.Keys, error) {
 				return a.offices[name].url, webhook.Keys{}, nil
@@ -131,6 +140,9 @@ func afterwards(s *simulation) []string {
 	if c.rarely(3) {
 		vendors = append(vendors, s.impostor())
 	}
+	if c.rarely(3) {
+		vendors = append(vendors, s.foreigner())
+	}
 	return s.simulate(2, func() {
 		var all []chan struct{}
 		for _, v := range vendors {
@@ -156,7 +168,11 @@ func afterwards(s *simulation) []string {
 		}
 		s.mapping("faults", "end", func() { s.world.rate = 0 })
 		time.Sleep(4 * day)
-		s.mapping("operator", "redrives the archiver's dead letters", s.after.jobs.redrive)
+		s.mapping("operator", "redrives the archiver's dead letters", func() {
+			s.checkForged() // before there are credentials of another account
+			s.after.jobs.redrive()
+		})
+		s.grant()
 		time.Sleep(4 * day)
 	})
 }
@@ -170,18 +186,74 @@ func (s *simulation) disable(disabled bool) {
 	})
 }
 
-// impostor completes an agreement that was only sent, with a request that passes for genuine.
+// impostor completes an agreement that was only sent, or does not exist, with a request that passes for genuine. An
+// agreement that does not exist is said to be another account's.
 func (s *simulation) impostor() func() {
-	p := adobesign.Provider{}
-	sent, id := about(s.t, p, "agreement-sent", 0x99)
-	completed, _ := about(s.t, p, "agreement-completed", 0x99)
-	reported := []*happening{
-		{provider: p, agreement: id, example: "agreement-sent", status: esign.Sent, base: sent, readable: true},
-		{provider: p, agreement: id, example: "agreement-completed", status: esign.Completed, base: completed, readable: true,
-			untrue: true},
+	var reported []*happening
+	report := func(p webhook.Provider, example string, status esign.Status) *happening {
+		base, id := about(s.t, p, example, 0x99)
+		h := &happening{provider: p, agreement: id, example: example, status: status, base: base, readable: true,
+			untrue: status == esign.Completed}
+		reported = append(reported, h)
+		return h
+	}
+	switch s.world.choices.choose(3) {
+	case 0:
+		report(adobesign.Provider{}, "agreement-sent", esign.Sent)
+		report(adobesign.Provider{}, "agreement-completed", esign.Completed)
+	case 1: // who knows the signature of another request
+		h := report(dropboxsign.Provider{}, "signature-request-all-signed", esign.Completed)
+		h.base.Header.Del("Content-Sha256")
+		h.name(foreignAccount("dropboxsign"))
+	case 2: // who has stolen the key
+		report(docusign.Provider{}, "envelope-completed", esign.Completed).name("7305528")
 	}
 	s.happenings = append(s.happenings, reported...)
-	return func() { s.report("impostor", reported, 1, []time.Duration{time.Second, 0}) }
+	return func() { s.report("impostor", reported, 1, make([]time.Duration, len(reported))) }
+}
+
+// name makes a happening one of another account.
+func (h *happening) name(account string) {
+	h.base.Body = bytes.ReplaceAll(h.base.Body, []byte(accounts[h.provider.Info().Name]), []byte(account))
+}
+
+// foreigner reports the completion of an agreement of an account without credentials.
+func (s *simulation) foreigner() func() {
+	c := s.world.choices
+	p, examples := webhook.Provider(docusign.Provider{}), []string{"envelope-sent", "envelope-completed"}
+	if c.choose(2) == 1 {
+		p, examples = dropboxsign.Provider{}, []string{"signature-request-sent", "signature-request-all-signed"}
+	}
+	var reported []*happening
+	for i, example := range examples {
+		base, id := about(s.t, p, example, 0x88)
+		h := &happening{provider: p, agreement: id, example: example, status: []esign.Status{esign.Sent, esign.Completed}[i],
+			base: base, readable: true, foreign: true}
+		h.name(foreignAccount(p.Info().Name))
+		reported = append(reported, h)
+	}
+	s.happenings = append(s.happenings, reported...)
+	if c.rarely(3) { // an operator acts at once
+		s.world.start(func() {
+			time.Sleep([]time.Duration{time.Minute, time.Hour, day}[c.choose(3)])
+			s.grant()
+		})
+	}
+	return func() { s.report("foreigner", reported, 1, make([]time.Duration, len(reported))) }
+}
+
+// grant adds credentials of the foreign accounts, and has the archiver ask again.
+func (s *simulation) grant() {
+	s.mapping("operator", "adds credentials", func() {
+		for _, o := range s.after.offices {
+			o.granted = true
+		}
+	})
+	target := operate.Target{Providers: simulated(), Clients: s.after.clients, Notes: s.table,
+		Archive: func(ctx context.Context, e bus.Event) error {
+			return s.world.do(ctx, "queue again", networkFaults, func() error { s.after.jobs.add(archive.Job(e)); return nil })
+		}}
+	s.world.run("operator asks again", 5*time.Minute, func(ctx context.Context) { operate.AskAgain(ctx, io.Discard, target) })
 }
 
 // checkAftermath checks that our agreements match the vendors', and that each completed one is confirmed and archived
@@ -203,11 +275,11 @@ func (s *simulation) checkAftermath(committed map[string]ledger.Entry) {
 				continue // its API lists no agreements: one without any webhook cannot be found
 			}
 			untrue := slices.ContainsFunc(s.happenings, func(h *happening) bool { return h.agreement == f.id && h.untrue })
-			if ours.Status != f.status && !untrue {
+			if ours.Status != f.status && !untrue && !f.foreign {
 				s.world.problem("%s is %q, at its vendor %q", subject, ours.Status, f.status)
 			}
 			want := 0
-			if f.status == esign.Completed {
+			if f.status == esign.Completed && (!f.foreign || ours.Status == esign.Completed) {
 				want = 1
 			}
 			confirmed, archived := published[subject+" agreement.confirmed"], published[subject+" agreement.archived"]
@@ -216,18 +288,47 @@ func (s *simulation) checkAftermath(committed map[string]ledger.Entry) {
 					len(archived))
 				continue
 			}
-			if untrue && !slices.ContainsFunc(s.after.jobs.dead,
-				func(body string) bool { return strings.Contains(body, f.id) }) && ours.Status == esign.Completed {
-				s.world.problem("%s was never completed, and no job is a dead letter", subject)
+			if f.foreign && s.after.calledForged(f.id) {
+				s.world.problem("%s is another account's, and called forged", subject)
 			}
 			for _, e := range archived {
 				s.checkDocuments(e)
 			}
 		}
 	}
+	s.checkForged()
+	for _, h := range s.happenings {
+		subject := webhook.AgreementSubject(h.provider.Info().Name, h.agreement)
+		if h.untrue && len(published[subject+" agreement.confirmed"]) > 0 {
+			s.world.problem("%s was never completed, and is confirmed", subject)
+		}
+	}
 	if len(s.after.jobs.waiting) > 0 {
 		s.world.problem("%d jobs are not done", len(s.after.jobs.waiting))
 	}
+}
+
+// checkForged checks that an alarm has started for each completion that an impostor made up, and that the job is a dead
+// letter.
+func (s *simulation) checkForged() {
+	for _, h := range s.happenings {
+		subject := webhook.AgreementSubject(h.provider.Info().Name, h.agreement)
+		isDead := slices.ContainsFunc(s.after.jobs.dead, func(body string) bool { return strings.Contains(body, h.agreement) })
+		if h.untrue && s.table.agreements[subject].agreement.Status == esign.Completed &&
+			!(isDead && s.after.calledForged(h.agreement)) {
+			s.world.problem("%s was never completed, and not called forged", subject)
+		}
+	}
+}
+
+// calledForged reports whether the archiver has called the completion of an agreement forged, which starts an alarm.
+func (a *aftermath) calledForged(agreement string) bool {
+	for line := range strings.Lines(a.log.String()) {
+		if strings.Contains(line, `"msg":"forged"`) && strings.Contains(line, agreement) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkDocuments checks that the event lists the stored documents.

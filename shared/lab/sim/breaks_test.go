@@ -145,6 +145,19 @@ var breaks = []struct {
 		`	return a.Documents.Put(ctx, key, f)`, `	stored, err = a.Documents.Put(ctx, key, f)
 	stored.SHA256 = f.SHA256
 	return stored, err`, 20000},
+	{"believe any sender who names another account", "shared/archive/archive.go",
+		`!ok || j.reported.Proof != esign.ProofSigned || j.reported.AccountID == ""`, `!ok || j.reported.AccountID == ""`,
+		500},
+	{"take two names of an account for two accounts", "shared/vendorapi/accounts.go",
+		`form.MatchString(ours) && form.MatchString(theirs) && !strings`, `theirs != "" && !strings`, 500},
+	{"take an agreement of another account for forged", "shared/archive/archive.go",
+		`if foreign, unsure := a.foreign(ctx, client, j); foreign {`,
+		`if foreign, unsure := a.foreign(ctx, client, j); foreign && unsure != nil {`, 500},
+	{"forget what was not asked about", "shared/archive/archive.go",
+		`if err := (NotAsked{a.Notes, j.provider}).add(ctx, c); err != nil {`, `if err := ctx.Err(); err != nil {`, 500},
+	{"forget what could not be queued again", "shared/archive/notasked.go",
+		`removed[c], failed = done(c)`, `removed[c] = true
+				_, failed = done(c)`, 20000},
 	{"park nothing", "shared/archive/archive.go",
 		`if err := a.Jobs.Park(ctx, j.body); err != nil {`, `if err := ctx.Err(); err != nil {`, 500},
 	{"delete a postponed job", "shared/archive/archive.go",
@@ -246,7 +259,7 @@ func TestTheSimulationFindsMistakes(t *testing.T) {
 			must(t, os.WriteFile(broken+".json", overlay, 0o600))
 			test := "(TestSeeds|TestUpgrade)"
 			if strings.HasPrefix(b.file, "shared/archive/") || strings.HasPrefix(b.file, "shared/reconcile/") ||
-				strings.HasPrefix(b.file, "shared/finding/") {
+				strings.HasPrefix(b.file, "shared/finding/") || strings.HasPrefix(b.file, "shared/vendorapi/") {
 				test = "TestAfterTheEvent"
 			}
 			out, err := exec.Command("go", "test", "-count=1", "-vet=off", "-timeout=3m", "-overlay", broken+".json", "-run=^"+

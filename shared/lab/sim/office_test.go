@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"time"
 
@@ -21,6 +22,18 @@ type office struct {
 	disabled   bool   // the subscription
 	agreements []*file
 	downloads  int
+	granted    bool // there are credentials of the foreign account
+}
+
+// accounts are the accounts in the examples, by provider. The credentials are for these.
+var accounts = map[string]string{
+	"docusign":    "3d9a1c52-7f04-4b6e-8a21-5c0b7e94d113",
+	"dropboxsign": "2c53d16ce65dea6123200eb2d3739d3958a3f0f5",
+}
+
+// foreignAccount returns the ID of another account.
+func foreignAccount(provider string) string {
+	return accounts[provider][:35] + "f" + accounts[provider][36:]
 }
 
 // file is an agreement at its vendor.
@@ -29,6 +42,7 @@ type file struct {
 	status  esign.Status
 	changed time.Time
 	ready   time.Duration // delay of the documents after completion
+	foreign bool
 }
 
 var _ vendorapi.Client = (*office)(nil)
@@ -44,7 +58,7 @@ func (o *office) happens(h *happening) {
 		}
 	}
 	ready := []time.Duration{0, 20 * time.Minute, 7 * time.Hour}[o.w.choices.choose(3)]
-	o.agreements = append(o.agreements, &file{h.agreement, h.status, time.Now(), ready})
+	o.agreements = append(o.agreements, &file{h.agreement, h.status, time.Now(), ready, h.foreign})
 }
 
 func (o *office) ask(ctx context.Context, what string, answer func() error) error {
@@ -56,8 +70,23 @@ func (o *office) ask(ctx context.Context, what string, answer func() error) erro
 	})
 }
 
+var _ vendorapi.Accounts = (*office)(nil)
+
+// Foreign implements [vendorapi.Accounts]. The account of the credentials has to be asked for.
+func (o *office) Foreign(ctx context.Context, e esign.Event) (foreign bool, err error) {
+	err = o.ask(ctx, "account", func() error {
+		form := regexp.MustCompile(`^[0-9a-f-]{36,40}$`)
+		foreign = !o.granted && vendorapi.OtherAccount(form, accounts[o.provider], e.AccountID)
+		return nil
+	})
+	return foreign, err
+}
+
+// visible reports whether the credentials may see an agreement.
+func (o *office) visible(f *file) bool { return !f.foreign || o.granted }
+
 func (o *office) find(id string) (*file, error) {
-	if i := slices.IndexFunc(o.agreements, func(f *file) bool { return f.id == id }); i >= 0 {
+	if i := slices.IndexFunc(o.agreements, func(f *file) bool { return f.id == id && o.visible(f) }); i >= 0 {
 		return o.agreements[i], nil
 	}
 	return nil, vendorapi.ErrUnknown
@@ -125,7 +154,7 @@ func (o *office) Changed(ctx context.Context, from, to time.Time, page string) (
 	err = o.ask(ctx, "changed", func() error {
 		passed := page == ""
 		for _, f := range o.agreements {
-			if passed && !f.changed.Before(from) && f.changed.Before(to) {
+			if passed && o.visible(f) && !f.changed.Before(from) && f.changed.Before(to) {
 				if len(changed) == 2 {
 					next = changed[1].ID
 					return nil

@@ -104,6 +104,7 @@ type happening struct {
 
 	dropped bool // the vendor never sends it
 	delayed bool // it happens after the upgrade
+	foreign bool // of an account without credentials
 	untrue  bool // it did not happen: an impostor sends a request that passes for genuine
 }
 
@@ -206,7 +207,7 @@ func (s *simulation) happens(name string, h *happening) (sends bool) {
 		if !h.untrue {
 			o.happens(h)
 		}
-		sends = h.untrue || !h.dropped && !o.disabled
+		sends = h.untrue || h.foreign || !h.dropped && !o.disabled // the foreign account has its own subscription
 	})
 	return sends
 }
