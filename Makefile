@@ -42,7 +42,7 @@ urls: operator
 register: $(operated)
 	@exec $(OPERATE) register -provider '$(PROVIDER)' -url '$(URL)' $(if $(filter 1,$(APPLY)),-apply)
 
-## registered: list the subscriptions at the vendors, and their health [PROVIDER=docusign] [URL=of a tunnel] [STACK=localhost]
+## registered: list the subscriptions at the vendors and their problems, and unconfirmed completions [PROVIDER=docusign] [URL=of a tunnel] [STACK=localhost]
 registered: $(operated)
 	@exec $(OPERATE) registered -provider '$(PROVIDER)' -url '$(URL)'
 
@@ -54,7 +54,7 @@ logs: operator
 inspect: $(operated)
 	@exec $(OPERATE) inspect -provider '$(PROVIDER)' -id '$(ID)'
 
-## redrive: retry the dead letters of worker and archiver, and publish what could not be published [STACK=localhost]
+## redrive: retry dead letters, publish what could not be published, confirm what has credentials now [STACK=localhost]
 redrive: $(operated)
 	@exec $(OPERATE) redrive
 

@@ -19,7 +19,7 @@ import (
 const usage = `operator -stack NAME, and one of:
 urls                                          show what to register at each vendor, with the URLs' secret tokens
 logs                                          follow the logs of the functions
-redrive                                       retry the dead letters of the worker and the archiver, and unpublished events
+redrive                                       retry dead letters and unpublished events, confirm what has credentials
 ` + operate.Usage
 
 func main() {

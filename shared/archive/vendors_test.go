@@ -90,11 +90,11 @@ func TestEveryVendorRevealsForgeries(t *testing.T) {
 // certain enough. "Our" is the stub's.
 func TestForeignCompletionsOfEveryVendor(t *testing.T) {
 	const (
-		guid    = "3d9a1c52-7f04-4b6e-8a21-5c0b7e94d113"
-		ourGUID = "0A1B2C3D-0000-4000-8000-000000000003" // in upper case
-		hex     = "6421d70b9bd45059fa207d03ab8d1b96515b472c"
-		ourHex  = "5008b25c7f67153e57d5a357b1687968068fb465"
+		guid   = "3d9a1c52-7f04-4b6e-8a21-5c0b7e94d113"
+		hex    = "6421d70b9bd45059fa207d03ab8d1b96515b472c"
+		ourHex = "5008b25c7f67153e57d5a357b1687968068fb465"
 	)
+	ourGUID := strings.ToUpper(vendorstub.DocuSignAccount)
 	for name, tt := range map[string]struct {
 		provider, account string
 		proof             esign.Proof

@@ -16,7 +16,7 @@ replay -from TIME -to TIME                    publish again the events committed
 replay -rebuild -provider docusign -id ID     publish nothing; compare the stored agreement with its events
 archive -provider docusign -id ID             fetch and store an agreement's documents now
 register -provider docusign [-url URL]        show what must change at the vendor so that it calls us; -apply changes it
-registered [-provider docusign [-url URL]]    list the vendors' subscriptions and their problems
+registered [-provider docusign [-url URL]]    list subscriptions and their problems, and unconfirmed completions
 TIME is like 2026-11-02T09:30:00Z, or a day like 2026-11-02, which means midnight UTC.
 URL is the public URL of the webhook, such as a tunnel's. The default is the stack's own URL.`
 

@@ -1,6 +1,6 @@
 // Package operate holds the commands of an operator, for a deployed stack and for localhost: show an agreement, publish
 // events again, compare a stored agreement with its events, archive its documents, and register webhooks at the
-// vendors. No command writes to the ledger.
+// vendors. No command changes an event or an agreement in the ledger.
 package operate
 
 import (

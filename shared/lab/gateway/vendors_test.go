@@ -176,6 +176,41 @@ func TestAForgedCompletionIsNotArchivedUntilTheVendorSaysSo(t *testing.T) {
 	g.archived(reference, id)
 }
 
+// TestACompletionOfAnotherAccount is asked about when there are credentials of that account.
+func TestACompletionOfAnotherAccount(t *testing.T) {
+	t.Parallel()
+	stub := vendorstub.New(t)
+	g := start(t, credentials(stub)...)
+	id := guid()
+	stub.Set(reference, vendorstub.Agreement{ID: id, Status: "completed", Other: true})
+	r := message(id, "envelope-completed")
+	r = r.must(t, strings.ReplaceAll(r.body, "3d9a1c52-7f04-4b6e-8a21-5c0b7e94d113", vendorstub.DocuSignOther))
+	g.accept(r)
+	g.await("the log", func() bool { return strings.Contains(g.log.String(), "not asked") })
+	for command, want := range map[string]string{"registered": id, "redrive": "docusign: 1 wait for credentials"} {
+		if out, err := g.operate(command); err != nil || !strings.Contains(out, want) {
+			t.Errorf("%s: %v: %s", command, err, out)
+		}
+	}
+	if got := g.types(id); got["agreement.completed"] != 1 || len(got) != 1 ||
+		strings.Contains(g.log.String(), `"msg":"forged"`) {
+		t.Errorf("published %v", got)
+	}
+	g.stop(syscall.SIGKILL)
+	var env []string
+	for _, variable := range g.env {
+		env = append(env, strings.ReplaceAll(variable, vendorstub.DocuSignAccount, vendorstub.DocuSignOther))
+	}
+	g = startIn(t, g.data, env...)
+	if out, err := g.operate("redrive"); err != nil || !strings.Contains(out, "docusign: 1 completions") {
+		t.Errorf("%v: %s", err, out)
+	}
+	g.archived(reference, id)
+	if out, err := g.operate("registered"); err != nil || strings.Contains(out, id) {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestADocumentThatIsNotReadyIsFetchedAfterAKill(t *testing.T) {
 	t.Parallel()
 	stub := vendorstub.New(t)

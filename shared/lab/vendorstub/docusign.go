@@ -26,18 +26,18 @@ import (
 	"esignhooks/shared/esign"
 )
 
-// The one integration, the user, the account, and another account of the user.
+// The one integration, and the user.
 const (
-	docusignKey     = "0a1b2c3d-0000-4000-8000-000000000001"
-	docusignUser    = "0a1b2c3d-0000-4000-8000-000000000002"
-	docusignAccount = "0a1b2c3d-0000-4000-8000-000000000003"
-	docusignOther   = "0a1b2c3d-0000-4000-8000-00000000000f"
+	docusignKey  = "0a1b2c3d-0000-4000-8000-000000000001"
+	docusignUser = "0a1b2c3d-0000-4000-8000-000000000002"
 )
 
-// The numbers of the two accounts, which XML messages give instead of the GUID.
+// The account of the credentials, another account of the user, and their numbers, which XML messages give instead.
 const (
-	DocuSignNumber      = "7305528"
+	DocuSignAccount     = "0a1b2c3d-0000-4000-8000-000000000003"
+	DocuSignOther       = "0a1b2c3d-0000-4000-8000-00000000000f"
 	DocuSignOtherNumber = "7305529"
+	DocuSignNumber      = "7305528"
 )
 
 // docusignRSA is the integration's key, one per process.
@@ -65,7 +65,7 @@ func serveDocuSign(a *account, mux *http.ServeMux) *docuSign {
 	a.credentials = func() object {
 		block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(docusignRSA())}
 		return object{
-			"authHost": a.URL, "integrationKey": docusignKey, "userId": docusignUser, "accountId": docusignAccount,
+			"authHost": a.URL, "integrationKey": docusignKey, "userId": docusignUser, "accountId": DocuSignAccount,
 			"privateKey": string(pem.EncodeToMemory(block)),
 		}
 	}
@@ -173,7 +173,7 @@ func (d *docuSign) userInfo(*http.Request) *reply {
 		return object{"account_id": id, "is_default": standard, "account_name": name, "base_uri": d.URL}
 	}
 	accounts := []any{
-		account(docusignOther, "Another", true), account(docusignAccount, "Ours", false),
+		account(DocuSignOther, "Another", true), account(DocuSignAccount, "Ours", false),
 	}
 	return answer(http.StatusOK, object{
 		"sub": docusignUser, "email": "somebody@example.com", "accounts": accounts,
@@ -182,7 +182,7 @@ func (d *docuSign) userInfo(*http.Request) *reply {
 
 // information describes an account of the user, given by its number.
 func (d *docuSign) information(r *http.Request) *reply {
-	known := map[string]string{DocuSignNumber: docusignAccount, DocuSignOtherNumber: docusignOther}
+	known := map[string]string{DocuSignNumber: DocuSignAccount, DocuSignOtherNumber: DocuSignOther}
 	if id := known[r.PathValue("account")]; id != "" {
 		return answer(http.StatusOK, object{"accountIdGuid": id, "accountName": "An account"})
 	}
@@ -195,7 +195,7 @@ func (d *docuSign) information(r *http.Request) *reply {
 // of each hour, the other after 30 seconds; the headers.
 func (d *docuSign) admit(next handler) handler {
 	return d.authorize(func(r *http.Request) *reply {
-		if !strings.EqualFold(r.PathValue("account"), docusignAccount) {
+		if id := strings.ToLower(r.PathValue("account")); id != DocuSignAccount && id != DocuSignOther {
 			return d.refuse(http.StatusUnauthorized, "USER_LACKS_MEMBERSHIP")
 		}
 		hour, window := d.Now().Truncate(time.Hour), d.Now().Truncate(30*time.Second)
@@ -308,7 +308,7 @@ func (d *docuSign) find(r *http.Request) (*Agreement, *reply) {
 		return nil, d.refuse(http.StatusBadRequest, "INVALID_REQUEST_PARAMETER")
 	}
 	a := d.agreement(id)
-	if a == nil || a.Deleted {
+	if a == nil || a.Deleted || a.Other != strings.EqualFold(r.PathValue("account"), DocuSignOther) {
 		return nil, d.refuse(http.StatusNotFound, "ENVELOPE_DOES_NOT_EXIST")
 	}
 	return a, nil
@@ -420,7 +420,7 @@ func (d *docuSign) undelivered(*http.Request) *reply {
 	all := []any{}
 	for _, sub := range d.subscriptions {
 		for _, id := range sub.Failed {
-			all = append(all, object{"accountId": docusignAccount, "connectId": sub.ID, "configUrl": sub.URL, "envelopeId": id,
+			all = append(all, object{"accountId": DocuSignAccount, "connectId": sub.ID, "configUrl": sub.URL, "envelopeId": id,
 				"status": "Completed", "failureId": sub.ID + "-" + id, "retryCount": "1", "email": "somebody@example.com",
 			})
 		}

@@ -334,11 +334,13 @@ func TestAccount(t *testing.T) {
 	for body, want := range map[string]string{
 		about("envelope-sent", `"accountId":"`+strings.ToUpper(accountID)+`"`):                               accountID,
 		sim("envelope-sent", `"envelopeId":"e"`, `"uri":"/restapi/v2.1/accounts/`+accountID+`/envelopes/e"`): accountID,
-		about("envelope-sent", ""):                             "",
-		legacy(field("AccountId", " 123 "), ""):                "123",
-		legacy(field("AccountId", "Ada Example"), ""):          "",
-		legacy(field("AccountName", "456"), ""):                "",
-		sim("template-created", `"accountId":"`+accountID+`"`): accountID,
+		about("envelope-sent", ""):                                  "",
+		legacy(field("AccountId", " 123 "), ""):                     "123",
+		legacy(field("AccountId", "Ada Example"), ""):               "",
+		legacy(field("AccountId", "7")+field("AccountId", "7"), ""): "7",
+		legacy(field("AccountId", "7")+field("AccountId", "8"), ""): "", // a sender's own field
+		legacy(field("AccountName", "456"), ""):                     "",
+		sim("template-created", `"accountId":"`+accountID+`"`):      accountID,
 	} {
 		if got := normalize(t, body).AccountID; got != want {
 			t.Errorf("%s: account %q, want %q", body, got, want)

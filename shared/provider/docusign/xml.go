@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,13 +50,23 @@ func parseXML(body []byte) (*payload, error) {
 		envelopeID: strings.ToLower(string(status.EnvelopeID)),
 		documents:  bool(x.PDFBytes), offset: offset(x.TimeZoneOffset),
 	}
-	for _, field := range status.CustomFields {
-		// A sender's own field may have this name and any content. DocuSign's own holds the account's number.
+	p.accountID = status.CustomFields.account()
+	return p, nil
+}
+
+// account returns the account's number, which DocuSign's own field holds. A sender's field may have the same name and
+// any content. With two numbers, the account is uncertain, and account returns none.
+func (fs customFields) account() string {
+	var numbers []string
+	for _, field := range fs {
 		if _, err := strconv.ParseUint(string(field.Value), 10, 64); err == nil {
-			p.accountID = string(field.Value)
+			numbers = append(numbers, string(field.Value))
 		}
 	}
-	return p, nil
+	if numbers = slices.Compact(numbers); len(numbers) == 1 {
+		return numbers[0]
+	}
+	return ""
 }
 
 func decode(body []byte, x *xmlMessage) bool {

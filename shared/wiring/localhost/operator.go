@@ -21,7 +21,8 @@ import (
 
 const usage = `send -provider docusign -event envelope-completed [-agreement ID] [-url URL]
                                               send an example event
-redrive                                       retry what the worker, the archiver or the application failed to process
+redrive                                       retry what the worker, the archiver or the application failed to process, and
+                                              confirm what has credentials now
 ` + operate.Usage
 
 // Operate runs a command in the running gateway, which has exclusive use of the store. It writes the report to w.
