@@ -408,7 +408,7 @@ func TestFolded(t *testing.T) {
 	var a esign.Agreement
 	for _, name := range []string{
 		"recipient-completed-second", "envelope-completed", "unknown-event", "envelope-created", "envelope-sent",
-		"envelope-delivered", "recipient-completed", "envelope-completed-minimal",
+		"envelope-delivered", "recipient-completed", "envelope-completed-minimal", "recipient-autoresponded",
 	} {
 		a = esign.Fold(a, normalize(t, string(examples[name].Body)))
 	}
