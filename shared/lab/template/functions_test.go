@@ -54,6 +54,20 @@ func TestEveryVendorHasItsPaths(t *testing.T) {
 	}
 }
 
+// A worker of an earlier release ignores the former IDs that a later receiver sends, and would process a retry once
+// more.
+//
+// SPEC: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-dependson.html, read 2026-11-30:
+// of two resources, the one that the other depends on is updated first.
+func TestTheWorkerIsUpdatedBeforeTheReceivers(t *testing.T) {
+	all := readTemplate(t)
+	for _, p := range provider.All() {
+		if name := p.Info().Resource + "Function"; all.Resources[name].DependsOn != "WorkerFunction" {
+			t.Errorf("%s does not depend on the worker", name)
+		}
+	}
+}
+
 func TestEveryFunctionHasItsOwnLogWithARetention(t *testing.T) {
 	all := readTemplate(t)
 	logs, owner := all.of(t, "AWS::Logs::LogGroup"), map[string]string{}

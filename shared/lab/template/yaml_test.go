@@ -23,6 +23,7 @@ type document struct {
 type resource struct {
 	Type                string    `yaml:"Type"`
 	Condition           string    `yaml:"Condition"`
+	DependsOn           string    `yaml:"DependsOn"`
 	DeletionPolicy      string    `yaml:"DeletionPolicy"`
 	UpdateReplacePolicy string    `yaml:"UpdateReplacePolicy"`
 	Properties          yaml.Node `yaml:"Properties"`
