@@ -194,7 +194,14 @@ func (r *Receiver) enqueue(ctx context.Context, found ledger.Found, claim ledger
 		log.InfoContext(ctx, "duplicate", "state", found.State)
 		return nil
 	}
-	if err := r.send(ctx, delivery, exact); err != nil {
+	suffix := ""
+	switch {
+	case exact:
+		suffix = ".exact"
+	case found.State == ledger.Received && !found.Inexact && claim.OccurredAt.IsZero():
+		suffix = ".inexact"
+	}
+	if err := r.send(ctx, delivery, suffix); err != nil {
 		return fmt.Errorf("receive: %s: %w", claim.ID, err)
 	}
 	log.InfoContext(ctx, "received", "proof", claim.Proof, "redelivered", found.State != ledger.New)
@@ -226,12 +233,11 @@ func (r *Receiver) count(ctx context.Context, claim ledger.Claim) {
 	}
 }
 
-// send sends a delivery. A copy with the exact time must not be dropped as a duplicate of the copy without it.
-func (r *Receiver) send(ctx context.Context, delivery *webhook.Delivery, exact bool) error {
+// send sends a delivery. The suffix of the deduplication ID keeps the queue from dropping a copy that states the exact
+// time as a duplicate of a copy that does not, whichever of them it gets first.
+func (r *Receiver) send(ctx context.Context, delivery *webhook.Delivery, suffix string) error {
 	message, key := queue.Encode(delivery)
-	if exact {
-		message.DeduplicationID += ".exact"
-	}
+	message.DeduplicationID += suffix
 	if key != "" {
 		ctx, cancel := context.WithTimeout(ctx, storeDeadline)
 		defer cancel()

@@ -449,7 +449,7 @@ func TestTheExactTimeIsSent(t *testing.T) {
 		want          []string
 	}{
 		"received without a time, then with it":  {timeless, exact, false, []string{id, id + ".exact"}},
-		"received with its time, then without":   {exact, timeless, false, []string{id, id}},
+		"received with its time, then without":   {exact, timeless, false, []string{id, id + ".inexact"}},
 		"received twice without a time":          {timeless, timeless, false, []string{id, id}},
 		"received twice with its time":           {exact, exact, false, []string{id, id}},
 		"processed without a time, then with it": {timeless, exact, true, []string{id, id + ".exact"}},

@@ -29,6 +29,14 @@ var breaks = []struct {
 	{"acknowledge every known event without sending it", "shared/receive/receive.go",
 		`if (found.State.Settled() || found.State == ledger.Unreadable) && !exact {`,
 		`if found.State != ledger.New {`, 100},
+	{"drop the copy that states the time", "shared/receive/receive.go",
+		`log, exact := r.logOf(claim), found.Inexact && !claim.OccurredAt.IsZero()`, `log, exact := r.logOf(claim), false`, 1000},
+	{"send the copy that states the time as a duplicate", "shared/receive/receive.go",
+		`message.DeduplicationID += suffix`, `_ = suffix`, 1000},
+	{"take the copy that states the time for a duplicate", "shared/process/commit.go",
+		`case errors.Is(err, ledger.ErrInexact) && !first.Approximate`, `case false`, 1000},
+	{"correct the event only", "shared/process/correct.go",
+		`Agreement: after[len(after)-1]`, `Agreement: *effects[len(effects)-1].Agreement`, 1000},
 	{"give a request no deadline", "shared/receive/receive.go",
 		`deadline = 3800 * time.Millisecond
 		claimDeadline = 800 * time.Millisecond

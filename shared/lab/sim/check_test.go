@@ -37,6 +37,9 @@ func (s *simulation) checkEffects() map[string]ledger.Entry {
 		case e.State == ledger.Processed:
 			effects[h] = append(effects[h], e)
 			committed[e.ID] = e
+			if s.faultless && !s.table.expired && h.timeless != nil && h.timed && e.Event.Approximate {
+				s.world.problem("%s has no exact time, though nothing failed", h)
+			}
 		case e.State == ledger.Duplicate:
 			s.checkDuplicate(h, e)
 		case e.State == ledger.Unreadable && !h.readable:
@@ -73,6 +76,9 @@ func (s *simulation) checkAgreements(committed map[string]ledger.Entry) {
 		e := committed[id]
 		folded[e.Subject] = esign.Fold(folded[e.Subject], *e.Event)
 		events[e.Subject]++
+		if !e.CorrectedAt.IsZero() {
+			events[e.Subject]++
+		}
 		if status := s.bodies[e.SHA256].status; said[e.Subject].Before(status) {
 			said[e.Subject] = status
 		}
@@ -108,8 +114,11 @@ func (s *simulation) checkPublished(committed map[string]ledger.Entry) {
 			s.world.problem("%s (%s) was committed and not published", short(id), s.bodies[c.SHA256])
 			continue
 		}
-		if want := bus.EventOf(c); !sameEvent(want, e) {
+		if want := bus.EventOf(c); c.CorrectedAt.IsZero() && !sameEvent(want, e) {
 			s.world.problem("%s was published as %+v", short(id), e)
+		}
+		if !c.CorrectedAt.IsZero() && (c.Event.Approximate || !e.Detail.Event.Approximate) {
+			s.world.problem("%s was corrected, and published as %+v", short(id), e)
 		}
 		if d := e.Detail; d.StatusChanged {
 			if entered[d.Event.Subject] == nil {

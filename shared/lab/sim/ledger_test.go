@@ -20,7 +20,7 @@ var (
 )
 
 // In all worlds: commits of several events, and those that were refused because one of them was processed already.
-var together, split atomic.Int64
+var together, split, corrected atomic.Int64
 
 // table is the ledger, as the table behaves: conditional writes, a transaction, and a stream of what was written.
 type table struct {
@@ -30,6 +30,7 @@ type table struct {
 	stale      map[string]versioned // what a read may still see
 	streams    [2][]events.DynamoDBEventRecord
 	grown      chan struct{} // closed and renewed when a stream grows
+	expired    bool          // a claim has expired
 	sequence   uint64
 	notes      map[string]note
 }
@@ -192,6 +193,8 @@ func (t *table) Correct(ctx context.Context, c ledger.Correction) error {
 		t.agreements[c.Subject] = versioned{c.Agreement, c.Version + 1}
 		e := *t.items[c.Key]
 		e.OccurredAt, e.CorrectedAt, e.Event, e.Agreement = c.Event.OccurredAt, c.At, &c.Event, &c.After
+		e.Proof, e.SHA256, e.Size = c.Proof, c.SHA256, c.Size
+		corrected.Add(1)
 		t.write(c.Key, ledger.Processed, e)
 		return nil
 	})
@@ -363,6 +366,7 @@ func (t *table) expire() {
 		if t.items[k].State == ledger.Received && t.w.choices.rarely(2) {
 			t.w.note("%-34s expire %s", "table", short(k.ID))
 			delete(t.items, k)
+			t.expired = true
 			return
 		}
 	}

@@ -27,12 +27,15 @@ var (
 
 // TestSeeds simulates worlds. A failure names the seed and prints the shortest trace that still fails.
 func TestSeeds(t *testing.T) {
-	before, splitBefore := together.Load(), split.Load()
+	before, splitBefore, correctedBefore := together.Load(), split.Load(), corrected.Load()
 	t.Cleanup(func() {
 		n, refused := together.Load()-before, split.Load()-splitBefore
 		t.Logf("%d commits of several events; %d were refused because one event was already processed", n, refused)
 		if *seed == 0 && *seeds >= 100 && !t.Failed() && (n < int64(*seeds)/10 || refused < int64(*seeds)/100) {
 			t.Error("too few such commits: the simulation does not test batches")
+		}
+		if n := corrected.Load() - correctedBefore; *seed == 0 && *seeds >= 100 && !t.Failed() && n < int64(*seeds)/100 {
+			t.Errorf("%d corrections are too few", n)
 		}
 	})
 	simulateWorlds(t, *seeds, scenario)
@@ -180,6 +183,9 @@ func (s *simulation) agreement(number int) (vendors []func()) {
 		reported = append(reported, &happening{provider: p, agreement: id, example: claim.example, status: claim.status,
 			base:     base,
 			readable: true})
+		if v2 := timeless[claim.example]; name == "esignglobal" && v2 != "" {
+			reported[len(reported)-1].timeless, _ = about(s.t, p, v2, number)
+		}
 	}
 	if name == "docusign" && c.rarely(6) {
 		reported = append(reported, s.broken(p, number))
