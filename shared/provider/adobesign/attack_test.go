@@ -29,6 +29,10 @@ var claims = webhooktest.Claims{
 			return `{"event":"AGREEMENT_CREATED","agreement":{"id":"a","participantSetsInfo":{"participantSets":[` +
 				repeat("{},") + `{}]}}}`
 		},
+		"people who are reminded": func(repeat func(string) string) string {
+			return `{"event":"AGREEMENT_REMINDER_SENT","eventDate":"2026-11-02T08:00:00Z","agreement":{"id":"a"},` +
+				`"reminderInfo":{"id":"r","participantList":[` + repeat("{},") + `{}]}}`
+		},
 		"trimmed parameters": func(repeat func(string) string) string {
 			return `{"event":"AGREEMENT_CREATED","conditionalParametersTrimmed":[` + repeat("1,") + `1],"agreement":{"id":"a"}}`
 		},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -410,6 +411,18 @@ func FuzzIdentify(f *testing.F) {
 		}
 		if strings.HasPrefix(string(event.Type), "agreement.") && event.AgreementID == "" || event.Type == "" {
 			t.Fatalf("type %q of agreement %q", event.Type, event.AgreementID)
+		}
+		for _, former := range id.FormerIDs {
+			if former.ID == id.EventID {
+				t.Fatalf("%+v", id)
+			}
+		}
+		for _, person := range event.Participants {
+			for _, key := range append(slices.Concat(person.Aliases, event.Present), person.ID) {
+				if key == "" || strings.Contains(key, "@") || person.Status == "" {
+					t.Fatalf("%+v", event)
+				}
+			}
 		}
 		for name, value := range event.Attributes {
 			if value == "" || value != webhook.Label(value) {

@@ -31,6 +31,11 @@ var claims = webhooktest.Claims{
 			return `{"event":{"event_type":"signature_request_sent","event_time":"1793610180"},` +
 				`"signature_request":{"signature_request_id":"r","signatures":[` + repeat("{},") + `{}]}}`
 		},
+		"signatures of an event that is told apart by them": func(repeat func(string) string) string {
+			return `{"event":{"event_type":"signature_request_remind","event_time":"1793610180",` +
+				`"event_metadata":{"related_signature_id":"s1","reported_for_app_id":"p1"}},"client_id":"p1",` +
+				`"signature_request":{"signature_request_id":"r","client_id":null,"signatures":[` + repeat("{},") + `{}]}}`
+		},
 	},
 }
 

@@ -3,6 +3,7 @@ package dropboxsign_test
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,12 @@ func FuzzIdentify(f *testing.F) {
 		}
 		if event.AgreementID == "" && (strings.HasPrefix(string(event.Type), "agreement.") || event.Participants != nil) {
 			t.Errorf("%+v of no agreement", event)
+		}
+		if slices.Contains(id.FormerIDs, webhook.FormerID{ID: id.EventID}) || len(id.FormerIDs) > 10 {
+			t.Errorf("former IDs %v of %s", id.FormerIDs, id.EventID)
+		}
+		if slices.ContainsFunc(event.Present, func(key string) bool { return key == "" || strings.Contains(key, "@") }) {
+			t.Errorf("present: %q", event.Present)
 		}
 	})
 }
