@@ -66,8 +66,8 @@ func (Provider) Explain(r *webhook.Request, keys webhook.Keys) []webhook.Refusal
 	return nil
 }
 
-// shown returns the client IDs, for a log, after a space. It returns "" if they do not look like client IDs: anybody may
-// have put anything there.
+// shown returns the client IDs, for a log, after a space. It returns "" if they do not look like client IDs: anybody
+// may have put anything there.
 func shown(ids []string) string {
 	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	text := ""
