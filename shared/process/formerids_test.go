@@ -1,6 +1,7 @@
 package process_test
 
 import (
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"esignhooks/shared/esign"
 	"esignhooks/shared/finding"
 	"esignhooks/shared/lab/acmesign"
+	"esignhooks/shared/provider"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
@@ -165,5 +167,38 @@ func TestADuplicateOfADuplicateIsADuplicate(t *testing.T) {
 	}
 	if e := w.history(t, subject, 1)[0]; e.Duplicates != 2 {
 		t.Errorf("%+v", e)
+	}
+}
+
+// Each example with former IDs is processed under one of them by an earlier release, and delivered again by this one.
+func TestEveryFormerIDOfTheExamplesIsRecognised(t *testing.T) {
+	renamed := 0
+	for _, p := range provider.All() {
+		for name, r := range webhooktest.Examples(t, p.Info().Name) {
+			ids, err := p.Identify(r)
+			if r.Method != http.MethodPost || err != nil {
+				continue
+			}
+			present := webhooktest.Delivery(p, r, ids[0], esign.ProofSigned)
+			for _, f := range ids[0].FormerIDs {
+				renamed++
+				former := *present
+				former.EventID, former.FormerIDs = f.ID, nil
+				for first, batches := range map[string][]*webhook.Delivery{f.ID: {&former, present},
+					ids[0].EventID: {present, &former}} {
+					w := newWorld(t, p)
+					for _, d := range batches {
+						w.handle(t, d)
+					}
+					if e := w.history(t, present.Subject, 1)[0]; e.ID != first || e.Duplicates != 1 {
+						t.Errorf("%s: %+v", name, e)
+					}
+					w.wantDeadLetters(t, 0)
+				}
+			}
+		}
+	}
+	if renamed == 0 {
+		t.Error("no example has a former ID")
 	}
 }
