@@ -61,10 +61,13 @@ func (p *Processor) commit(ctx context.Context, events []decoded) (done int, err
 			return 0, err
 		}
 		// The agreement was read before. So if another worker settles an event after the lookup, the commit conflicts.
-		if of, err := p.settledID(ctx, events); err != nil {
+		if of, err := p.settled(ctx, events); err != nil {
 			return 0, err
-		} else if of != "" {
-			return p.markDuplicate(ctx, events, of)
+		} else if of.ID != "" {
+			if done, err = p.markDuplicate(ctx, events, of); errors.Is(err, ledger.ErrConflict) && attempt < maxAttempts-1 {
+				continue
+			}
+			return done, err
 		}
 		err = p.Ledger.Commit(ctx, effects...)
 		switch first := events[0].event; {
@@ -93,38 +96,47 @@ func (p *Processor) commit(ctx context.Context, events []decoded) (done int, err
 	return 0, err
 }
 
-// settledID looks the events up under their other IDs. It returns the ID under which one of them is processed, or "".
-func (p *Processor) settledID(ctx context.Context, events []decoded) (string, error) {
+// settled looks the events up under their other IDs. It returns one that is settled, under the ID under which it is
+// processed, or an entry without an ID.
+func (p *Processor) settled(ctx context.Context, events []decoded) (ledger.Entry, error) {
 	for _, e := range events {
 		for _, other := range e.otherIDs {
 			found, err := p.Ledger.Event(ctx, ledger.Key{Subject: e.claim.Subject, ID: other.ID})
 			if err != nil {
-				return "", err
+				return ledger.Entry{}, err
 			}
-			id := found.ID
 			if found.State == ledger.Duplicate {
-				id = found.DuplicateOf
+				found.ID = found.DuplicateOf
 			}
-			if found.State.Settled() && other.Fits(found.OccurredAt) && id != e.claim.ID {
-				return id, nil
+			if found.State.Settled() && other.Fits(found.OccurredAt) && found.ID != e.claim.ID {
+				return found, nil
 			}
 		}
 	}
-	return "", nil
+	return ledger.Entry{}, nil
 }
 
 // markDuplicate marks an event as a duplicate. If there are several, each is committed by itself first, since only one
-// of them may be the duplicate.
-func (p *Processor) markDuplicate(ctx context.Context, events []decoded, of string) (done int, err error) {
+// of them may be the duplicate. A duplicate that states the exact time corrects the other event.
+func (p *Processor) markDuplicate(ctx context.Context, events []decoded, of ledger.Entry) (done int, err error) {
 	if len(events) > 1 {
 		return p.commitEach(ctx, events, ledger.ErrProcessed)
 	}
 	claim, event := events[0].claim, events[0].event
 	claim.VendorType, claim.AgreementID, claim.OccurredAt = event.VendorType, event.AgreementID, event.OccurredAt
-	if err := p.Ledger.MarkDuplicate(ctx, claim, of); err != nil && !errors.Is(err, ledger.ErrProcessed) {
+	if event.Approximate {
+		claim.OccurredAt = time.Time{}
+	} else if of.Event != nil && of.Event.Approximate && event.AgreementID != "" {
+		original := events[0]
+		original.claim.ID, original.event.ID = of.ID, of.ID
+		if err := p.correct(ctx, original); err != nil {
+			return 0, err
+		}
+	}
+	if err := p.Ledger.MarkDuplicate(ctx, claim, of.ID); err != nil && !errors.Is(err, ledger.ErrProcessed) {
 		return 0, err
 	}
-	p.Log.InfoContext(ctx, "already processed", "provider", event.Provider, "event", event.ID, "processedAs", of,
+	p.Log.InfoContext(ctx, "already processed", "provider", event.Provider, "event", event.ID, "processedAs", of.ID,
 		"type", event.Type)
 	return 1, nil
 }

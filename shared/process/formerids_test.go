@@ -142,6 +142,33 @@ func TestOnlyOtherIDsAreLookedUp(t *testing.T) {
 	}
 }
 
+// The vendor reports the time only in the copy that the later release receives.
+func TestACopyUnderAnotherIDCorrectsTheTime(t *testing.T) {
+	timeless, again := both(acmesign.Event{Number: 7, Type: "signed"})
+	_, exact := both(acmesign.Event{Number: 7, Type: "signed", At: now.Add(-time.Minute)})
+	_, viewed := both(acmesign.Event{Number: 8, Type: "viewed", At: now.Add(-time.Hour)})
+	for name, order := range map[string][]*webhook.Delivery{
+		"the second copy":     {timeless, exact, again, exact},
+		"the third copy":      {timeless, again, exact},
+		"of an event renamed": {again, exact, timeless},
+	} {
+		w, at := newWorld(t, later), now
+		w.Now = func() time.Time { at = at.Add(time.Minute); return at }
+		w.beforeCorrect = func() { w.handle(t, viewed) } // a conflict
+		for _, d := range order {
+			w.handle(t, d)
+		}
+		e := w.history(t, subject, 2)[0]
+		if !e.OccurredAt.Equal(now.Add(-time.Minute)) || e.Event.Approximate || e.ID != order[0].EventID ||
+			e.Event.ID != e.ID {
+			t.Errorf("%s: %+v", name, e)
+		}
+		if a := w.wantAgreement(t, subject, esign.Signed, 3); a.Approximate != nil {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+}
+
 // latest is a release that knows only what the release before it called an event.
 type latest struct{ acmesign.Provider }
 

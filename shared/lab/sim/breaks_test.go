@@ -111,7 +111,7 @@ var breaks = []struct {
 	{"commit an event together with its copy of another release", "shared/process/commit.go",
 		`|| a.hasOtherID(b.claim.ID) || b.hasOtherID(a.claim.ID)`, ``, 1000},
 	{"commit a duplicate", "shared/process/commit.go",
-		`return p.markDuplicate(ctx, events, of)`, `p.Log.InfoContext(ctx, "already processed as", "event", of)`, 500},
+		`else if of.ID != "" {`, `else if of.ID == "never" {`, 500},
 	{"never identify a message again", "shared/process/decode.go",
 		`if len(d.FormerIDs) > 0 || finding.Is(d) {`, `if true {`, 500},
 	{"report no change of status", "shared/process/commit.go",

@@ -263,7 +263,9 @@ func (t *table) Event(ctx context.Context, k ledger.Key) (e ledger.Entry, err er
 // MarkDuplicate implements [ledger.Ledger].
 func (t *table) MarkDuplicate(ctx context.Context, c ledger.Claim, of string) error {
 	return t.mark(ctx, c, func(e *ledger.Entry) {
-		e.State, e.DuplicateOf, e.OccurredAt = ledger.Duplicate, of, c.OccurredAt
+		if e.State, e.DuplicateOf = ledger.Duplicate, of; !c.OccurredAt.IsZero() {
+			e.OccurredAt = c.OccurredAt
+		}
 	}, ledger.ErrProcessed)
 }
 

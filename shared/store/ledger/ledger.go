@@ -212,7 +212,7 @@ type Ledger interface {
 	History(ctx context.Context, subject string) ([]Entry, error)
 	// MarkDuplicate records that the event is already processed under another ID of the same subject. Such an event
 	// becomes a Duplicate. It is not published, and Reader does not show it as an event: see [Merge]. A claim is not
-	// required. Its OccurredAt becomes the event's.
+	// required. Unless its OccurredAt is zero, it becomes the event's.
 	//
 	// MarkDuplicate does nothing for a Duplicate. It returns ErrProcessed if the event is processed under its own ID.
 	MarkDuplicate(ctx context.Context, c Claim, of string) error

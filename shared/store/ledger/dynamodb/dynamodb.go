@@ -234,10 +234,11 @@ func (l *Ledger) agreementPut(last ledger.Commit, agreement string, expected int
 
 // MarkDuplicate implements [ledger.Ledger].
 func (l *Ledger) MarkDuplicate(ctx context.Context, c ledger.Claim, of string) error {
-	found, err := l.mark(ctx, c, item.Item{
-		item.State: item.S(string(ledger.Duplicate)), item.DuplicateOf: item.S(of),
-		item.OccurredAt: item.Instant(c.OccurredAt),
-	})
+	changed := item.Item{item.State: item.S(string(ledger.Duplicate)), item.DuplicateOf: item.S(of)}
+	if !c.OccurredAt.IsZero() {
+		changed[item.OccurredAt] = item.Instant(c.OccurredAt)
+	}
+	found, err := l.mark(ctx, c, changed)
 	if err == nil && found == ledger.Processed {
 		return ledger.ErrProcessed
 	}

@@ -188,7 +188,9 @@ func (l *Ledger) MarkDuplicate(_ context.Context, c ledger.Claim, of string) err
 		if !mark(c, ledger.Duplicate)(e) {
 			return false
 		}
-		e.DuplicateOf, e.OccurredAt = of, c.OccurredAt
+		if e.DuplicateOf = of; !c.OccurredAt.IsZero() {
+			e.OccurredAt = c.OccurredAt
+		}
 		return true
 	})
 	if err == nil && found == ledger.Processed {

@@ -89,6 +89,11 @@ func viaOf(c ledger.Claim) []string {
 
 // testDuplicateOfNothing checks that a duplicate alone is not shown.
 func testDuplicateOfNothing(t *testing.T, l Ledger, subject string) {
-	must(t, l.MarkDuplicate(t.Context(), claimOf(subject, "a"), "expired"))
+	c := claimOf(subject, "a")
+	c.OccurredAt = time.Time{} // it does not state its exact time
+	must(t, l.MarkDuplicate(t.Context(), c, "expired"))
 	wantHistory(t, l, subject)
+	if got, err := l.Claim(t.Context(), c); err != nil || got != (ledger.Found{State: ledger.Duplicate, Inexact: true}) {
+		t.Errorf("claimed afterwards: %+v, %v", got, err)
+	}
 }
