@@ -220,6 +220,10 @@ func TestDifferentEventsHaveDifferentIDs(t *testing.T) {
 			legacy("<Status>Sent</Status><Sent>2026-11-02T00:00:01</Sent>", ""),
 			legacy("<Status>Sent</Status><Sent>2026-11-02T00:00:02</Sent>", ""),
 		},
+		"two bounces in XML": {
+			snapshot("Sent", sentAt, xmlRecipient("Signer", guidA, "AutoResponded", sentAt)),
+			snapshot("Sent", sentAt, xmlRecipient("Signer", guidA, "AutoResponded", nextAt)),
+		},
 		"Sent and Delivered in XML": {legacy("<Status>Sent</Status>", ""), legacy("<Status>Delivered</Status>", "")},
 		"a signer's progress in XML": {
 			legacy(recipientStatuses("1", "Sent", "2", "Sent"), ""),

@@ -281,6 +281,9 @@ func FuzzParse(f *testing.F) {
 		f.Add(examples[name].Body)
 	}
 	f.Add([]byte(`{"event":"","data":{"envelopeId":"\u0000"}}`))
+	f.Add([]byte(`<?xml version="1.0" encoding="utf-16"?>` +
+		legacy("<Status>Sent</Status><Subject>&#1;\xff</Subject>", "")))
+	f.Add([]byte(utf16(legacy("<Status>Sent</Status>", ""), 1, 0)))
 	f.Add([]byte(legacy("<Status>Sent</Status>", "<DocumentPDFs><DocumentPDF><PDFBytes>")))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		ids, err := provider.Identify(&webhook.Request{Body: body})

@@ -120,6 +120,15 @@ func TestTheNewestTimeDecides(t *testing.T) {
 				xmlRecipient("Signer", guidB, "Completed", signedAt)),
 			esign.AgreementSigned, "2026-11-02T10:00:00Z", guidB,
 		},
+		"an e-mail bounced, and a signer is added a day later": {
+			snapshot("Sent", sentAt, xmlRecipient("Signer", guidA, "AutoResponded", sentAt),
+				xmlRecipient("Signer", guidB, "Sent", "<Sent>2026-11-03T08:00:00</Sent>")),
+			esign.AgreementUpdated, "2026-11-03T08:00:00Z", guidB,
+		},
+		"a time of declining without the status": {
+			snapshot("Sent", sentAt, xmlRecipient("Signer", guidA, "Sent", sentAt+"<Declined>2026-11-02T10:30:00</Declined>")),
+			esign.AgreementSent, "2026-11-02T08:00:00Z", "",
+		},
 		"the next signer's e-mail bounces": {
 			snapshot("Sent", sentAt+"<TimeGenerated>2026-11-02T10:05:00</TimeGenerated>",
 				xmlRecipient("Signer", guidA, "Completed", signedAt), xmlRecipient("Signer", guidB, "AutoResponded", nextAt)),
@@ -175,6 +184,11 @@ func TestFormatsShareIDs(t *testing.T) {
 			xml("Sent", "<TimeZoneOffset>-7</TimeZoneOffset>", xmlRecipient("Signer", guidA, "Delivered", viewedAt)),
 			xml("Delivered", "", xmlRecipient("Signer", guidA, "Delivered",
 				strings.Replace(viewedAt, "09:00:00", "09:00:00.000", 1))),
+		},
+		"an e-mail bounces, in XML": {
+			xml("Sent", "", xmlRecipient("Signer", guidA, "AutoResponded", sentAt)),
+			xml("Sent", "<TimeZoneOffset>-7</TimeZoneOffset>", xmlRecipient("Signer", guidB, "Sent", sentAt),
+				xmlRecipient("Signer", guidA, "AutoResponded", sentAt)),
 		},
 		"a signer declines": {
 			about("envelope-declined", ""),

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"esignhooks/shared/provider/docusign"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
 )
@@ -283,4 +284,34 @@ func (w *world) lastActed() (last time.Time) {
 		}
 	}
 	return last
+}
+
+// TestAnyLifeAsSIM reports what only SIM reports, much of it several times, through two configurations.
+func TestAnyLifeAsSIM(t *testing.T) {
+	events := append(docusign.MoreEvents(), "envelope-sent", "envelope-delivered", "envelope-resent", "envelope-corrected",
+		"envelope-purge", "envelope-deleted", "envelope-discard", "recipient-sent", "recipient-resent", "recipient-delivered",
+		"recipient-authenticationfailed", "recipient-autoresponded", "recipient-finish-later", "envelope-novelty")
+	once := []string{"envelope-completed", "envelope-declined", "envelope-voided", "recipient-completed"}
+	webhooktest.Tell(t, provider, func(r *rand.Rand) [][]webhooktest.Happening {
+		var life []webhooktest.Happening
+		made := at("2026-11-02T08:00:00Z")
+		add := func(event string) {
+			made = made.Add(time.Duration(1+r.IntN(1e9)) * time.Microsecond)
+			var happening webhooktest.Happening
+			for i := range 2 {
+				happening = append(happening, request(sim(event,
+					fmt.Sprintf(`"accountId":"%d","envelopeId":%q,"recipientId":"7"`, i, envelopeID),
+					fmt.Sprintf(`"generatedDateTime":%q,"configurationId":%d,"retryCount":%d`, format(made, "Z"), i, i))))
+			}
+			life = append(life, happening)
+		}
+		for range 2 + r.IntN(10) {
+			add(events[r.IntN(len(events))])
+		}
+		r.Shuffle(len(once), func(i, j int) { once[i], once[j] = once[j], once[i] })
+		for _, event := range once[:r.IntN(len(once))] {
+			add(event)
+		}
+		return [][]webhooktest.Happening{life}
+	})
 }
