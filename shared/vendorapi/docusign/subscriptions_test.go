@@ -169,6 +169,12 @@ func TestRegisterCorrectsAConfiguration(t *testing.T) {
 	}
 }
 
+// subscribed are the events of the first configuration.
+func subscribed(w world) []any {
+	events, _ := w.Subscriptions("docusign")[0].Settings["events"].([]any)
+	return events
+}
+
 // TestRegisterAddsFurtherEventsInASecondCall lets DocuSign refuse the events that not every account has.
 func TestRegisterAddsFurtherEventsInASecondCall(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -190,6 +196,9 @@ func TestRegisterAddsFurtherEventsInASecondCall(t *testing.T) {
 				t.Fatalf("steps %q, error %v", says(steps), err)
 			}
 			do(t, steps[:tt.steps-1])
+			if diff := cmp.Diff(texts(provider.Events()...), subscribed(w)); diff != "" {
+				t.Errorf("after the first call: %s", diff)
+			}
 			w.Fail(vendorstub.Failure{Method: "PUT", Path: "/connect", Status: 400, Body: `{"errorCode":"INVALID_EVENT"}`,
 				Times: 1})
 			if err := steps[tt.steps-1].Do(t.Context()); !errors.Is(err, vendorapi.ErrInvalid) {
