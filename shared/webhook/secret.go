@@ -98,3 +98,13 @@ func Secrets(values ...string) []Secret {
 	}
 	return secrets
 }
+
+// Respelt returns each secret in other spellings, to explain a refusal. Nothing may be accepted under them.
+func Respelt(secrets []Secret, spellings func(string) []string) (respelt []Secret) {
+	for _, secret := range secrets {
+		for _, spelling := range spellings(secret.Reveal()) {
+			respelt = append(respelt, NewSecret(spelling))
+		}
+	}
+	return respelt
+}

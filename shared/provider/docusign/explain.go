@@ -28,13 +28,7 @@ func (Provider) Explain(r *webhook.Request, keys webhook.Keys) []webhook.Refusal
 		return nil
 	}
 	matches := func(spellings func(key string) []string) bool {
-		var respelt []webhook.Secret
-		for _, key := range keys.Keys {
-			for _, spelling := range spellings(key.Reveal()) {
-				respelt = append(respelt, webhook.NewSecret(spelling))
-			}
-		}
-		return webhook.Matches(respelt, sent, func(key webhook.Secret) string { return signature(key, r.Body) })
+		return webhook.Matches(webhook.Respelt(keys.Keys, spellings), sent, func(key webhook.Secret) string { return signature(key, r.Body) })
 	}
 	switch {
 	case matches(padded):
