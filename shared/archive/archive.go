@@ -65,6 +65,7 @@ const (
 const (
 	finalAttempts = 7
 	finalAge      = time.Hour
+	doubtAttempts = 2 * finalAttempts // if the vendor cannot be asked whose account it is
 )
 
 // What can be wrong with an agreement, in addition to the errors of [vendorapi.Client].
@@ -74,6 +75,7 @@ var (
 	errIncomplete   = errors.New("archive: incomplete document")
 	errPermanent    = errors.New("archive: can never be archived")
 	errForeign      = errors.New("archive: the agreement belongs to another account")
+	errDoubt        = errors.New("archive: the agreement is unknown, and may belong to another account")
 )
 
 // Handle processes a batch, and reports the jobs that are delayed, which Lambda must not delete.
@@ -107,7 +109,8 @@ func (a *Archiver) finish(ctx context.Context, j job, pause time.Duration, err e
 	switch {
 	case err == nil, errors.Is(err, vendorapi.ErrOff):
 		return true
-	case errors.Is(err, errContradicted), errors.Is(err, errUnconfirmed) && final:
+	case errors.Is(err, errContradicted), errors.Is(err, errUnconfirmed) && final,
+		errors.Is(err, errDoubt) && j.attempt >= doubtAttempts:
 		return a.park(ctx, log, j, err, "forged", metric.Count("Forged", 1), metric.Count("Parked", 1))
 	case errors.Is(err, errPermanent), errors.Is(err, vendorapi.ErrInvalid), errors.Is(err, errors.ErrUnsupported),
 		errors.Is(err, vendorapi.ErrUnknown) && final, errors.Is(err, errIncomplete) && final:
@@ -258,7 +261,7 @@ func (a *Archiver) confirm(ctx context.Context, client vendorapi.Client, j job) 
 		if foreign, unsure := a.foreign(ctx, client, j); foreign {
 			return reported, errForeign
 		} else if unsure != nil {
-			err = unsure
+			return reported, fmt.Errorf("%w: %w", errDoubt, unsure)
 		}
 		return reported, fmt.Errorf("%w: %w", errUnconfirmed, err)
 	case err != nil:

@@ -119,7 +119,7 @@ func TestADoubtfulAccountIsNoReasonForSilence(t *testing.T) {
 			}
 			w.add(reported("acmesign", agreementID, account, esign.ProofSigned))
 			w.run(w.archiver())
-			if got := w.outcome("acmesign"); got != tt.want || n < min(tt.failures, 7) {
+			if got := w.outcome("acmesign"); got != tt.want || n < min(tt.failures, 14) {
 				t.Errorf("%s after %d questions: %s", got, n, &w.log)
 			}
 		})
