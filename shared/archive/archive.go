@@ -66,6 +66,7 @@ const (
 	finalAttempts = 7
 	finalAge      = time.Hour
 	doubtAttempts = 2 * finalAttempts // if the vendor cannot be asked whose account it is
+	doubtAge      = 12 * time.Hour
 )
 
 // What can be wrong with an agreement, in addition to the errors of [vendorapi.Client].
@@ -110,7 +111,7 @@ func (a *Archiver) finish(ctx context.Context, j job, pause time.Duration, err e
 	case err == nil, errors.Is(err, vendorapi.ErrOff):
 		return true
 	case errors.Is(err, errContradicted), errors.Is(err, errUnconfirmed) && final,
-		errors.Is(err, errDoubt) && j.attempt >= doubtAttempts:
+		errors.Is(err, errDoubt) && j.attempt >= doubtAttempts && a.Now().Sub(j.at) >= doubtAge:
 		return a.park(ctx, log, j, err, "forged", metric.Count("Forged", 1), metric.Count("Parked", 1))
 	case errors.Is(err, errPermanent), errors.Is(err, vendorapi.ErrInvalid), errors.Is(err, errors.ErrUnsupported),
 		errors.Is(err, vendorapi.ErrUnknown) && final, errors.Is(err, errIncomplete) && final:
