@@ -68,8 +68,8 @@ func Fold(a Agreement, e Event) Agreement {
 	return foldPeople(a, e)
 }
 
-// wins reports whether a time is better than a known one: a time that the vendor stated precedes an approximate one, and
-// the earlier of two alike precedes the later.
+// wins reports whether a time is better than a known one: a time that the vendor stated precedes an approximate one,
+// and the earlier of two alike precedes the later.
 func wins(at time.Time, approximate bool, known time.Time, knownApproximate bool) bool {
 	if approximate != knownApproximate {
 		return knownApproximate

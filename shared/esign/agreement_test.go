@@ -162,7 +162,8 @@ func TestPeople(t *testing.T) {
 		},
 		"who is in the newest list under any ID was not replaced": {
 			[]esign.Event{
-				stated(1, esign.Participant{ID: "guid", Aliases: []string{"1"}, Status: viewed}), listed(2, "2"), listed(3, "1", "2"),
+				stated(1, esign.Participant{ID: "guid", Aliases: []string{"1"}, Status: viewed}), listed(2, "2"),
+				listed(3, "1", "2"),
 			},
 			map[string]esign.Progress{"guid": {Status: viewed, At: at(1), Aliases: []string{"1"}}},
 		},
@@ -189,7 +190,8 @@ func TestPeople(t *testing.T) {
 		"declined is higher than expired, expired than signed": {
 			[]esign.Event{
 				stated(1, esign.Participant{ID: "a", Status: signed}), stated(2, esign.Participant{ID: "a", Status: esign.Expired}),
-				stated(3, esign.Participant{ID: "b", Status: esign.Expired}), stated(2, esign.Participant{ID: "b", Status: esign.Declined}),
+				stated(3, esign.Participant{ID: "b", Status: esign.Expired}),
+				stated(2, esign.Participant{ID: "b", Status: esign.Declined}),
 			},
 			map[string]esign.Progress{
 				"a": {Status: esign.Expired, At: at(2)}, "b": {Status: esign.Declined, At: at(2), StatedAt: at(3)},

@@ -34,7 +34,7 @@ type Cause string
 // The causes.
 const (
 	CauseBounced        Cause = "bounced"        // the e-mail came back
-	CauseAutoReply      Cause = "auto-reply"     // an out-of-office note, or a bounce: the vendor does not distinguish them
+	CauseAutoReply      Cause = "auto-reply"     // an absence note or a bounce: the vendor does not say which
 	CauseSMS            Cause = "sms"            // the text message was not delivered
 	CauseOptedOut       Cause = "opted-out"      // the participant wants no text messages
 	CauseIdentification Cause = "identification" // the participant could not be identified

@@ -11,8 +11,8 @@ import (
 
 // foldPeople folds what e states about people: the progress of some, and who is concerned at all.
 //
-// A vendor may know one person under several IDs, and name only one of them in an event. All IDs that events connect are
-// one person, whatever came first.
+// A vendor may know one person under several IDs, and name only one of them in an event. All IDs that events connect
+// are one person, whatever came first.
 func foldPeople(a Agreement, e Event) Agreement {
 	people := index(a.Participants)
 	for _, p := range stated(e) {
@@ -164,8 +164,8 @@ func (s keySet) add(key string, alias bool) {
 	s[digest] = k
 }
 
-// choose returns which key stands for the person: of those that are no alias, the one with the lowest digest. It returns
-// the others as aliases.
+// choose returns which key stands for the person: of those that are no alias, the one with the lowest digest. It
+// returns the others as aliases.
 func (s keySet) choose() (id string, aliases []string) {
 	digests := slices.Sorted(maps.Keys(s))
 	first := max(0, slices.IndexFunc(digests, func(digest string) bool { return !s[digest].alias }))
@@ -178,8 +178,8 @@ func (s keySet) choose() (id string, aliases []string) {
 	return s[digests[first]].key, aliases[:min(len(aliases), MaxAliases)]
 }
 
-// settle limits the number of people, and marks who was replaced: who is missing from the newest list, and was not named
-// since.
+// settle limits the number of people, and marks who was replaced: who is missing from the newest list, and was not
+// named since.
 func (p people) settle(newest *Listing) {
 	for _, id := range slices.Sorted(maps.Keys(p.byID))[min(len(p.byID), MaxParticipants):] {
 		delete(p.byID, id)
@@ -212,8 +212,8 @@ func newest(known *Listing, said Listing) *Listing {
 	return &Listing{said.At, slices.Compact(ids)}
 }
 
-// Digest returns the form in which a key that may be personal is stored: "sha256:" and the lower-case hex SHA-256. A key
-// in that form stays as it is.
+// Digest returns the form in which a key that may be personal is stored: "sha256:" and the lower-case hex SHA-256. A
+// key in that form stays as it is.
 func Digest(key string) string {
 	const prefix = "sha256:"
 	if hash, ok := strings.CutPrefix(key, prefix); ok && len(hash) == 2*sha256.Size &&

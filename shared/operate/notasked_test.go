@@ -61,8 +61,9 @@ func TestRegisteredListsWhatIsNotAsked(t *testing.T) {
 		waiting     []string
 		shown, gone []string
 	}{
-		"none":           {nil, nil, []string{"not confirmed"}},
-		"two":            {[]string{"e-1 B", "e-2 C"}, []string{"2 completions", "e-1", "e-2", "B", "C", "09:31", "make redrive"}, nil},
+		"none": {nil, nil, []string{"not confirmed"}},
+		"two": {[]string{"e-1 B", "e-2 C"},
+			[]string{"2 completions", "e-1", "e-2", "B", "C", "09:31", "make redrive"}, nil},
 		"too many":       {many, []string{"25 completions", "m-24", "m-05", "5 older"}, []string{"m-04"}},
 		"a hostile name": {[]string{"e-1 \u009b31m"}, []string{"?31m"}, []string{"\u009b"}},
 	} {
@@ -103,7 +104,8 @@ func TestRedriveAsksOnceThereAreCredentials(t *testing.T) {
 		"the vendor is disabled":         {err: operate.ErrDisabled, left: 3},
 		"the account is unknown":         {client: of{account: "B", err: errDown}, left: 3, want: errDown},
 		"they cannot be read":            {err: errDown, left: 3, want: errDown},
-		"the queue is full":              {client: of{account: "B"}, full: errDown, queued: []string{"e-2"}, left: 3, want: errDown},
+		"the queue is full": {client: of{account: "B"}, full: errDown, queued: []string{"e-2"}, left: 3,
+			want: errDown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j, target := &jobs{err: tt.full}, (&vendor{}).target()

@@ -15,9 +15,9 @@ import (
 	"esignhooks/shared/webhook/webhooktest"
 )
 
-// TestEventIDsAreKnown fails if the event ID of an example is no longer what it was, now or in the first release, and is
-// not one of its former IDs either: redelivered events would then be processed twice. The flag -update writes the IDs of
-// new examples, and those that have changed in this way.
+// TestEventIDsAreKnown fails if the event ID of an example is no longer what it was, now or in the first release, and
+// is not one of its former IDs either: redelivered events would then be processed twice. The flag -update writes the
+// IDs of new examples, and those that have changed in this way.
 func TestEventIDsAreKnown(t *testing.T) {
 	const file, first = "testdata/event-ids.json", "testdata/event-ids.v1.json"
 	got, known := map[string]string{}, map[string][]string{}

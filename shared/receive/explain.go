@@ -9,7 +9,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// maxExplanations is how many refusals a process explains in a second: whoever sends more must not cost us more.
+// maxExplanations is how many refusals a process explains in a second: more requests must not cost us more.
 const maxExplanations = 5
 
 // explanations is the limit of all receivers in this process.

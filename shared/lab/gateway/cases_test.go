@@ -91,8 +91,8 @@ func (g *gateway) outcome(o *webhooktest.Outcome) {
 	}
 }
 
-// TestCasesInLambda passes each public case to the receivers as Lambda does: as JSON, with base64 for the body. The worker
-// starts only afterwards, so all copies meet in its queue.
+// TestCasesInLambda passes each public case to the receivers as Lambda does: as JSON, with base64 for the body. The
+// worker starts only afterwards, so all copies meet in its queue.
 func TestCasesInLambda(t *testing.T) {
 	t.Parallel()
 	for _, c := range webhooktest.Cases(t) {

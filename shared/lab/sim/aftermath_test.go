@@ -253,7 +253,8 @@ func (s *simulation) grant() {
 		Archive: func(ctx context.Context, e bus.Event) error {
 			return s.world.do(ctx, "queue again", networkFaults, func() error { s.after.jobs.add(archive.Job(e)); return nil })
 		}}
-	s.world.run("operator asks again", 5*time.Minute, func(ctx context.Context) { operate.AskAgain(ctx, io.Discard, target) })
+	s.world.run("operator asks again", 5*time.Minute,
+		func(ctx context.Context) { operate.AskAgain(ctx, io.Discard, target) })
 }
 
 // checkAftermath checks that our agreements match the vendors', and that each completed one is confirmed and archived
@@ -313,7 +314,8 @@ func (s *simulation) checkAftermath(committed map[string]ledger.Entry) {
 func (s *simulation) checkForged() {
 	for _, h := range s.happenings {
 		subject := webhook.AgreementSubject(h.provider.Info().Name, h.agreement)
-		isDead := slices.ContainsFunc(s.after.jobs.dead, func(body string) bool { return strings.Contains(body, h.agreement) })
+		isDead := slices.ContainsFunc(s.after.jobs.dead,
+			func(body string) bool { return strings.Contains(body, h.agreement) })
 		if h.untrue && s.table.agreements[subject].agreement.Status == esign.Completed &&
 			!(isDead && s.after.calledForged(h.agreement)) {
 			s.world.problem("%s was never completed, and not called forged", subject)

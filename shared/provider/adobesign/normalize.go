@@ -147,7 +147,7 @@ func (p *payload) cause(t esign.Type) esign.Cause {
 	return esign.CauseBounced
 }
 
-// one returns what is known of a person who has these IDs, the most stable one first. An empty ID is none.
+// one returns what is known of a person who has these IDs, the most stable one first. Empty IDs are skipped.
 func one(status esign.Status, ids ...webhook.Text) esign.Participant {
 	said := esign.Participant{Status: status}
 	for _, id := range ids {

@@ -316,7 +316,8 @@ func TestPeople(t *testing.T) {
 		},
 		"who has delegated": {
 			`"event":"AGREEMENT_ACTION_DELEGATED","participantUserId":"u2","actingUserId":"u1",` +
-				`"actingUserEmail":"ada@example.com",`, `{}`, []esign.Participant{{ID: "u1", Aliases: []string{ada}, Status: esign.Sent, Replaced: true}}, nil,
+				`"actingUserEmail":"ada@example.com",`, `{}`,
+			[]esign.Participant{{ID: "u1", Aliases: []string{ada}, Status: esign.Sent, Replaced: true}}, nil,
 		},
 		"who has delegated to nobody else": {
 			`"event":"AGREEMENT_ACTION_DELEGATED","participantUserId":"u1","actingUserId":"u1",`, `{}`, nil, nil,

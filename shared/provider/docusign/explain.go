@@ -28,7 +28,8 @@ func (Provider) Explain(r *webhook.Request, keys webhook.Keys) []webhook.Refusal
 		return nil
 	}
 	matches := func(spellings func(key string) []string) bool {
-		return webhook.Matches(webhook.Respelt(keys.Keys, spellings), sent, func(key webhook.Secret) string { return signature(key, r.Body) })
+		return webhook.Matches(webhook.Respelt(keys.Keys, spellings), sent,
+			func(key webhook.Secret) string { return signature(key, r.Body) })
 	}
 	switch {
 	case matches(padded):

@@ -222,7 +222,8 @@ func full() bus.Detail {
 		Event: esign.Event{
 			ID: id, Provider: "acmesign", Type: esign.AgreementCompleted, VendorType: "completed",
 			Subject: "acmesign#a", AgreementID: "a", AccountID: "b", OccurredAt: at, Approximate: true, ReceivedAt: at,
-			Proof: esign.ProofSigned, Participant: "1", Attributes: map[string]string{"format": "sim"}, Cause: esign.CauseBounced,
+			Proof: esign.ProofSigned, Participant: "1", Attributes: map[string]string{"format": "sim"},
+			Cause:        esign.CauseBounced,
 			Participants: []esign.Participant{{ID: "1", Aliases: []string{"2"}, Status: esign.Signed, At: at, Replaced: true}},
 			Present:      []string{"1", "2"},
 			Documents: []esign.Document{
@@ -234,7 +235,8 @@ func full() bus.Detail {
 			Reached:     map[esign.Status]time.Time{esign.Sent: at},
 			Approximate: map[esign.Status]bool{esign.Sent: true},
 			Participants: map[string]esign.Progress{"1": {
-				Status: esign.Signed, At: at, Approximate: true, Aliases: []string{"2"}, Replaced: true, StatedAt: at, ReplacedAt: at,
+				Status: esign.Signed, At: at, Approximate: true, Aliases: []string{"2"}, Replaced: true, StatedAt: at,
+				ReplacedAt: at,
 			}},
 			Listing: &esign.Listing{At: at, IDs: []string{"1"}},
 		},

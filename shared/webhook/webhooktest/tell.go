@@ -19,12 +19,13 @@ import (
 // formats and through different subscriptions. All of them report the same event.
 type Happening []*webhook.Request
 
-// Tell checks that any life of an agreement ends in the same agreement and the same events, however it is reported: each
-// happening by any of its requests, several times, and in any order.
+// Tell checks that any life of an agreement ends in the same agreement and the same events, however it is reported:
+// each happening by any of its requests, several times, and in any order.
 //
-// life makes a random life of one agreement, as the vendor's documents allow it. It returns the life once for each family
-// of formats whose requests do not share event IDs; nearly every vendor has one family. Families are also mixed. They
-// must agree in the agreement's statuses and times, in the participants' progress, and in the events' types and times.
+// life makes a random life of one agreement, as the vendor's documents allow it. It returns the life once for each
+// family of formats whose requests do not share event IDs; nearly every vendor has one family. Families are also mixed.
+// They must agree in the agreement's statuses and times, in the participants' progress, and in the events' types and
+// times.
 func Tell(t *testing.T, p webhook.Provider, life func(*rand.Rand) [][]Happening) {
 	t.Helper()
 	for seed := range uint64(300) {
@@ -114,8 +115,8 @@ func (h history) events(t *testing.T, r *webhook.Request) []reported {
 	return h.read[r]
 }
 
-// tell does with the requests what the pipeline does: the first report of an event counts, unless only a later one states
-// its time.
+// tell does with the requests what the pipeline does: the first report of an event counts, unless only a later one
+// states its time.
 func (h history) tell(t *testing.T, requests []*webhook.Request) story {
 	t.Helper()
 	known, order := map[string]esign.Event{}, []string{}

@@ -27,8 +27,8 @@ func silent(t *testing.T) (url string) {
 	return "https://" + listener.Addr().String()
 }
 
-// finite is an answer's time on a busy machine when the engine behind it hangs without end. The vendors' time limits are
-// checked without a stopwatch, by TestDeadlines of shared/receive.
+// finite is an answer's time on a busy machine when the engine behind it hangs without end. The vendors' time limits
+// are checked without a stopwatch, by TestDeadlines of shared/receive.
 const finite = time.Minute
 
 // TestHangingEngines checks that vendors get an answer, whichever engine hangs. If only the ledger hangs, the answer is
