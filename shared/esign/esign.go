@@ -145,11 +145,13 @@ type Event struct {
 // Participant is what one event states about one participant.
 type Participant struct {
 	// ID is the vendor's most stable ID of the person in this agreement.
-	ID       string    `json:"id"`
-	Aliases  []string  `json:"aliases,omitempty" jsonschema:"other IDs of the same person in this agreement"`
-	Status   Status    `json:"status"`
-	At       time.Time `json:"at,omitzero" jsonschema:"if absent, the time of the event"`
-	Replaced bool      `json:"replaced,omitempty" jsonschema:"true if another person has taken over"`
+	ID      string    `json:"id"`
+	Aliases []string  `json:"aliases,omitempty" jsonschema:"other IDs of the same person in this agreement"`
+	Status  Status    `json:"status"`
+	At      time.Time `json:"at,omitzero" jsonschema:"if absent, the time of the event"`
+	// Approximate is about At.
+	Approximate bool `json:"atApproximate,omitempty" jsonschema:"true if the vendor has not stated at exactly, such as without a zone"`
+	Replaced    bool `json:"replaced,omitempty" jsonschema:"true if another person has taken over"`
 }
 
 // Document is a stored document of an agreement.

@@ -59,7 +59,7 @@ func stated(e Event) []Participant {
 }
 
 func progress(p Participant, e Event) Progress {
-	at, approximate := p.At, false
+	at, approximate := p.At, p.Approximate
 	if at.IsZero() {
 		at, approximate = e.OccurredAt, e.Approximate
 	}
