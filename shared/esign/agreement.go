@@ -32,7 +32,7 @@ type Progress struct {
 // Listing is what the newest list of everybody states.
 type Listing struct {
 	At  time.Time `json:"at" jsonschema:"the time of the event"`
-	IDs []string  `json:"ids" jsonschema:"all IDs of everybody in the list"`
+	IDs []string  `json:"ids,omitempty" jsonschema:"all IDs of everybody in the list; absent if there are too many"`
 }
 
 // MaxParticipants is the largest number of participants that an agreement keeps, so that an event with its agreement

@@ -127,13 +127,38 @@ func TestPeople(t *testing.T) {
 			},
 			map[string]esign.Progress{"guid": {Status: signed, At: at(4), Aliases: []string{"1"}}},
 		},
-		"two stable IDs with a common alias are one person": {
+		"a corrected recipient gets the alias of the one before, and nothing else": {
 			[]esign.Event{
 				stated(3, esign.Participant{ID: "b", Aliases: []string{"1"}, Status: viewed}),
-				stated(4, esign.Participant{ID: "a", Aliases: []string{"1"}, Status: signed}),
-				event(esign.AgreementSigned, 5, "b"),
+				stated(4, esign.Participant{ID: "a", Aliases: []string{"1"}, Status: esign.Sent}),
+				listed(4, "a", "1"),
 			},
-			map[string]esign.Progress{"b": {Status: signed, At: at(4), Aliases: []string{"1", "a"}, StatedAt: at(5)}},
+			map[string]esign.Progress{
+				"a": {Status: esign.Sent, At: at(4), Aliases: []string{"1"}},
+				"b": {Status: viewed, At: at(3), Aliases: []string{"1"}, Replaced: true},
+			},
+		},
+		"signers who share the sender's ID are told apart by their addresses": {
+			[]esign.Event{
+				stated(1, esign.Participant{ID: "deal", Aliases: []string{"x"}, Status: signed}),
+				stated(2, esign.Participant{ID: "deal", Aliases: []string{"y"}, Status: viewed}),
+				stated(3, esign.Participant{ID: "y", Status: esign.Declined}),
+				stated(4, esign.Participant{ID: "deal", Aliases: []string{"x"}, Status: signed}),
+			},
+			map[string]esign.Progress{
+				"x": {Status: signed, At: at(1), Aliases: []string{"deal"}, StatedAt: at(4)},
+				"y": {Status: esign.Declined, At: at(3), Aliases: []string{"deal"}},
+			},
+		},
+		"signers who share an address are told apart by the sender's IDs": {
+			[]esign.Event{
+				stated(1, esign.Participant{ID: "buyer", Aliases: []string{"office"}, Status: signed}),
+				stated(2, esign.Participant{ID: "seller", Aliases: []string{"office"}, Status: viewed}),
+			},
+			map[string]esign.Progress{
+				"buyer":  {Status: signed, At: at(1), Aliases: []string{"office"}},
+				"seller": {Status: viewed, At: at(2), Aliases: []string{"office"}},
+			},
 		},
 		"an ID and its digest are one person, and only the digest is kept": {
 			[]esign.Event{
@@ -240,13 +265,17 @@ func TestFoldIgnoresOrderAndRepetition(t *testing.T) {
 				if random.IntN(2) == 0 {
 					p.At = at(random.IntN(6))
 				}
-				switch random.IntN(6) {
+				switch random.IntN(8) {
 				case 0:
 					p.ID = esign.Digest(p.ID)
 				case 1:
-					p.ID = fmt.Sprint(n / 2)
+					p.ID = fmt.Sprint(n)
 				case 2:
-					p.Aliases = []string{fmt.Sprint(n / 2)}
+					p.Aliases = []string{fmt.Sprint(n)}
+				case 3: // two share an ID
+					p.ID, p.Aliases = "shared", []string{fmt.Sprint("own", n%2)}
+				case 4:
+					p.ID = fmt.Sprint("own", n%2)
 				}
 				e.Participants = append(e.Participants, p)
 			}
@@ -312,6 +341,28 @@ func TestFoldKeepsTheLowestParticipantsInAnyOrder(t *testing.T) {
 	rand.New(rand.NewPCG(3, 4)).Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 	if diff := cmp.Diff(want, fold(events...)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestTheNewestListIsBounded(t *testing.T) {
+	var events []esign.Event
+	for i := range esign.MaxParticipants/100 + 1 {
+		e := listed(3)
+		for n := range 100 {
+			e.Present = append(e.Present, fmt.Sprint(i, "-", n))
+		}
+		events = append(events, e)
+	}
+	viewer := event(esign.AgreementViewed, 1, "a")
+	a := fold(append(events, viewer)...)
+	if a.Listing == nil || a.Listing.IDs != nil || a.Participants["a"].Replaced {
+		t.Errorf("%+v", a)
+	}
+	if diff := cmp.Diff(a, fold(append([]esign.Event{viewer, events[0]}, events...)...)); diff != "" {
+		t.Error(diff)
+	}
+	if a = esign.Fold(a, listed(4, "b")); !a.Participants["a"].Replaced {
+		t.Errorf("%+v", a)
 	}
 }
 

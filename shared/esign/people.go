@@ -11,14 +11,15 @@ import (
 
 // foldPeople folds what e states about people: the progress of some, and who is concerned at all.
 //
-// A vendor may know one person under several IDs, and name only one of them in an event. All IDs that events connect
-// are one person, whatever came first.
+// A vendor may know one person under several IDs, and name only one of them in an event. Once an event connects two
+// IDs, they are one person, whatever came first. Two people may share an alias, such as a number that a correction gave
+// to somebody else. Two people may even share an ID that the sender chose: then their aliases tell them apart.
 func foldPeople(a Agreement, e Event) Agreement {
 	people := index(a.Participants)
 	for _, p := range stated(e) {
 		people.add(p.ID, p.Aliases, progress(p, e))
 	}
-	if n := len(e.Present); n > 0 && n <= MaxParticipants && !e.Approximate {
+	if len(e.Present) > 0 && !e.Approximate {
 		a.Listing = newest(a.Listing, Listing{e.OccurredAt, e.Present})
 	}
 	people.settle(a.Listing)
@@ -53,7 +54,11 @@ func stated(e Event) []Participant {
 	all := e.Participants
 	switch status := e.Type.Status(); status {
 	case Sent, Viewed, Signed, Declined: // one person's action; the other types concern the whole agreement
-		all = append(slices.Clip(all), Participant{ID: e.Participant, Status: status})
+		acted := Participant{ID: e.Participant, Status: status}
+		if i := slices.IndexFunc(all, func(p Participant) bool { return p.ID == acted.ID }); i >= 0 {
+			acted.Aliases = all[i].Aliases
+		}
+		all = append(slices.Clip(all), acted)
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(p Participant) bool { return p.ID == "" || rank[p.Status] == 0 })
 }
@@ -105,77 +110,106 @@ func (p Progress) join(q Progress) Progress {
 // people are the participants of an agreement.
 type people struct {
 	byID map[string]Progress
-	id   map[string]string // by the digest of each key of the person
+	ids  map[string][]string // of those who have a key, as ID or alias, by the key's digest
 }
 
 func index(byID map[string]Progress) people {
-	p := people{make(map[string]Progress, len(byID)), map[string]string{}}
+	p := people{make(map[string]Progress, len(byID)), map[string][]string{}}
 	for id, known := range byID {
-		p.enter(id, known)
+		p.put(id, known.Aliases, known)
 	}
 	return p
 }
 
-func (p people) enter(id string, known Progress) {
+// put stores a person who has the ID and the other keys. Of a key and its digest it keeps only the digest.
+func (p people) put(id string, others []string, known Progress) {
+	byDigest := map[string]string{}
+	for _, key := range append(others, id) {
+		if digest := Digest(key); byDigest[digest] != digest {
+			byDigest[digest] = key
+		}
+	}
+	for digest := range byDigest {
+		p.ids[digest] = append(p.ids[digest], byDigest[Digest(id)])
+	}
+	id = byDigest[Digest(id)]
+	delete(byDigest, Digest(id))
+	known.Aliases = slices.Sorted(maps.Values(byDigest))
+	known.Aliases = known.Aliases[:min(len(known.Aliases), MaxAliases)]
 	p.byID[id] = known
-	for _, key := range append([]string{id}, known.Aliases...) {
-		p.id[Digest(key)] = id
+}
+
+// having returns the IDs of all who have this key, sorted.
+func (p people) having(key string) (ids []string) {
+	for _, id := range p.ids[Digest(key)] {
+		if _, ok := p.byID[id]; ok {
+			ids = append(ids, id)
+		}
 	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
-// find returns the ID of the person with this key. A key and its digest are the same key.
-func (p people) find(key string) (id string, ok bool) {
-	id = p.id[Digest(key)]
-	_, ok = p.byID[id]
-	return id, ok
+// withID returns the person whose ID this is. A key and its digest are the same ID.
+func (p people) withID(key string) (id string, ok bool) {
+	for _, id := range p.having(key) {
+		if Digest(id) == Digest(key) {
+			return id, true
+		}
+	}
+	return "", false
 }
 
-// add joins a statement about one person with everything known under any of the person's keys.
+// add joins a statement about one person with what is known of that person.
 func (p people) add(id string, aliases []string, said Progress) {
-	keys := keySet{}
-	for _, key := range append([]string{id}, aliases...) {
-		keys.add(key, key != id)
-		if known, ok := p.find(key); ok {
-			keys.add(known, false)
-			for _, alias := range p.byID[known].Aliases {
-				keys.add(alias, true)
-			}
-			said = said.join(p.byID[known])
+	if known, ok := p.withID(id); ok && disjoint(p.byID[known].Aliases, aliases) { // two people share the ID
+		other := p.byID[known]
+		delete(p.byID, known)
+		p.join(other.Aliases[0], append(other.Aliases[1:], known), other)
+		id, aliases = aliases[0], append(slices.Clone(aliases[1:]), id)
+	}
+	name := id
+	if _, ok := p.withID(id); !ok {
+		name = p.owner(id, aliases)
+	}
+	p.join(name, append(slices.Clone(aliases), id), said)
+}
+
+func disjoint(a, b []string) bool {
+	return len(a) > 0 && len(b) > 0 && !slices.ContainsFunc(a, func(key string) bool {
+		return slices.ContainsFunc(b, func(other string) bool { return Digest(other) == Digest(key) })
+	})
+}
+
+// owner returns the ID of the person who has this alias; the alias itself if nobody has it. Of several, it returns the
+// one who has one of the other aliases too. If there are no other aliases, it returns the one who was named last.
+func (p people) owner(alias string, aliases []string) string {
+	ids := p.having(alias)
+	if len(ids) == 0 {
+		return alias
+	}
+	for _, id := range ids {
+		if !disjoint(append(p.byID[id].Aliases, id), aliases) && len(aliases) > 0 {
+			return id
+		}
+	}
+	if len(aliases) > 0 {
+		return aliases[0] // one more of those who share the alias
+	}
+	return slices.MaxFunc(ids, func(a, b string) int { return p.byID[a].lastSeen().Compare(p.byID[b].lastSeen()) })
+}
+
+// join joins a statement with all who are known under one of the keys as their ID.
+func (p people) join(id string, others []string, said Progress) {
+	for _, key := range append(slices.Clone(others), id) {
+		if known, ok := p.withID(key); ok {
+			joined := p.byID[known]
 			delete(p.byID, known)
+			others = append(append(others, joined.Aliases...), known)
+			said = said.join(joined)
 		}
 	}
-	id, said.Aliases = keys.choose()
-	p.enter(id, said)
-}
-
-// keySet holds the keys of one person, by their digests. Of a key and its digest it keeps only the digest.
-type keySet map[string]struct {
-	key   string
-	alias bool // in any event
-}
-
-func (s keySet) add(key string, alias bool) {
-	digest := Digest(key)
-	k := s[digest]
-	if k.key != digest {
-		k.key = key
-	}
-	k.alias = k.alias || alias
-	s[digest] = k
-}
-
-// choose returns which key stands for the person: of those that are no alias, the one with the lowest digest. It
-// returns the others as aliases.
-func (s keySet) choose() (id string, aliases []string) {
-	digests := slices.Sorted(maps.Keys(s))
-	first := max(0, slices.IndexFunc(digests, func(digest string) bool { return !s[digest].alias }))
-	for i, digest := range digests {
-		if i != first {
-			aliases = append(aliases, s[digest].key)
-		}
-	}
-	slices.Sort(aliases)
-	return s[digests[first]].key, aliases[:min(len(aliases), MaxAliases)]
+	p.put(id, others, said)
 }
 
 // settle limits the number of people, and marks who was replaced: who is missing from the newest list, and was not
@@ -187,29 +221,36 @@ func (p people) settle(newest *Listing) {
 	listed := map[string]bool{}
 	if newest != nil {
 		for _, key := range newest.IDs {
-			if id, ok := p.find(key); ok {
+			if id, ok := p.withID(key); ok {
 				listed[id] = true
+			} else if ids := p.having(key); len(ids) == 1 {
+				listed[ids[0]] = true
 			}
 		}
 	}
+	incomplete := newest == nil || len(newest.IDs) == 0
 	for id, known := range p.byID {
 		seen := known.lastSeen()
-		known.Replaced = !known.ReplacedAt.Before(seen) || newest != nil && !listed[id] && seen.Before(newest.At)
+		known.Replaced = !known.ReplacedAt.Before(seen) || !incomplete && !listed[id] && seen.Before(newest.At)
 		p.byID[id] = known
 	}
 }
 
-// newest returns the newer of two lists, or all who are in either if they are of the same time.
+// newest returns the newer of two lists, or all who are in either if they are of the same time. A list of too many has
+// no IDs.
 func newest(known *Listing, said Listing) *Listing {
 	switch {
 	case known == nil || known.At.Before(said.At):
-	case known.At.Equal(said.At):
-		said.IDs = slices.Concat(known.IDs, said.IDs)
-	default:
+	case known.At.After(said.At) || known.IDs == nil:
 		return known
+	default:
+		said.IDs = slices.Concat(known.IDs, said.IDs)
 	}
-	ids := slices.Sorted(slices.Values(said.IDs))
-	return &Listing{said.At, slices.Compact(ids)}
+	ids := slices.Compact(slices.Sorted(slices.Values(said.IDs)))
+	if len(ids) > MaxParticipants {
+		ids = nil
+	}
+	return &Listing{said.At, ids}
 }
 
 // Digest returns the form in which a key that may be personal is stored: "sha256:" and the lower-case hex SHA-256. A

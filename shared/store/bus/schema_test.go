@@ -223,9 +223,11 @@ func full() bus.Detail {
 			ID: id, Provider: "acmesign", Type: esign.AgreementCompleted, VendorType: "completed",
 			Subject: "acmesign#a", AgreementID: "a", AccountID: "b", OccurredAt: at, Approximate: true, ReceivedAt: at,
 			Proof: esign.ProofSigned, Participant: "1", Attributes: map[string]string{"format": "sim"},
-			Cause:        esign.CauseBounced,
-			Participants: []esign.Participant{{ID: "1", Aliases: []string{"2"}, Status: esign.Signed, At: at, Approximate: true, Replaced: true}},
-			Present:      []string{"1", "2"},
+			Cause: esign.CauseBounced,
+			Participants: []esign.Participant{{
+				ID: "1", Aliases: []string{"2"}, Status: esign.Signed, At: at, Approximate: true, Replaced: true,
+			}},
+			Present: []string{"1", "2"},
 			Documents: []esign.Document{
 				{Name: "document.pdf", Location: "s3://bucket/key", ContentType: "application/pdf", SHA256: id, Size: 1},
 			},
