@@ -102,7 +102,11 @@ func (s *simulation) upgradeAt(troubles []trouble) []trouble {
 	after := []time.Duration{time.Second, 5 * time.Second, time.Minute, 10 * time.Minute, time.Hour, day}[c.choose(6)]
 	return slices.Insert(troubles, c.choose(len(troubles)+1), trouble{after, "operator upgrades", func() {
 		for _, l := range slices.Clone(s.queue.waiting) {
-			if l.hidden.IsZero() && s.bodies[s.hashOf(l)].readable && c.rarely(2) {
+			hash := s.hashOf(l)
+			s.mu.Lock()
+			readable := s.bodies[hash].readable
+			s.mu.Unlock()
+			if l.hidden.IsZero() && readable && c.rarely(2) {
 				s.queue.giveUp(l)
 			}
 		}
