@@ -2,11 +2,14 @@ package adobesign_test
 
 import (
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"esignhooks/shared/lab/attack"
 	"esignhooks/shared/provider/adobesign"
+	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
 )
 
@@ -29,6 +32,11 @@ var claims = webhooktest.Claims{
 			return `{"event":"AGREEMENT_CREATED","agreement":{"id":"a","participantSetsInfo":{"participantSets":[` +
 				repeat("{},") + `{}]}}}`
 		},
+		"members of sets":       members(`{"userId":"#"}`),
+		"addresses of a member": members(`{"userId":"u","email":"#"}`),
+		"copies": func(repeat func(string) string) string {
+			return `{"event":"AGREEMENT_CREATED","agreement":{"id":"a","ccs":[` + repeat("{},") + `{}]}}`
+		},
 		"people who are reminded": func(repeat func(string) string) string {
 			return `{"event":"AGREEMENT_REMINDER_SENT","eventDate":"2026-11-02T08:00:00Z","agreement":{"id":"a"},` +
 				`"reminderInfo":{"id":"r","participantList":[` + repeat("{},") + `{}]}}`
@@ -37,6 +45,17 @@ var claims = webhooktest.Claims{
 			return `{"event":"AGREEMENT_CREATED","conditionalParametersTrimmed":[` + repeat("1,") + `1],"agreement":{"id":"a"}}`
 		},
 	},
+}
+
+// members returns a body with many sets of members, in which # is a number of the member's own.
+func members(member string) func(func(string) string) string {
+	return func(repeat func(string) string) string {
+		n := 0
+		sets := repeat(`{"status":"EXPIRED","memberInfos":[` + strings.Repeat(member+",", webhook.MaxList-2) + member + `]},`)
+		numbered := regexp.MustCompile("#").ReplaceAllStringFunc(sets, func(string) string { n++; return strconv.Itoa(n) })
+		return `{"event":"AGREEMENT_MODIFIED","agreement":{"id":"a","participantSetsInfo":{"participantSets":[` +
+			numbered + `{}]}}}`
+	}
 }
 
 func TestProvider(t *testing.T) { webhooktest.Run(t, provider, claims, attack.Run) }

@@ -28,14 +28,16 @@ var types = map[webhook.Text]esign.Type{
 	"AGREEMENT_RECALLED_MAX_SIGNING_EMAIL_OTP_ATTEMPTS": esign.AgreementCancelled,
 	expired: esign.AgreementExpired,
 	"AGREEMENT_AUTO_CANCELLED_CONVERSION_PROBLEM": esign.AgreementFailed,
-	"AGREEMENT_EMAIL_BOUNCED":                     esign.AgreementUndeliverable,
-	"AGREEMENT_ACTION_DELEGATED":                  esign.AgreementUpdated, // see delegator
-	"AGREEMENT_ACTION_REPLACED_SIGNER":            esign.AgreementUpdated, // see participants
+	bounced:                            esign.AgreementUndeliverable,
+	"AGREEMENT_ACTION_DELEGATED":       esign.AgreementUpdated, // see delegator
+	"AGREEMENT_ACTION_REPLACED_SIGNER": esign.AgreementUpdated, // see participants
 
 	"LIBRARY_DOCUMENT_CREATED":                           esign.TemplateCreated,
 	"LIBRARY_DOCUMENT_MODIFIED":                          esign.TemplateUpdated,
 	"LIBRARY_DOCUMENT_AUTO_CANCELLED_CONVERSION_PROBLEM": esign.TemplateFailed,
 }
+
+const bounced = "AGREEMENT_EMAIL_BOUNCED"
 
 // Events are the names of the events that a webhook should subscribe to.
 func Events() []string { return names(func(webhook.Text) bool { return true }) }
@@ -88,23 +90,44 @@ func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
 	if err != nil {
 		return esign.Event{}, err
 	}
-	typ := p.eventType()
-	event := esign.Event{
+	typ, present := p.eventType(), p.present()
+	about := p.about(typ, present)
+	return esign.Event{
 		Type:         typ,
 		VendorType:   webhook.Label(string(p.Event)),
 		AgreementID:  p.resource().agreementID(),
 		AccountID:    webhook.Label(string(p.AccountID)),
 		OccurredAt:   webhook.Time(string(p.EventDate)),
 		Cause:        p.cause(typ),
-		Participant:  webhook.ParticipantKey(string(p.participant())),
-		Participants: p.participants(typ.Status()),
-		Present:      p.present(),
+		Participant:  about.ID,
+		Participants: p.participants(about),
+		Present:      present,
 		Attributes:   p.attributes(),
+	}, nil
+}
+
+// about returns the participant whom the event is about. The status is that of the participant's step, if the event
+// reports one.
+//
+// SPEC: as for types: of AGREEMENT_EMAIL_BOUNCED, the acting user is the participant.
+// SPEC: as for types, read 2026-11-30: of AGREEMENT_SHARED, the participant is the user "to whom the agreement is
+// shared"; AGREEMENT_DOCUMENTS_VIEWED comes "when a user views an agreement". The templates have no list of such users,
+// so a viewer who is missing from a complete list is no participant.
+func (p *payload) about(t esign.Type, present []string) esign.Participant {
+	who := one("", p.ParticipantID, p.ParticipantEmail)
+	switch t.Status() {
+	case esign.Sent, esign.Viewed, esign.Signed, esign.Declined:
+		who.Status = t.Status()
 	}
-	if p.Event == expired {
-		event.Participant = "" // another copy names another recipient
+	switch {
+	case p.Event == expired:
+		return esign.Participant{} // another copy names another recipient
+	case p.Event == bounced && who.ID == "":
+		return one("", p.ActingID, p.ActingEmail)
+	case t == esign.AgreementViewed && present != nil && !p.lists(who, present):
+		return esign.Participant{}
 	}
-	return event, nil
+	return who
 }
 
 func (p *payload) eventType() esign.Type {
@@ -116,7 +139,7 @@ func (p *payload) eventType() esign.Type {
 		return cmp.Or(t, esign.Other)
 	case t == esign.AgreementSigned && !p.signs():
 		return esign.AgreementUpdated
-	case t == esign.AgreementUndeliverable && p.participant() == "":
+	case t == esign.AgreementUndeliverable && cmp.Or(p.participant(), p.ActingID, p.ActingEmail) == "":
 		return esign.AgreementUpdated // a bounce always names the recipient, except in the vendor's templates
 	case t == "" && p.textFailed():
 		return esign.AgreementUndeliverable
@@ -166,43 +189,57 @@ func one(status esign.Status, ids ...webhook.Text) esign.Participant {
 // of those in participant sets. A set has one status for all its members: all are asked, any of them may have signed.
 // The e-mail address of a person connects the IDs that the event and a set use. It is stored as a hash.
 //
+// One person may be in several sets. Who was replaced in one of them may still be active in another.
+//
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events/webhookpayloadoverview, read
 // 2026-11-22: in the dated sample, userId of a member is the participantUserId of the event; it may be missing.
-func (p *payload) participants(step esign.Status) (said []esign.Participant) {
-	add := func(person esign.Participant) {
-		i := slices.IndexFunc(said, func(known esign.Participant) bool { return known.ID == person.ID })
-		switch {
-		case person.ID == "" || person.Status == "":
-		case i < 0:
-			said = append(said, person)
-		default:
-			said[i] = merged(said[i], person)
-		}
-	}
-	switch step {
-	case esign.Sent, esign.Viewed, esign.Signed, esign.Declined:
-		add(one(step, p.ParticipantID, p.ParticipantEmail))
-	}
+func (p *payload) participants(about esign.Participant) (said []esign.Participant) {
 	if p.resource().agreementID() == "" {
 		return nil
 	}
-	add(p.delegator())
-	for _, set := range p.sets() {
-		active := set.active()
-		status := set.status(len(active))
-		for _, m := range active {
-			add(one(status, m.ids()...))
+	index := map[string]int{} // of each person in said
+	add := func(person esign.Participant) {
+		i, known := index[person.ID]
+		switch {
+		case person.ID == "" || person.Status == "":
+		case known:
+			said[i] = merged(said[i], person)
+		default:
+			index[person.ID] = len(said)
+			said = append(said, person)
 		}
-		for _, m := range set.MemberInfos {
-			if m.Status == replaced && set.Status != "" && set.Status != "NOT_YET_VISIBLE" {
-				old := one(esign.Sent, m.ids()...)
-				old.Replaced = true
-				add(old)
+	}
+	add(about)
+	active, asked := map[string]bool{}, map[string]bool{} // by all IDs of the person
+	for _, set := range p.sets() {
+		members := set.active()
+		status := set.status(len(members))
+		for _, m := range members {
+			person := one(status, m.ids()...)
+			add(person)
+			for _, id := range keys(person) {
+				active[id] = true
+				asked[id] = asked[id] || status == esign.Sent
 			}
 		}
 	}
+	replace := func(person esign.Participant, unless map[string]bool) {
+		person.Replaced = !slices.ContainsFunc(keys(person), func(id string) bool { return unless[id] })
+		add(person)
+	}
+	for _, set := range p.sets() {
+		for _, m := range set.MemberInfos {
+			if m.Status == replaced && set.Status != "" && set.Status != "NOT_YET_VISIBLE" {
+				replace(one(esign.Sent, m.ids()...), active)
+			}
+		}
+	}
+	replace(p.delegator(), asked)
 	return said
 }
+
+// keys returns all IDs of a person.
+func keys(p esign.Participant) []string { return append([]string{p.ID}, p.Aliases...) }
 
 // merged returns what two parts of a notification say about one person.
 func merged(a, b esign.Participant) esign.Participant {
@@ -227,47 +264,76 @@ func (p *payload) delegator() esign.Participant {
 	if p.Event != "AGREEMENT_ACTION_DELEGATED" || p.participant() == cmp.Or(p.ActingID, p.ActingEmail) {
 		return esign.Participant{}
 	}
-	from := one(esign.Sent, p.ActingID, p.ActingEmail)
-	from.Replaced = true
-	return from
+	return one(esign.Sent, p.ActingID, p.ActingEmail)
 }
 
-// present returns all IDs of everybody: of the recipients and of the sender, who may view the agreement too. It returns
-// nil unless all are known by the ID that events use.
+// present returns all IDs of everybody who may appear in an event: of the recipients, of those who get a copy, and of
+// the sender, who may view the agreement too. It returns nil unless all are known by the ID that events use. A payload
+// with the sender has the copies too, if there are any.
+//
+// SPEC: as for types, read 2026-11-30: ccs and senderEmail are of the agreement's inherited attributes;
+// participantSetsInfo comes with another parameter.
 func (p *payload) present() (all []string) {
 	about := p.resource()
 	if about.agreementID() == "" || about.SenderEmail == "" {
 		return nil
 	}
-	sets := p.sets()
-	for _, set := range sets {
-		if len(set.MemberInfos) == 0 || len(set.MemberInfos) == webhook.MaxList || len(sets) >= webhook.MaxList {
+	for _, set := range p.sets() {
+		if len(set.MemberInfos) == 0 {
 			return nil
 		}
 		for _, m := range set.active() {
 			if m.UserID == "" {
 				return nil
 			}
-			for _, id := range m.ids() {
-				all = append(all, webhook.ParticipantKey(string(id)))
-			}
+			all = append(all, keys(one("", m.ids()...))...)
 		}
 	}
 	if len(all) == 0 {
 		return nil
 	}
-	return slices.DeleteFunc(append(all, webhook.ParticipantKey(string(about.SenderEmail))), func(id string) bool {
-		return id == ""
-	})
+	for _, c := range about.CCs {
+		if c.Email == "" {
+			return nil
+		}
+		all = append(all, webhook.ParticipantKey(string(c.Email)))
+	}
+	if all = append(all, webhook.ParticipantKey(string(about.SenderEmail))); len(all) > esign.MaxParticipants {
+		return nil // the payload's lists may be truncated
+	}
+	return all
 }
 
-// sets returns all participant sets. Some payloads list the later ones apart.
+// lists reports whether a payload with this complete list names the person, perhaps as replaced.
+func (p *payload) lists(who esign.Participant, present []string) bool {
+	for _, set := range p.sets() {
+		for _, m := range set.MemberInfos {
+			present = append(present, keys(one("", m.ids()...))...)
+		}
+	}
+	return slices.ContainsFunc(keys(who), func(id string) bool { return slices.Contains(present, id) })
+}
+
+// sets returns all participant sets, with at most [webhook.MaxList] members in all. Some payloads list the later ones
+// apart.
 func (p *payload) sets() []participantSet {
 	info := p.resource().ParticipantSetsInfo
-	return slices.Concat(info.ParticipantSets, info.NextParticipantSets)
+	sets, left := slices.Concat(info.ParticipantSets, info.NextParticipantSets), webhook.MaxList
+	for i, set := range sets {
+		sets[i].MemberInfos = set.MemberInfos[:min(left, len(set.MemberInfos))]
+		left -= len(sets[i].MemberInfos)
+	}
+	return sets
 }
 
-func (m member) ids() []webhook.Text { return []webhook.Text{m.UserID, m.Email, m.ID} }
+// ids returns the IDs of a member, the most stable one first. The ID of the membership counts only if there is no
+// other: one person has another one in each set.
+func (m member) ids() []webhook.Text {
+	if m.UserID == "" && m.Email == "" {
+		return []webhook.Text{m.ID}
+	}
+	return []webhook.Text{m.UserID, m.Email}
+}
 
 // active returns the members who have not been replaced.
 func (s participantSet) active() []member {

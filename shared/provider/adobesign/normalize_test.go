@@ -216,7 +216,7 @@ func TestParticipant(t *testing.T) {
 
 func TestParticipants(t *testing.T) {
 	const member = `{"id":"m1","email":"ada@example.com","name":"Ada Example","userId":"u1"}`
-	aliases := []string{webhook.ParticipantKey("ada@example.com"), "m1"}
+	aliases := []string{webhook.ParticipantKey("ada@example.com")}
 	for name, tt := range map[string]struct {
 		set  string
 		want esign.Status
@@ -267,10 +267,10 @@ func TestPeople(t *testing.T) {
 	one := `{"id":"m1","email":"ada@example.com","userId":"u1","status":"ACTIVE"}`
 	two := `{"id":"m2","email":"alan@example.com","userId":"u2","status":"ACTIVE"}`
 	gone := strings.Replace(one, "ACTIVE", "REPLACED", 1)
-	all := []string{"u1", ada, "m1", "u2", alan, "m2", grace}
-	u1 := esign.Participant{ID: "u1", Aliases: []string{ada, "m1"}, Status: esign.Sent}
-	u2 := esign.Participant{ID: "u2", Aliases: []string{alan, "m2"}, Status: esign.Sent}
-	was := esign.Participant{ID: "u1", Aliases: []string{ada, "m1"}, Status: esign.Sent, Replaced: true}
+	all := []string{"u1", ada, "u2", alan, grace}
+	u1 := esign.Participant{ID: "u1", Aliases: []string{ada}, Status: esign.Sent}
+	u2 := esign.Participant{ID: "u2", Aliases: []string{alan}, Status: esign.Sent}
+	was := esign.Participant{ID: "u1", Aliases: []string{ada}, Status: esign.Sent, Replaced: true}
 	for name, tt := range map[string]struct {
 		event   string
 		info    string
@@ -287,19 +287,19 @@ func TestPeople(t *testing.T) {
 		},
 		"one was replaced": {
 			"", `{"participantSets":[` + set(asked, gone+","+two) + `]}` + sender, []esign.Participant{u2, was},
-			[]string{"u2", alan, "m2", grace},
+			[]string{"u2", alan, grace},
 		},
 		"one was replaced before being asked": {
 			"", `{"participantSets":[` + set("NOT_YET_VISIBLE", gone+","+two) + `]}` + sender, nil,
-			[]string{"u2", alan, "m2", grace},
+			[]string{"u2", alan, grace},
 		},
 		"the one who is left of two has signed": {
 			"", `{"participantSets":[` + set("COMPLETED", gone+","+two) + `]}` + sender,
-			[]esign.Participant{{ID: "u2", Aliases: u2.Aliases, Status: esign.Signed}, was}, []string{"u2", alan, "m2", grace},
+			[]esign.Participant{{ID: "u2", Aliases: u2.Aliases, Status: esign.Signed}, was}, []string{"u2", alan, grace},
 		},
 		"a member has no user ID": {
 			"", `{"participantSets":[` + set(asked, `{"id":"m1","email":"ada@example.com"}`) + `]}` + sender,
-			[]esign.Participant{{ID: ada, Aliases: []string{"m1"}, Status: esign.Sent}}, nil,
+			[]esign.Participant{{ID: ada, Status: esign.Sent}}, nil,
 		},
 		"a member has nothing but an ID": {
 			"", `{"participantSets":[` + set(asked, `{"id":"m1"}`) + `]}` + sender,
@@ -310,6 +310,52 @@ func TestPeople(t *testing.T) {
 		},
 		"the sender is not named": {"", `{"participantSets":[` + set(asked, one) + `]}`, []esign.Participant{u1}, nil},
 		"no sets":                 {"", `{}` + sender, nil, nil},
+		"replaced in one set, asked in another": {
+			"", `{"participantSets":[` + set(asked, gone) + `,` + set(asked, one) + `]}` + sender,
+			[]esign.Participant{u1}, []string{"u1", ada, grace},
+		},
+		"delegated to somebody, and back": {
+			"", `{"participantSets":[` + set(asked, gone+","+strings.Replace(two, "ACTIVE", "REPLACED", 1)+","+one) + `]}` +
+				sender,
+			[]esign.Participant{u1, {ID: "u2", Aliases: []string{alan}, Status: esign.Sent, Replaced: true}},
+			[]string{"u1", ada, grace},
+		},
+		"replaced under an e-mail address, active under an ID": {
+			"", `{"participantSets":[` + set("COMPLETED", one) + `,` +
+				set(asked, `{"email":"ada@example.com","status":"REPLACED"}`) + `]}` + sender,
+			[]esign.Participant{{ID: "u1", Aliases: []string{ada}, Status: esign.Signed}, {ID: ada, Status: esign.Sent}},
+			[]string{"u1", ada, grace},
+		},
+		"in two sets": {
+			"", `{"participantSets":[` + set("COMPLETED", one) + `,` + set(asked, strings.Replace(one, "m1", "m2", 1)) + `]}` +
+				sender,
+			[]esign.Participant{{ID: "u1", Aliases: []string{ada}, Status: esign.Signed}},
+			[]string{"u1", ada, "u1", ada, grace},
+		},
+		"copies": {
+			"", `{"participantSets":[` + set(asked, one) + `]},"ccs":["alan@example.com"]` + sender,
+			[]esign.Participant{u1}, []string{"u1", ada, alan, grace},
+		},
+		"copies as objects": {
+			"", `{"participantSets":[` + set(asked, one) + `]},"ccs":[{"email":"alan@example.com","label":"L"}]` + sender,
+			[]esign.Participant{u1}, []string{"u1", ada, alan, grace},
+		},
+		"a copy without an address": {
+			"", `{"participantSets":[` + set(asked, one) + `]},"ccs":[null]` + sender, []esign.Participant{u1}, nil,
+		},
+		"one with whom it was shared by a set": {
+			"", `{"participantSets":[` + set(asked, one) + `,{"role":"SHARE","memberInfos":[` + two + `]}]}` + sender,
+			[]esign.Participant{u1}, all,
+		},
+		"who delegates one of two tasks": {
+			`"event":"AGREEMENT_ACTION_DELEGATED","participantUserId":"u2","actingUserId":"u1",`,
+			`{"participantSets":[` + set(asked, gone+","+two) + `,` + set(asked, one) + `]}`, []esign.Participant{u2, u1}, nil,
+		},
+		"who delegates and has no task left": {
+			`"event":"AGREEMENT_ACTION_DELEGATED","participantUserId":"u2","actingUserId":"u1",`,
+			`{"participantSets":[` + set("COMPLETED", one) + `,` + set(asked, two) + `]}`, []esign.Participant{
+				{ID: "u1", Aliases: []string{ada}, Status: esign.Signed, Replaced: true}, u2}, nil,
+		},
 		"who is asked": {
 			`"event":"AGREEMENT_ACTION_REQUESTED","participantUserId":"u1","participantUserEmail":"ada@example.com",`, `{}`,
 			[]esign.Participant{{ID: "u1", Aliases: []string{ada}, Status: esign.Sent}}, nil,
@@ -333,6 +379,50 @@ func TestPeople(t *testing.T) {
 func TestABounceOfNobodyIsAnUpdate(t *testing.T) {
 	if e := normalize(t, `{"event":"AGREEMENT_EMAIL_BOUNCED","agreement":{"id":"a1"}}`); e.Type != esign.AgreementUpdated {
 		t.Error(e.Type)
+	}
+}
+
+func TestABounceNamesThePersonWhoActs(t *testing.T) {
+	const bounce = `{"event":"AGREEMENT_EMAIL_BOUNCED","agreement":{"id":"a1"},`
+	ada := webhook.ParticipantKey("ada@example.com")
+	for fields, want := range map[string]string{
+		`"actingUserId":"u1","actingUserEmail":"ada@example.com"}`: "u1",
+		`"actingUserEmail":"ada@example.com"}`:                     ada,
+		`"participantUserId":"u2","actingUserId":"u1"}`:            "u2",
+	} {
+		e := normalize(t, bounce+fields)
+		if e.Type != esign.AgreementUndeliverable || e.Cause != esign.CauseBounced || e.Participant != want {
+			t.Errorf("%s: %s of %q", fields, e.Type, e.Participant)
+		}
+	}
+}
+
+// TestViewersAreNotReplaced lets everybody view an agreement whose complete list follows. Whom the list must leave out
+// is no participant.
+func TestViewersAreNotReplaced(t *testing.T) {
+	const full = `"agreement":{"id":"a1","senderEmail":"grace@example.com","ccs":["alan@example.com"],` +
+		`"participantSetsInfo":{"participantSets":[{"role":"SIGNER","status":"WAITING_FOR_MY_SIGNATURE","memberInfos":[` +
+		`{"userId":"u1","email":"ada@example.com","status":"ACTIVE"},` +
+		`{"userId":"u2","email":"joan@example.com","status":"REPLACED"}]}]}}}`
+	var agreement esign.Agreement
+	for i, who := range []string{"u1 ada", "u2 joan", "u3 alan", "u4 grace", "u5 shared"} {
+		id, name, _ := strings.Cut(who, " ")
+		for j, event := range []string{"AGREEMENT_EMAIL_VIEWED", "AGREEMENT_DOCUMENTS_VIEWED"} {
+			e := normalize(t, fmt.Sprintf(`{"event":%q,"eventDate":"2026-11-02T08:0%d:0%dZ","participantUserId":%q,`+
+				`"participantUserEmail":"%s@example.com",%s`, event, i, j, id, name, full))
+			if e.Type != esign.AgreementViewed || (e.Participant == "") != (id == "u5") {
+				t.Errorf("%s of %s: %s of %q", event, who, e.Type, e.Participant)
+			}
+			agreement = esign.Fold(agreement, e)
+		}
+	}
+	got := map[string]bool{}
+	for id, progress := range agreement.Participants {
+		got[id] = progress.Replaced
+	}
+	want := map[string]bool{"u1": false, "u2": true, "u3": false, "u4": false}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -397,7 +487,7 @@ func TestRecordings(t *testing.T) {
 			esign.AgreementCreated, "2024-05-30T22:57:28Z", 1, "OUT_FOR_SIGNATURE",
 		},
 		"02_AGREEMENT_REJECTED.json": {
-			esign.AgreementDeclined, "2024-04-25T20:53:36Z", 0, "CANCELLED",
+			esign.AgreementDeclined, "2024-04-25T20:53:36Z", 1, "CANCELLED",
 		},
 		"05_AGREEMENT_AUTO_CANCELLED_CONVERSION_PROBLEM.json": {
 			esign.AgreementFailed, "2024-04-25T22:58:51Z", 0, "CANCELLED",

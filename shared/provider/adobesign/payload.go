@@ -42,15 +42,34 @@ type payload struct {
 // resource is the object that an event is about. Its kind is agreement, widget, megasign or librarydocument. If the
 // payload holds no resource, its kind is eventResourceType.
 type resource struct {
-	Kind                string       `json:"-"`
-	ID                  webhook.Text `json:"id"`
-	Status              webhook.Text `json:"status"`
-	Trimmed             trimmed      `json:"conditionalParametersTrimmed"`
-	SenderEmail         webhook.Text `json:"senderEmail"`
+	Kind                string               `json:"-"`
+	ID                  webhook.Text         `json:"id"`
+	Status              webhook.Text         `json:"status"`
+	Trimmed             trimmed              `json:"conditionalParametersTrimmed"`
+	SenderEmail         webhook.Text         `json:"senderEmail"`
+	CCs                 webhook.List[copied] `json:"ccs"`
 	ParticipantSetsInfo struct {
 		ParticipantSets     webhook.List[participantSet] `json:"participantSets"`
 		NextParticipantSets webhook.List[participantSet] `json:"nextParticipantSets"`
 	} `json:"participantSetsInfo"`
+}
+
+// copied is somebody who only gets a copy.
+type copied struct {
+	Email webhook.Text `json:"email"`
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+//
+// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events/webhookeventsagreements, read
+// 2026-11-30: ccs is an array of strings in the table, and of objects in the templates.
+func (c *copied) UnmarshalJSON(b []byte) error {
+	type object copied
+	if err := c.Email.UnmarshalJSON(b); err != nil || c.Email != "" {
+		return err
+	}
+	_ = webhook.DecodeJSON(b, (*object)(c)) // a value of another type has no e-mail address
+	return nil
 }
 
 // person is one of those who are reminded.

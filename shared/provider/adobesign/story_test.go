@@ -33,7 +33,8 @@ type life struct {
 	told          map[string]bool
 }
 
-var sender = &recipient{id: "sender"}
+// These are in no participant set. Only sender and copied are in the complete list.
+var sender, copied, viewer = &recipient{id: "sender"}, &recipient{id: "copied"}, &recipient{id: "viewer"}
 
 // happens adds an event about each of the participants that it may name: only copies of an expiry name several.
 func (l *life) happens(event string, more object, participants ...*recipient) {
@@ -56,7 +57,8 @@ func (l *life) happens(event string, more object, participants ...*recipient) {
 			body["agreement"] = object{"id": "a1", "name": "N", "status": "OUT_FOR_SIGNATURE"}
 			minimal = append(minimal, request(body))
 			body["agreement"] = object{
-				"id": "a1", "name": "N", "senderEmail": sender.email(), "participantSetsInfo": object{"participantSets": l.sets()},
+				"id": "a1", "name": "N", "senderEmail": sender.email(), "ccs": []string{copied.email()},
+				"participantSetsInfo": object{"participantSets": l.sets()},
 			}
 			full = append(full, request(body))
 		}
@@ -121,7 +123,9 @@ func TestAnyStory(t *testing.T) {
 			}
 			switch p := waiting[r.IntN(len(waiting))]; r.IntN(7) {
 			case 0:
-				l.happens("AGREEMENT_DOCUMENTS_VIEWED", nil, []*recipient{p, sender}[r.IntN(2)])
+				who := []*recipient{p, sender, copied, viewer}[r.IntN(4)]
+				same = same && who != viewer
+				l.happens("AGREEMENT_DOCUMENTS_VIEWED", nil, who)
 			case 1, 2:
 				p.status = "COMPLETED"
 				action := object{"participantRole": p.role}

@@ -187,16 +187,29 @@ func longList(t *testing.T, p webhook.Provider, list func(func(string) string) s
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	if _, err := p.Identify(r); err != nil {
+	ids, err := p.Identify(r)
+	if err != nil {
 		t.Fatal(err)
 	}
 	runtime.ReadMemStats(&after)
-	limit := uint64(12 * size) // in all, most of it garbage by the end
+	limit := uint64(12 * len(body)) // in all, most of it garbage by the end
 	if strings.HasPrefix(body, "<") {
 		limit *= 4 // a token of XML costs more than its length, but is freed
 	}
 	if cost := after.TotalAlloc - before.TotalAlloc; cost > limit {
 		t.Errorf("%d bytes cost %d", len(body), cost)
+	}
+	event, err := p.Normalize(Delivery(p, r, ids[0], esign.ProofSigned))
+	if err != nil {
+		t.Fatal(err)
+	}
+	aliases := 0
+	for _, person := range event.Participants {
+		aliases += len(person.Aliases)
+	}
+	// What is compared with each other must be as few as the elements of some lists.
+	if n := max(len(event.Participants), aliases, len(event.Present)); n > 4*webhook.MaxList {
+		t.Errorf("%d participants, %d aliases, %d present", len(event.Participants), aliases, len(event.Present))
 	}
 }
 
