@@ -1,36 +1,34 @@
 package boldsign
 
 import (
+	"cmp"
 	"slices"
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/webhook"
 )
 
-// people are the signers in a message about a document.
+// people are the signers in a message about a document, each once.
 type people struct {
 	*payload
-	all  []signer
-	keys [][]string // of each signer, the most stable one first
+	all []signer
 }
 
 func (p *payload) people() people {
-	all := append(slices.Clone(p.Data.Signers), p.Data.Signer)
-	all = slices.DeleteFunc(all, func(s signer) bool { return s.ID+s.Email == "" })
-	emails := map[webhook.Text]int{}
-	for _, s := range all {
-		emails[s.Email]++
+	all := slices.DeleteFunc(slices.Clone(p.Data.Signers), func(s signer) bool { return s.key() == "" })
+	if s := p.Data.Signer; s.key() != "" && !slices.ContainsFunc(all, s.is) {
+		all = append(all, s)
 	}
-	made := people{p, all, make([][]string, len(all))}
-	for i, s := range all {
-		if s.ID != "" {
-			made.keys[i] = append(made.keys[i], webhook.ParticipantKey(string(s.ID)))
-		}
-		if s.Email != "" && (s.ID == "" || emails[s.Email] == 1) { // several signers may sign in person, at one address
-			made.keys[i] = append(made.keys[i], webhook.ParticipantKey(string(s.Email)))
-		}
-	}
-	return made
+	return people{p, all}
+}
+
+// key returns the ID of a signer: BoldSign's own, or else the e-mail address. The address of a signer who has an ID is
+// no alias: the sender may change it, and several signers may sign in person, at one address.
+func (s signer) key() string { return webhook.ParticipantKey(string(cmp.Or(s.ID, s.Email))) }
+
+// is reports whether both are the same person.
+func (s signer) is(t signer) bool {
+	return s.key() == t.key() || (s.ID == "" || t.ID == "") && s.Email == t.Email
 }
 
 // participant returns the signer whom the event is about, if the message lists that signer.
@@ -43,13 +41,13 @@ func (p people) participant() string {
 		about = func(s signer) bool { return s.Unidentified == "true" }
 	}
 	found := ""
-	for i, s := range p.all {
+	for _, s := range p.all {
 		switch {
 		case !about(s):
 		case found != "":
 			return "" // several
 		default:
-			found = p.keys[i][0]
+			found = s.key()
 		}
 	}
 	return found
@@ -66,8 +64,8 @@ func (p people) acts(s signer) bool { return s.ID != "" && s.ID == p.Context.Act
 func (p people) participants() []esign.Participant {
 	asked := p.Data.Status != "Draft" && p.Data.Status != "Scheduled" && p.Data.Ordered == "false"
 	var all []esign.Participant
-	for i, s := range p.all {
-		participant := esign.Participant{ID: p.keys[i][0], Aliases: p.keys[i][1:]}
+	for _, s := range p.all {
+		participant := esign.Participant{ID: s.key()}
 		replaces := p.Event.Type == reassigned && p.Context.Actor.Type == "Signer" && p.acts(s)
 		switch {
 		case s.Status == "Completed":
@@ -90,14 +88,16 @@ func (p people) participants() []esign.Participant {
 	return all
 }
 
-// present returns the IDs of everybody whom the document concerns.
-func (p people) present() []string {
-	if len(p.Data.Signers) == 0 {
-		return nil
+// present returns the IDs of everybody whom the document concerns. It returns nil unless all signers have one.
+func (p people) present() (present []string) {
+	for _, s := range p.Data.Signers {
+		if s.key() == "" {
+			return nil
+		}
+		present = append(present, s.key())
 	}
-	var present []string
-	for _, keys := range p.keys {
-		present = append(present, keys...)
+	if present == nil {
+		return nil
 	}
 	for _, c := range p.Data.CCs {
 		if c.Email != "" {

@@ -58,7 +58,7 @@ func TestPeople(t *testing.T) {
 	}{
 		"with an ID": {
 			"Viewed", "1", fields{"signerDetails": []fields{signer("1", ada, "NotCompleted", "isViewed", true)}}, "1",
-			[]esign.Participant{{ID: "1", Aliases: []string{hash(ada)}, Status: esign.Viewed}}, []string{"1", hash(ada)},
+			[]esign.Participant{{ID: "1", Status: esign.Viewed}}, []string{"1"},
 		},
 		"without IDs": {
 			"Signed", "1", fields{"signerDetails": []fields{signer("", ada, "Completed"), signer("", ben, "NotCompleted")}}, "",
@@ -71,7 +71,7 @@ func TestPeople(t *testing.T) {
 		"a copy is present": {
 			"Sent", "", fields{
 				"signerDetails": []fields{signer("1", ada, "NotCompleted")}, "ccDetails": []fields{{"emailAddress": ben}},
-			}, "", nil, []string{"1", hash(ada), hash(ben)},
+			}, "", nil, []string{"1", hash(ben)},
 		},
 		"expired": {
 			"Expired", "", fields{"signerDetails": []fields{signer("1", "", "Expired"), signer("2", "", "Completed")}}, "",
@@ -100,6 +100,22 @@ func TestPeople(t *testing.T) {
 		"a signer of their own is no complete list": {
 			"IdentityVerificationFailed", "1", fields{"signerDetail": signer("1", "", "NotCompleted", "isViewed", true)}, "1",
 			[]esign.Participant{{ID: "1", Status: esign.Viewed}}, nil,
+		},
+		"listed, and on their own": {
+			"IdentityVerificationFailed", "1", fields{
+				"signerDetails": []fields{signer("1", ada, "NotCompleted", "isViewed", true), signer("2", ben, "NotCompleted")},
+				"signerDetail":  signer("1", ada, "NotCompleted", "isViewed", true),
+			}, "1", []esign.Participant{{ID: "1", Status: esign.Viewed}}, []string{"1", "2"},
+		},
+		"listed, and on their own without an ID": {
+			"IdentityVerificationFailed", "1", fields{
+				"signerDetails": []fields{signer("1", ada, "NotCompleted", "isViewed", true)},
+				"signerDetail":  signer("", ada, "NotCompleted", "isViewed", true),
+			}, "1", []esign.Participant{{ID: "1", Status: esign.Viewed}}, []string{"1"},
+		},
+		"somebody of whom nothing is known": {
+			"Viewed", "1", fields{"signerDetails": []fields{signer("1", ada, "Completed"), signer("", "", "NotCompleted")}}, "1",
+			[]esign.Participant{{ID: "1", Status: esign.Signed}}, nil,
 		},
 		"who reassigns": {
 			"Reassigned", "1", fields{"signerDetails": []fields{
@@ -131,6 +147,20 @@ func TestPeople(t *testing.T) {
 	}
 }
 
+// TestAnAddressMayChange corrects the e-mail address of a signer, who stays one person.
+func TestAnAddressMayChange(t *testing.T) {
+	var agreement esign.Agreement
+	for i, email := range []string{"ada@example.com", "ada.b@example.com"} {
+		signers := []fields{signer("1", email, "NotCompleted", "isViewed", true)}
+		agreement = esign.Fold(agreement, normalize(t, message("Viewed", "1", i, fields{
+			"documentId": "a", "status": "InProgress", "enableSigningOrder": true, "signerDetails": signers,
+		})))
+	}
+	if one := agreement.Participants["1"]; len(agreement.Participants) != 1 || one.Status != esign.Viewed || one.Replaced {
+		t.Errorf("%+v", agreement.Participants)
+	}
+}
+
 // life makes a random life of a document. Each event comes through a webhook of the account and one of an app.
 func life(r *rand.Rand) [][]webhooktest.Happening {
 	now, ordered, withIDs := 0, r.IntN(2) == 0, r.IntN(4) > 0
@@ -150,7 +180,10 @@ func life(r *rand.Rand) [][]webhooktest.Happening {
 		actor, _ := by["id"].(string)
 		data := fields{"documentId": "a", "status": "InProgress", "enableSigningOrder": ordered, "signerDetails": signers}
 		if strings.HasPrefix(event, "Identity") {
-			data = fields{"documentId": "a", "status": "InProgress", "signerDetail": by}
+			data["signerDetail"] = by
+			if r.IntN(2) == 0 {
+				delete(data, "signerDetails")
+			}
 		}
 		account := message(event, actor, now, data)
 		app := &webhook.Request{Method: "POST", Body: []byte(strings.Replace(string(account.Body), `"event":{`,
