@@ -47,6 +47,10 @@ var claims = webhooktest.Claims{
 	},
 	KeepsObject: true,
 	LongLists: map[string]func(func(string) string) string{
+		"copies": func(repeat func(string) string) string {
+			return `{"event":{"id":"a","eventType":"Sent"},"data":{"documentId":"a","signerDetails":[{"id":"1"}],"ccDetails":[` +
+				repeat(`{"emailAddress":"a"},`) + `{}]}}`
+		},
 		"signers": func(repeat func(string) string) string {
 			return `{"event":{"id":"a","eventType":"Sent"},"data":{"documentId":"a","signerDetails":[` + repeat("{},") + `{}]}}`
 		},
