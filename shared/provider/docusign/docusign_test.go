@@ -59,6 +59,23 @@ func identify(t *testing.T, body string) webhook.Identity {
 	return ids[0]
 }
 
+// events returns what a message reports, by event ID and in the order of the message.
+func events(t *testing.T, body string) (ids []string, all []esign.Event) {
+	t.Helper()
+	found, err := provider.Identify(&webhook.Request{Body: []byte(body)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range found {
+		e, err := provider.Normalize(&webhook.Delivery{EventID: id.EventID, Payload: []byte(body)})
+		if err != nil || !e.OccurredAt.Equal(id.OccurredAt) || e.Approximate != id.Approximate {
+			t.Fatalf("%v, %v, %v", err, e, id)
+		}
+		ids, all = append(ids, id.EventID), append(all, e)
+	}
+	return ids, all
+}
+
 func normalize(t *testing.T, body string) esign.Event {
 	t.Helper()
 	e, err := provider.Normalize(&webhook.Delivery{Payload: []byte(body)})

@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"encoding/xml"
+	"strings"
+	"time"
 
 	"esignhooks/shared/webhook"
 )
@@ -34,14 +36,15 @@ type documents = webhook.List[struct{ PDFBytes present }]
 // delegatedTo is inferred.
 type recipient struct {
 	times
-	RecipientID   text                   `json:"recipientId" xml:"RecipientId"`
-	GUID          text                   `json:"recipientIdGuid" xml:"-"`
-	Status        text                   `json:"status" xml:"Status"`
-	Type          text                   `json:"recipientType" xml:"Type"`
-	Method        text                   `json:"deliveryMethod" xml:"DeliveryMethod"`
-	Bounce        text                   `json:"autoRespondedReason" xml:"AutoRespondedReason"` // personal
-	Notifications webhook.List[notice]   `json:"additionalNotifications" xml:"-"`
-	DelegatedTo   webhook.List[struct{}] `json:"delegatedTo" xml:"-"`
+	RecipientID    text                   `json:"recipientId" xml:"RecipientId"`
+	GUID           text                   `json:"recipientIdGuid" xml:"-"`
+	Status         text                   `json:"status" xml:"Status"`
+	Type           text                   `json:"recipientType" xml:"Type"`
+	Method         text                   `json:"deliveryMethod" xml:"DeliveryMethod"`
+	Bounce         text                   `json:"autoRespondedReason" xml:"AutoRespondedReason"` // personal
+	Notifications  webhook.List[notice]   `json:"additionalNotifications" xml:"-"`
+	DelegatedTo    webhook.List[struct{}] `json:"delegatedTo" xml:"-"`
+	Authentication results                `json:"recipientAuthenticationStatus" xml:"RecipientAuthenticationStatus"`
 
 	list string // JSON: the name of the list that holds it
 }
@@ -63,6 +66,66 @@ func (r recipient) signs() bool {
 		return true
 	}
 	return false
+}
+
+// copies reports whether the recipient only receives a copy.
+func (r recipient) copies() bool { return r.role() == "carbonCopies" || r.role() == "CarbonCopy" }
+
+// last is the time of the recipient's last step, or zero if the message does not hold it.
+func (r recipient) last(p *payload) (last time.Time) {
+	for _, s := range []text{r.Sent, r.Delivered} {
+		if at, _ := p.time(s); at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+// result is the result of one check of a recipient's identity.
+//
+// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
+// 2.1, and https://github.com/docusign/docusign-soap-sdk, APIService.wsdl, read 2026-11-30: one member for each kind of
+// check, with status Pass, Passed, Fail or Failed.
+type result struct {
+	XMLName xml.Name `json:"-"`
+	Status  text     `json:"status" xml:"Status"`
+	At      text     `json:"eventTimestamp" xml:"EventTimestamp"`
+}
+
+func (r result) failed() bool { return strings.HasPrefix(strings.ToLower(string(r.Status)), "fail") }
+
+// results are the failed checks of a recipient, by the names of the checks.
+type results map[string]result
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (rs *results) UnmarshalJSON(b []byte) error {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(b, &members) != nil { // not an object
+		return nil
+	}
+	*rs = results{}
+	for name, member := range members {
+		var r result
+		if json.Unmarshal(member, &r) == nil && r.failed() {
+			(*rs)[name] = r
+		}
+	}
+	return nil
+}
+
+// UnmarshalXML implements [xml.Unmarshaler].
+func (rs *results) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
+	var all struct {
+		Results []result `xml:",any"`
+	}
+	err := d.DecodeElement(&all, &start)
+	*rs = results{}
+	for _, r := range all.Results {
+		if r.failed() {
+			(*rs)[r.XMLName.Local] = r
+		}
+	}
+	return err
 }
 
 // recipients holds all lists of recipients in the order of the message, at most [webhook.MaxList] recipients.
@@ -123,7 +186,7 @@ func (t times) of(status string) text {
 	switch status {
 	case "created":
 		return t.Created
-	case "sent", "autoresponded":
+	case "sent", "autoresponded", "authenticationfailed":
 		return t.Sent
 	case "delivered":
 		return t.Delivered

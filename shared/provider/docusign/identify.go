@@ -9,25 +9,32 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Identify implements [webhook.Provider]. A message holds one event.
+// Identify implements [webhook.Provider]. A SIM message holds one event, other messages usually do.
 func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
 	p, err := parse(r.Body)
 	if err != nil {
 		return nil, err
 	}
-	subject, agreementID := p.subject()
-	occurredAt, approximate := p.occurredAt()
-	id := p.eventID()
-	return []webhook.Identity{{
-		EventID:     id,
-		Subject:     subject,
-		AgreementID: agreementID,
-		VendorType:  p.vendorType(),
-		OccurredAt:  occurredAt,
-		Approximate: approximate,
-		Via:         p.via(),
-		FormerIDs:   p.formerIDs(id, occurredAt),
-	}}, nil
+	var all []webhook.Identity
+	for _, p := range p.events() {
+		subject, agreementID := p.subject()
+		occurredAt, approximate := p.occurredAt()
+		id := p.eventID()
+		if slices.ContainsFunc(all, func(known webhook.Identity) bool { return known.EventID == id }) {
+			continue // such as two signers who declined
+		}
+		all = append(all, webhook.Identity{
+			EventID:     id,
+			Subject:     subject,
+			AgreementID: agreementID,
+			VendorType:  p.vendorType(),
+			OccurredAt:  occurredAt,
+			Approximate: approximate,
+			Via:         p.via(),
+			FormerIDs:   p.formerIDs(id, occurredAt),
+		})
+	}
+	return all, nil
 }
 
 // These events happen only once to an envelope, or to one of its recipients. All other events are told apart by their
@@ -49,18 +56,34 @@ var (
 // the sender's, and XML writes it differently.
 func (p *payload) eventID() string {
 	_, which := p.step()
+	asked := p.said.others()
 	switch {
 	case p.event == "" && p.format != formatSIM && slices.Contains(onceAsStatus, which):
 		return webhook.EventID(name, "envelope", p.envelopeID, "envelope-"+which)
 	case p.event == "" && p.format != formatSIM:
 		return p.statusID()
+	case p.said.cause != "":
+		return webhook.EventID(name, "problem", p.envelopeID, p.event, p.recipientID, moment(p.who.Sent), p.said.problem)
 	case p.envelopeID != "" && slices.Contains(onceToEnvelope, p.event):
 		return webhook.EventID(name, "envelope", p.envelopeID, p.event)
+	case len(asked) > 0:
+		return p.routedID(asked)
 	case p.envelopeID != "" && p.recipientID != "" && slices.Contains(onceToRecipient, p.event):
 		return webhook.EventID(name, "recipient", p.envelopeID, p.event, p.recipientID)
 	}
 	subject, _ := p.subject()
 	return webhook.EventID(name, "repeatable", subject, p.event, p.recipientID, p.moment())
+}
+
+// routedID is the event ID of an action after which somebody was asked. It differs from the ID of the action alone:
+// usually one message reports both, but there may have been one about the action before, and this is about the asking.
+// Nothing tells which. So the action may be two events, and none is lost.
+func (p *payload) routedID(asked []change) string {
+	fields := []string{"routed", p.envelopeID, p.event, p.recipientID, moment(p.said.stated)}
+	for _, c := range asked {
+		fields = append(fields, c.event, c.id, moment(c.stated))
+	}
+	return webhook.EventID(name, fields...)
 }
 
 // statusID is the event ID of a message that describes the envelope. The recipients count too: a step of theirs that
@@ -76,12 +99,20 @@ func (p *payload) statusID() string {
 }
 
 // formerIDs returns the event IDs of the first releases, where they differ from the present one. Those identified every
-// message that describes an envelope by its status, and had one ID for all purges of an envelope.
+// message that describes an envelope by its status, and had one ID for all purges of an envelope. They did not find a
+// recipient whom SIM's event named by the GUID.
+//
+// An envelope can have the same statuses again, except after a recipient has finished. Then the former ID could be that
+// of another event, which would be lost. A duplicate is harmless.
 func (p *payload) formerIDs(id string, at time.Time) []webhook.FormerID {
 	var former webhook.FormerID
-	switch {
-	case p.format != formatSIM && p.event != "":
+	switch subject, _ := p.subject(); {
+	case p.format != formatSIM && (p.event == "recipient-completed" || p.event == envelopeDeclined):
 		former.ID = p.statusID()
+	case p.format == formatSIM && p.stepTime() != "" && string(p.who.RecipientID) != p.recipientID &&
+		strings.HasPrefix(p.event, "recipient-") && !slices.Contains(onceToRecipient, p.event):
+		former.ID = webhook.EventID(name, "repeatable", subject, p.event, p.recipientID,
+			cmp.Or(string(p.generated), string(p.body)))
 	case p.envelopeID != "" && slices.Contains([]string{"envelope-purge", "envelope-deleted", "envelope-discard"},
 		p.event):
 		former = webhook.FormerID{ID: webhook.EventID(name, "envelope", p.envelopeID, p.event), OccurredAt: at}
@@ -98,19 +129,20 @@ func (p *payload) formerIDs(id string, at time.Time) []webhook.FormerID {
 //
 // A time without a zone stays as it is, since only some configurations send the zone.
 func (p *payload) moment() string {
-	times := []text{p.stepTime(), p.statusTime()}
+	stated := cmp.Or(moment(p.stepTime()), moment(p.statusTime()))
 	if p.format != formatSIM {
-		times = append(times, p.who.Sent) // the recipient's problem has no time: it follows from this sending
+		return cmp.Or(stated, moment(p.who.Sent)) // a view without a time of its own
 	}
-	for _, s := range times {
-		if at := webhook.Time(string(s)); !at.IsZero() {
-			return at.Format(time.RFC3339Nano) // the same however the vendor writes it
-		}
-	}
-	if p.format != formatSIM {
+	return cmp.Or(stated, string(p.generated), string(p.body))
+}
+
+// moment returns a time in the form in which it is the same however the vendor writes it, or "".
+func moment(s text) string {
+	at := webhook.Time(string(s))
+	if at.IsZero() {
 		return ""
 	}
-	return cmp.Or(string(p.generated), string(p.body))
+	return at.Format(time.RFC3339Nano)
 }
 
 func (p *payload) via() string {

@@ -222,7 +222,7 @@ func TestDifferentEventsHaveDifferentIDs(t *testing.T) {
 		},
 		"two bounces in XML": {
 			snapshot("Sent", sentAt, xmlRecipient("Signer", guidA, "AutoResponded", sentAt)),
-			snapshot("Sent", sentAt, xmlRecipient("Signer", guidA, "AutoResponded", nextAt)),
+			snapshot("Sent", nextAt, xmlRecipient("Signer", guidA, "AutoResponded", nextAt)),
 		},
 		"Sent and Delivered in XML": {legacy("<Status>Sent</Status>", ""), legacy("<Status>Delivered</Status>", "")},
 		"a signer's progress in XML": {

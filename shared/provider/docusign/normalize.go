@@ -85,6 +85,13 @@ func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
 	if err != nil {
 		return esign.Event{}, err
 	}
+	events := p.events()
+	// An earlier release may have given the delivery another ID.
+	p = events[max(0, slices.IndexFunc(events, func(p *payload) bool { return p.eventID() == d.EventID }))]
+	return p.normalize(), nil
+}
+
+func (p *payload) normalize() esign.Event {
 	e := esign.Event{
 		Type:       p.eventType(),
 		VendorType: p.vendorType(),
@@ -93,13 +100,19 @@ func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
 	}
 	e.OccurredAt, e.Approximate = p.occurredAt()
 	if _, e.AgreementID = p.subject(); e.AgreementID == "" {
-		return e, nil
+		return e
 	}
 	if e.Type == esign.AgreementUndeliverable {
 		e.Cause = p.cause()
 	}
 	e.Participant, e.Participants, e.Present = p.participant(), p.participants(e.Type), p.present()
-	return e, nil
+	if p.further {
+		e.Present = nil
+		e.Participants = slices.DeleteFunc(e.Participants, func(said esign.Participant) bool {
+			return said.ID != e.Participant
+		})
+	}
+	return e
 }
 
 func (p *payload) eventType() esign.Type {
@@ -148,7 +161,12 @@ func (p *payload) occurredAt() (at time.Time, approximate bool) {
 			return at, approximate
 		}
 	}
-	at, _ = p.time(p.generated)
+	if p.said.event != "" { // it follows from the recipient's last step, and a later message reports it again
+		at = p.who.last(p)
+	}
+	if at.IsZero() {
+		at, _ = p.time(p.generated)
+	}
 	return at, !at.IsZero()
 }
 

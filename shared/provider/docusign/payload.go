@@ -30,6 +30,8 @@ type payload struct {
 	recipientID   string    // of the recipient whom the event is about, see [payload.identity]
 	reassignedID  string    // of the recipient who takes over
 	who           recipient // the recipient whom the event is about; zero if the message does not describe it
+	said          news      // what an aggregate or XML reports; zero in SIM
+	further       bool      // the message reports other events too, which state everything else
 	agreementID   string    // of a click agreement, which is no envelope
 	templateID    string
 	documents     bool           // documents came with it
@@ -37,8 +39,8 @@ type payload struct {
 	body          []byte
 }
 
-// parse reads a body. The Content-Type that DocuSign sends is not documented, so the first character decides the
-// format.
+// parse reads a body. What it reports is left to [payload.events]. The Content-Type that DocuSign sends is not
+// documented, so the first character decides the format.
 func parse(body []byte) (*payload, error) {
 	trimmed := bytes.TrimLeft(webhook.TrimBOM(fromUTF16(body)), " \t\r\n")
 	var p *payload
@@ -55,12 +57,27 @@ func parse(body []byte) (*payload, error) {
 		return nil, err
 	}
 	p.body = body
+	return p, nil
+}
+
+// events returns the payload once for each event that it reports. There is at least one.
+func (p *payload) events() []*payload {
 	if p.format == formatSIM {
 		p.who = p.recipient()
-	} else {
-		p.interpret()
+		return []*payload{p}
 	}
-	return p, nil
+	var all []*payload
+	reported := p.interpret()
+	for _, n := range reported {
+		one := *p
+		one.event, one.said = n.event, n
+		if n.event != envelopeDeclined {
+			one.who, one.recipientID = n.of, n.id
+		}
+		one.further = len(reported) > 1 && n.event != "" && n.at.IsZero()
+		all = append(all, &one)
+	}
+	return all
 }
 
 // recipient returns the recipient that SIM's event names.
@@ -84,16 +101,16 @@ func (p *payload) step() (whose, which string) {
 
 // stepTime is the time of the step itself. It is empty if the message does not hold it.
 func (p *payload) stepTime() text {
-	switch whose, which := p.step(); whose {
-	case "envelope":
-		if which == "declined" {
-			return cmp.Or(p.of(which), p.declined())
-		}
+	whose, which := p.step()
+	switch {
+	case whose == "envelope" && which == "declined":
+		return cmp.Or(p.of(which), p.declined())
+	case whose == "envelope":
 		return p.of(which)
-	case "recipient":
-		if which != "autoresponded" { // it has no time
-			return p.who.of(which)
-		}
+	case p.format != formatSIM:
+		return p.said.stated
+	case whose == "recipient" && p.event != autoResponded && p.event != authenticationFailed: // these have no time
+		return p.who.of(which)
 	}
 	return ""
 }
@@ -102,9 +119,11 @@ func (p *payload) stepTime() text {
 func (p *payload) declined() text {
 	var last change
 	for _, r := range p.Recipients {
-		last = last.or(p.change(r, "declined"))
+		if act, _ := p.changes(r); act.event == envelopeDeclined && !act.at.Before(last.at) {
+			last = act
+		}
 	}
-	return last.of.Declined
+	return last.stated
 }
 
 // statusTime is the time at which this step put the envelope into its status. It is empty if another step did.

@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/webhook"
@@ -76,13 +75,14 @@ func (p *payload) participant() string {
 // 2.1, read 2026-11-30: a recipient with faxpending has signed, and the paper is awaited; one with autoresponded may
 // still sign.
 var progress = map[string]esign.Status{
-	"sent":          esign.Sent,
-	"autoresponded": esign.Sent,
-	"delivered":     esign.Viewed,
-	"signed":        esign.Signed,
-	"completed":     esign.Signed,
-	"faxpending":    esign.Signed,
-	"declined":      esign.Declined,
+	"sent":                 esign.Sent,
+	"autoresponded":        esign.Sent,
+	"authenticationfailed": esign.Sent,
+	"delivered":            esign.Viewed,
+	"signed":               esign.Signed,
+	"completed":            esign.Signed,
+	"faxpending":           esign.Signed,
+	"declined":             esign.Declined,
 }
 
 // participants are the recipients who sign, and others whom the event is about, by ID. They are at most as many as an
@@ -100,8 +100,9 @@ func (p *payload) participants(t esign.Type) []esign.Participant {
 		if id == "" || id == replaced || progress[status] == "" || !r.signs() && !viewer {
 			continue
 		}
+		at, approximate := p.time(r.of(status))
 		said = append(said, esign.Participant{
-			ID: id, Aliases: aliases, Status: progress[status], At: p.exact(r.of(status)),
+			ID: id, Aliases: aliases, Status: progress[status], At: at, Approximate: approximate,
 			Replaced: len(r.DelegatedTo) > 0 && !r.acted(),
 		})
 	}
@@ -111,15 +112,6 @@ func (p *payload) participants(t esign.Type) []esign.Participant {
 	}
 	slices.SortStableFunc(said, func(a, b esign.Participant) int { return strings.Compare(a.ID, b.ID) })
 	return said[:min(len(said), esign.MaxParticipants)]
-}
-
-// exact returns a time whose zone the message states, or else no time: the event's time is known to be approximate.
-func (p *payload) exact(s text) time.Time {
-	at, approximate := p.time(s)
-	if approximate {
-		return time.Time{}
-	}
-	return at
 }
 
 // present returns all IDs of all recipients, or nil if the message does not list them all.

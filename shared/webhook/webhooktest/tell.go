@@ -3,7 +3,6 @@ package webhooktest
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -134,7 +133,7 @@ func (h history) tell(t *testing.T, requests []*webhook.Request) story {
 	s := story{Events: map[string]happened{}}
 	for _, id := range order {
 		e := known[id]
-		s.Events[id] = happened{e.Type, e.OccurredAt}
+		s.Events[id] = happened{e.Type, e.OccurredAt, e.Approximate}
 		if e.AgreementID != "" {
 			s.Agreement = esign.Fold(s.Agreement, e)
 		}
@@ -152,8 +151,9 @@ type meaning struct {
 }
 
 type happened struct {
-	Type esign.Type
-	At   time.Time
+	Type        esign.Type
+	At          time.Time
+	Approximate bool
 }
 
 func (s story) meaning() meaning {
@@ -165,7 +165,13 @@ func (s story) meaning() meaning {
 		return cmp.Or(a.At.Compare(b.At), a.Status.Compare(b.Status),
 			cmp.Compare(fmt.Sprint(a.Replaced), fmt.Sprint(b.Replaced)))
 	})
-	m.Happened = slices.Collect(maps.Values(s.Events))
+	for _, h := range s.Events {
+		if h.Type == esign.AgreementUndeliverable && h.Approximate { // only some formats have a time that is close
+			h.At = time.Time{}
+		}
+		h.Approximate = false
+		m.Happened = append(m.Happened, h)
+	}
 	slices.SortFunc(m.Happened, func(a, b happened) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Type, b.Type)) })
 	return m
 }
