@@ -67,19 +67,19 @@ func (r recipient) unreached() bool {
 // problems returns a recipient's problems that have no time of their own.
 func (p *payload) problems(r recipient) (all []news) {
 	id := p.identity(r)
-	for _, found := range r.undelivered() {
-		all = append(all, news{change: change{event: autoResponded, of: r, id: id}, cause: found.cause, problem: found.detail})
+	add := func(event string, found problem) {
+		all = append(all, news{change: change{event: event, of: r, id: id}, cause: found.cause, problem: found.detail})
 	}
-	failed := func(check string) news {
-		return news{change: change{event: authenticationFailed, of: r, id: id}, cause: esign.CauseIdentification, problem: check}
+	for _, found := range r.undelivered() {
+		add(autoResponded, found)
 	}
 	for _, check := range slices.Sorted(maps.Keys(r.Authentication)) {
 		if at, _ := p.time(r.Authentication[check].At); at.IsZero() {
-			all = append(all, failed(check))
+			add(authenticationFailed, problem{esign.CauseIdentification, check})
 		}
 	}
 	if len(r.Authentication) == 0 && strings.EqualFold(string(r.Status), "authenticationfailed") {
-		all = append(all, failed(""))
+		add(authenticationFailed, problem{cause: esign.CauseIdentification})
 	}
 	return all
 }

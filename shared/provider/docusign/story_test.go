@@ -207,7 +207,7 @@ func TestAnyShortLife(t *testing.T) {
 	})
 }
 
-// TestAnyShortLifeIsComplete tells such lives as SIM, as aggregate, and as XML. What SIM reports, the others report too,
+// TestAnyShortLifeIsComplete tells such lives in all formats. What SIM reports, the others report too,
 // except for a request to sign, which may be a part of another event.
 func TestAnyShortLifeIsComplete(t *testing.T) {
 	read := func(life []webhooktest.Happening) (folded esign.Agreement, count map[string]int) {
