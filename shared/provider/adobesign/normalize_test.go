@@ -426,6 +426,19 @@ func TestViewersAreNotReplaced(t *testing.T) {
 	}
 }
 
+// TestATruncatedListIsNotComplete lists more members than are read, and more than an agreement keeps.
+func TestATruncatedListIsNotComplete(t *testing.T) {
+	for n, complete := range map[int]bool{1: true, esign.MaxParticipants: false, 2 * webhook.MaxList: false} {
+		set := `{"memberInfos":[` + strings.Repeat(`{"userId":"u1"},`, min(n, webhook.MaxList)-1) + `{"userId":"u1"}]}`
+		sets := strings.Repeat(set+",", (n-1)/webhook.MaxList) + set
+		e := normalize(t, `{"agreement":{"id":"a1","senderEmail":"grace@example.com",`+
+			`"participantSetsInfo":{"participantSets":[`+sets+`]}}}`)
+		if (e.Present != nil) != complete {
+			t.Errorf("%d members: %d are present", n, len(e.Present))
+		}
+	}
+}
+
 func TestAnExpiryNamesNobody(t *testing.T) {
 	if e := normalize(t, with(t, signed, map[string]any{"event": "AGREEMENT_EXPIRED"})); e.Participant != "" {
 		t.Errorf("%q", e.Participant)
