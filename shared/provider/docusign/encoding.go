@@ -16,7 +16,8 @@ import (
 var (
 	declaration = regexp.MustCompile(`^<\?xml\s[^>]*\?>`)
 	singleByte  = regexp.MustCompile(`(?i)encoding\s*=\s*["'](iso-8859-1|latin1|windows-1252|cp1252)["']`)
-	reference   = regexp.MustCompile(`&#(x[0-9A-Fa-f]+|[0-9]+);`)
+	reference   = regexp.MustCompile(`&#([^;&<>\s]{0,64});`)
+	number      = regexp.MustCompile(`^(x[0-9A-Fa-f]+|[0-9]+)$`)
 )
 
 // repaired returns XML as UTF-8 without a declaration, with U+FFFD for everything that XML does not allow as a
@@ -38,7 +39,8 @@ func repaired(body []byte) []byte {
 		if hex, ok := strings.CutPrefix(digits, "x"); ok {
 			digits, base = hex, 16
 		}
-		if r, err := strconv.ParseInt(digits, base, 32); err == nil && allowed(rune(r)) {
+		legal := number.Match(ref[2 : len(ref)-1]) // a sign or "X" is not
+		if r, err := strconv.ParseInt(digits, base, 32); err == nil && legal && allowed(rune(r)) {
 			return ref
 		}
 		return []byte(string(utf8.RuneError))

@@ -156,7 +156,7 @@ func TestReadable(t *testing.T) {
 		"UTF-16 without a mark": utf16(legacy(status, ""), 1, 0),
 		"XML 1.1":               `<?xml version="1.1"?>` + legacy(status, ""),
 		"references to control characters": legacy(status+
-			"<Subject>&#xB;&#x1;&#0;&#31;&#xFFFF;&#xD800;&#x110000;&#99999999999;</Subject>", ""),
+			"<Subject>&#xB;&#x1;&#0;&#31;&#xFFFF;&#xD800;&#x110000;&#99999999999;&#X1F;&#-1;&#+7;&#;&#x;</Subject>", ""),
 		"control characters":    legacy(status+"<Subject>\x01\x0b\x00\uffff</Subject>", ""),
 		"predefined entities":   legacy(status+"<Subject>&lt;&amp;&#233;</Subject>", ""),
 		"CDATA and comments":    legacy("<!-- x --><Status><![CDATA[Sent]]></Status>", "") + "<!-- y -->",

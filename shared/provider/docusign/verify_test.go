@@ -257,3 +257,18 @@ func TestExplain(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainHashesLittle configures many keys, the last of which lacks its end.
+func TestExplainHashesLittle(t *testing.T) {
+	keys := webhook.Keys{Keys: slices.Repeat([]webhook.Secret{webhook.NewSecret("another")}, 20)}
+	keys.Keys = append(keys.Keys, webhook.NewSecret("key"))
+	for size, want := range map[int]int{10_000: 1, 100_000: 0} {
+		r := &webhook.Request{Header: http.Header{}, Body: make([]byte, size)}
+		if err := provider.Sign(r, webhook.NewSecret("key="), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := provider.Explain(r, keys); len(got) != want {
+			t.Errorf("%d bytes: %v", size, got)
+		}
+	}
+}
