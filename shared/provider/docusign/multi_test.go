@@ -56,6 +56,11 @@ func TestNothingNewIsADuplicate(t *testing.T) {
 				in(bounced(guidB, sentAt), bounced(guidA, sentAt))},
 			[]string{"undeliverable B", "undeliverable A"},
 		},
+		"two bounces, the first by the lesser ID": {
+			[]string{in(bounced(guidA, sentAt), signer(guidB, "Sent", sentAt)),
+				in(bounced(guidA, sentAt), bounced(guidB, sentAt))},
+			[]string{"undeliverable A", "undeliverable B"},
+		},
 		"a bounce after the message is sent again": {
 			[]string{in(bounced(guidA, sentAt)), in(signer(guidA, "Sent", nextAt)), in(bounced(guidA, nextAt))},
 			[]string{"undeliverable A", "updated A", "undeliverable A"},
@@ -79,6 +84,11 @@ func TestNothingNewIsADuplicate(t *testing.T) {
 			[]string{in(signer(guidB, "Completed", signedAt), signer(guidA, "Delivered", viewedAt)),
 				in(signer(guidB, "Completed", signedAt), signer(guidA, "Completed", signedAt))},
 			[]string{"signed B", "signed A"},
+		},
+		"two sign at one time, the first by the lesser ID": {
+			[]string{in(signer(guidA, "Completed", signedAt), signer(guidB, "Delivered", viewedAt)),
+				in(signer(guidA, "Completed", signedAt), signer(guidB, "Completed", signedAt))},
+			[]string{"signed A", "signed B"},
 		},
 		"a signer signs on paper": {
 			[]string{in(signer(guidA, "Delivered", viewedAt)), in(signer(guidA, "FaxPending", viewedAt)),

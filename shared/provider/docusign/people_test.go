@@ -134,3 +134,17 @@ func TestASignerWhoIsCorrectedAwayIsReplaced(t *testing.T) {
 		}
 	}
 }
+
+// TestAParticipantsOwnTime has XML without a zone.
+func TestAParticipantsOwnTime(t *testing.T) {
+	e := normalize(t, legacy("<Status>Completed</Status><Completed>2026-11-02T10:00:00</Completed><RecipientStatuses>"+
+		xmlRecipient("Signer", guidA, "Completed", "<Signed>2026-11-01T12:00:00</Signed>")+"</RecipientStatuses>", ""))
+	want := []esign.Participant{{ID: guidA, Status: esign.Signed, At: at("2026-11-01T12:00:00Z"), Approximate: true}}
+	if diff := cmp.Diff(want, e.Participants); diff != "" || !e.Approximate {
+		t.Error(diff)
+	}
+	p := esign.Fold(esign.Agreement{}, e).Participants[guidA]
+	if !p.At.Equal(at("2026-11-01T12:00:00Z")) || !p.Approximate {
+		t.Errorf("folded to %+v", p)
+	}
+}
