@@ -74,8 +74,9 @@ func (p *payload) problems(r recipient) (all []news) {
 		add(autoResponded, found)
 	}
 	for _, check := range slices.Sorted(maps.Keys(r.Authentication)) {
-		if at, _ := p.time(r.Authentication[check].At); at.IsZero() {
-			add(authenticationFailed, problem{esign.CauseIdentification, check})
+		stated := r.Authentication[check].At
+		if at, _ := p.time(stated); at.IsZero() {
+			add(authenticationFailed, problem{esign.CauseIdentification, check + " " + string(stated)})
 		}
 	}
 	if len(r.Authentication) == 0 && strings.EqualFold(string(r.Status), "authenticationfailed") {

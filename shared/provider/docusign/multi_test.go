@@ -109,6 +109,10 @@ func TestNothingNewIsADuplicate(t *testing.T) {
 					signedAt))},
 			[]string{"sent", "undeliverable A", "undeliverable A", "undeliverable A", "undeliverable A", "signed B"},
 		},
+		"identifications fail at times that cannot be read": {
+			[]string{in(failed(guidA, "SMSAuth", "9 o'clock")), in(failed(guidA, "SMSAuth", "10 o'clock"))},
+			[]string{"sent, undeliverable A", "undeliverable A"},
+		},
 		"identifications fail, in JSON": {
 			[]string{json(""), json(`,"recipientAuthenticationStatus":{"smsAuthResult":{"status":"Failed",
 					"eventTimestamp":"2026-11-02T09:00:00Z"},"ageVerifyResult":null,"idLookupResult":{"status":"Passed"}}`),
