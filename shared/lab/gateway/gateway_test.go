@@ -552,14 +552,12 @@ func TestFilesAreReadableByTheirOwnerOnly(t *testing.T) {
 	}
 }
 
-// providers returns the number of providers in the banner.
-func (g *gateway) providers() int { return strings.Count(g.banner.String(), " key: ") }
-
 // commands returns the commands that the banner offers to paste.
 func (g *gateway) commands() (commands []string) {
 	g.t.Helper()
-	g.await("a command for each provider",
-		func() bool { return strings.Count(g.banner.String(), "\ncurl ") == g.providers() })
+	g.await("a command for each provider", func() bool {
+		return strings.Count(g.banner.String(), "\ncurl ") == len(provider.All())
+	})
 	for _, part := range strings.Split(g.banner.String(), "\n\n") {
 		if strings.HasPrefix(part, "curl ") {
 			commands = append(commands, part)
@@ -622,7 +620,7 @@ func wantPasted(t *testing.T, g *gateway, duplicates int) {
 			t.Errorf("a pasted command became %+v", e)
 		}
 	}
-	if len(providers) != g.providers() || len(g.agreements()) != g.providers() {
+	if len(providers) != len(provider.All()) || len(g.agreements()) != len(provider.All()) {
 		t.Errorf("got events of %v and %d agreements, want one of each provider", providers, len(g.agreements()))
 	}
 }
