@@ -14,7 +14,8 @@
 //   - replacing the API's deployment deletes its stage: see keepDeployment;
 //   - an update whose conditions remove resources is refused: vendors are disabled and enabled on a real account only;
 //   - a transaction fails with 500 if it conflicts with another write, and the delivery waits for the queue's visibility
-//     timeout: examples are sent one after the other, and the test waits long enough.
+//     timeout: examples are sent one after the other, and the test waits long enough. The other write may fail as well,
+//     or be undone: a receiver that answers 503 gets the request again, and the worker commits an event without a claim.
 package e2e
 
 import (
@@ -120,10 +121,15 @@ func (d *deployment) sendTo(address string, r *webhook.Request) (*http.Response,
 	return answer, string(body)
 }
 
-// accepted sends a genuine request and expects the provider's acknowledgement, byte for byte.
+// accepted sends a genuine request and expects the provider's acknowledgement, byte for byte. A write beside a
+// transaction may fail on the emulator; then it sends the request again, as the vendor does.
 func (d *deployment) accepted(p webhook.Provider, r *webhook.Request) {
 	d.t.Helper()
 	answer, body := d.send(p, r)
+	for attempt := 0; d.endpoint != "" && answer.StatusCode == http.StatusServiceUnavailable && attempt < 3; attempt++ {
+		time.Sleep(time.Second)
+		answer, body = d.send(p, r)
+	}
 	want := p.Acknowledge(r)
 	if answer.StatusCode != want.Status || body != string(want.Body) {
 		d.t.Errorf("%s: %d %q, want %d %q", p.Info().Name, answer.StatusCode, body, want.Status, want.Body)
@@ -356,11 +362,14 @@ func (d *deployment) compare(schema *jsonschema.Resolved, history []ledger.Entry
 
 func (d *deployment) redeliveries() {
 	id := "again-" + random(8)
+	subject := "docusign#" + id
 	for i := range 20 {
 		d.accepted(docusign.Provider{},
 			d.signed(fmt.Sprintf(`{"event":"envelope-completed","retryCount":%d,"data":{"envelopeId":%q}}`, i, id)))
+		if i == 0 && d.endpoint != "" { // see emit: an UpdateItem beside the commit would make the stream emit the commit too
+			d.history(subject, 1)
+		}
 	}
-	subject := "docusign#" + id
 	history := d.history(subject, 1)
 	if n := history[0].Duplicates; len(history) != 1 || n < 10 || n > 19 { // counting is best effort
 		d.t.Errorf("%+v", history)
@@ -388,10 +397,13 @@ func (d *deployment) order() {
 	if diff := cmp.Diff(sent, committed); diff != "" {
 		d.t.Error(diff)
 	}
-	entered := map[esign.Status]int{}
+	entered, seen := map[esign.Status]int{}, map[string]bool{}
 	for _, m := range d.published(id, len(sent),
 		func(e bus.Detail) bool { return e.Event.AgreementID == id && e.StatusChanged }) {
-		entered[m.detail.StatusAfter]++
+		if !seen[m.detail.EventID] { // EventBridge delivers at least once
+			entered[m.detail.StatusAfter]++
+		}
+		seen[m.detail.EventID] = true
 	}
 	if diff := cmp.Diff(map[esign.Status]int{"created": 1, "sent": 1, "viewed": 1, "completed": 1}, entered); diff != "" {
 		d.t.Errorf("each status is entered once: %s", diff)
