@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send urls register registered logs inspect redrive replay archive test faults sim e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send urls register registered logs inspect redrive replay archive test faults sim mutants e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
 
 STACK ?= esignhooks
 
@@ -98,10 +98,14 @@ bench:
 	@CGO_ENABLED=0 go build -trimpath -o .build/bench ./shared/lab/bench
 	@exec .build/bench -rounds '$(or $(ROUNDS),15)' -agreements '$(or $(AGREEMENTS),1000000)' -only '$(ONLY)' -profile '$(PROFILE)'
 
-## sim: simulate SEEDS=20000 worlds with failures, every schedule of two copies, planted mistakes; SEED=n [TEST=…]: one world
+## sim: simulate SEEDS=20000 worlds with failures, every schedule of two copies; SEED=n [TEST=…]: one world
 SEEDS ?= 20000
 sim:
 	go test -count=1 -timeout 10h -v ./shared/lab/sim $(if $(SEED),-run '^$(or $(TEST),TestSeeds)$$' -seed $(SEED),-seeds $(SEEDS) -all)
+
+## mutants: plant mistakes in the code, and expect a test that fails for each [PLANT=all]; PLANT=0 to 9: template, wiring and a tenth
+mutants:
+	go test -count=1 -timeout 3h -v ./shared/lab/mutants -run TestMistakesAreFound -plant '$(or $(PLANT),all)'
 
 ## generate: rewrite the vendors' sections of template.yaml, after a change of a vendor or of shared/lab/template/vendors.tmpl
 generate:
