@@ -48,14 +48,14 @@ type Archiver struct {
 	until map[string]time.Time // by provider: when its rate limit is reset
 }
 
-// reserve is the part of an invocation's time that is kept for delaying unfinished jobs.
-const reserve = 20 * time.Second
+// Reserve is the part of an invocation's time that is kept for delaying unfinished jobs.
+const Reserve = 20 * time.Second
 
 // The delays of a job: one minute, two, four and so on up to two hours. With the queue's 30 receives, that is about two
 // days.
 const (
-	firstDelay = time.Minute
-	maxDelay   = 2 * time.Hour
+	FirstDelay = time.Minute
+	MaxDelay   = 2 * time.Hour
 	maxLater   = 11 * time.Hour // if the vendor asks for longer; SQS allows 12 hours
 )
 
@@ -117,7 +117,7 @@ func (a *Archiver) finish(ctx context.Context, j job, pause time.Duration, err e
 		errors.Is(err, vendorapi.ErrUnknown) && final, errors.Is(err, errIncomplete) && final:
 		return a.park(ctx, log, j, err, "parked", metric.Count("Parked", 1))
 	}
-	level, delay := slog.LevelError, max(pause, min(firstDelay<<min(j.attempt-1, 10), maxDelay))
+	level, delay := slog.LevelError, max(pause, min(FirstDelay<<min(j.attempt-1, 10), MaxDelay))
 	var later *vendorapi.LaterError
 	if errors.As(err, &later) {
 		delay = min(max(delay, later.After), maxLater)
@@ -163,7 +163,7 @@ func (a *Archiver) setAside(ctx context.Context, log *slog.Logger, j job) error 
 func (a *Archiver) work(ctx context.Context, j job) (pause time.Duration, err error) {
 	if end, limited := ctx.Deadline(); limited { // localhost sets no deadline
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, end.Add(-reserve))
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-Reserve))
 		defer cancel()
 	}
 	if wait := a.blocked(j.provider); wait > 0 {

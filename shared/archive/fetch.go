@@ -15,11 +15,11 @@ import (
 	"esignhooks/shared/vendorapi"
 )
 
-// maxDocument is the size, in bytes, of the largest document that is archived.
+// MaxDocument is the size, in bytes, of the largest document that is archived.
 //
 // SPEC: https://docs.aws.amazon.com/lambda/latest/dg/API_EphemeralStorage.html, read 2026-11-23: /tmp has 512 MB unless
 // configured otherwise.
-const maxDocument = 400 << 20
+const MaxDocument = 400 << 20
 
 // fetch downloads and stores a document unless it is already stored, and returns the stored copy. The first stored copy
 // is never overwritten, since some vendors generate another audit trail for each download.
@@ -63,16 +63,16 @@ func temporary() (*os.File, error) {
 
 // download copies content to a file and checks it. errIncomplete may pass on a retry, errPermanent does not.
 func download(file *os.File, content vendorapi.Content, pdf bool) (document.File, error) {
-	if content.Size > maxDocument {
+	if content.Size > MaxDocument {
 		return document.File{}, fmt.Errorf("%w: %d bytes", errPermanent, content.Size)
 	}
 	hash := sha256.New()
-	n, err := io.Copy(io.MultiWriter(file, hash), io.LimitReader(content, maxDocument+1))
+	n, err := io.Copy(io.MultiWriter(file, hash), io.LimitReader(content, MaxDocument+1))
 	switch {
 	case err != nil:
 		return document.File{}, err
-	case n > maxDocument:
-		return document.File{}, fmt.Errorf("%w: more than %d bytes", errPermanent, maxDocument)
+	case n > MaxDocument:
+		return document.File{}, fmt.Errorf("%w: more than %d bytes", errPermanent, MaxDocument)
 	case n == 0 || content.Size >= 0 && n != content.Size:
 		return document.File{}, fmt.Errorf("%w: %d bytes of %d", errIncomplete, n, content.Size)
 	}

@@ -19,10 +19,10 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// A batch must be reported before Lambda ends the function after 30 s: otherwise all of it is redelivered. Reading ends
-// earlier, so that the events already read can still be committed.
+// BatchTimeout limits a batch, which must be reported before Lambda ends the function after 30 s: otherwise all of it is
+// redelivered. Reading ends earlier, so that the events already read can still be committed.
 const (
-	batchTimeout = 25 * time.Second
+	BatchTimeout = 25 * time.Second
 	readTimeout  = 20 * time.Second
 )
 
@@ -47,7 +47,7 @@ type Processor struct {
 // for FIFO queues everything of a group after the first failure is reported too.
 func (p *Processor) Handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
 	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
-	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, BatchTimeout)
 	defer cancel()
 	readUntil := time.Now().Add(readTimeout)
 	for _, messages := range byGroup(batch) {

@@ -26,8 +26,8 @@ type Publisher struct {
 	Log      *slog.Logger
 }
 
-// batchTimeout limits a batch. It is shorter than the function's timeout of 30 s, so that failures are still reported.
-const batchTimeout = 25 * time.Second
+// BatchTimeout limits a batch. It is shorter than the function's timeout of 30 s, so that failures are still reported.
+const BatchTimeout = 25 * time.Second
 
 // Handle publishes a batch, and reports the records that failed. Lambda retries the batch from the first reported
 // record, including records already published: consumers deduplicate. A record that can never be published is set
@@ -37,7 +37,7 @@ const batchTimeout = 25 * time.Second
 // SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html: the identifier is the
 // sequence number.
 func (p *Publisher) Handle(ctx context.Context, batch events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, BatchTimeout)
 	defer cancel()
 	response := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}}
 	errs := p.publish(ctx, batch.Records)

@@ -21,7 +21,7 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// The timeouts of a request and of its steps. The answer is sent within 4 s even if AWS does not respond: the strictest
+// Deadline limits a request, the others its steps. The answer is sent within 4 s even if AWS does not respond: the strictest
 // vendors wait 5 s, and a cold start may take one of them. Reading the keys takes at most 1 s, so one event has time
 // for all steps: 1 + 0.8 + 1 + 1 = 3.8. Several events share that time; a ledger that does not answer costs them 0.8 s
 // in all.
@@ -29,7 +29,7 @@ import (
 // SPEC: https://helpx.adobe.com/sign/developer/webhook/overview.html and
 // https://www.esignglobal.com/developer-center/api/e3esec8grw834hdls3c5uket, read 2026-11-22.
 const (
-	deadline      = 3800 * time.Millisecond
+	Deadline      = 3800 * time.Millisecond
 	claimDeadline = 800 * time.Millisecond
 	countDeadline = 300 * time.Millisecond // counts a duplicate, in parallel with sending
 	storeDeadline = 1000 * time.Millisecond
@@ -57,7 +57,7 @@ type Receiver struct {
 // Receive answers one request.
 func (r *Receiver) Receive(ctx context.Context, request *webhook.Request) *webhook.Response {
 	start := r.Now()
-	ctx, cancel := context.WithTimeout(ctx, deadline)
+	ctx, cancel := context.WithTimeout(ctx, Deadline)
 	defer cancel()
 	response, keys, err := r.receive(ctx, request, start)
 	if err != nil {

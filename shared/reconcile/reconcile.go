@@ -18,9 +18,9 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// How long before the caller's deadline a pass stops.
+// LastCall is how long before the caller's deadline a pass stops.
 const (
-	lastCall = 2 * time.Minute  // no new call begins
+	LastCall = 2 * time.Minute  // no new call begins
 	reserve  = 10 * time.Second // calls in progress are cancelled, which leaves time to count and log the failure
 )
 
@@ -60,7 +60,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		var cancel, cancelBegin context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
 		defer cancel()
-		beginCalls, cancelBegin = context.WithDeadline(ctx, deadline.Add(-lastCall))
+		beginCalls, cancelBegin = context.WithDeadline(ctx, deadline.Add(-LastCall))
 		defer cancelBegin()
 	}
 	errs := make([]error, len(r.Providers))

@@ -13,9 +13,9 @@ import (
 
 // The limits of one attempt.
 const (
-	callTimeout = 30 * time.Second  // including the whole response
-	openTimeout = 240 * time.Second // of a download, including its content
-	maxResponse = 8 << 20           // bytes of a response that is not a download
+	callTimeout     = 30 * time.Second  // including the whole response
+	DownloadTimeout = 240 * time.Second // of a download, including its content
+	maxResponse     = 8 << 20           // bytes of a response that is not a download
 )
 
 // HTTP sends the requests of one vendor client. It authorizes them, retries them within limits and decodes the
@@ -72,7 +72,7 @@ func (h *HTTP) Do(ctx context.Context, r Request, out any) (http.Header, error) 
 // Open starts a download. It is retried like a call until the response begins.
 func (h *HTTP) Open(ctx context.Context, url string, header http.Header) (Content, error) {
 	r := Request{Method: http.MethodGet, URL: url, Header: header}
-	response, err := h.do(ctx, call{Request: r, header: r.headers(http.Header{}), timeout: openTimeout, download: true})
+	response, err := h.do(ctx, call{Request: r, header: r.headers(http.Header{}), timeout: DownloadTimeout, download: true})
 	if err != nil {
 		return Content{}, err
 	}

@@ -24,12 +24,12 @@ var engine = []mistake{
 	{"correct the event only", "shared/process/correct.go",
 		`Agreement: after[len(after)-1]`, `Agreement: *effects[len(effects)-1].Agreement`, worlds(1000)},
 	{"give a request no deadline", "shared/receive/receive.go",
-		`deadline = 3800 * time.Millisecond
+		`Deadline = 3800 * time.Millisecond
 		claimDeadline = 800 * time.Millisecond
 		countDeadline = 300 * time.Millisecond
 		storeDeadline = 1000 * time.Millisecond
 		sendDeadline = 1000 * time.Millisecond`,
-		`deadline = 9 * time.Second
+		`Deadline = 9 * time.Second
 		claimDeadline = 9 * time.Second
 		countDeadline = 9 * time.Second
 		storeDeadline = 9 * time.Second

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// minExpiry is in days. It exceeds every vendor's retry period, and the longest life of a message: in the queue, in the
+// MinExpiry is in days. It exceeds every vendor's retry period, and the longest life of a message: in the queue, in the
 // dead-letter queue, and in the queue again after a redrive.
-const minExpiry = 30
+const MinExpiry = 30
 
 // Environment reads environment variables and collects the problems with them.
 type Environment struct {
@@ -50,8 +50,8 @@ func (e *Environment) Bool(name string) bool {
 func (e *Environment) Expiry(name string) time.Duration {
 	value := e.Required(name)
 	days, err := strconv.Atoi(value)
-	if value != "" && (err != nil || days != 0 && days < minExpiry || days > 36500) {
-		e.problem("%s is %q, neither 0 nor a number of days from %d", name, value, minExpiry)
+	if value != "" && (err != nil || days != 0 && days < MinExpiry || days > 36500) {
+		e.problem("%s is %q, neither 0 nor a number of days from %d", name, value, MinExpiry)
 	}
 	return time.Duration(days) * 24 * time.Hour
 }

@@ -30,8 +30,8 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// prepareTimeout limits [Prepare]. A request can do without its results.
-const prepareTimeout = time.Second
+// PrepareTimeout limits [Prepare]. A request can do without its results.
+const PrepareTimeout = time.Second
 
 // Receiver returns the function of one provider. It ends the process if the configuration is wrong: the vendor gets a
 // 502 and retries.
@@ -51,7 +51,7 @@ func Receiver(p webhook.Provider) apigw.Function {
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html: a message without a
 // body or, in a FIFO queue, without a group is refused.
 func Prepare(r *receive.Receiver, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), PrepareTimeout)
 	defer cancel()
 	// real IDs are hexadecimal
 	absentKey := ledger.Key{Subject: webhook.UnreadableSubject(r.Provider.Info().Name), ID: "none"}
