@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send urls register registered logs inspect redrive replay archive test faults sim mutants e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send urls register registered logs inspect redrive replay archive test test-all faults sim mutants e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
 
 STACK ?= esignhooks
 
@@ -69,13 +69,17 @@ archive: $(operated)
 operator:
 	@CGO_ENABLED=0 go build -trimpath -o $(OPERATOR) ./functions/operator
 
-## test: run all tests; without Java, Maven and Python those of the AWS drivers are skipped
+## test: run all tests but the slow ones; without Java, Maven and Python those of the AWS drivers are skipped
 test:
-	go test $(RACE) ./...
+	@go run ./shared/lab/suite $(RACE) -timeout 30m ./...
+
+## test-all: run the slow tests too: engines that fail, many random cases, all figures
+test-all:
+	@SLOW=1 go run ./shared/lab/suite $(RACE) -timeout 30m ./...
 
 ## faults: test the AWS drivers on a network that fails (DELIVERIES=10000)
 faults:
-	DELIVERIES=$(or $(DELIVERIES),10000) go test $(RACE) -count=1 -timeout 30m -v -run 'UnderFaults|NothingIsLost|HangingEngines' ./shared/wiring/lambda/background
+	SLOW=1 DELIVERIES=$(or $(DELIVERIES),10000) go test $(RACE) -count=1 -timeout 30m -v -run 'UnderFaults|NothingIsLost|HangingEngines' ./shared/wiring/lambda/background
 
 ## fuzz: look for inputs that break the invariants, for the time T per target [T=60s]
 fuzz: T ?= 60s

@@ -14,8 +14,8 @@
 //   - replacing the API's deployment deletes its stage: see keepDeployment;
 //   - an update whose conditions remove resources is refused: vendors are disabled and enabled on a real account only;
 //   - a transaction fails with 500 if it conflicts with another write, and the delivery waits for the queue's visibility
-//     timeout: examples are sent one after the other, and the test waits long enough. The other write may fail as well,
-//     or be undone: a receiver that answers 503 gets the request again, and the worker commits an event without a claim.
+//     timeout. It also undoes what was written meanwhile, even a commit. So requests are sent one after the other, each
+//     when the last one is processed; a receiver that answers 503 gets the request again.
 package e2e
 
 import (
@@ -157,11 +157,15 @@ func (d *deployment) signed(body string) *webhook.Request {
 	return r
 }
 
-// envelope sends events of a DocuSign envelope, one after the other.
+// envelope sends events of a new DocuSign envelope, one after the other. On the emulator each must be processed before
+// the next is sent: a transaction that fails would undo the writes beside it.
 func (d *deployment) envelope(id string, events ...string) {
 	d.t.Helper()
-	for _, event := range events {
+	for i, event := range events {
 		d.accepted(docusign.Provider{}, d.signed(fmt.Sprintf(`{"event":%q,"data":{"envelopeId":%q}}`, event, id)))
+		if d.endpoint != "" {
+			d.history("docusign#"+id, i+1)
+		}
 	}
 }
 
