@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/slow"
 )
 
 var allTypes = []esign.Type{
@@ -286,7 +287,7 @@ func TestFoldIgnoresOrderAndRepetition(t *testing.T) {
 		}
 		return events
 	}
-	for range 40 {
+	for range slow.Cases(8, 40) {
 		events := history(5)
 		want := fold(events...)
 		permute(events, func(p []esign.Event) {
@@ -298,7 +299,7 @@ func TestFoldIgnoresOrderAndRepetition(t *testing.T) {
 			}
 		})
 	}
-	for range 300 {
+	for range slow.Cases(100, 300) {
 		events := history(30)
 		want := fold(events...)
 		shuffled := append(append([]esign.Event{}, events...), events[:random.IntN(len(events))]...)

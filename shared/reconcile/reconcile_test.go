@@ -633,7 +633,7 @@ func TestAPassEndsBeforeItsDeadline(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				defer cancel()
-				w.Clients = func(context.Context, string) (vendorapi.Client, error) { return slow{w.vendor, tt.takes, &calls}, nil }
+				w.Clients = func(context.Context, string) (vendorapi.Client, error) { return lagging{w.vendor, tt.takes, &calls}, nil }
 				began := time.Now()
 				err := w.Run(ctx)
 				if took := time.Since(began); took > 5*time.Minute-9*time.Second {
@@ -650,14 +650,14 @@ func TestAPassEndsBeforeItsDeadline(t *testing.T) {
 	}
 }
 
-// slow is a vendor whose calls take time.
-type slow struct {
+// lagging is a vendor whose calls take time.
+type lagging struct {
 	*vendor
 	takes time.Duration
 	calls *atomic.Int64
 }
 
-func (s slow) Changed(ctx context.Context, from, to time.Time, page string) ([]vendorapi.Agreement, string, error) {
+func (s lagging) Changed(ctx context.Context, from, to time.Time, page string) ([]vendorapi.Agreement, string, error) {
 	s.calls.Add(1)
 	select {
 	case <-time.After(s.takes):

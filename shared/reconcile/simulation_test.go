@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/webhook"
 )
@@ -86,6 +87,7 @@ func TestAllAgreementsGetTheVendorsStatusWhateverWebhooksAreLost(t *testing.T) {
 }
 
 func TestAVendorThatPagesThroughTenThousandAgreements(t *testing.T) {
+	slow.Test(t)
 	w := newWorld(t)
 	w.vendor.pageSize = 40
 	w.happen("e-0", esign.Sent, start.Add(-6*time.Hour)) // at the vendor only, without its webhook

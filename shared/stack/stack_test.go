@@ -23,6 +23,7 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/enginetest"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/operate"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/store/bus"
@@ -211,6 +212,7 @@ func (a *account) commit(id string) {
 }
 
 func TestOnAWS(t *testing.T) {
+	slow.Test(t)
 	a := newAccount(t)
 	t.Run("Open", a.testOpen)
 	t.Run("Commands", a.testCommands)

@@ -197,7 +197,7 @@ func contentTypes(t *testing.T, v vendor) {
 
 // compressedBodies sends a compressed bomb, signed as the vendor would sign it. Nothing is decompressed.
 func compressedBodies(t *testing.T, v vendor) {
-	const size = 50 << 20
+	const size = 16 << 20
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
 	if _, err := io.CopyN(z, zeros{}, size); err != nil {

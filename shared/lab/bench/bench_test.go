@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/webhook/webhooktest"
 )
@@ -18,6 +19,7 @@ func TestEveryFigureIsMeasured(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs the /proc of Linux")
 	}
+	slow.Test(t)
 	t.Chdir(webhooktest.Root(t))
 	b := &bench{Context: t.Context(), rounds: 1, agreements: fewAgreements, quick: true}
 	if err := b.run("", ""); err != nil {

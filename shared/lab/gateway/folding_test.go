@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
@@ -46,7 +47,7 @@ func TestExamplesInAnyOrderEndAlike(t *testing.T) {
 	for _, p := range provider.All() {
 		t.Run(p.Info().Name, func(t *testing.T) {
 			g := start(t)
-			for round := range 3 {
+			for round := range slow.Cases(2, 3) {
 				requests, id := life(t, p, guid())
 				events, status := map[string]int{}, ""
 				for _, r := range requests {

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/sample"
 	"esignhooks/shared/webhook"
@@ -722,7 +723,7 @@ func TestManyAgreementsAtOnceAreAllProcessed(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	var requests []request
-	for range 50 {
+	for range slow.Cases(10, 50) {
 		for _, r := range genuine() {
 			requests = append(requests, r)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/sample"
 )
@@ -33,6 +34,7 @@ func (g *gateway) healthy(atLeast int) {
 }
 
 func TestOddIDsAreNeitherRefusedNorLostNorMixedUp(t *testing.T) {
+	slow.Test(t)
 	t.Parallel()
 	g := start(t)
 	odd := []string{
@@ -67,6 +69,7 @@ var guids = regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
 
 // Each value of a vendor's message is replaced by an unexpected one.
 func TestOddValuesAreNeitherRefusedNorLost(t *testing.T) {
+	slow.Test(t)
 	t.Parallel()
 	g := start(t)
 	values := []any{

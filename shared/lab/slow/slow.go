@@ -13,3 +13,11 @@ func Test(t testing.TB) {
 		t.Skip("slow: make test-all runs it")
 	}
 }
+
+// Cases returns how many cases a test tries: few, or many if slow tests run.
+func Cases(few, many int) int {
+	if os.Getenv("SLOW") == "1" {
+		return many
+	}
+	return few
+}

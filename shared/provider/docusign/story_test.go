@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/provider/docusign"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
@@ -231,7 +232,7 @@ func TestAnyShortLifeIsComplete(t *testing.T) {
 		}
 		return folded, count
 	}
-	for seed := range uint64(1000) {
+	for seed := range uint64(slow.Cases(150, 1000)) {
 		w := &world{r: rand.New(rand.NewPCG(seed, 2)), short: true}
 		w.live()
 		agreement, want := read(w.sims)

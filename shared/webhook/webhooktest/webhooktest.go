@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/webhook"
 )
@@ -181,7 +182,7 @@ func Run(t *testing.T, p webhook.Provider, claims Claims, suites ...Suite) {
 // longList reads a genuine body that lists millions of empty things. It must not cost a hundred times its size, in a
 // function of 256 MB.
 func longList(t *testing.T, p webhook.Provider, list func(func(string) string) string) {
-	const size = 5 << 20
+	size := slow.Cases(1<<20, 5<<20)
 	body := list(func(element string) string { return strings.Repeat(element, size/len(element)) })
 	r := &webhook.Request{Method: http.MethodPost, Header: http.Header{}, Body: []byte(body)}
 	var before, after runtime.MemStats

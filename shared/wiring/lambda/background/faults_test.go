@@ -21,6 +21,7 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/faulty"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/process"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/ledger/dynamodb"
@@ -78,6 +79,7 @@ func newClients(t *testing.T) clients {
 
 // TestDriversUnderFaults checks the contracts of ledger, queue and payload store on a network that fails.
 func TestDriversUnderFaults(t *testing.T) {
+	slow.Test(t)
 	a := newAccount(t)
 	t.Run("each fault", func(t *testing.T) {
 		networks := map[faulty.Kind]network{}

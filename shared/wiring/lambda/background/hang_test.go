@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"esignhooks/shared/lab/faulty"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/sample"
@@ -34,6 +35,7 @@ const finite = time.Minute
 // TestHangingEngines checks that vendors get an answer, whichever engine hangs. If only the ledger hangs, the answer is
 // the acknowledgement.
 func TestHangingEngines(t *testing.T) {
+	slow.Test(t)
 	a := newAccount(t)
 	for how, endpoint := range map[string]func(t *testing.T, service string) string{
 		"before the handshake":    func(t *testing.T, _ string) string { return silent(t) },

@@ -25,6 +25,7 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/faulty"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/process"
 	"esignhooks/shared/provider"
@@ -243,6 +244,7 @@ func withOutages(rates faulty.Rates) func(string) faulty.Rates {
 // quarter of the requests to the engines fail. In the end each event must have had its effect exactly once. DELIVERIES
 // is the approximate number of acknowledgements.
 func TestNothingIsLost(t *testing.T) {
+	slow.Test(t)
 	deliveries := 2000
 	if n := os.Getenv("DELIVERIES"); n != "" {
 		var err error
