@@ -633,7 +633,9 @@ func TestAPassEndsBeforeItsDeadline(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				defer cancel()
-				w.Clients = func(context.Context, string) (vendorapi.Client, error) { return lagging{w.vendor, tt.takes, &calls}, nil }
+				w.Clients = func(context.Context, string) (vendorapi.Client, error) {
+					return lagging{w.vendor, tt.takes, &calls}, nil
+				}
 				began := time.Now()
 				err := w.Run(ctx)
 				if took := time.Since(began); took > 5*time.Minute-9*time.Second {
