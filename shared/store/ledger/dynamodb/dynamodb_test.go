@@ -15,6 +15,8 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/enginetest"
+	"esignhooks/shared/lab/slow"
+	"esignhooks/shared/lab/tablemodel"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/ledger/dynamodb"
 	"esignhooks/shared/store/ledger/ledgertest"
@@ -25,6 +27,7 @@ const table = "events"
 // client starts DynamoDB Local with an empty table.
 func client(t *testing.T) *sdk.Client {
 	t.Helper()
+	slow.Test(t)
 	c := sdk.New(sdk.Options{BaseEndpoint: aws.String(enginetest.DynamoDB(t)), Region: "us-east-1", Credentials: anybody})
 	enginetest.Table(t, c, table)
 	return c
@@ -34,19 +37,125 @@ var anybody = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials
 	return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
 })
 
+// replicated is a ledger whose patrols, which need no consistent reads, see everything.
+type replicated struct {
+	*dynamodb.Ledger
+	table *tablemodel.Table
+}
+
+func (r replicated) Patrol(ctx context.Context, from string, visit func(ledger.Standing) error) (string, error) {
+	r.table.Replicate()
+	return r.Ledger.Patrol(ctx, from, visit)
+}
+
+// TestLedger runs the suites on a model, which delays what it may delay, and on DynamoDB Local, which does not.
 func TestLedger(t *testing.T) {
-	c := client(t)
-	t.Run("without expiry", func(t *testing.T) {
-		ledgertest.Run(t, func(*testing.T) ledgertest.Ledger { return dynamodb.New(c, table, 0) })
+	t.Run("model", func(t *testing.T) {
+		ledgertest.Run(t, func(*testing.T) ledgertest.Ledger {
+			model := tablemodel.New()
+			return replicated{dynamodb.New(model.Client(), table, 30*24*time.Hour), model}
+		})
+		testItems(t, tablemodel.New().Client())
 	})
-	t.Run("with expiry", func(t *testing.T) {
-		ledgertest.Run(t, func(*testing.T) ledgertest.Ledger { return dynamodb.New(c, table, 30*24*time.Hour) })
+	t.Run("DynamoDB Local", func(t *testing.T) {
+		c := client(t)
+		for _, expiry := range []time.Duration{0, 30 * 24 * time.Hour} {
+			t.Run(fmt.Sprint("expiry ", expiry), func(t *testing.T) {
+				ledgertest.Run(t, func(*testing.T) ledgertest.Ledger { return dynamodb.New(c, table, expiry) })
+			})
+		}
+		testItems(t, c)
 	})
+}
+
+func testItems(t *testing.T, c *sdk.Client) {
 	t.Run("versions", func(t *testing.T) { testVersions(t, c) })
 	t.Run("an expired item that is still in the table counts as absent", func(t *testing.T) { testExpired(t, c) })
 	t.Run("a batch too large for a partition is refused", func(t *testing.T) { testTooLarge(t, c) })
 	t.Run("items hold no personal data and no payload", func(t *testing.T) { testAttributes(t, c) })
 	t.Run("a note is outside of every provider's subjects and never expires", func(t *testing.T) { testNote(t, c) })
+}
+
+// TestItemsExpire checks that a write keeps its items for the time of expiry from then on, and no longer.
+func TestItemsExpire(t *testing.T) {
+	const years = 4 * 365 * 24 * time.Hour // TTL ignores an item that expired more than five years ago
+	begin := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+	claim := ledger.Claim{Key: ledger.Key{Subject: "acmesign#a", ID: "e"}, Provider: "acmesign", AgreementID: "a"}
+	event := esign.Event{Type: esign.AgreementSent, AgreementID: "a", OccurredAt: begin, Approximate: true}
+	after := esign.Fold(esign.Agreement{}, event)
+	at := func(when time.Time) ledger.Claim {
+		c := claim
+		c.ReceivedAt = when
+		return c
+	}
+	write := map[string]func(context.Context, *dynamodb.Ledger, time.Time) error{
+		"claim": func(ctx context.Context, l *dynamodb.Ledger, when time.Time) error {
+			_, err := l.Claim(ctx, at(when))
+			return err
+		},
+		"repeated": func(ctx context.Context, l *dynamodb.Ledger, _ time.Time) error {
+			return l.Repeated(ctx, claim.Key, "v")
+		},
+		"commit": func(ctx context.Context, l *dynamodb.Ledger, when time.Time) error {
+			return l.Commit(ctx, ledger.Commit{Claim: claim, Event: event, Agreement: &after, At: when})
+		},
+		"correct": func(ctx context.Context, l *dynamodb.Ledger, when time.Time) error {
+			exact := event
+			exact.Approximate = false
+			return l.Correct(ctx, ledger.Correction{Claim: claim, Event: exact, After: after, Agreement: after, Version: 1,
+				At: when})
+		},
+		"duplicate": func(ctx context.Context, l *dynamodb.Ledger, when time.Time) error {
+			return l.MarkDuplicate(ctx, at(when), "of")
+		},
+		"unreadable": func(ctx context.Context, l *dynamodb.Ledger, when time.Time) error {
+			return l.MarkUnreadable(ctx, at(when))
+		},
+		"note": func(ctx context.Context, l *dynamodb.Ledger, _ time.Time) error {
+			return l.PutNote(ctx, "n", "text", 0)
+		},
+	}
+	// The last of these writes is made 30 minutes after the others.
+	for writes, renews := range map[string]bool{
+		"claim": true, "claim, repeated": false, "claim, commit": true, "commit": true, "commit, correct": true,
+		"claim, duplicate": true, "duplicate": true, "claim, unreadable": true, "unreadable": true,
+		"unreadable, commit": true, "note": false,
+	} {
+		for _, expiry := range []time.Duration{0, time.Hour, 24*time.Hour + time.Second} {
+			model, when := tablemodel.New(), begin
+			l, names := dynamodb.New(model.Client(), table, expiry), strings.Split(writes, ", ")
+			for i, name := range names {
+				if i == len(names)-1 {
+					when = when.Add(30 * time.Minute)
+				}
+				if err := write[name](t.Context(), l, when); err != nil {
+					t.Errorf("%s: %v", writes, err)
+				}
+			}
+			end := begin.Add(expiry)
+			if renews {
+				end = when.Add(expiry)
+			}
+			for late, hold := range map[time.Duration]bool{0: true, 2 * time.Second: false, years: false} {
+				model := model.Clone()
+				model.Expire(end.Add(late))
+				hold = hold || expiry == 0
+				wantHolds(t, fmt.Sprintf("%s, expiry %v + %v", writes, expiry, late), model, map[ledger.Key]bool{
+					claim.Key: hold && writes != "note", {Subject: "@n", ID: "@"}: writes == "note",
+					{Subject: claim.Subject, ID: "@"}: hold && strings.Contains(writes, "commit"),
+				})
+			}
+		}
+	}
+}
+
+func wantHolds(t *testing.T, when string, model *tablemodel.Table, want map[ledger.Key]bool) {
+	t.Helper()
+	for key, hold := range want {
+		if model.Holds(key.Subject, key.ID) != hold {
+			t.Errorf("%s: the table holds %v: %v, want %v", when, key, !hold, hold)
+		}
+	}
 }
 
 func testVersions(t *testing.T, c *sdk.Client) {
@@ -138,7 +247,7 @@ func testAttributes(t *testing.T, c *sdk.Client) {
 		t.Fatal(err)
 	}
 	out, err := c.Query(t.Context(), &sdk.QueryInput{
-		TableName: aws.String(table), KeyConditionExpression: aws.String("pk = :pk"),
+		ConsistentRead: aws.Bool(true), TableName: aws.String(table), KeyConditionExpression: aws.String("pk = :pk"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":pk": &types.AttributeValueMemberS{Value: claim.Subject}},
 	})
 	if err != nil {
@@ -166,7 +275,7 @@ func testNote(t *testing.T, c *sdk.Client) {
 		}
 	}
 	out, err := c.GetItem(t.Context(),
-		&sdk.GetItemInput{TableName: aws.String(table), Key: map[string]types.AttributeValue{
+		&sdk.GetItemInput{ConsistentRead: aws.Bool(true), TableName: aws.String(table), Key: map[string]types.AttributeValue{
 			"pk": &types.AttributeValueMemberS{Value: "@acmesign/changed"}, "sk": &types.AttributeValueMemberS{Value: "@"},
 		}})
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/lab/enginetest"
 	"esignhooks/shared/lab/stored"
+	"esignhooks/shared/lab/tablemodel"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/ledger/dynamodb"
 )
@@ -68,8 +68,8 @@ func storedItem(t *testing.T, b []byte) map[string]types.AttributeValue {
 
 // TestItemsOfVersion1 reads a table that version 1 wrote, then works on it.
 func TestItemsOfVersion1(t *testing.T) {
-	c := sdk.New(sdk.Options{BaseEndpoint: aws.String(enginetest.DynamoDB(t)), Region: "us-east-1", Credentials: anybody})
-	enginetest.Table(t, c, table)
+	model := tablemodel.New()
+	c := model.Client()
 	var items []json.RawMessage
 	stored.V1(t, "items.json", &items)
 	for _, item := range items {
@@ -123,6 +123,7 @@ func TestItemsOfVersion1(t *testing.T) {
 		}
 	}
 	waiting := 0
+	model.Replicate()
 	if _, err := l.Patrol(t.Context(), "", func(s ledger.Standing) error {
 		if s.EventID != "" {
 			waiting++
