@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send urls register registered logs inspect redrive replay archive test test-all faults sim mutants e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send urls register registered logs inspect redrive replay archive test test-all faults fuzz sim mutants e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
 
 STACK ?= esignhooks
 
