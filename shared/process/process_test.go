@@ -21,6 +21,7 @@ import (
 	"esignhooks/shared/provider"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/payload"
+	"esignhooks/shared/store/queue"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
 )
@@ -160,6 +161,53 @@ func TestAFailedDeadLetterIsRetried(t *testing.T) {
 	if w.deadLetters[0].DeduplicationID != w.deadLetters[1].DeduplicationID {
 		t.Errorf("%+v", w.deadLetters)
 	}
+}
+
+// TestAnUnreadableEventHasOneDeadLetter checks when a copy that cannot be read either becomes a further dead letter.
+func TestAnUnreadableEventHasOneDeadLetter(t *testing.T) {
+	const kept = queue.DeadLetterRetention
+	for name, tt := range map[string]struct {
+		age      time.Duration // of the mark
+		redriven bool
+		want     int
+		marked   time.Duration // the mark afterwards
+	}{
+		"a copy while the dead letter is kept":          {time.Hour, false, 1, 0},
+		"a copy when it has expired":                    {kept, false, 2, kept},
+		"a copy for which another clock is behind":      {kept - time.Hour, false, 2, kept - time.Hour},
+		"the dead letter itself, after it was redriven": {time.Hour, true, 2, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, d := newWorld(t), unreadable("nonsense")
+			w.handle(t, d)
+			w.Now = func() time.Time { return now.Add(tt.age) }
+			again := record("1", d)
+			again.Attributes["MessageDeduplicationId"] += ".unreadable0"
+			if tt.redriven {
+				again.Attributes["MessageDeduplicationId"] = "0"
+			}
+			w.handleRecords(t, []events.SQSMessage{again})
+			w.wantDeadLetters(t, tt.want)
+			if e := w.history(t, d.Subject, 1)[0]; !e.UnreadableAt.Equal(now.Add(tt.marked)) {
+				t.Errorf("marked at %v", e.UnreadableAt)
+			}
+			w.eventErr = errDown
+			w.handleRecords(t, []events.SQSMessage{record("2", d)}, "2")
+			w.wantDeadLetters(t, tt.want)
+		})
+	}
+}
+
+// A copy of an unreadable event can be read.
+func TestAnEventThatWasUnreadableIsProcessed(t *testing.T) {
+	w, d := newWorld(t), step("completed")
+	claim := ledger.NewClaim(d, "", "", time.Time{})
+	if err := w.Ledger.MarkUnreadable(t.Context(), claim, now); err != nil {
+		t.Fatal(err)
+	}
+	w.handle(t, d)
+	w.wantAgreement(t, subject, esign.Completed, 1)
+	w.wantDeadLetters(t, 0)
 }
 
 // The receiver could not read the delivery, but this worker can.

@@ -127,11 +127,11 @@ func (w *world) Correct(ctx context.Context, c ledger.Correction) error {
 	return w.Ledger.Correct(ctx, c)
 }
 
-func (w *world) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
+func (w *world) MarkUnreadable(ctx context.Context, c ledger.Claim, at time.Time) error {
 	if w.markErr != nil {
 		return w.markErr
 	}
-	return w.Ledger.MarkUnreadable(ctx, c)
+	return w.Ledger.MarkUnreadable(ctx, c, at)
 }
 
 // Send implements [queue.Sender]: it is the dead-letter queue.

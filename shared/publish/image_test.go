@@ -120,7 +120,7 @@ func TestTheDriversItemsAreRead(t *testing.T) {
 	_, err := tb.Claim(t.Context(), claim)
 	must(err)
 	tb.wantNothing(t, e.Key)
-	must(tb.MarkUnreadable(t.Context(), claim))
+	must(tb.MarkUnreadable(t.Context(), claim, at))
 	tb.wantNothing(t, e.Key)
 	must(tb.Commit(t.Context(), ledger.Commit{Claim: claim, Event: *e.Event, Agreement: e.Agreement,
 		StatusBefore: esign.Sent, At: at}))

@@ -21,10 +21,10 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Deadline limits a request, the others its steps. The answer is sent within 4 s even if AWS does not respond: the strictest
-// vendors wait 5 s, and a cold start may take one of them. Reading the keys takes at most 1 s, so one event has time
-// for all steps: 1 + 0.8 + 1 + 1 = 3.8. Several events share that time; a ledger that does not answer costs them 0.8 s
-// in all.
+// Deadline limits a request, the others its steps. The answer is sent within 4 s even if AWS does not respond: the
+// strictest vendors wait 5 s, and a cold start may take one of them. Reading the keys takes at most 1 s, so one event
+// has time for all steps: 1 + 0.8 + 1 + 1 = 3.8. Several events share that time; a ledger that does not answer costs
+// them 0.8 s in all.
 //
 // SPEC: https://helpx.adobe.com/sign/developer/webhook/overview.html and
 // https://www.esignglobal.com/developer-center/api/e3esec8grw834hdls3c5uket, read 2026-11-22.
@@ -186,18 +186,24 @@ func (r *Receiver) tryToIdentify(request *webhook.Request) (ids []webhook.Identi
 }
 
 // enqueue sends an event to the queue, unless the ledger found it done. A copy that states the exact time of an event
-// without one is sent too: the worker corrects the event.
+// without one is sent too: the worker corrects the event. So is a copy of an unreadable event that is not lost only if
+// it is sent: it can be read now, or the event's dead letter has expired. All other copies of an unreadable event would
+// only multiply its dead letters.
 func (r *Receiver) enqueue(ctx context.Context, found ledger.Found, claim ledger.Claim,
 	delivery *webhook.Delivery) error {
-	log, exact := r.logOf(claim), found.Inexact && !claim.OccurredAt.IsZero()
-	if (found.State.Settled() || found.State == ledger.Unreadable) && !exact {
-		log.InfoContext(ctx, "duplicate", "state", found.State)
-		return nil
-	}
-	suffix := ""
+	log, exact, suffix := r.logOf(claim), found.Inexact && !claim.OccurredAt.IsZero(), ""
 	switch {
+	case found.State == ledger.Unreadable:
+		if age := r.Now().Sub(found.UnreadableAt); age < queue.DeadLetterRetention && !r.readable(delivery) {
+			log.InfoContext(ctx, "duplicate", "state", found.State)
+			return nil
+		}
+		suffix = fmt.Sprint(".unreadable", found.UnreadableAt.UnixMilli()) // once for each mark
 	case exact:
 		suffix = ".exact"
+	case found.State.Settled():
+		log.InfoContext(ctx, "duplicate", "state", found.State)
+		return nil
 	case found.State == ledger.Received && !found.Inexact && claim.OccurredAt.IsZero():
 		suffix = ".inexact"
 	}
@@ -206,6 +212,19 @@ func (r *Receiver) enqueue(ctx context.Context, found ledger.Found, claim ledger
 	}
 	log.InfoContext(ctx, "received", "proof", claim.Proof, "redelivered", found.State != ledger.New)
 	return nil
+}
+
+// readable reports whether the worker can read a delivery: both have the same parser. Its answer cannot be forgotten,
+// as a version of the parser could, and it needs nothing from the build, which is reproducible and knows no revision.
+// It also finds a copy that can be read although the first one could not.
+func (r *Receiver) readable(delivery *webhook.Delivery) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	_, err := r.Provider.Normalize(delivery)
+	return err == nil && delivery.Subject != webhook.UnreadableSubject(delivery.Provider)
 }
 
 func (r *Receiver) logOf(claim ledger.Claim) *slog.Logger {
@@ -234,7 +253,8 @@ func (r *Receiver) count(ctx context.Context, claim ledger.Claim) {
 }
 
 // send sends a delivery. The suffix of the deduplication ID keeps the queue from dropping a copy that states the exact
-// time as a duplicate of a copy that does not, whichever of them it gets first.
+// time as a duplicate of a copy that does not, whichever of them it gets first, and a copy of an unreadable event as a
+// duplicate of what could not be read.
 func (r *Receiver) send(ctx context.Context, delivery *webhook.Delivery, suffix string) error {
 	message, key := queue.Encode(delivery)
 	message.DeduplicationID += suffix

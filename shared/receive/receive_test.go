@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -485,6 +486,85 @@ func TestTheExactTimeIsSent(t *testing.T) {
 			}
 			if e := w.history(t, "acmesign#a1")[0]; e.Duplicates != 1 {
 				t.Errorf("%d duplicates", e.Duplicates)
+			}
+		})
+	}
+}
+
+// parser cannot read what the worker gets, or panics, unless it is mended.
+type parser struct {
+	acmesign.Provider
+	mended, panics bool
+}
+
+func (p parser) Normalize(d *webhook.Delivery) (esign.Event, error) {
+	switch {
+	case p.mended:
+		return p.Provider.Normalize(d)
+	case p.panics:
+		panic("secret of the payload")
+	}
+	return esign.Event{}, webhook.ErrUnreadable
+}
+
+// TestACopyOfAnUnreadableEventIsSentIfNothingElseKeepsIt checks that copies multiply no dead letters.
+func TestACopyOfAnUnreadableEventIsSentIfNothingElseKeepsIt(t *testing.T) {
+	const kept = queue.DeadLetterRetention
+	garbage := signed(t, `{"events":`)
+	for name, tt := range map[string]struct {
+		parser  parser
+		request *webhook.Request
+		marked  time.Time
+		want    bool
+	}{
+		"the dead letter is kept":                 {parser{}, completed(), webhooktest.ReceivedAt.Add(-kept + 1), false},
+		"the dead letter has expired":             {parser{}, completed(), webhooktest.ReceivedAt.Add(-kept), true},
+		"an earlier release marked the event":     {parser{}, completed(), time.Time{}, true},
+		"the parser is mended":                    {parser{mended: true}, completed(), webhooktest.ReceivedAt, true},
+		"the parser panics":                       {parser{panics: true}, completed(), webhooktest.ReceivedAt, false},
+		"never identified, and kept":              {parser{mended: true}, garbage, webhooktest.ReceivedAt, false},
+		"never identified, and expired":           {parser{mended: true}, garbage, webhooktest.ReceivedAt.Add(-kept), true},
+		"a clock that was ahead marked the event": {parser{}, completed(), webhooktest.ReceivedAt.Add(kept), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, tt.parser, genuine)
+			w.Receive(t.Context(), webhooktest.Clone(tt.request))
+			first := w.sent[0]
+			var ids []string
+			for n := range 2 { // marks
+				m := ledger.Claim{Key: ledger.Key{Subject: first.Group, ID: first.DeduplicationID}, Provider: "acmesign"}
+				at := tt.marked
+				if n > 0 && !at.IsZero() {
+					at = at.Add(-time.Second)
+				}
+				if err := w.ledger.MarkUnreadable(t.Context(), m, at); err != nil {
+					t.Fatal(err)
+				}
+				w.sent = nil
+				for range 2 { // copies
+					if answer := w.Receive(t.Context(), webhooktest.Clone(tt.request)); answer.Status != 200 {
+						t.Errorf("answered %d", answer.Status)
+					}
+				}
+				if n == 0 && (len(w.sent) == 2) != tt.want || len(w.sent) == 1 {
+					t.Fatalf("sent %+v", w.sent)
+				}
+				for _, s := range w.sent {
+					ids = append(ids, s.DeduplicationID)
+					if s.Attributes["eventId"] != first.DeduplicationID || s.Body != first.Body {
+						t.Errorf("sent %+v", s)
+					}
+				}
+			}
+			if len(ids) == 4 && !tt.marked.IsZero() && (ids[0] != ids[1] || ids[1] == ids[2] || ids[2] != ids[3]) ||
+				slices.Contains(ids, first.DeduplicationID) {
+				t.Errorf("deduplication IDs of two copies after each of two marks: %q", ids)
+			}
+			if e := w.history(t, first.Group)[0]; e.Duplicates != 4 || e.State != ledger.Unreadable {
+				t.Errorf("%+v", e)
+			}
+			if strings.Contains(w.log.String(), "secret of the payload") {
+				t.Error("the log quotes the panic")
 			}
 		})
 	}

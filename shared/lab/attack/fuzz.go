@@ -59,7 +59,7 @@ func (b *books) Event(_ context.Context, k ledger.Key) (ledger.Entry, error) {
 func (b *books) MarkDuplicate(context.Context, ledger.Claim, string) error { return nil }
 func (b *books) Correct(context.Context, ledger.Correction) error          { return nil }
 func (b *books) History(context.Context, string) ([]ledger.Entry, error)   { return nil, nil }
-func (b *books) MarkUnreadable(_ context.Context, c ledger.Claim) error {
+func (b *books) MarkUnreadable(_ context.Context, c ledger.Claim, _ time.Time) error {
 	b.marked = append(b.marked, c)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/publish"
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/ledger"
 )
@@ -62,6 +63,13 @@ func (s *simulation) checkEffects() map[string]ledger.Entry {
 			s.world.problem("%s is unreadable, and not among the dead letters", h)
 		}
 	}
+	letters := map[string]int{}
+	for _, l := range s.queue.dead.waiting {
+		id := l.message.Attributes["eventId"]
+		if letters[id]++; s.faultless && letters[id] == 2 {
+			s.world.problem("%s has several dead letters", short(id))
+		}
+	}
 	return committed
 }
 
@@ -100,6 +108,9 @@ func (s *simulation) checkAgreements(committed map[string]ledger.Entry) {
 // checkPublished checks that exactly the committed events were published, and that each status was entered once.
 func (s *simulation) checkPublished(committed map[string]ledger.Entry) {
 	seen := map[string]bus.Event{}
+	for _, e := range s.setAside() {
+		seen[e.Detail.EventID] = e
+	}
 	for _, e := range s.bus.published {
 		if first, ok := seen[e.Detail.EventID]; ok && !cmp.Equal(first, e) {
 			s.world.problem("%s was published twice, differently", short(e.Detail.EventID))
@@ -137,12 +148,27 @@ func (s *simulation) checkPublished(committed map[string]ledger.Entry) {
 			s.world.problem("%s is %q, but no published event says so", subject, status)
 		}
 	}
-	if s.faultless && len(seen) != len(s.bus.published) {
+	if s.faultless && len(seen) != len(s.bus.published) { // then, none is refused
 		s.world.problem("%d events were published %d times, though nothing failed", len(seen), len(s.bus.published))
 	}
-	if len(s.aside.objects) > 0 {
-		s.world.problem("%d records were set aside", len(s.aside.objects))
+}
+
+// setAside returns the events that the publisher has set aside. It checks that the bus refuses them.
+func (s *simulation) setAside() (all []bus.Event) {
+	for _, key := range slices.Sorted(maps.Keys(s.aside.objects)) {
+		batch, err := publish.Records(s.aside.objects[key])
+		if err != nil {
+			s.world.problem("%s: %v", key, err)
+			continue
+		}
+		entry, _, err := publish.Committed(batch.Records[0])
+		if err != nil || len(batch.Records) != 1 || !s.bus.refused[entry.ID] {
+			s.world.problem("%s was set aside: %v", key, err)
+			continue
+		}
+		all = append(all, bus.EventOf(entry))
 	}
+	return all
 }
 
 // sameEvent compares the JSON, which is what consumers see.

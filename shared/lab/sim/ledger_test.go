@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -33,6 +34,7 @@ type table struct {
 	expired    bool          // a claim has expired
 	sequence   uint64
 	notes      map[string]note
+	throttled  time.Time // until then, each write is
 }
 
 type note struct {
@@ -56,6 +58,17 @@ func newTable(w *world) *table {
 		w: w, items: map[ledger.Key]*ledger.Entry{}, agreements: map[string]versioned{}, stale: map[string]versioned{},
 		grown: make(chan struct{}), notes: map[string]note{},
 	}
+}
+
+// throttles reports whether the table refuses a write. Once it does, it goes on for longer than an invocation retries.
+func (t *table) throttles() bool {
+	if t.w.rate == 0 {
+		return false
+	}
+	if t.w.choices.rarely(10 * t.w.rate) {
+		t.throttled = time.Now().Add(time.Minute)
+	}
+	return time.Now().Before(t.throttled)
 }
 
 func (t *table) write(k ledger.Key, before ledger.State, e ledger.Entry) {
@@ -96,8 +109,11 @@ func entryOf(c ledger.Claim) ledger.Entry {
 // Claim implements [ledger.Claimer].
 func (t *table) Claim(ctx context.Context, c ledger.Claim) (found ledger.Found, err error) {
 	err = t.w.do(ctx, "claim "+short(c.ID), networkFaults, func() error {
-		if found = (ledger.Found{State: t.state(c.Key), Inexact: t.inexact(c.Key)}); found.State == ledger.New {
+		found = ledger.Found{State: t.state(c.Key), Inexact: t.inexact(c.Key)}
+		if found.State == ledger.New {
 			t.write(c.Key, ledger.New, entryOf(c))
+		} else {
+			found.UnreadableAt = t.items[c.Key].UnreadableAt
 		}
 		return nil
 	})
@@ -148,6 +164,9 @@ func (t *table) Commit(ctx context.Context, effects ...ledger.Commit) error {
 	first, last := effects[0], effects[len(effects)-1]
 	err := t.w.do(ctx, name+" version "+strconv.FormatInt(last.Version+1, 10), networkFaults, func() error {
 		t.examine(effects)
+		if t.throttles() {
+			return errThrottle
+		}
 		if slices.ContainsFunc(effects, func(c ledger.Commit) bool { return t.state(c.Key).Settled() }) {
 			if len(effects) > 1 {
 				split.Add(1)
@@ -182,6 +201,9 @@ func (t *table) Commit(ctx context.Context, effects ...ledger.Commit) error {
 // Correct implements [ledger.Ledger].
 func (t *table) Correct(ctx context.Context, c ledger.Correction) error {
 	err := t.w.do(ctx, "correct "+short(c.ID), networkFaults, func() error {
+		if t.throttles() {
+			return errThrottle
+		}
 		if t.state(c.Key) != ledger.Processed || !t.inexact(c.Key) {
 			return ledger.ErrProcessed
 		}
@@ -240,7 +262,7 @@ func (t *table) examine(effects []ledger.Commit) {
 func (t *table) process(c ledger.Commit) {
 	e, before := entryOf(c.Claim), t.state(c.Key)
 	if known := t.items[c.Key]; known != nil {
-		e.Duplicates, e.Via, e.ReceivedAt = known.Duplicates, known.Via, known.ReceivedAt
+		e.Duplicates, e.Via, e.ReceivedAt, e.UnreadableAt = known.Duplicates, known.Via, known.ReceivedAt, known.UnreadableAt
 	}
 	e.State, e.Type, e.VendorType = ledger.Processed, c.Event.Type, c.Event.VendorType
 	e.AgreementID, e.OccurredAt, e.ProcessedAt = c.Event.AgreementID, c.Event.OccurredAt, c.At
@@ -270,13 +292,16 @@ func (t *table) MarkDuplicate(ctx context.Context, c ledger.Claim, of string) er
 }
 
 // MarkUnreadable implements [ledger.Ledger].
-func (t *table) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
-	return t.mark(ctx, c, func(e *ledger.Entry) { e.State = ledger.Unreadable }, nil)
+func (t *table) MarkUnreadable(ctx context.Context, c ledger.Claim, at time.Time) error {
+	return t.mark(ctx, c, func(e *ledger.Entry) { e.State, e.UnreadableAt = ledger.Unreadable, at }, nil)
 }
 
 // mark changes an event that is not settled. It returns the error if it is processed.
 func (t *table) mark(ctx context.Context, c ledger.Claim, change func(*ledger.Entry), processed error) error {
 	return t.w.do(ctx, "mark "+short(c.ID), networkFaults, func() error {
+		if t.throttles() {
+			return errThrottle
+		}
 		before := t.state(c.Key)
 		if before == ledger.Processed {
 			return processed

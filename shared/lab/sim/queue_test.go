@@ -36,6 +36,7 @@ type letter struct {
 	receipt  string
 	receives int
 	hidden   time.Time
+	sent     time.Time
 }
 
 var _ queue.Sender = (*fifo)(nil)
@@ -68,7 +69,7 @@ func (q *fifo) take(m queue.Message) {
 	}
 	q.known[m.DeduplicationID] = time.Now().Add(deduplication)
 	q.sent++
-	q.waiting = append(q.waiting, &letter{message: m, id: fmt.Sprintf("%s-%d", q.name, q.sent)})
+	q.waiting = append(q.waiting, &letter{message: m, id: fmt.Sprintf("%s-%d", q.name, q.sent), sent: time.Now()})
 	q.wake()
 }
 

@@ -75,7 +75,7 @@ func simulateWorlds(t *testing.T, worlds int, play func(*simulation) []string) {
 // A failure can be studied only if its seed always makes the same world.
 func TestASeedAlwaysMakesTheSameWorld(t *testing.T) {
 	for seed := range uint64(slow.Cases(30, 300)) {
-		play := []func(*simulation) []string{afterwards, upgraded, scenario}[min(seed%10, 2)]
+		play := []func(*simulation) []string{afterwards, upgraded, mended, scenario}[min(seed%10, 3)]
 		_, one := inBubble(t, seeded(seed+1), play)
 		_, other := inBubble(t, seeded(seed+1), play)
 		for i := range max(len(one), len(other)) {
@@ -142,6 +142,9 @@ func scenario(s *simulation) []string {
 		for _, done := range all {
 			<-done
 		}
+		if s.upgrade != nil && s.upgrade.mends {
+			s.resend()
+		}
 		if republished {
 			for i, h := range s.happenings {
 				s.deliver(fmt.Sprintf("republish %d", i), h, 99, 1)
@@ -160,7 +163,7 @@ type trouble struct {
 func (s *simulation) troubles() (all []trouble) {
 	kinds := []trouble{
 		{0, "queue redelivers", s.queue.again}, {0, "table expires a claim", s.table.expire},
-		{0, "operator redrives", s.queue.redrive},
+		{0, "operator redrives", s.queue.redrive}, {0, "all is slow", s.world.slowDown},
 	}
 	for range s.world.choices.choose(4) {
 		t := kinds[s.world.choices.choose(len(kinds))]

@@ -56,7 +56,7 @@ func newSimulation(t testing.TB, c *choices) *simulation {
 		done: make(chan struct{}), stop: make(chan struct{}),
 	}
 	s.queue = newQueue(w, "queue", newQueue(w, "dead letters", nil))
-	s.bus = &eventBus{w: w, table: s.table}
+	s.bus = &eventBus{w: w, table: s.table, refused: map[string]bool{}}
 	for _, p := range simulated() {
 		keys := webhook.Keys{Keys: []webhook.Secret{key(p)}}
 		s.receivers[p.Info().Name] = &receive.Receiver{

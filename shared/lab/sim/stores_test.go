@@ -35,10 +35,11 @@ func (b *bucket) Get(ctx context.Context, key string) (body []byte, err error) {
 	return body, err
 }
 
-// eventBus records what is published. Any entry of a request may fail.
+// eventBus records what is published. Any entry of a request may fail, and some events are refused each time.
 type eventBus struct {
 	w         *world
 	table     *table
+	refused   map[string]bool // whether an event is, by its ID
 	published []bus.Event
 	rule      func(bus.Event) // nil: none
 }
@@ -49,6 +50,14 @@ func (b *eventBus) Publish(ctx context.Context, all []bus.Event) []error {
 	errs := make([]error, len(all))
 	err := b.w.do(ctx, fmt.Sprintf("publish %d", len(all)), networkFaults, func() error {
 		for i, e := range all {
+			id := e.Detail.EventID
+			if _, seen := b.refused[id]; !seen {
+				b.refused[id] = b.w.rate > 0 && b.rule == nil && b.w.choices.rarely(60)
+			}
+			if b.refused[id] {
+				errs[i] = bus.ErrRefused
+				continue
+			}
 			if b.w.rate > 0 && b.w.choices.rarely(b.w.rate) {
 				errs[i] = errFault
 				continue

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/queue"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
 )
@@ -31,9 +33,53 @@ func TestUpgrade(t *testing.T) {
 	simulateWorlds(t, worlds, upgraded)
 }
 
+// TestMended simulates worlds in which the later release can read what the earlier one could not. All dead letters of
+// what it can read are deleted, and others expire. Then the vendors send everything once more.
+func TestMended(t *testing.T) {
+	before, worlds := resent.Load(), max(*seeds/10, 100)
+	t.Cleanup(func() {
+		if n := resent.Load() - before; *seed == 0 && !t.Failed() && n < int64(worlds)/4 {
+			t.Errorf("%d events that were unreadable are too few", n)
+		}
+	})
+	simulateWorlds(t, worlds, mended)
+}
+
+// resent is the number of unreadable events, in all worlds, of which a copy was sent after the upgrade.
+var resent atomic.Int64
+
+// mended is one world of TestMended.
+func mended(s *simulation) []string {
+	s.upgrade = &upgrade{done: make(chan struct{}), mends: true}
+	return s.withReleases()
+}
+
+// resend lets dead letters disappear, and lets vendors send everything once more.
+func (s *simulation) resend() {
+	time.Sleep([]time.Duration{6 * time.Minute, queue.DeadLetterRetention + time.Hour}[s.world.choices.choose(2)])
+	s.mapping("dead letters", "expire", func() {
+		s.queue.dead.waiting = slices.DeleteFunc(s.queue.dead.waiting, func(l *letter) bool {
+			m := l.message
+			unreadable := s.table.state(ledger.Key{Subject: m.Group, ID: m.Attributes["eventId"]}) == ledger.Unreadable
+			if unreadable {
+				resent.Add(1)
+			}
+			return time.Since(l.sent) >= queue.DeadLetterRetention || unreadable && s.bodies[s.hashOf(l)].readable
+		})
+	})
+	for i, h := range s.happenings {
+		s.insist(fmt.Sprintf("resend %d", i), h, 1)
+	}
+}
+
 // upgraded is one world of TestUpgrade.
 func upgraded(s *simulation) []string {
 	s.upgrade = &upgrade{done: make(chan struct{}), merged: s.world.choices.choose(2) == 1}
+	return s.withReleases()
+}
+
+// withReleases plays a scenario with an upgrade.
+func (s *simulation) withReleases() []string {
 	s.worker.Providers = nil
 	for _, p := range simulated() {
 		p = released{p, s.upgrade}
@@ -48,6 +94,7 @@ type upgrade struct {
 	happened atomic.Bool
 	done     chan struct{} // closed when it has happened
 	merged   bool          // the earlier release gives all events of an envelope with the same name one ID
+	mends    bool          // the releases differ only in what they can read
 }
 
 func (u *upgrade) happen() {
@@ -64,6 +111,9 @@ type released struct {
 // Identify implements [webhook.Provider].
 func (r released) Identify(request *webhook.Request) ([]webhook.Identity, error) {
 	ids, err := r.Provider.Identify(request)
+	if r.mends {
+		return ids, err
+	}
 	for i, id := range ids {
 		former := webhook.FormerID{ID: id.EventID}
 		if r.merges(id) {
@@ -87,8 +137,12 @@ func (r released) merges(id webhook.Identity) bool {
 	return r.merged && strings.HasPrefix(id.Subject, "docusign#")
 }
 
-// Normalize implements [webhook.Provider]. It accepts the IDs of both releases.
+// Normalize implements [webhook.Provider]. It accepts the IDs of both releases. The release that is mended later cannot
+// read every other event.
 func (r released) Normalize(d *webhook.Delivery) (esign.Event, error) {
+	if r.mends && !r.happened.Load() && d.EventID[0]%2 == 0 {
+		return esign.Event{}, webhook.ErrUnreadable
+	}
 	known := *d
 	if ids, err := r.Provider.Identify(d.Request()); err == nil {
 		known.EventID = ids[0].EventID // the simulated vendors send one event in a request

@@ -40,6 +40,7 @@ type world struct {
 	every   bool // every step chooses whether to crash; there are no other faults
 	crashes int  // how many processes may still die
 	began   time.Time
+	slow    time.Time // until then, all steps are late
 
 	arrivals chan *step
 	pending  []*step
@@ -128,6 +129,9 @@ func (w *world) fault(s *step) fault {
 	if w.every {
 		return w.crash(s)
 	}
+	if rate > 0 && time.Now().Before(w.slow) && slices.Contains(s.faults, late) {
+		return late
+	}
 	if rate == 0 || len(s.faults) == 0 || !w.choices.rarely(rate) {
 		return none
 	}
@@ -140,6 +144,9 @@ func (w *world) fault(s *step) fault {
 	}
 	return f
 }
+
+// slowDown makes all that can be late late, for a time.
+func (w *world) slowDown() { w.slow = time.Now().Add(20 * time.Second) }
 
 // crash chooses at every step whether the process dies, before or after the effect.
 func (w *world) crash(s *step) fault {

@@ -134,6 +134,8 @@ type Found struct {
 	State State
 	// Inexact reports that the event is known, and its exact time is not.
 	Inexact bool
+	// UnreadableAt is that of the [Entry].
+	UnreadableAt time.Time
 }
 
 // Entry is an event in the history.
@@ -144,16 +146,19 @@ type Entry struct {
 	Type        esign.Type // empty before it is processed
 	VendorType  string
 	AgreementID string
-	OccurredAt  time.Time   // zero if not known yet
-	ReceivedAt  time.Time   // of the first copy
-	ProcessedAt time.Time   // zero before it is processed
-	CorrectedAt time.Time   `json:",omitzero"` // zero unless it was corrected
-	Proof       esign.Proof // of the processed copy, or of the one that corrected it; before that, of the first copy
-	Duplicates  int         // the number of genuine requests for it, less one
-	DuplicateOf string      `json:",omitempty"` // of a Duplicate: the ID under which the event is processed
-	Via         []string    // the subscriptions that delivered it, sorted, at most MaxVia
-	SHA256      string      // of the same copy as Proof
-	Size        int
+	OccurredAt  time.Time // zero if not known yet
+	ReceivedAt  time.Time // of the first copy
+	ProcessedAt time.Time // zero before it is processed
+	CorrectedAt time.Time `json:",omitzero"` // zero unless it was corrected
+	// UnreadableAt is when the event was last marked as unreadable. Its dead letter is not younger. It is kept when the
+	// event is processed later. It is zero if an earlier release has marked the event.
+	UnreadableAt time.Time   `json:",omitzero"`
+	Proof        esign.Proof // of the processed copy, or of the one that corrected it; before that, of the first copy
+	Duplicates   int         // the number of genuine requests for it, less one
+	DuplicateOf  string      `json:",omitempty"` // of a Duplicate: the ID under which the event is processed
+	Via          []string    // the subscriptions that delivered it, sorted, at most MaxVia
+	SHA256       string      // of the same copy as Proof
+	Size         int
 
 	// These are set once the event is processed. Agreement is the state after the event, nil if the event is not about
 	// one.
@@ -171,7 +176,8 @@ type Claimer interface {
 	//
 	// After an error, the claim may or may not be recorded. Unless Claim finds a settled state or Unreadable, the caller
 	// continues, even after an error: Commit guards the effect. It also continues with a copy that states the exact time
-	// of an event whose time is inexact: see Correct.
+	// of an event whose time is inexact: see Correct. And it continues with a copy of an Unreadable event that can be read
+	// now, or that has no dead letter any more.
 	Claim(context.Context, Claim) (Found, error)
 	// Repeated counts one more genuine request for a known event, and records the subscription that delivered it. It does
 	// nothing for an unknown event. The caller may ignore the error.
@@ -216,8 +222,9 @@ type Ledger interface {
 	//
 	// MarkDuplicate does nothing for a Duplicate. It returns ErrProcessed if the event is processed under its own ID.
 	MarkDuplicate(ctx context.Context, c Claim, of string) error
-	// MarkUnreadable records that the event cannot be read. A claim is not required. It does nothing for a settled event.
-	MarkUnreadable(context.Context, Claim) error
+	// MarkUnreadable records that the event cannot be read, as of the given time. A claim is not required. For an
+	// Unreadable event it changes the time only. It does nothing for a settled event.
+	MarkUnreadable(ctx context.Context, c Claim, at time.Time) error
 }
 
 // Notes store what the functions that call the vendors' APIs keep from one run to the next: their progress, and the

@@ -51,6 +51,10 @@ type Sender interface {
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html: 1 MiB.
 const MaxMessage = 1 << 20
 
+// DeadLetterRetention is how long the dead-letter queue keeps a message. template.yaml says the same. On localhost dead
+// letters do not expire.
+const DeadLetterRetention = 14 * 24 * time.Hour
+
 // ErrMalformed reports that Encode cannot have made the message. Send it to the dead-letter queue.
 var ErrMalformed = errors.New("queue: malformed message")
 

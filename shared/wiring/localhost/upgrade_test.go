@@ -21,10 +21,10 @@ import (
 // released is a gateway of one release.
 type released struct {
 	*Gateway
-	acmesign.Provider
+	webhook.Provider
 }
 
-func release(t *testing.T, data string, p acmesign.Provider) released {
+func release(t *testing.T, data string, p webhook.Provider) released {
 	return released{openFolder(t, data, p), p}
 }
 
@@ -177,4 +177,30 @@ func TestAnUpgradeThatChangesEventIDsPublishesEachEventOnce(t *testing.T) {
 		t.Errorf("the agreement has version %d, %v", version, err)
 	}
 	stop()
+}
+
+// immature reads who an event is about, but not what has happened.
+type immature struct{ acmesign.Provider }
+
+func (immature) Normalize(*webhook.Delivery) (esign.Event, error) {
+	return esign.Event{}, webhook.ErrUnreadable
+}
+
+// A later release can read what the earlier one could not. The vendor's next copy arrives at once.
+func TestAMendedParserReadsLaterCopies(t *testing.T) {
+	data, e := t.TempDir(), acmesign.Event{Number: 1, Type: "completed", Agreement: "a", At: time.Now().Add(-time.Hour)}
+	earlier := release(t, data, immature{})
+	stop := serve(t, earlier.Gateway)
+	earlier.post(t, e, "callback/1")
+	earlier.awaitState(t, e, ledger.Unreadable)
+	stop()
+	later := release(t, data, acmesign.Provider{})
+	stop = serve(t, later.Gateway)
+	defer stop()
+	later.post(t, e, "callback/2")
+	later.awaitState(t, e, ledger.Processed)
+	later.post(t, e, "callback/2")
+	if shown, err := later.ledger.Events(); err != nil || len(shown) != 1 || shown[0].Duplicates != 2 {
+		t.Errorf("%+v, %v", shown, err)
+	}
 }

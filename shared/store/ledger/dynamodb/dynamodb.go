@@ -54,7 +54,7 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Found, error
 		if err := found.CheckVersion(); err != nil {
 			return ledger.Found{}, wrap("claim", err)
 		}
-		return ledger.Found{State: item.StateOf(found), Inexact: item.Inexact(found)}, nil
+		return item.FoundIn(found), nil
 	}
 	return ledger.Found{}, wrap("claim", err)
 }
@@ -277,8 +277,8 @@ func (l *Ledger) Correct(ctx context.Context, c ledger.Correction) error {
 }
 
 // MarkUnreadable implements [ledger.Ledger].
-func (l *Ledger) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
-	_, err := l.mark(ctx, c, item.Item{item.State: item.S(string(ledger.Unreadable))})
+func (l *Ledger) MarkUnreadable(ctx context.Context, c ledger.Claim, at time.Time) error {
+	_, err := l.mark(ctx, c, item.OfUnreadable(at))
 	return wrap("mark unreadable", err)
 }
 

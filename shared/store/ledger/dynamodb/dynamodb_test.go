@@ -109,7 +109,7 @@ func TestItemsExpire(t *testing.T) {
 			return l.MarkDuplicate(ctx, at(when), "of")
 		},
 		"unreadable": func(ctx context.Context, l *dynamodb.Ledger, when time.Time) error {
-			return l.MarkUnreadable(ctx, at(when))
+			return l.MarkUnreadable(ctx, at(when), when)
 		},
 		"note": func(ctx context.Context, l *dynamodb.Ledger, _ time.Time) error {
 			return l.PutNote(ctx, "n", "text", 0)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -47,7 +48,9 @@ func New(db *groupcommit.DB) (*Ledger, error) {
 // Claim implements [ledger.Claimer].
 func (l *Ledger) Claim(_ context.Context, c ledger.Claim) (found ledger.Found, err error) {
 	err = l.update(c.Key, func(e *ledger.Entry) bool {
-		found = ledger.Found{State: e.State, Inexact: e.State != ledger.New && inexact(*e)}
+		found = ledger.Found{
+			State: e.State, Inexact: e.State != ledger.New && inexact(*e), UnreadableAt: e.UnreadableAt,
+		}
 		if e.State != ledger.New {
 			return false
 		}
@@ -220,8 +223,14 @@ func (l *Ledger) Correct(_ context.Context, c ledger.Correction) error {
 }
 
 // MarkUnreadable implements [ledger.Ledger].
-func (l *Ledger) MarkUnreadable(_ context.Context, c ledger.Claim) error {
-	return l.update(c.Key, mark(c, ledger.Unreadable))
+func (l *Ledger) MarkUnreadable(_ context.Context, c ledger.Claim, at time.Time) error {
+	return l.update(c.Key, func(e *ledger.Entry) bool {
+		if !mark(c, ledger.Unreadable)(e) {
+			return false
+		}
+		e.UnreadableAt = at
+		return true
+	})
 }
 
 // MarkFailed records in tx that the queue has given up on the event. It does nothing for a settled event, nor for an

@@ -64,7 +64,7 @@ func TestTheStreamHoldsOnlyChangesToProcessedEvents(t *testing.T) {
 	}
 	must(t, l.Repeated(t.Context(), claimOf("claimed").Key, ""))
 	markFailed(t, db, l, claimOf("failed"))
-	must(t, l.MarkUnreadable(t.Context(), claimOf("unreadable")))
+	must(t, l.MarkUnreadable(t.Context(), claimOf("unreadable"), at))
 	must(t, l.PutNote(t.Context(), "acmesign#a", "a note", 0))
 	wantChanges(t, l, 10)
 

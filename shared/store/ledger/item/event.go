@@ -86,6 +86,17 @@ func Inexact(i Item) bool {
 	return i.string(OccurredAt) == ""
 }
 
+// OfUnreadable returns the attributes that mark an event as unreadable.
+func OfUnreadable(at time.Time) Item {
+	return Item{State: S(string(ledger.Unreadable)), UnreadableAt: Instant(at)}
+}
+
+// FoundIn returns what a claim has found.
+func FoundIn(i Item) ledger.Found {
+	at, _ := time.Parse(time.RFC3339Nano, i.string(UnreadableAt)) // zero if absent
+	return ledger.Found{State: StateOf(i), Inexact: Inexact(i), UnreadableAt: at}
+}
+
 // StateOf returns the state of an event.
 func StateOf(i Item) ledger.State { return ledger.State(i.string(State)) }
 
@@ -117,6 +128,7 @@ func ReadEvent(i Item) (ledger.Entry, error) {
 	}
 	times := map[string]*time.Time{
 		OccurredAt: &e.OccurredAt, ReceivedAt: &e.ReceivedAt, ProcessedAt: &e.ProcessedAt, CorrectedAt: &e.CorrectedAt,
+		UnreadableAt: &e.UnreadableAt,
 	}
 	for name, t := range times {
 		if s := i.string(name); s != "" {

@@ -46,6 +46,7 @@ const (
 	ReceivedAt   = "receivedAt"
 	ProcessedAt  = "processedAt"
 	CorrectedAt  = "correctedAt"
+	UnreadableAt = "unreadableAt"
 	Proof        = "proof"
 	SHA256       = "sha256"
 	Size         = "size"
@@ -66,9 +67,8 @@ const (
 // Names are the names of all attributes.
 var Names = []string{
 	PK, SK, V, Expires, Provider, AgreementID, Agreement, State, Type, VendorType, OccurredAt, ReceivedAt, ProcessedAt,
-	CorrectedAt, Proof, SHA256, Size, Via, Duplicates, DuplicateOf, Event, StatusBefore, StatusAfter, Status, UpdatedAt,
-	RecordVersion,
-	Text,
+	CorrectedAt, UnreadableAt, Proof, SHA256, Size, Via, Duplicates, DuplicateOf, Event, StatusBefore, StatusAfter, Status,
+	UpdatedAt, RecordVersion, Text,
 }
 
 // Kind is the type of an attribute's value.

@@ -38,13 +38,13 @@ func testDuplicate(t *testing.T, l Ledger, subject string) {
 	claimed.Via, unclaimed.Via = "configuration/2", ""
 	_, err := l.Claim(t.Context(), claimed)
 	must(t, err)
-	must(t, l.MarkUnreadable(t.Context(), unclaimed)) // a later release can read it
+	must(t, l.MarkUnreadable(t.Context(), unclaimed, start)) // a later release can read it
 	for _, c := range []ledger.Claim{claimed, unclaimed} {
 		c.OccurredAt = start.Add(-time.Hour)
 		for range 2 {
 			must(t, l.MarkDuplicate(t.Context(), c, "former"))
 		}
-		must(t, l.MarkUnreadable(t.Context(), c)) // too late
+		must(t, l.MarkUnreadable(t.Context(), c, start)) // too late
 		if got, err := l.Claim(t.Context(), c); err != nil || got.State != ledger.Duplicate {
 			t.Errorf("claimed afterwards: %+v, %v", got, err)
 		}
@@ -52,11 +52,15 @@ func testDuplicate(t *testing.T, l Ledger, subject string) {
 			ledger.ErrProcessed) {
 			t.Errorf("committed afterwards: %v", err)
 		}
-		wantEvent(t, l, ledger.Entry{
+		want := ledger.Entry{
 			Key: c.Key, State: ledger.Duplicate, DuplicateOf: "former", Provider: c.Provider, VendorType: c.VendorType,
 			AgreementID: c.AgreementID, OccurredAt: c.OccurredAt, ReceivedAt: c.ReceivedAt, Proof: c.Proof,
 			Via: viaOf(c), SHA256: c.SHA256, Size: c.Size,
-		})
+		}
+		if c.ID == unclaimed.ID {
+			want.UnreadableAt = start
+		}
+		wantEvent(t, l, want)
 	}
 	must(t, l.Repeated(t.Context(), claimed.Key, "configuration/3"))
 	if err := l.MarkDuplicate(t.Context(), commit.Claim, "claimed"); !errors.Is(err, ledger.ErrProcessed) {

@@ -339,22 +339,28 @@ func testCommitWithoutAgreement(t *testing.T, l Ledger, subject string) {
 func testUnreadable(t *testing.T, l Ledger, subject string) {
 	c := claimOf(subject, "a")
 	c.AgreementID, c.VendorType, c.OccurredAt = "", "", time.Time{}
-	must(t, l.MarkUnreadable(t.Context(), c)) // without a claim, if the table was unreachable
-	must(t, l.MarkUnreadable(t.Context(), c))
-	if got, err := l.Claim(t.Context(), c); err != nil || got.State != ledger.Unreadable {
-		t.Errorf("claimed afterwards: %+v, %v", got, err)
+	at := start
+	for range 2 { // the first time without a claim, since the table was unreachable
+		at = at.Add(time.Hour)
+		must(t, l.MarkUnreadable(t.Context(), c, at))
+		found := ledger.Found{State: ledger.Unreadable, Inexact: true, UnreadableAt: at}
+		if got, err := l.Claim(t.Context(), c); err != nil || got != found {
+			t.Errorf("claimed afterwards: %+v, %v", got, err)
+		}
 	}
 	want := ledger.Entry{
 		Key: c.Key, State: ledger.Unreadable, Provider: "acmesign", ReceivedAt: start, Proof: esign.ProofSigned,
-		Via: []string{"configuration/1"}, SHA256: "00ff", Size: 17,
+		Via: []string{"configuration/1"}, SHA256: "00ff", Size: 17, UnreadableAt: at,
 	}
 	wantHistory(t, l, subject, want)
 
 	commit := commitOf(c, esign.Other, esign.Agreement{}, 0) // a later version can read it
 	commit.Agreement = nil
 	must(t, l.Commit(t.Context(), commit))
-	must(t, l.MarkUnreadable(t.Context(), c)) // too late
-	wantHistory(t, l, subject, processed(commit))
+	must(t, l.MarkUnreadable(t.Context(), c, at.Add(time.Hour))) // too late
+	want = processed(commit)
+	want.UnreadableAt = at
+	wantHistory(t, l, subject, want)
 }
 
 // testUnreadableAfterClaim checks that the fields of the first copy are kept.
@@ -364,12 +370,12 @@ func testUnreadableAfterClaim(t *testing.T, l Ledger, subject string) {
 	must(t, err)
 	later := ledger.Claim{Key: first.Key, Provider: "acmesign", ReceivedAt: start.Add(time.Hour),
 		Proof: esign.ProofURLToken, Via: "v", SHA256: "ee", Size: 99}
-	must(t, l.MarkUnreadable(t.Context(), later))
+	must(t, l.MarkUnreadable(t.Context(), later, start))
 	wantHistory(t, l, subject, ledger.Entry{
 		Key: first.Key, State: ledger.Unreadable, Provider: first.Provider, VendorType: first.VendorType,
 		AgreementID: first.AgreementID,
 		OccurredAt:  first.OccurredAt, ReceivedAt: first.ReceivedAt, Proof: first.Proof, Via: []string{first.Via},
-		SHA256: first.SHA256, Size: first.Size,
+		SHA256: first.SHA256, Size: first.Size, UnreadableAt: start,
 	})
 }
 
@@ -474,7 +480,7 @@ func testCommitted(t *testing.T, l Ledger, subject string) {
 		_, err := l.Claim(t.Context(), c)
 		must(t, err)
 	}
-	must(t, l.MarkUnreadable(t.Context(), claimOf(subject+"c", "unreadable")))
+	must(t, l.MarkUnreadable(t.Context(), claimOf(subject+"c", "unreadable"), start))
 	must(t, l.Repeated(t.Context(), claimOf(subject+"c", "repeated").Key, ""))
 	must(t, l.Repeated(t.Context(), claimOf(subject+"c", "k").Key, "")) // which commits nothing
 

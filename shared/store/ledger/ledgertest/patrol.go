@@ -65,7 +65,7 @@ func testPatrol(t *testing.T, l Ledger, subject string) {
 	noAgreement := commitOf(claimOf(subject, "processed"), esign.TemplateCreated, esign.Agreement{}, 0)
 	noAgreement.Agreement = nil
 	must(t, l.Commit(t.Context(), noAgreement))
-	must(t, l.MarkUnreadable(t.Context(), claimOf(subject, "unreadable")))
+	must(t, l.MarkUnreadable(t.Context(), claimOf(subject, "unreadable"), start))
 
 	want := map[string]ledger.Standing{
 		" received": {Provider: "acmesign", Subject: subject, AgreementID: "e1", EventID: "received", Since: start},

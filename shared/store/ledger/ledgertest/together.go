@@ -63,7 +63,7 @@ func testCommitTogether(t *testing.T, l Ledger, subject string) {
 	_, err := l.Claim(t.Context(), first)
 	must(t, err)
 	must(t, l.Repeated(t.Context(), first.Key, "configuration/2"))
-	must(t, l.MarkUnreadable(t.Context(), effects[1].Claim))
+	must(t, l.MarkUnreadable(t.Context(), effects[1].Claim, start))
 	must(t, l.Commit(t.Context(), effects...))
 	must(t, l.Repeated(t.Context(), first.Key, ""))
 
@@ -72,6 +72,7 @@ func testCommitTogether(t *testing.T, l Ledger, subject string) {
 	history, err := l.History(t.Context(), subject)
 	must(t, err)
 	want := []ledger.Entry{counted, processed(effects[1]), processed(effects[2]), processed(effects[3])}
+	want[1].UnreadableAt = start
 	if diff := cmp.Diff(want, ledger.InOrderOfCommits(history), unequal); diff != "" {
 		t.Error(diff)
 	}

@@ -64,7 +64,7 @@ func Versions(t *testing.T, l Ledger, setVersion func(t *testing.T, key ledger.K
 		"Event":          func(ctx context.Context) error { _, err := l.Event(ctx, done.Key); return err },
 		"MarkDuplicate":  func(ctx context.Context) error { return l.MarkDuplicate(ctx, received, "other") },
 		"marked again":   func(ctx context.Context) error { return l.MarkDuplicate(ctx, done.Claim, "other") },
-		"MarkUnreadable": func(ctx context.Context) error { return l.MarkUnreadable(ctx, received) },
+		"MarkUnreadable": func(ctx context.Context) error { return l.MarkUnreadable(ctx, received, start) },
 		"History":        func(ctx context.Context) error { _, err := l.History(ctx, subject); return err },
 		"Note":           func(ctx context.Context) error { _, _, err := l.Note(ctx, note); return err },
 		"PutNote":        func(ctx context.Context) error { return l.PutNote(ctx, note, "other", 1) },

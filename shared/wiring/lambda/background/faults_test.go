@@ -250,8 +250,8 @@ func (p persistent) Correct(ctx context.Context, c ledger.Correction) error {
 	return again(func() error { return p.Ledger.Correct(ctx, c) })
 }
 
-func (p persistent) MarkUnreadable(ctx context.Context, c ledger.Claim) error {
-	return again(func() error { return p.Ledger.MarkUnreadable(ctx, c) })
+func (p persistent) MarkUnreadable(ctx context.Context, c ledger.Claim, at time.Time) error {
+	return again(func() error { return p.Ledger.MarkUnreadable(ctx, c, at) })
 }
 
 func (p persistent) History(ctx context.Context, subject string) (history []ledger.Entry, err error) {
