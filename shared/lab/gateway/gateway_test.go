@@ -421,7 +421,7 @@ func fails(t *testing.T, c *exec.Cmd) string {
 	t.Helper()
 	var said bytes.Buffer
 	c.Stdout, c.Stderr = &said, &said
-	timer := time.AfterFunc(patience, func() { c.Process.Kill() })
+	timer := time.AfterFunc(Patience, func() { c.Process.Kill() })
 	defer timer.Stop()
 	var failed *exec.ExitError
 	if err := c.Run(); !errors.As(err, &failed) || failed.ExitCode() != 1 {

@@ -1,9 +1,6 @@
-// Package gateway drives the built local gateway from outside, as vendors, a browser and an operator do. Requests are
-// made from the examples of all providers.
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -25,47 +21,40 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// binary is the gateway, built once as make run builds it.
+// binary is the gateway, built once.
 var binary string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "esignhooks")
+		if err == nil {
+			defer os.RemoveAll(dir)
+			binary = filepath.Join(dir, "local")
+			err = Build(binary)
+		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		binary = filepath.Join(dir, "local")
-		build := exec.Command("go", "build", "-o", binary, "esignhooks/functions/local")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if text, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, text)
 			return 1
 		}
 		return m.Run()
 	}())
 }
 
-// gateway is a running process.
+// gateway is a running process, in a test.
 type gateway struct {
 	t       *testing.T
+	running *Process
 	url     string
 	data    string
 	env     []string
-	output  *output // stdout and stderr together
-	banner  *output // stdout
-	log     *output // stderr
+	output  *output
+	banner  *output
+	log     *output
 	process *exec.Cmd
 	exited  chan struct{}
 }
 
-// command returns the gateway's command. Its environment has only these variables, PORT and DATA.
-func command(data string, env ...string) *exec.Cmd {
-	c := exec.Command(binary)
-	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PORT=0", "DATA=" + data}, env...)
-	return c
-}
+func command(data string, env ...string) *exec.Cmd { return commandOf(binary, data, env...) }
 
 // start runs a gateway with an empty store. The environment is added to PORT and DATA.
 func start(t *testing.T, env ...string) *gateway {
@@ -75,37 +64,21 @@ func start(t *testing.T, env ...string) *gateway {
 
 func startIn(t *testing.T, data string, env ...string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, data: data, env: env, output: &output{}, banner: &output{}, log: &output{},
-		exited: make(chan struct{})}
-	g.process = command(data, env...)
-	g.process.Stdout, g.process.Stderr = io.MultiWriter(g.output, g.banner), io.MultiWriter(g.output, g.log)
-	if err := g.process.Start(); err != nil {
+	p, err := Start(binary, data, env...)
+	if err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		g.process.Wait()
-		close(g.exited)
-	}()
+	g := &gateway{t: t, running: p, url: p.URL, data: data, env: env, output: &p.output, banner: &p.banner, log: &p.log,
+		process: p.Cmd, exited: p.Exited}
 	t.Cleanup(func() { g.stop(syscall.SIGTERM) })
-	g.await("the banner's first line", func() bool { return strings.Contains(g.banner.String(), "\n") })
-	first, _, _ := strings.Cut(g.banner.String(), "\n")
-	at := strings.Index(first, "http://127.0.0.1:")
-	if at < 0 {
-		t.Fatalf("the banner's first line %q says no address on 127.0.0.1", first)
-	}
-	g.url = strings.TrimSpace(first[at:])
 	return g
 }
 
 // stop signals the process and waits for its end.
 func (g *gateway) stop(signal os.Signal) {
 	g.t.Helper()
-	g.process.Process.Signal(signal)
-	select {
-	case <-g.exited:
-	case <-time.After(patience):
-		g.process.Process.Kill()
-		g.t.Errorf("the gateway does not stop on %v", signal)
+	if err := g.running.Stop(signal); err != nil {
+		g.t.Error(err)
 	}
 }
 
@@ -116,43 +89,11 @@ func (g *gateway) kill() *gateway {
 	return startIn(g.t, g.data, g.env...)
 }
 
-// await waits until done, for as long as a busy machine may need.
 func (g *gateway) await(what string, done func() bool) {
 	g.t.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) {
-		select {
-		case <-g.exited:
-			g.t.Fatalf("the gateway ended before %s; it said last:\n%s", what, g.last())
-		default:
-		}
-		if time.Now().After(deadline) {
-			g.t.Fatalf("no %s after %v; the gateway said last:\n%s", what, patience, g.last())
-		}
+	if err := g.running.Await(what, done); err != nil {
+		g.t.Fatal(err)
 	}
-}
-
-// last returns the end of the output.
-func (g *gateway) last() string {
-	said := g.output.String()
-	return said[max(0, len(said)-2000):]
-}
-
-// output collects what a process writes.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 // request is an HTTP request. Header names are sent as they are spelt.
@@ -193,12 +134,9 @@ type answer struct {
 	Body   string
 }
 
-// patience is how long a test waits for something that a quiet machine does within seconds.
-const patience = 2 * time.Minute
-
 // client follows no redirect, so that a test sees one.
 var client = http.Client{
-	Timeout:       patience,
+	Timeout:       Patience,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	Transport:     &http.Transport{MaxIdleConnsPerHost: 50},
 }
