@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -110,16 +109,12 @@ func TestAFolderOfVersion1(t *testing.T) {
 	stop()
 }
 
-// serve runs a gateway until stop is called.
+// serve runs a gateway with all its loops until stop is called.
 func serve(t *testing.T, g *Gateway) (stop func()) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error)
-	go func() { served <- g.Serve(ctx, listener) }()
+	go func() { served <- g.Serve(ctx, &silent{closed: make(chan struct{})}) }()
 	return func() {
 		t.Helper()
 		cancel()

@@ -32,12 +32,17 @@ func release(t *testing.T, data string, p webhook.Provider) released {
 func (r released) post(t *testing.T, e acmesign.Event, via string) {
 	t.Helper()
 	e.Via = via
-	request := acmesign.Request(e)
+	deliver(t, r.Gateway, acmesign.Request(e))
+}
+
+// deliver sends a request, which must be acknowledged.
+func deliver(t *testing.T, g *Gateway, request *webhook.Request) {
+	t.Helper()
 	over := httptest.NewRequest("POST", "/webhooks/acmesign", bytes.NewReader(request.Body))
 	over.Header = request.Header
 	answer := httptest.NewRecorder()
-	if r.ServeHTTP(answer, over); answer.Code != 200 {
-		t.Fatalf("%+v was answered %d", e, answer.Code)
+	if g.ServeHTTP(answer, over); answer.Code != 200 {
+		t.Fatalf("%s was answered %d", request.Body, answer.Code)
 	}
 }
 
