@@ -46,6 +46,10 @@ func (p *pass) changes(ctx context.Context) error {
 				return err
 			}
 		}
+		if !fits(next, maxPage) { // the window begins again, and the alarm starts
+			p.progress.Page = ""
+			return errors.Join(fmt.Errorf("the cursor of the next page has %d bytes", len(next)), p.save(ctx))
+		}
 		if p.progress.Page = next; next == "" {
 			p.progress.Compared = p.progress.Until
 		}

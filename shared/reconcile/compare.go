@@ -15,8 +15,9 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// maxPostponed is the largest number of statements that wait for a later pass.
-const maxPostponed = 1000
+// maxPostponed is the largest number of statements that wait for a later pass. They must fit in the note, together with
+// the waiting agreements.
+const maxPostponed = 500
 
 // An agreement without a time may have changed just now, so that its webhook is still underway. Not so if the agreement
 // has been silent for long.
@@ -109,16 +110,16 @@ func (p *pass) sendFinding(ctx context.Context, ours esign.Agreement, a vendorap
 	return nil
 }
 
-// postpone keeps a statement for a later pass. It reports false if too many are kept already: so many webhooks are not
-// underway at once.
+// postpone keeps a statement for a later pass. It reports false if too many are kept already, since so many webhooks
+// are not underway at once, or if the statement is too long for the note. Then the finding is sent now.
 func (p *pass) postpone(a vendorapi.Agreement) bool {
 	if slices.ContainsFunc(p.progress.Postponed, func(s statement) bool { return s.ID == a.ID }) {
 		return true
 	}
-	if len(p.progress.Postponed) >= maxPostponed {
+	s := statement{a.ID, a.Status, webhook.Label(a.VendorStatus), p.began}
+	if len(p.progress.Postponed) >= maxPostponed || !fits(s.ID, maxText) || !fits(s.VendorStatus, maxText) {
 		return false
 	}
-	s := statement{a.ID, a.Status, webhook.Label(a.VendorStatus), p.began}
 	p.progress.Postponed = append(p.progress.Postponed, s)
 	return true
 }

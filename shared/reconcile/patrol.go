@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -19,7 +18,6 @@ const (
 	maxParts    = 20            // of the table, in a pass
 	maxAsked    = 50            // agreements, in a pass
 	maxFailures = 3             // of these, before the rest waits for the next pass
-	maxID       = 128           // bytes as JSON. No vendor's ID is longer, and all IDs of a part must fit in the note
 )
 
 // patrol walks through the table, and asks the vendor about the agreements that have stopped there.
@@ -70,7 +68,7 @@ func (p *pass) part(ctx context.Context) error {
 		} else if s.EventID != "" || !p.silent(s.Since) {
 			return nil
 		}
-		if plausibleID(s.AgreementID) && !waits[s.AgreementID] {
+		if s.AgreementID != "" && fits(s.AgreementID, maxText) && !waits[s.AgreementID] {
 			waits[s.AgreementID] = true
 			found = append(found, s.AgreementID)
 		}
@@ -85,12 +83,6 @@ func (p *pass) part(ctx context.Context) error {
 	p.progress.Round.Waiting = append(found, p.progress.Round.Waiting...)
 	p.progress.Round.Cursor, p.progress.Round.Going = next, next != ""
 	return nil
-}
-
-// plausibleID reports whether an ID could be a vendor's. A forger can put any ID into the table.
-func plausibleID(id string) bool {
-	b, _ := json.Marshal(id) // strings always marshal
-	return id != "" && len(b)-len(`""`) <= maxID
 }
 
 // stale reports whether a claim became stale since the previous round began. So each claim is reported once.

@@ -220,6 +220,60 @@ func TestAnImplausibleIDIsNotAskedFor(t *testing.T) {
 	}
 }
 
+// paging is a vendor whose first page has this cursor, and whose second page cannot be read.
+type paging struct {
+	*vendor
+	cursor string
+}
+
+func (v paging) Changed(ctx context.Context, from, to time.Time, page string) ([]vendorapi.Agreement, string, error) {
+	if page != "" {
+		return nil, "", errDown
+	}
+	changed, _, err := v.vendor.Changed(ctx, from, to, page)
+	return changed, v.cursor, err
+}
+
+// TestTheLargestNoteFits fills all that a note holds: the waiting agreements and a part of the table full of others, the
+// postponed statements, and the cursor. The IDs may be made up.
+func TestTheLargestNoteFits(t *testing.T) {
+	w := newWorld(t)
+	full := table(49, ledger.MaxPart)
+	for _, part := range full.all {
+		for i := range part {
+			part[i].AgreementID += strings.Repeat("x", 128-len(part[i].AgreementID))
+		}
+	}
+	w.Table = full
+	for i := range 1000 {
+		id := fmt.Sprintf("%0128d", i)
+		w.happen(id, esign.Cancelled, start.Add(-time.Hour))
+		a := w.vendor.truth[id]
+		a.VendorStatus = strings.Repeat("s", 100)
+		w.vendor.truth[id] = a
+	}
+	w.vendor.untimed, w.vendor.pageSize = true, 1000
+	w.vendor.answer = func(call string) error {
+		if strings.HasPrefix(call, "agreement") {
+			return errDown
+		}
+		return nil
+	}
+	cursor := strings.Repeat("c", 32<<10)
+	w.Clients = func(context.Context, string) (vendorapi.Client, error) { return paging{w.vendor, cursor}, nil }
+	if err := w.pass(); !errors.Is(err, errDown) {
+		t.Error(err)
+	}
+	if w.longest < ledger.MaxNote*3/4 || len(w.sent) != 500 {
+		t.Errorf("the longest note has %d bytes, with %d statements that are not postponed", w.longest, len(w.sent))
+	}
+	w = newWorld(t)
+	w.Clients = func(context.Context, string) (vendorapi.Client, error) { return paging{w.vendor, cursor + "c"}, nil }
+	if err := w.pass(); err == nil || !strings.Contains(err.Error(), "32769 bytes") {
+		t.Errorf("a cursor that does not fit: %v", err)
+	}
+}
+
 func TestFailedAgreementsDoNotBlockOthers(t *testing.T) {
 	w := newWorld(t)
 	w.Table = table(40, 60, 100)

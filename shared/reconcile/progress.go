@@ -45,6 +45,18 @@ type round struct {
 	Waiting  []string  `json:"waiting,omitempty"` // IDs of agreements to ask the vendor about
 }
 
+// The lengths of what a note may hold, in bytes as JSON. Then the IDs of a part of the table, those that still waited,
+// and all postponed statements fit in a note together.
+const (
+	maxText = 128      // an ID or a status. No vendor's is longer, but a forger can put any ID into the table
+	maxPage = 32 << 10 // the vendor's cursor
+)
+
+func fits(text string, limit int) bool {
+	b, _ := json.Marshal(text) // strings always marshal
+	return len(b)-len(`""`) <= limit
+}
+
 func (p *pass) noteName() string { return p.provider + "/reconciled" }
 
 func (p *pass) load(ctx context.Context) error {

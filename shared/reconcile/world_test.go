@@ -65,6 +65,7 @@ type world struct {
 	failing int
 	fault   string // see do
 	sent    []queue.Message
+	longest int // of the notes, in bytes
 }
 
 const (
@@ -139,6 +140,10 @@ func (w *world) Note(ctx context.Context, name string) (text string, version int
 }
 
 func (w *world) PutNote(ctx context.Context, name, text string, version int64) error {
+	if len(text) > ledger.MaxNote {
+		w.t.Errorf("a note of %d bytes", len(text))
+	}
+	w.longest = max(w.longest, len(text))
 	return w.do(func() error { return w.ledger.PutNote(ctx, name, text, version) })
 }
 

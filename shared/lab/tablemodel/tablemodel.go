@@ -145,6 +145,7 @@ type read struct {
 	TableName                              string
 	Key, ExclusiveStartKey                 item
 	ConsistentRead                         bool
+	Limit                                  int
 	KeyConditionExpression                 string
 	FilterExpression, ProjectionExpression string
 	ExpressionAttributeNames               map[string]string
@@ -351,7 +352,7 @@ func (t *Table) list(query bool, r read) (any, error) {
 	all := slices.SortedFunc(maps.Keys(from), key.compare)
 	e := expression{names: r.ExpressionAttributeNames, values: r.ExpressionAttributeValues, used: map[string]bool{}}
 	names := e.projection(r.ProjectionExpression)
-	found, size := []item{}, 0
+	found, size, n := []item{}, 0, 0
 	var last, previous item
 	for _, k := range all {
 		i := from[k]
@@ -362,7 +363,7 @@ func (t *Table) list(query bool, r read) (any, error) {
 		if !ours || start.pk != "" && k.compare(start) <= 0 {
 			continue
 		}
-		if size > Page {
+		if n++; size > Page || r.Limit > 0 && n > r.Limit {
 			last = previous.project([]string{"pk", "sk"})
 			break
 		}

@@ -227,23 +227,33 @@ type Ledger interface {
 	MarkUnreadable(ctx context.Context, c Claim, at time.Time) error
 }
 
+// MaxNote is the largest text of a note, in bytes.
+//
+// SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html: an item has at most 400 KB,
+// names included.
+const MaxNote = 390 << 10
+
 // Notes store what the functions that call the vendors' APIs keep from one run to the next: their progress, and the
 // encrypted access tokens that they share. Notes are not published, and never expire.
 type Notes interface {
 	// Note reads a note, strongly consistent. Version is 0 if it does not exist.
 	Note(ctx context.Context, name string) (text string, version int64, err error)
-	// PutNote writes a note and raises its version by one, if the stored version is still the given one. Otherwise it
+	// PutNote writes a note of at most MaxNote bytes and raises its version by one, if the stored version is still the given one. Otherwise it
 	// returns ErrConflict. After any other error, the note may or may not have been written. The caller may call it again:
 	// if the note already has this text and the raised version, that is a success. So writers that exclude each other must
 	// write different texts.
 	PutNote(ctx context.Context, name, text string, version int64) error
 }
 
+// MaxPart is the largest number of items that a patrol reads in one part of the table.
+const MaxPart = 1000
+
 // Patroller finds agreements and events that may be stuck.
 type Patroller interface {
 	// Patrol visits the agreements that are not terminal and the events that are claimed but not processed, in one part of
 	// the table. The part begins at the cursor from; an empty cursor is the beginning of the table. Patrol returns the
-	// cursor of the next part. It is empty after the last part, and after an error. On AWS a part is 1 MB of the table.
+	// cursor of the next part. It is empty after the last part, and after an error. A part has at most MaxPart items, and
+	// on AWS at most 1 MB.
 	// The order is the table's own. Changes made meanwhile may or may not be seen.
 	Patrol(ctx context.Context, from string, visit func(Standing) error) (next string, err error)
 }

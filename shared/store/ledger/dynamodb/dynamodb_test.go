@@ -2,8 +2,11 @@ package dynamodb_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/enginetest"
@@ -146,6 +150,18 @@ func TestItemsExpire(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestAPartIsBounded checks that few enough items are read to put all their IDs into a note.
+func TestAPartIsBounded(t *testing.T) {
+	var scan struct{ Limit int }
+	c := sdk.New(sdk.Options{BaseEndpoint: aws.String("http://table"), Region: "us-east-1", Credentials: anybody,
+		RetryMaxAttempts: 1, HTTPClient: smithyhttp.ClientDoFunc(func(r *http.Request) (*http.Response, error) {
+			return nil, errors.Join(errors.New("not answered"), json.NewDecoder(r.Body).Decode(&scan))
+		})})
+	if _, err := dynamodb.New(c, table, 0).Patrol(t.Context(), "", nil); err == nil || scan.Limit != ledger.MaxPart {
+		t.Errorf("a part has up to %d items, %v", scan.Limit, err)
 	}
 }
 

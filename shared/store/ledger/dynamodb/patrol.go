@@ -33,7 +33,7 @@ func (l *Ledger) Patrol(ctx context.Context, from string, visit func(ledger.Stan
 		projection = append(projection, p.name(name))
 	}
 	page, err := l.client.Scan(ctx, &dynamodb.ScanInput{
-		TableName: &l.table, ExclusiveStartKey: start, FilterExpression: &stopped,
+		TableName: &l.table, ExclusiveStartKey: start, Limit: aws.Int32(ledger.MaxPart), FilterExpression: &stopped,
 		ProjectionExpression:     aws.String(strings.Join(projection, ", ")),
 		ExpressionAttributeNames: p.names, ExpressionAttributeValues: p.values,
 	})
