@@ -3,18 +3,22 @@ package durable
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
 
+// Fsync makes the content of a file, or the names in a folder, durable. Package durabletest replaces it.
+var Fsync = (*os.File).Sync
+
 // Mkdir creates a folder and its parents for this user alone. The folder is root or below it. Mkdir syncs the names of
-// all folders from root down.
+// all folders from root down. It skips those in a folder that this user may not read, which Mkdir cannot have created.
 func Mkdir(root, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	for above := filepath.Dir(filepath.Clean(root)); dir != above; dir = filepath.Dir(dir) {
-		if err := Sync(filepath.Dir(dir)); err != nil {
+		if err := Sync(filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 	}
@@ -27,5 +31,5 @@ func Sync(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(Fsync(d), d.Close())
 }

@@ -23,6 +23,7 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/acmesign"
+	"esignhooks/shared/plumbing/durable/durabletest"
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/queue"
@@ -385,4 +386,23 @@ func TestSettingsAreThoseOfTheTemplate(t *testing.T) {
 			t.Errorf("%s has no line %q", want.resource, want.line)
 		}
 	}
+}
+
+// TestTheStoreSurvivesAPowerFailure checks that the file and all new folders above it have durable names. The content is
+// bbolt's to sync.
+func TestTheStoreSurvivesAPowerFailure(t *testing.T) {
+	data := func(root string) string { return filepath.Join(root, "new", "deeper", ".local") }
+	durabletest.Run(t, func(root string) error {
+		db, err := openStore(data(root))
+		if err != nil {
+			return err
+		}
+		if db.NoSync || db.NoGrowSync {
+			t.Error("the store does not sync its file")
+		}
+		return db.Close()
+	}, func(root string) error {
+		_, err := os.Stat(filepath.Join(data(root), "esignhooks.db"))
+		return err
+	})
 }

@@ -26,7 +26,11 @@ var (
 // openStore opens the file in the folder data, and creates both if they do not exist. It refuses the file of a newer
 // release, and does not change it.
 func openStore(data string) (*bbolt.DB, error) {
-	if err := durable.Mkdir(data, data); err != nil {
+	dir, err := filepath.Abs(data)
+	if err != nil {
+		return nil, err
+	}
+	if err := durable.Mkdir(string(filepath.Separator), dir); err != nil { // a process that died may have created parents
 		return nil, err
 	}
 	file := filepath.Join(data, "esignhooks.db")

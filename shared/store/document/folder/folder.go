@@ -142,7 +142,7 @@ func writeTemporary(dir string, content io.Reader) (path, sha256sum string, err 
 	}
 	hash := sha256.New()
 	_, err = io.Copy(io.MultiWriter(file, hash), content)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+	if err = errors.Join(err, durable.Fsync(file), file.Close()); err != nil {
 		os.Remove(path)
 		return "", "", err
 	}

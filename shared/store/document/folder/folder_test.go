@@ -2,11 +2,13 @@ package folder_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"esignhooks/shared/plumbing/durable/durabletest"
 	"esignhooks/shared/store/document"
 	"esignhooks/shared/store/document/documenttest"
 	"esignhooks/shared/store/document/folder"
@@ -87,4 +89,21 @@ func TestPropertiesWithoutADocumentAreIgnored(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	wantPut(t, store, key, file)
+}
+
+func TestADocumentSurvivesAPowerFailure(t *testing.T) {
+	open := func(root string) folder.Store { return folder.New(filepath.Join(root, "documents")) }
+	key := document.Key("acmesign", "e1", "documents.pdf")
+	durabletest.Run(t,
+		func(root string) error {
+			_, err := open(root).Put(t.Context(), key, documenttest.File([]byte("content"), "application/pdf"))
+			return err
+		},
+		func(root string) error {
+			stored, err := open(root).Stat(t.Context(), key)
+			if err != nil || stored.Size != int64(len("content")) || stored.ContentType != "application/pdf" {
+				return fmt.Errorf("%+v, %w", stored, err)
+			}
+			return nil
+		})
 }

@@ -36,7 +36,7 @@ func (s Store) Put(_ context.Context, key string, body []byte) error {
 	}
 	defer os.Remove(file.Name()) // already renamed on success
 	_, err = file.Write(body)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+	if err = errors.Join(err, durable.Fsync(file), file.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(file.Name(), path); err != nil {
