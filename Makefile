@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send urls register registered logs inspect redrive replay archive test test-all faults fuzz sim mutants e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send urls register registered logs inspect redrive replay archive test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
 
 STACK ?= esignhooks
 
@@ -110,6 +110,10 @@ sim:
 ## mutants: plant mistakes in the code, and expect a test that fails for each [PLANT=all]; PLANT=0 to 9: template, wiring and a tenth
 mutants:
 	go test -count=1 -timeout 3h -v ./shared/lab/mutants -run TestMistakesAreFound -plant '$(or $(PLANT),all)'
+
+## soak: let real processes and engines fail for MINUTES=60, while vendors send; SEED=n repeats the choices
+soak:
+	go test -count=1 -timeout 10h -v ./shared/lab/soak -run TestSoak -minutes $(or $(MINUTES),60) $(if $(SEED),-seed $(SEED))
 
 ## generate: rewrite the vendors' sections of template.yaml, after a change of a vendor or of shared/lab/template/vendors.tmpl
 generate:
