@@ -1,185 +1,547 @@
 package template
 
 import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
-
-	"go.yaml.in/yaml/v3"
-
-	"esignhooks/shared/provider"
 )
 
-// withoutEnd are the metrics of single incidents. The end of such an alarm does not mean that all is well, so it sends
-// no notification.
-var withoutEnd = []string{"Contradicted", "Forged", "NotAsked", "StaleClaims", "Unpublished", "WrongKey"}
+// alarmRow is what an alarm must do.
+type alarmRow struct {
+	// metrics are those that it reads, by their IDs; "" if there is only one. A metric is written as its statistic, its
+	// period in seconds, its namespace, its name and its dimensions.
+	metrics map[string]string
+	// ring and quiet are series of one value for each period, the last one at the end; - is a period without data. At the
+	// end of ring the alarm must be on, and at the end of quiet it must be off. With several metrics, each series begins
+	// with its ID, and series of the same time are separated by a semicolon.
+	ring, quiet []string
+	// ends means that the end of the alarm is good news. Otherwise it reports single incidents, and only its start
+	// notifies.
+	ends bool
+}
 
-func TestAlarmsNotifyAndSayWhatToDo(t *testing.T) {
-	for name, alarm := range readTemplate(t).of(t, "AWS::CloudWatch::Alarm") {
-		if sentences := strings.Count(at(alarm, "AlarmDescription").Value, "."); sentences < 2 {
-			t.Errorf("%s does not say what happened, and what to do", name)
+// The shapes of most alarms.
+var (
+	// one is an alarm on any occurrence.
+	oneRings, oneQuiet = []string{"1", "- 1"}, []string{"0", "-", "1 0", "1 -"}
+)
+
+func one(metric string, ends bool) alarmRow {
+	return alarmRow{map[string]string{"": metric}, oneRings, oneQuiet, ends}
+}
+
+// alarmTable is the specification of all alarms, with these parameters. The names, dimensions and statistics of AWS's
+// metrics are from these pages, read 2026-11-30:
+//
+// SPEC:
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+func (c *checker) alarmTable() map[string]alarmRow {
+	const api = " ApiName=<AWS::StackName> Stage=live"
+	own := func(statistic string, period int, name string) string {
+		return fmt.Sprintf("%s %d %s %s", statistic, period, c.namespace(), name)
+	}
+	lambda := func(name string) alarmRow { // of all background functions
+		metrics := map[string]string{}
+		for function := range backgroundNeeds {
+			id := strings.ToLower(strings.TrimSuffix(function, "Function"))
+			metrics[id] = "Sum 300 AWS/Lambda " + name + " FunctionName=<" + function + ">"
 		}
-		const notify = "!If [Notified, [!Ref AlarmTopicArn], !Ref AWS::NoValue]"
-		incident := slices.ContainsFunc(every(alarm, "MetricName"), func(m yaml.Node) bool {
-			return slices.Contains(withoutEnd, at(m, "MetricName").Value)
-		})
-		if got := written(at(alarm, "AlarmActions")); got != notify {
-			t.Errorf("%s notifies %q", name, got)
+		return sumOf(metrics, true, []string{"1"}, []string{"0", "-", "1 0"})
+	}
+	rows := map[string]alarmRow{
+		"ContradictedAlarm": one(own("Sum", 900, "Contradicted"), false), // a pass of the reconciler is 15 minutes
+		"DeadLettersAlarm": one("Maximum 60 AWS/SQS ApproximateNumberOfMessagesVisible "+
+			"QueueName=<DeadLetterQueue.QueueName>", true),
+		"DocumentDeadLettersAlarm": one("Maximum 60 AWS/SQS ApproximateNumberOfMessagesVisible "+
+			"QueueName=<DocumentDeadLetterQueue.QueueName>", true),
+		"ErrorsAlarm": lambda("Errors"),
+		"ForgedAlarm": one(own("Sum", 300, "Forged"), false),
+		"GatewayClientErrorsAlarm": {
+			metrics: map[string]string{
+				"errors":   "Sum 300 AWS/ApiGateway 4XXError" + api,
+				"requests": "Sum 300 AWS/ApiGateway Count" + api,
+			},
+			ring: []string{"errors 11; requests 54"}, // more than a fifth, and more than 10
+			quiet: []string{"errors 11; requests 55", "errors 10; requests 10", "errors -; requests 9", "errors -; requests -",
+				"errors 11 0; requests 12 9"},
+			ends: true,
+		},
+		"GatewayServerErrorsAlarm": one("Sum 300 AWS/ApiGateway 5XXError"+api, true),
+		"NotAskedAlarm":            one(own("Sum", 86400, "NotAsked"), false), // one notification a day
+		"PublisherAgeAlarm": {map[string]string{"": "Maximum 300 AWS/Lambda IteratorAge FunctionName=<PublisherFunction>"},
+			[]string{"300001"}, []string{"300000", "-", "300001 0"}, true}, // milliseconds
+		"QueueAgeAlarm": {map[string]string{"": "Maximum 60 AWS/SQS ApproximateAgeOfOldestMessage " +
+			"QueueName=<Queue.QueueName>"},
+			[]string{"301 301", "301 0 301", "301 301 0"},
+			[]string{"300 300 300", "0 301", "301 0 0 301", "301 301 0 0", "- - 301"}, true},
+		"ReconcileFailedAlarm": {map[string]string{"": own("Sum", 900, "ReconcileFailed")},
+			[]string{"1 1 1", "1 1 0 1", "1 1 - 1"}, // a pass may start a little late
+			[]string{"1 1", "1 1 0 0 1", "0 0 0 0", "- - - -"}, true},
+		"ReconciledAlarm":  one(own("Sum", 900, "Reconciled"), true),
+		"StaleClaimsAlarm": one(own("Sum", 900, "StaleClaims"), false),
+		// Each pass reports it, so its end is good news. Two passes make a period, or it would end between them.
+		"SubscriptionAlarm": one(own("Maximum", 1800, "SubscriptionProblems"), true),
+		"TableThrottlesAlarm": sumOf(map[string]string{
+			"reads":  "Sum 60 AWS/DynamoDB ReadThrottleEvents TableName=<Table>",
+			"writes": "Sum 60 AWS/DynamoDB WriteThrottleEvents TableName=<Table>",
+		}, true, []string{"1 1", "1 0 1", "1 1 -"}, []string{"0 1", "1 0 0 1", "0 0 0", "- - -"}),
+		"ThrottlesAlarm": lambda("Throttles"),
+		"UnpublishedAlarm": sumOf(map[string]string{
+			"dropped": "Sum 300 AWS/Lambda DroppedEventCount EventSourceMappingUUID=<PublisherSource>",
+			"late":    "Sum 300 AWS/Lambda OnFailureDestinationDeliveredEventCount EventSourceMappingUUID=<PublisherSource>",
+			"refused": own("Sum", 300, "Unpublished"),
+		}, false, []string{"1"}, []string{"0", "-", "1 0"}),
+	}
+	if c.parameters["AccessLogs"] != "off" {
+		rows["TooLargeAlarm"] = one(own("Sum", 300, "TooLarge"), true)
+	}
+	for _, info := range c.vendors() {
+		by := " Provider=" + info.Name
+		threshold, err := strconv.Atoi(c.parameters["RefusedThreshold"])
+		if err != nil {
+			c.errorf("%v", err)
 		}
-		if got := written(at(alarm, "OKActions")); incident && got != "" || !incident && got != notify {
-			t.Errorf("the end of %s notifies %q", name, got)
+		rows[info.Resource+"RefusedAlarm"] = alarmRow{map[string]string{"": own("Sum", 300, "Refused") + by},
+			[]string{strconv.Itoa(threshold + 1)},
+			[]string{strconv.Itoa(threshold), "-", strconv.Itoa(threshold+1) + " 0"}, true}
+		rows[info.Resource+"WrongKeyAlarm"] = one(own("Sum", 300, "WrongKey")+by, false)
+		hours, err := strconv.Atoi(c.parameters[info.Resource+"SilentAfterHours"])
+		if err == nil && hours > 0 {
+			silence := strings.Repeat(" -", hours-1)
+			rows[info.Resource+"SilentAlarm"] = alarmRow{map[string]string{"": own("Sum", 3600, "Received") + by},
+				[]string{"1 -" + silence, "1 0" + silence}, []string{"1" + silence}, true}
 		}
-		want := "notBreaching"
-		if at(alarm, "ComparisonOperator").Value == "LessThanThreshold" { // missing events are missing data
-			want = "breaching"
+	}
+	return rows
+}
+
+// sumOf is an alarm on the sum of metrics. Each of them alone must start it.
+func sumOf(metrics map[string]string, ends bool, ring, quiet []string) alarmRow {
+	row := alarmRow{metrics: metrics, ends: ends}
+	for id := range metrics {
+		for _, series := range ring {
+			row.ring = append(row.ring, id+" "+series)
 		}
-		if got := at(alarm, "TreatMissingData").Value; got != want {
-			t.Errorf("%s treats missing data as %q, not %s", name, got, want)
+	}
+	for _, series := range quiet {
+		all := []string{}
+		for id := range metrics {
+			all = append(all, id+" "+series)
 		}
+		row.quiet = append(row.quiet, strings.Join(all, "; "))
+	}
+	return row
+}
+
+// alarmRules compares the alarms with the table, and the table with what must be watched.
+func alarmRules(c *checker) {
+	table := c.alarmTable()
+	action := absent
+	if topic := c.parameters["AlarmTopicArn"]; topic != "" {
+		action = "[" + topic + "]"
+	}
+	watched := map[string]bool{}
+	for _, name := range c.of("AWS::CloudWatch::Alarm") {
+		row, ok := table[name]
+		if !ok {
+			c.errorf("the table of alarms has no row for %s", name)
+			continue
+		}
+		for _, metric := range row.metrics {
+			watched[metric[strings.Index(metric, " ")+1:]] = true
+		}
+		ends := absent
+		if row.ends {
+			ends = action
+		}
+		c.want(name+".", map[string]string{"AlarmActions": action, "OKActions": ends, "ActionsEnabled": absent})
+		description := c.get(name + ".AlarmDescription")
+		c.holds(strings.Count(description, ".") >= 2, "%s does not say what happened, and what to do", name)
+		a := c.readAlarm(name)
+		c.holds(maps.Equal(a.metrics, row.metrics), "%s reads %q, not %q", name, a.metrics, row.metrics)
+		for expected, all := range map[bool][]string{true: row.ring, false: row.quiet} {
+			for _, series := range all {
+				rings, err := a.rings(series)
+				c.holds(err == nil && rings == expected, "%s after %q: %t, %v", name, series, rings, err)
+			}
+		}
+	}
+	for name := range table {
+		c.holds(c.resources[name] != nil, "there is no %s", name)
+	}
+	isWatched := func(metric string) {
+		for known := range watched {
+			if _, known, _ = strings.Cut(known, " "); known == metric {
+				return
+			}
+		}
+		c.errorf("no alarm reads %s", metric)
+	}
+	for _, mapping := range c.of("AWS::Lambda::EventSourceMapping") {
+		source, function := c.get(mapping+".EventSourceArn"), c.get(mapping+".FunctionName")
+		if letters := c.get(logical(source) + ".RedrivePolicy.deadLetterTargetArn"); letters != absent {
+			isWatched("AWS/SQS ApproximateNumberOfMessagesVisible QueueName=<" + logical(letters) + ".QueueName>")
+			if c.get(logical(source)+".FifoQueue") == "true" { // jobs of the archiver wait for hours as a rule
+				isWatched("AWS/SQS ApproximateAgeOfOldestMessage QueueName=<" + logical(source) + ".QueueName>")
+			}
+			continue
+		}
+		delete(c.checked, logical(source)+".RedrivePolicy.deadLetterTargetArn")
+		isWatched("AWS/Lambda IteratorAge FunctionName=" + function)
+		for _, metric := range []string{"DroppedEventCount", "OnFailureDestinationDeliveredEventCount"} {
+			isWatched("AWS/Lambda " + metric + " EventSourceMappingUUID=<" + mapping + ">")
+		}
+	}
+	c.metricsOfTheCode(watched)
+	c.operators()
+}
+
+var operate = sync.OnceValue(func() string {
+	page, err := os.ReadFile("../../docs/operate.md")
+	if err != nil {
+		panic(err)
+	}
+	return string(page)
+})
+
+// operators expects that the page for operators has all alarms and metrics, and counts what CloudWatch bills.
+func (c *checker) operators() {
+	count := 0
+	for name, row := range c.alarmTable() {
+		count += len(row.metrics)
+		for _, info := range c.vendors() {
+			if own, ok := strings.CutPrefix(name, info.Resource); ok {
+				name = "<Vendor>" + own
+			}
+		}
+		c.holds(strings.Contains(operate(), "\n| `"+name+"` | "), "operate.md has no row for %s", name)
+	}
+	for metric := range codeMetrics() {
+		c.holds(strings.Contains(operate(), "`"+metric+"`"), "operate.md does not mention the metric %s", metric)
+	}
+	if c.parameters["AlarmTopicArn"] == "" && c.parameters["AccessLogs"] == "create-role" && len(c.vendors()) == 4 {
+		silent := 0
+		for _, info := range c.vendors() {
+			if c.parameters[info.Resource+"SilentAfterHours"] != "0" {
+				silent++
+			}
+		}
+		stated := fmt.Sprintf("four vendors enabled | $5.20: %d alarm metrics", count-silent)
+		c.holds(strings.Contains(operate(), stated), "operate.md does not state %q", stated)
 	}
 }
 
-// TestAlarmsKnowTheMetrics checks that every alarm reads a metric that is written. Otherwise the alarm would never
-// start. A metric has the dimension Provider if and only if an alarm of each vendor reads it: CloudWatch bills such a
-// metric once for each vendor.
-func TestAlarmsKnowTheMetrics(t *testing.T) {
-	all := readTemplate(t)
-	namespace := written(at(all.Globals, "Function", "Environment", "Variables", "METRICS_NAMESPACE"))
-	dimension := map[string]string{} // by metric, as the code or a filter writes it
-	for _, call := range regexp.MustCompile(`\bmetric\.(Provider)?Count\("(\w+)"`).FindAllStringSubmatch(sources(t), -1) {
-		dimension[call[2]] = call[1]
+// alarm is an alarm as CloudWatch evaluates it.
+type alarm struct {
+	metrics    map[string]string // as in alarmRow
+	expression string            // "" if there is only one metric
+	within     func(float64) bool
+	breaching  bool // what missing data counts as
+	of, least  int  // so many of the last periods must breach
+}
+
+func (c *checker) readAlarm(name string) alarm {
+	a := alarm{metrics: map[string]string{}, of: c.number(name + ".EvaluationPeriods")}
+	a.least = a.of
+	if c.get(name+".DatapointsToAlarm") != absent {
+		a.least = c.number(name + ".DatapointsToAlarm")
 	}
-	for name, filter := range all.of(t, "AWS::Logs::MetricFilter") {
-		for _, m := range at(filter, "MetricTransformations").Content {
-			dimension[at(*m, "MetricName").Value] = ""
-			if got := written(at(*m, "MetricNamespace")); got != namespace {
-				t.Errorf("%s writes to %s, the functions to %s", name, got, namespace)
+	c.holds(a.least >= 1 && a.least <= a.of, "%s needs %d of %d periods", name, a.least, a.of)
+	threshold, err := strconv.ParseFloat(c.get(name+".Threshold"), 64)
+	c.holds(err == nil, "%s has the threshold %q", name, c.get(name+".Threshold"))
+	switch operator := c.get(name + ".ComparisonOperator"); operator {
+	case "GreaterThanThreshold":
+		a.within = func(v float64) bool { return v > threshold }
+	case "GreaterThanOrEqualToThreshold":
+		a.within = func(v float64) bool { return v >= threshold }
+	case "LessThanThreshold":
+		a.within = func(v float64) bool { return v < threshold }
+	default:
+		c.errorf("%s compares by %q", name, operator)
+		a.within = func(float64) bool { return false }
+	}
+	// Missing data is good, except where data must come.
+	missing := c.get(name + ".TreatMissingData")
+	c.holds(missing == "breaching" || missing == "notBreaching", "%s treats missing data as %q", name, missing)
+	a.breaching = missing == "breaching"
+	period := c.metric(name, "", &a)
+	for i := 0; c.values[fmt.Sprintf("%s.Metrics.%d.Id", name, i)] != ""; i++ {
+		path := fmt.Sprintf("%s.Metrics.%d", name, i)
+		if expression := c.get(path + ".Expression"); expression != absent {
+			// SPEC: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html: of an alarm's
+			// metrics, one returns data, which is the default.
+			c.holds(a.expression == "", "%s has two expressions", name)
+			a.expression = expression
+			c.want(path, map[string]string{".ReturnData": absent, ".Id": c.get(path + ".Id")})
+			continue
+		}
+		c.want(path, map[string]string{".ReturnData": "false", ".Expression": absent})
+		period = c.metric(path+".MetricStat", c.get(path+".Id"), &a)
+	}
+	c.holds(len(a.metrics) > 0 && len(a.metrics) <= 10, "%s reads %d metrics", name, len(a.metrics))
+	// SPEC: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html: one day at most, or
+	// seven with periods of an hour or more.
+	limit := 86400
+	if period >= 3600 {
+		limit *= 7
+	}
+	c.holds(a.of*period <= limit, "%s evaluates %d s", name, a.of*period)
+	return a
+}
+
+// metric reads a metric, if it is there, and returns its period.
+func (c *checker) metric(path, id string, a *alarm) int {
+	in, statistic := path+".", ".Statistic"
+	if id != "" {
+		in, statistic = path+".Metric.", ".Stat"
+	}
+	name := c.values[in+"MetricName"]
+	if name == "" {
+		return 0
+	}
+	text := strings.Join([]string{
+		c.get(path + statistic), c.get(path + ".Period"), c.get(in + "Namespace"), c.get(in + "MetricName"),
+	}, " ")
+	for i := 0; c.values[fmt.Sprintf("%sDimensions.%d.Name", in, i)] != ""; i++ {
+		dimension := fmt.Sprintf("%sDimensions.%d.", in, i)
+		text += " " + c.get(dimension+"Name") + "=" + c.get(dimension+"Value")
+	}
+	a.metrics[id] = text
+	return c.number(path + ".Period")
+}
+
+// rings evaluates the alarm at the end of the series.
+//
+// SPEC: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html: of the last
+// periods some must breach, and missing ones count as TreatMissingData says.
+func (a alarm) rings(series string) (bool, error) {
+	values, length := map[string][]float64{}, 0
+	for part := range strings.SplitSeq(series, ";") {
+		words, id := strings.Fields(part), ""
+		if _, named := a.metrics[words[0]]; named {
+			id, words = words[0], words[1:]
+		}
+		for _, word := range words {
+			v, err := strconv.ParseFloat(word, 64)
+			if err != nil {
+				v = math.NaN() // no data
+			}
+			values[id] = append(values[id], v)
+		}
+		length = len(words)
+	}
+	breaches := 0
+	for i := length - a.of; i < length; i++ {
+		now := map[string]float64{}
+		for id := range a.metrics {
+			if now[id] = math.NaN(); i >= 0 && i < len(values[id]) {
+				now[id] = values[id][i]
+			}
+		}
+		v := now[""]
+		if a.expression != "" {
+			var err error
+			if v, err = compute(a.expression, now); err != nil {
+				return false, err
+			}
+		}
+		if math.IsNaN(v) && a.breaching || a.within(v) { // no comparison with NaN holds
+			breaches++
+		}
+	}
+	return breaches >= a.least, nil
+}
+
+// compute evaluates an expression on the values of one period. NaN is no data. Of CloudWatch's functions it knows those
+// that we use.
+//
+// SPEC: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html: METRICS() are all
+// metrics, FILL replaces missing data, and a division by zero has no data.
+func compute(expression string, now map[string]float64) (float64, error) {
+	parsed, err := parser.ParseExpr(expression) // Go's expressions suffice
+	if err != nil {
+		return 0, err
+	}
+	all, err := values(parsed, now)
+	if err == nil && len(all) != 1 {
+		err = fmt.Errorf("%s has %d values", expression, len(all))
+	}
+	if err != nil {
+		return 0, err
+	}
+	return all[0], nil
+}
+
+func values(e ast.Expr, now map[string]float64) ([]float64, error) {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		v, err := strconv.ParseFloat(e.Value, 64)
+		return []float64{v}, err
+	case *ast.Ident:
+		v, ok := now[e.Name]
+		if !ok {
+			return nil, fmt.Errorf("no metric has the ID %s", e.Name)
+		}
+		return []float64{v}, nil
+	case *ast.BinaryExpr:
+		x, err := values(e.X, now)
+		if err != nil || len(x) != 1 {
+			return nil, fmt.Errorf("%s of %d values: %w", e.Op, len(x), err)
+		}
+		y, err := values(e.Y, now)
+		if err != nil || len(y) != 1 {
+			return nil, fmt.Errorf("%s of %d values: %w", e.Op, len(y), err)
+		}
+		switch {
+		case e.Op == token.GTR && x[0] > y[0]:
+			return []float64{1}, nil
+		case e.Op == token.GTR:
+			return []float64{0}, nil
+		case e.Op == token.QUO && y[0] != 0:
+			return []float64{x[0] / y[0]}, nil
+		case e.Op == token.QUO:
+			return []float64{math.NaN()}, nil
+		}
+	case *ast.CallExpr:
+		name, ok := e.Fun.(*ast.Ident)
+		if !ok {
+			break
+		}
+		var parts [][]float64
+		for _, argument := range e.Args {
+			part, err := values(argument, now)
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, part)
+		}
+		switch {
+		case name.Name == "METRICS" && len(parts) == 0:
+			return slices.Collect(maps.Values(now)), nil
+		case name.Name == "SUM" && len(parts) == 1:
+			sum := 0.0
+			for _, v := range parts[0] {
+				sum += v
+			}
+			return []float64{sum}, nil
+		case name.Name == "FILL" && len(parts) == 2:
+			for i, v := range parts[0] {
+				if math.IsNaN(v) {
+					parts[0][i] = parts[1][0]
+				}
+			}
+			return parts[0], nil
+		case name.Name == "IF" && len(parts) == 3:
+			if parts[0][0] != 0 {
+				return parts[1], nil
+			}
+			return parts[2], nil
+		}
+	}
+	return nil, fmt.Errorf("%T is not known", e)
+}
+
+// statistics are metrics of the code that no alarm reads: the documentation shows what they are for.
+var statistics = []string{"AcknowledgeTime", "Archived", "Confirmed", "Duplicate", "NoStatusChange", "Parked",
+	"Processed", "Unavailable", "Unreadable"}
+
+// metricsOfTheCode expects that an alarm reads each metric of the code, with the dimension with which it is written, or
+// that it is a statistic. CloudWatch bills a metric with the dimension Provider once for each vendor.
+func (c *checker) metricsOfTheCode(watched map[string]bool) {
+	read := map[string]bool{}
+	for metric := range watched {
+		words := strings.Fields(metric)
+		if words[1] == c.namespace() {
+			read[words[2]] = true
+			if by := strings.Contains(metric, " Provider="); by != (codeMetrics()[words[2]] == "Provider") {
+				c.errorf("%s is not written with these dimensions", metric)
 			}
 		}
 	}
-	owner := map[string]string{} // of an alarm about one vendor
-	for _, p := range provider.All() {
-		for name := range all.of(t, "AWS::CloudWatch::Alarm") {
-			if strings.HasPrefix(name, p.Info().Resource) {
-				owner[name] = p.Info().Name
-			}
+	for metric := range codeMetrics() {
+		switch {
+		case read[metric], slices.Contains(statistics, metric), metric == "Received":
+		case metric == "Refused", metric == "WrongKey":
+			c.holds(len(c.vendors()) == 0, "no alarm reads %s", metric)
+		default:
+			c.errorf("no alarm reads %s", metric)
 		}
 	}
-	readers := map[string]int{}
-	for name, alarm := range all.of(t, "AWS::CloudWatch::Alarm") {
-		for _, m := range every(alarm, "MetricName") {
-			metric := at(m, "MetricName").Value
-			if strings.HasPrefix(at(m, "Namespace").Value, "AWS/") {
-				continue
-			}
-			readers[metric]++
-			if got := written(at(m, "Namespace")); got != namespace {
-				t.Errorf("%s reads %s in %s, the functions write to %s", name, metric, got, namespace)
-			}
-			by, known := dimension[metric]
-			want := ""
-			if by != "" {
-				want = "[[Name, " + by + ", Value, " + owner[name] + "]]"
-			}
-			if got := written(at(m, "Dimensions")); !known || got != want || (by != "") != (owner[name] != "") {
-				t.Errorf("%s reads %s with the dimensions %q; it is written with %q", name, metric, got, by)
-			}
-		}
-	}
-	for metric, by := range dimension {
-		if by != "" && readers[metric] != len(provider.All()) {
-			t.Errorf("%s has the dimension %s, and %d alarms read it", metric, by, readers[metric])
-		}
+	for metric := range read {
+		_, written := codeMetrics()[metric]
+		c.holds(written || metric == "TooLarge", "the code does not write %s", metric)
 	}
 }
 
-// sources returns the code of all packages, without tests.
-func sources(t *testing.T) string {
-	t.Helper()
-	var all strings.Builder
+// codeMetrics returns the metrics of the code, with the dimension of each.
+var codeMetrics = sync.OnceValue(func() map[string]string {
+	found := map[string]string{}
+	call := regexp.MustCompile(`\bmetric\.(Provider|Milliseconds)?(?:Count)?\("(\w+)"`)
 	err := filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		all.Write(b)
+		for _, match := range call.FindAllStringSubmatch(string(b), -1) {
+			found[match[2]] = match[1]
+		}
 		return err
 	})
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	return all.String()
-}
+	return found
+})
 
-// TestAlarmsKnowTheAPI checks that alarms name the API as its metrics do: by its name, not by its ID.
-func TestAlarmsKnowTheAPI(t *testing.T) {
-	all := readTemplate(t)
-	api := all.Resources["Api"].Properties
-	want := "[[Name, ApiName, Value, " + written(at(api, "Name")) + "], " +
-		"[Name, Stage, Value, " + written(at(api, "StageName")) + "]]"
-	found := 0
-	for name, alarm := range all.of(t, "AWS::CloudWatch::Alarm") {
-		for _, m := range every(alarm, "MetricName") {
-			if at(m, "Namespace").Value != "AWS/ApiGateway" {
-				continue
-			}
-			found++
-			if got := written(at(m, "Dimensions")); got != want {
-				t.Errorf("%s reads %s, not %s", name, got, want)
-			}
+func TestAlarmsAreEvaluated(t *testing.T) {
+	above := func(v float64) bool { return v > 5 }
+	const sum, quotient = "SUM(FILL(METRICS(), 0))", "IF(a > 1, a / b, 0)"
+	for name, tt := range map[string]struct {
+		alarm  alarm
+		series string
+		want   bool
+	}{
+		"one of one":             {alarm{of: 1, least: 1, within: above}, "6", true},
+		"the threshold":          {alarm{of: 1, least: 1, within: above}, "5", false},
+		"two of three":           {alarm{of: 3, least: 2, within: above}, "6 0 6", true},
+		"too long ago":           {alarm{of: 3, least: 2, within: above}, "6 0 0 6", false},
+		"missing is good":        {alarm{of: 2, least: 2, within: above}, "6 -", false},
+		"missing is bad":         {alarm{of: 2, least: 2, within: above, breaching: true}, "6 -", true},
+		"before the first value": {alarm{of: 3, least: 3, within: above, breaching: true}, "6", true},
+		"a sum":                  {alarm{of: 1, least: 1, within: above, expression: sum}, "a 3; b 3", true},
+		"a sum of one":           {alarm{of: 1, least: 1, within: above, expression: sum}, "a 6", true},
+		"a sum without fill":     {alarm{of: 1, least: 1, within: above, expression: "SUM(METRICS())"}, "a 6", false},
+		"a quotient":             {alarm{of: 1, least: 1, within: above, expression: quotient}, "a 12; b 2", true},
+		"a division by zero":     {alarm{of: 1, least: 1, within: above, expression: "a / b"}, "a 12; b 0", false},
+	} {
+		tt.alarm.metrics = map[string]string{"": ""}
+		if tt.alarm.expression != "" {
+			tt.alarm.metrics = map[string]string{"a": "", "b": ""}
+		}
+		if got, err := tt.alarm.rings(tt.series); got != tt.want || err != nil {
+			t.Errorf("%s: %t, %v", name, got, err)
 		}
 	}
-	if found < 2 {
-		t.Errorf("%d metrics of the API are read", found)
-	}
-}
-
-// TestAlarmsWatchEveryFunction checks that alarms cover receivers by the API's 5xx, and background functions by their
-// errors and throttles.
-func TestAlarmsWatchEveryFunction(t *testing.T) {
-	all := readTemplate(t)
-	var background []string
-	for name, function := range all.of(t, "AWS::Serverless::Function") {
-		if len(paths(function)) == 0 {
-			background = append(background, "[[Name, FunctionName, Value, !Ref "+name+"]]")
-		}
-	}
-	slices.Sort(background)
-	for _, name := range []string{"ErrorsAlarm", "ThrottlesAlarm"} {
-		var watched []string
-		for _, m := range every(all.Resources[name].Properties, "MetricName") {
-			watched = append(watched, written(at(m, "Dimensions")))
-			if got, want := at(m, "MetricName").Value, strings.TrimSuffix(name, "Alarm"); got != want {
-				t.Errorf("%s reads %s", name, got)
-			}
-		}
-		slices.Sort(watched)
-		if !slices.Equal(watched, background) {
-			t.Errorf("%s reads %q, not %q", name, watched, background)
-		}
-	}
-	all.expect(t, "GatewayServerErrorsAlarm", map[string]string{ // a single failure starts it
-		"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": "1", "DatapointsToAlarm": "",
-		"MetricName": "5XXError", "Period": "300", "Statistic": "Sum", "Threshold": "0",
-	})
-}
-
-// TestAlarmsDoNotGrowWithTheVendors checks that no alarm lists the vendors, since CloudWatch allows 10 metrics in an
-// alarm.
-func TestAlarmsDoNotGrowWithTheVendors(t *testing.T) {
-	for name, alarm := range readTemplate(t).of(t, "AWS::CloudWatch::Alarm") {
-		metrics, vendors := len(every(alarm, "MetricName")), 0
-		for _, p := range provider.All() {
-			if strings.Contains(strings.ToLower(written(alarm)), p.Info().Name) {
-				vendors++
-			}
-		}
-		if metrics > 10 || vendors > 1 {
-			t.Errorf("%s reads %d metrics and names %d vendors", name, metrics, vendors)
+	for _, expression := range []string{
+		"MAX(METRICS())", "a -", "c", "METRICS()", "METRICS() / a", "a + b", `"a"`, "a.b()",
+	} {
+		if _, err := compute(expression, map[string]float64{"a": 1, "b": 2}); err == nil {
+			t.Errorf("%s has a value", expression)
 		}
 	}
 }

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"go.yaml.in/yaml/v3"
-
 	"esignhooks/shared/provider"
 	wiring "esignhooks/shared/wiring/lambda"
 	"esignhooks/shared/wiring/lambda/background"
@@ -53,53 +51,49 @@ var (
 // the AWS clients read the endpoints; see wiring.AWS.
 var notOurs = regexp.MustCompile(`^(GOGC|GOMAXPROCS|GOMEMLIMIT|AWS_ENDPOINT_URL_[A-Z0-9_]+)$`)
 
-// TestConfigsMatchTheTemplate checks that a function reads exactly the variables that the template sets and the config
-// struct documents. A variable of all functions need not be read by each.
-func TestConfigsMatchTheTemplate(t *testing.T) {
-	all := readTemplate(t)
-	global := names(at(all.Globals, "Function", "Environment", "Variables"))
+// configRules expects that a function has exactly the variables that it reads and its config struct documents. A
+// variable of all functions need not be read by each.
+func configRules(c *checker) {
+	global := members(nodeAt(c.root.Content[0], "Globals", "Function", "Environment", "Variables"))
 	readByAny := map[string]bool{}
-	for function, properties := range all.of(t, "AWS::Serverless::Function") {
-		c, ok := backgroundConfigs[function]
+	for _, function := range c.of("AWS::Serverless::Function") {
+		config, ok := backgroundConfigs[function]
 		if !ok {
-			c = receiverConfig
+			config = receiverConfig
 		}
 		read := map[string]bool{}
-		c.read(func(name string) (string, bool) {
+		config.read(func(name string) (string, bool) {
 			read[name], readByAny[name] = true, true
 			return "", false
 		})
-		own := names(at(properties, "Environment", "Variables"))
-		for _, name := range own {
-			if !read[name] {
-				t.Errorf("%s has %s, and does not read it", function, name)
-			}
+		has := c.environment(function)
+		for name := range has {
+			c.holds(read[name] || notOurs.MatchString(name) || global[name] != nil, "%s has %s, and does not read it", function,
+				name)
 		}
 		for name := range read {
-			if !slices.Contains(own, name) && !slices.Contains(global, name) {
-				t.Errorf("%s reads %s, and does not have it", function, name)
-			}
-		}
-		documented := c.documented(t)
-		if got := slices.Sorted(maps.Keys(read)); !slices.Equal(got, documented) {
-			t.Errorf("%s reads %q, and %s documents %q", function, got, c.name, documented)
+			_, ok := has[name]
+			c.holds(ok, "%s reads %s, and does not have it", function, name)
 		}
 	}
-	for _, name := range global {
-		if !readByAny[name] {
-			t.Errorf("all functions have %s, and none reads it", name)
-		}
+	for name := range global {
+		c.holds(readByAny[name] || notOurs.MatchString(name), "all functions have %s, and none reads it", name)
 	}
 }
 
-// names returns the names of variables, without those that are not ours.
-func names(variables yaml.Node) (found []string) {
-	for i := 0; i < len(variables.Content); i += 2 {
-		if name := variables.Content[i].Value; !notOurs.MatchString(name) {
-			found = append(found, name)
+func TestConfigsDocumentTheirVariables(t *testing.T) {
+	configs := maps.Clone(backgroundConfigs)
+	configs["a receiver"] = receiverConfig
+	for function, c := range configs {
+		read := map[string]bool{}
+		c.read(func(name string) (string, bool) {
+			read[name] = true
+			return "", false
+		})
+		if got, documented := slices.Sorted(maps.Keys(read)), c.documented(t); !slices.Equal(got, documented) {
+			t.Errorf("%s reads %q, and %s documents %q", function, got, c.name, documented)
 		}
 	}
-	return found
 }
 
 // documented returns the names with which the comments of the struct's fields begin, sorted.

@@ -3,264 +3,354 @@ package template
 import (
 	"bytes"
 	"context"
-	"maps"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
+	"esignhooks/shared/archive"
+	"esignhooks/shared/lab/slow"
+	"esignhooks/shared/process"
 	"esignhooks/shared/provider"
+	"esignhooks/shared/publish"
+	"esignhooks/shared/receive"
+	"esignhooks/shared/reconcile"
+	"esignhooks/shared/vendorapi"
+	wiring "esignhooks/shared/wiring/lambda"
 )
 
-// paths returns the paths of the API at which a function answers.
-func paths(function yaml.Node) []string {
-	var found []string
-	for _, event := range every(at(function, "Events"), "Path") {
-		found = append(found, at(event, "Path").Value)
+// apiRules expects an API that reaches the functions with the vendor's bytes, and that writes no URL token to any log.
+func apiRules(c *checker) {
+	for _, name := range c.of("AWS::Serverless::Api") {
+		c.want(name+".", map[string]string{
+			"AlwaysDeploy":        "true", // or the path of a vendor that is enabled later would be missing
+			"Auth.ApiKeyRequired": "false",
+			// API Gateway decodes other types as UTF-8. These can have other bytes, and are signed.
+			"BinaryMediaTypes":           "[application~1octet-stream, application~1xml, multipart~1form-data, text~1xml]",
+			"EndpointAccessMode":         "BASIC", // STRICT refuses domains in front of the API
+			"EndpointConfiguration.Type": "REGIONAL",
+			// API Gateway's own answer to an unknown path is 403, which a vendor's console shows as a wrong key.
+			"GatewayResponses.MISSING_AUTHENTICATION_TOKEN.StatusCode":                         "404",
+			"GatewayResponses.MISSING_AUTHENTICATION_TOKEN.ResponseTemplates.application/json": `{"message":"Not Found"}`,
+			"MethodSettings.0.HttpMethod":                                                      "*",
+			"MethodSettings.0.ResourcePath":                                                    "/*",
+			"MethodSettings.0.DataTraceEnabled":                                                "false", // a token
+			"MethodSettings.0.LoggingLevel":                                                    "OFF",   // a token
+			// a dimension
+			"Name": "<AWS::StackName>",
+			// or a second stage
+			"OpenApiVersion": "3.0.1",
+			// SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security-policies.html: TLS 1.2 and
+			// 1.3. Adobe speaks nothing newer than 1.2.
+			"SecurityPolicy":   "SecurityPolicy_TLS13_1_2_2021_06",
+			"StageName":        "live", // vendors have registered URLs with it
+			"TracingEnabled":   absent, // a trace would record the URL token
+			"DefinitionBody":   absent,
+			"MethodSettings.1": absent,
+		})
+		// Adobe sends 30 requests at once: https://helpx.adobe.com/sign/developer/webhook/overview.html. A fifth of the
+		// account's limit is left for other APIs.
+		// SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html: 10,000 a second and 5,000 at once.
+		const method, account, burst = 500, 10000, 5000
+		rate := c.number(name + ".MethodSettings.0.ThrottlingRateLimit")
+		c.holds(rate == method && rate*2*len(provider.All()) <= account*4/5, "%d requests a second are throttled", rate)
+		at := c.number(name + ".MethodSettings.0.ThrottlingBurstLimit")
+		c.holds(at == 2*rate && at >= 30*10 && at <= burst, "%d requests at once are throttled", at)
+		c.accessLog(name)
 	}
-	return found
+	c.accountRole()
 }
 
-// variables returns the environment variables of a function, by name.
-func (all document) variables(function yaml.Node) map[string]yaml.Node {
-	found := map[string]yaml.Node{}
-	for _, n := range []yaml.Node{all.Globals, function} {
-		if f := at(n, "Function"); f.Kind != 0 {
-			n = f
-		}
-		v := at(n, "Environment", "Variables")
-		for i := 0; i < len(v.Content); i += 2 {
-			found[v.Content[i].Value] = *v.Content[i+1]
-		}
+// accessLog expects fields that hold neither the path, which has the URL token, nor a header, and what the alarm on 413
+// needs.
+func (c *checker) accessLog(api string) {
+	destination, text := c.get(api+".AccessLogSetting.DestinationArn"), c.get(api+".AccessLogSetting.Format")
+	if c.parameters["AccessLogs"] == "off" {
+		c.holds(destination == absent && text == absent, "an access log is written: %s", text)
+		return
 	}
-	return found
+	const group = "arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:"
+	c.holds(destination == group+"<ApiLogs>", "the access log goes to %s", destination)
+	var format map[string]string
+	if err := json.Unmarshal([]byte(text), &format); err != nil {
+		c.errorf("the access log is no JSON: %v", err)
+	}
+	renamed := map[string]string{"time": "requestTime", "sourceIp": "identity.sourceIp", "error": "error.responseType"}
+	harmless := []string{"error", "httpMethod", "integrationLatency", "requestId", "resourcePath", "responseLatency",
+		"responseLength", "sourceIp", "status", "time", "tlsVersion"}
+	for _, field := range harmless {
+		want := renamed[field]
+		if want == "" {
+			want = field
+		}
+		c.holds(format[field] == "$context."+want, "the access log's %s is %q", field, format[field])
+	}
+	c.holds(len(format) == len(harmless), "the access log has other fields: %s", text)
+	filters := c.of("AWS::Logs::MetricFilter")
+	c.holds(len(filters) == 1, "%d filters write TooLarge", len(filters))
+	for _, filter := range filters {
+		c.want(filter+".", map[string]string{
+			// SPEC: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+			"FilterPattern": `{ $.status = "413" }`, "LogGroupName": "<ApiLogs>",
+			"MetricTransformations.0.MetricName":      "TooLarge",
+			"MetricTransformations.0.MetricNamespace": c.namespace(),
+			"MetricTransformations.0.MetricValue":     "1",
+			"MetricTransformations.0.Unit":            "Count",
+		})
+	}
 }
 
-func TestEveryVendorHasItsPaths(t *testing.T) {
-	all := readTemplate(t)
-	for _, p := range provider.All() {
-		path := "/webhooks/" + p.Info().Name
-		got := paths(all.Resources[p.Info().Resource+"Function"].Properties)
-		if !slices.Equal(got, []string{path, path + "/{token}"}) {
-			t.Errorf("%s answers at %q", p.Info().Name, got)
-		}
-	}
-}
-
-// A worker of an earlier release ignores the former IDs that a later receiver sends, and would process a retry once
-// more.
+// accountRole expects the role with which API Gateway writes access logs, and that the API waits for it.
 //
-// SPEC: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-dependson.html, read 2026-11-30:
-// of two resources, the one that the other depends on is updated first.
-func TestTheWorkerIsUpdatedBeforeTheReceivers(t *testing.T) {
-	all := readTemplate(t)
+// SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
+func (c *checker) accountRole() {
+	after := ""
+	if c.parameters["AccessLogs"] == "create-role" {
+		after = "<ApiAccount>"
+		for _, account := range c.of("AWS::ApiGateway::Account") {
+			c.want(account+".", map[string]string{"CloudWatchRoleArn": "<ApiLogsRole.Arn>"})
+		}
+		for _, role := range c.of("AWS::IAM::Role") {
+			c.want(role+".", map[string]string{
+				"AssumeRolePolicyDocument.Version":                       "2012-10-17",
+				"AssumeRolePolicyDocument.Statement.0.Effect":            "Allow",
+				"AssumeRolePolicyDocument.Statement.0.Principal.Service": "apigateway.amazonaws.com",
+				"AssumeRolePolicyDocument.Statement.0.Action":            "sts:AssumeRole",
+				"ManagedPolicyArns": "[arn:<AWS::Partition>:iam::aws:policy/service-role/" +
+					"AmazonAPIGatewayPushToCloudWatchLogs]",
+			})
+		}
+	}
+	if c.parameters["AccessLogs"] != "off" {
+		c.want("ApiLogs/", map[string]string{"Metadata.After": after})
+	}
+}
+
+func (c *checker) namespace() string { return "esignhooks/<AWS::StackName>" }
+
+// backgroundNeeds are the functions that are no receivers, with the timeout and the memory that their code needs.
+var backgroundNeeds = map[string]struct {
+	timeout time.Duration
+	memory  int // MB
+}{
+	// What is left of a batch's time is for the report of what failed.
+	"WorkerFunction":    {process.BatchTimeout + 5*time.Second, 512}, // ten payloads of 6 MB, decoded
+	"PublisherFunction": {publish.BatchTimeout + 5*time.Second, 256},
+	// One download and its upload must fit, and time to delay the job.
+	"ArchiverFunction":   {vendorapi.DownloadTimeout + archive.Reserve + 40*time.Second, 512},
+	"ReconcilerFunction": {reconcile.LastCall + 3*time.Minute, 256},
+}
+
+// functionRules expects of each function what its code relies on.
+func functionRules(c *checker) {
+	receivers := map[string]string{} // the vendor's resource name, by function
+	for _, info := range c.vendors() {
+		receivers[info.Resource+"Function"] = info.Resource
+	}
+	for name := range backgroundNeeds {
+		c.holds(c.resources[name] != nil, "there is no %s", name)
+	}
+	for _, name := range c.of("AWS::Serverless::Function") {
+		c.text(name + ".Description")
+		c.want(name, map[string]string{
+			"/Metadata.BuildMethod": "makefile", "/Metadata.ContextPath": ".sam/" + c.parameters["Arch"],
+			".Architectures": "[" + c.parameters["Arch"] + "]", ".CodeUri": ".", ".Handler": "bootstrap",
+			// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html: to 2029-06-30.
+			".Runtime":                 "provided.al2023",
+			".LoggingConfig.LogFormat": "JSON", // or a metric would be wrapped in another line
+			".LoggingConfig.LogGroup":  "<" + strings.TrimSuffix(name, "Function") + "Logs>",
+			".Tracing":                 "Active",
+			// A limit of one function takes executions from the others, and an account may have 10 in all.
+			".ReservedConcurrentExecutions": absent,
+		})
+		timeout, memory := c.seconds(name+".Timeout"), c.number(name+".MemorySize")
+		if vendor := receivers[name]; vendor != "" {
+			// A start of the process, and the answer. API Gateway waits 29 s.
+			// SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+			least := wiring.PrepareTimeout + receive.Deadline
+			c.holds(timeout == 10*time.Second && timeout >= 2*least && timeout < 29*time.Second,
+				"%s has %s, and its code needs %s", name, timeout, least)
+			c.holds(memory == 256, "%s has %d MB", name, memory) // an event of 6 MB lives about five times
+			c.want(name+"/", map[string]string{"DependsOn": "WorkerFunction"})
+			c.receiverPaths(name, webhookPathOf(vendor))
+		} else {
+			want, ok := backgroundNeeds[name]
+			c.holds(ok, "what does the code of %s need?", name)
+			c.holds(timeout == want.timeout, "%s has %s, and its code needs %s", name, timeout, want.timeout)
+			c.holds(memory == want.memory, "%s has %d MB", name, memory)
+			c.want(name+"/", map[string]string{"DependsOn": absent})
+		}
+		c.variablesOf(name, receivers[name], memory)
+	}
+	c.want("ReconcilerFunction.", map[string]string{
+		// A pass that fails is not repeated: the next one continues where it stopped.
+		"EventInvokeConfig.MaximumRetryAttempts":     "0",
+		"EventInvokeConfig.MaximumEventAgeInSeconds": "900", // until the next pass
+		"Events.Pass.Type":                           "Schedule",
+		"Events.Pass.Properties.Schedule":            "rate(15 minutes)",
+	})
+	c.text("ReconcilerFunction.Events.Pass.Properties.Description")
+	c.holds(15*time.Minute >= 3*c.seconds("ReconcilerFunction.Timeout"), "two passes of the reconciler overlap")
+}
+
+func webhookPathOf(resource string) string {
 	for _, p := range provider.All() {
-		if name := p.Info().Resource + "Function"; all.Resources[name].DependsOn != "WorkerFunction" {
-			t.Errorf("%s does not depend on the worker", name)
+		if p.Info().Resource == resource {
+			return webhookPath(p.Info())
 		}
+	}
+	return ""
+}
+
+func (c *checker) receiverPaths(name, path string) {
+	for event, want := range map[string]string{"Webhook": path, "WebhookWithToken": path + "/{token}"} {
+		c.want(name+".Events."+event+".", map[string]string{
+			"Type": "Api", "Properties.Method": "any", // the function itself answers 405
+			"Properties.Path": want, "Properties.RestApiId": "<Api>",
+		})
 	}
 }
 
-func TestEveryFunctionHasItsOwnLogWithARetention(t *testing.T) {
-	all := readTemplate(t)
-	logs, owner := all.of(t, "AWS::Logs::LogGroup"), map[string]string{}
-	for name, function := range all.of(t, "AWS::Serverless::Function") {
-		log := referred(at(function, "LoggingConfig", "LogGroup"))
-		if _, ok := logs[log]; !ok || owner[log] != "" {
-			t.Errorf("%s writes to %q, as %q does", name, log, owner[log])
-		}
-		owner[log] = name
+// variablesOf expects the value of each variable that a function has. Which it needs, TestConfigsMatchTheTemplate
+// compares with its code.
+func (c *checker) variablesOf(function, vendor string, memory int) {
+	archive := ""
+	if c.parameters["ArchiveDays"] != "0" {
+		archive = "<ArchiveBucket>"
 	}
-	for name, log := range logs {
-		if written(at(log, "RetentionInDays")) != "!Ref LogRetentionDays" {
-			t.Errorf("%s never expires", name)
-		}
+	want := map[string]string{
+		"API_URL":                        c.apiURL(),
+		"ARCHIVE_BUCKET":                 archive,
+		"DEAD_LETTER_QUEUE_URL":          "<DeadLetterQueue>",
+		"DOCUMENT_BUCKET":                "<DocumentBucket>",
+		"DOCUMENT_DEAD_LETTER_QUEUE_URL": "<DocumentDeadLetterQueue>",
+		"DOCUMENT_QUEUE_URL":             "<DocumentQueue>",
+		"EVENT_BUS_NAME":                 "<EventBus>",
+		"EXPIRE_AFTER_DAYS":              c.parameters["ExpireAfterDays"],
+		"GOGC":                           "400", // measured: an acknowledgement takes a quarter less CPU time
+		"GOMAXPROCS":                     "1",   // below 1,769 MB there is less than one processor
+		"METRICS_NAMESPACE":              c.namespace(),
+		"PAYLOAD_BUCKET":                 "<PayloadBucket>",
+		"QUEUE_URL":                      "<Queue>",
+		"REPAIR_SUBSCRIPTIONS":           c.parameters["RepairSubscriptions"],
+		"REQUIRE_URL_TOKEN":              c.parameters["RequireUrlToken"],
+		"SECRET_ARN":                     secretARN(vendor + "Secret"),
+		"SILENT_AGREEMENT_HOURS":         c.parameters["SilentAgreementHours"],
+		"TABLE_NAME":                     "<Table>",
 	}
-}
-
-// TestPoliciesNameWhatTheyAllow checks that no policy allows all actions of a service, or all resources of a type. The
-// only exception is the role that API Gateway needs once per region. It has AWS's own policy.
-func TestPoliciesNameWhatTheyAllow(t *testing.T) {
-	all := readTemplate(t)
-	for name, function := range all.of(t, "AWS::Serverless::Function") {
-		for _, policy := range at(function, "Policies").Content {
-			if at(*policy, "Statement").Kind == 0 {
-				t.Errorf("a policy of %s has no statement: %s", name, written(*policy))
-			}
-		}
-		for _, event := range every(at(function, "Events"), "Type") {
-			if kind := at(event, "Type").Value; kind != "Api" && kind != "Schedule" {
-				t.Errorf("SAM widens the policy of %s for its event of type %s", name, kind)
-			}
-		}
-	}
-	action := regexp.MustCompile(`^[a-z0-9]+:[A-Za-z]+$`)
-	on := regexp.MustCompile(`^(!GetAtt \w+\.\w+|!Ref \w+|!Sub \$\{\w+\.Arn\}/[\w/*?]+|` +
-		`!If \[\w+, !Ref \w+, !Ref AWS::NoValue\])$`)
-	for name, r := range all.Resources {
-		for _, arn := range list(at(r.Properties, "ManagedPolicyArns")) {
-			if arn != "" && (name != "ApiLogsRole" || !strings.HasSuffix(arn, "/AmazonAPIGatewayPushToCloudWatchLogs")) {
-				t.Errorf("%s has a managed policy: %s", name, arn)
-			}
-		}
-		for _, statement := range every(r.Properties, "Effect") {
-			if at(statement, "Effect").Value != "Allow" {
-				continue
-			}
-			for _, a := range list(at(statement, "Action")) {
-				if !action.MatchString(a) {
-					t.Errorf("%s may do %q", name, a)
-				}
-			}
-			for _, o := range list(at(statement, "Resource")) {
-				if !on.MatchString(o) && at(statement, "Principal").Kind == 0 {
-					t.Errorf("%s may do it to %q", name, o)
-				}
-			}
-		}
-	}
-}
-
-// allowed returns the resources and conditions of a function's permissions, by action.
-func allowed(function yaml.Node) map[string][]string {
-	found := map[string][]string{}
-	for _, statement := range every(function, "Effect") {
-		for _, action := range list(at(statement, "Action")) {
-			for _, on := range list(at(statement, "Resource")) {
-				found[action] = append(found[action], strings.TrimSpace(on+" "+written(at(statement, "Condition"))))
-			}
-		}
-	}
-	for _, lines := range found {
-		slices.Sort(lines)
-	}
-	return found
-}
-
-// TestAReceiverWritesOfItsOwnProviderOnly checks that a receiver may write only items of its provider, because the
-// publisher publishes every event in the table.
-func TestAReceiverWritesOfItsOwnProviderOnly(t *testing.T) {
-	all := readTemplate(t)
 	for _, p := range provider.All() {
-		name := p.Info().Name
-		own := []string{"!GetAtt Table.Arn [ForAllValues:StringLike, [dynamodb:LeadingKeys, [" + name + "#*]]]"}
-		want := map[string][]string{
-			"dynamodb:PutItem": own, "dynamodb:UpdateItem": own,
-			"s3:PutObject":                  {"!Sub ${PayloadBucket.Arn}/????/??/??/" + name + "/*"},
-			"secretsmanager:GetSecretValue": {"!Ref " + p.Info().Resource + "Secret"},
-			"sqs:SendMessage":               {"!GetAtt Queue.Arn"},
+		info, value := p.Info(), ""
+		if c.parameters[info.Resource] == "enabled" {
+			value = info.Resource + "Secret-AbCdEf" // the part of the ARN after "secret:"
 		}
-		if got := allowed(all.Resources[p.Info().Resource+"Function"].Properties); !maps.EqualFunc(got, want, slices.Equal) {
-			t.Errorf("the receiver of %s may %q, not %q", name, got, want)
+		want[strings.ToUpper(info.Name)+"_SECRET_ARN"] = value
+	}
+	for _, service := range []string{"DYNAMODB", "EVENTBRIDGE", "S3", "SECRETS_MANAGER", "SQS"} {
+		want["AWS_ENDPOINT_URL_"+service] = "" // only for sam local
+	}
+	prefix := function + ".Environment.Variables."
+	for path := range c.values {
+		variable, ok := strings.CutPrefix(path, prefix)
+		if value, known := want[variable]; ok && known {
+			c.want(prefix, map[string]string{variable: value})
 		}
+	}
+	for _, service := range []string{"DYNAMODB", "EVENTBRIDGE", "S3", "SECRETS_MANAGER", "SQS"} {
+		c.want(prefix, map[string]string{"AWS_ENDPOINT_URL_" + service: ""})
+	}
+	c.want(prefix, map[string]string{"GOGC": "400", "GOMAXPROCS": "1"})
+	limit, ok := strings.CutSuffix(c.get(prefix+"GOMEMLIMIT"), "MiB")
+	mib, err := strconv.Atoi(limit)
+	// The rest is for what Go does not count. Far below, the collector would run all the time.
+	c.holds(ok && err == nil && mib*100 >= 80*memory && mib*100 <= 90*memory, "%s has GOMEMLIMIT=%s of %d MB", function,
+		limit, memory)
+}
+
+// logRules expects that each log belongs to one function or the API, and expires.
+func logRules(c *checker) {
+	for _, name := range c.of("AWS::Logs::LogGroup") {
+		c.want(name+".", map[string]string{"RetentionInDays": c.parameters["LogRetentionDays"]})
+		c.holds(name == "ApiLogs" || c.resources[strings.TrimSuffix(name, "Logs")+"Function"] != nil, "nothing writes to %s",
+			name)
 	}
 }
 
-// TestASecretIsReadByFewFunctions checks that only the vendor's receiver, the archiver and the reconciler may read a
-// secret. Their variables name the secrets of enabled vendors only.
-func TestASecretIsReadByFewFunctions(t *testing.T) {
-	all := readTemplate(t)
-	var secrets []string
-	variables := map[string]string{}
-	receivers := map[string]string{}
-	for _, p := range provider.All() {
-		info := p.Info()
-		secret := "!Ref " + info.Resource + "Secret"
-		receivers[info.Resource+"Function"] = secret
-		secrets = append(secrets, "!If ["+info.Resource+"Enabled, "+secret+", !Ref AWS::NoValue]")
-		variables[strings.ToUpper(info.Name)+"_SECRET_ARN"] = "" +
-			"!Select [6, !Split [:, !If [" + info.Resource + "Enabled, " + secret + ", ::::::]]]"
+// secretRules expects for each vendor a secret with a value that the receivers read, and with a token that fits into a
+// URL and cannot be guessed.
+func secretRules(c *checker) {
+	var wanted []string
+	for _, info := range c.vendors() {
+		name := info.Resource + "Secret"
+		wanted = append(wanted, name)
+		title := info.Title
+		if strings.HasPrefix(title, info.Resource) {
+			title = info.Resource
+		}
+		const empty = `{"keys":[],"urlTokens":[]}`
+		// A change of any of these could overwrite the keys of a deployed stack.
+		want := map[string]string{"Description": "<AWS::StackName>: keys of " + title, "Name": absent}
+		if info.SignsAll {
+			want["SecretString"] = empty
+		} else {
+			want["GenerateSecretString.ExcludePunctuation"] = "true" // it is a segment of a URL
+			want["GenerateSecretString.GenerateStringKey"] = "urlToken"
+			want["GenerateSecretString.PasswordLength"] = "43" // of 62 characters: 256 bits
+			want["GenerateSecretString.SecretStringTemplate"] = empty
+		}
+		c.want(name+".", want)
 	}
-	slices.Sort(secrets)
-	if n := len(all.of(t, "AWS::SecretsManager::Secret")); n != len(secrets) {
-		t.Errorf("%d secrets of %d vendors", n, len(secrets))
-	}
-	for name, function := range all.of(t, "AWS::Serverless::Function") {
-		var may []string
-		named := map[string]string{}
-		if secret := receivers[name]; secret != "" {
-			may, named = []string{secret}, map[string]string{"SECRET_ARN": secret}
-		} else if name == "ArchiverFunction" || name == "ReconcilerFunction" {
-			may, named = secrets, variables
-		}
-		if got := allowed(function)["secretsmanager:GetSecretValue"]; !slices.Equal(got, may) {
-			t.Errorf("%s may read %q, not %q", name, got, may)
-		}
-		got := map[string]string{}
-		for variable, value := range all.variables(function) {
-			if strings.HasSuffix(variable, "SECRET_ARN") {
-				got[variable] = written(value)
-			}
-		}
-		if !maps.Equal(got, named) {
-			t.Errorf("the variables of %s name %q, not %q", name, got, named)
-		}
-	}
-}
-
-// TestWhoAsksTheVendorsWritesNotesOnly checks that the archiver and the reconciler may write only notes to the table.
-// Their findings go through the queue, like every delivery. See ledger.Notes.
-func TestWhoAsksTheVendorsWritesNotesOnly(t *testing.T) {
-	all := readTemplate(t)
-	const table = "!GetAtt Table.Arn"
-	const notes = table + " [ForAllValues:StringLike, [dynamodb:LeadingKeys, [@*]]]"
-	for name, want := range map[string]map[string]string{
-		"ArchiverFunction":   {"dynamodb:GetItem": notes, "dynamodb:PutItem": notes},
-		"ReconcilerFunction": {"dynamodb:GetItem": table, "dynamodb:Scan": table, "dynamodb:PutItem": notes},
-	} {
-		got := map[string]string{}
-		for action, on := range allowed(all.Resources[name].Properties) {
-			if strings.HasPrefix(action, "dynamodb:") {
-				got[action] = strings.Join(on, ", ")
-			}
-		}
-		if !maps.Equal(got, want) {
-			t.Errorf("%s may %q, not %q", name, got, want)
-		}
-	}
+	slices.Sort(wanted)
+	got := c.of("AWS::SecretsManager::Secret")
+	c.holds(slices.Equal(got, wanted), "there are the secrets %q, not %q", got, wanted)
 }
 
 // TestFunctionsStartWithTheirVariables starts each function with the template's variables until it asks for work: once
 // with the defaults, and once with all vendors disabled.
 func TestFunctionsStartWithTheirVariables(t *testing.T) {
-	all := readTemplate(t)
-	folder := t.TempDir()
+	slow.Test(t)
+	root, folder := readRoot(t), t.TempDir()
 	of := func(name string) string { return strings.ToLower(strings.TrimSuffix(name, "Function")) }
+	disabled := map[string]string{}
+	for _, p := range provider.All() {
+		disabled[p.Info().Resource] = "disabled"
+	}
 	build := []string{"build", "-o", folder}
-	for name := range all.of(t, "AWS::Serverless::Function") {
+	for _, name := range newChecker(root, nil).of("AWS::Serverless::Function") {
 		build = append(build, "../../../functions/"+of(name))
 	}
 	if out, err := exec.Command("go", build...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for name, function := range all.of(t, "AWS::Serverless::Function") {
-		for _, enabled := range []bool{true, false} {
-			if !enabled && len(paths(function)) > 0 {
-				continue // a receiver of a disabled vendor does not exist
-			}
+	for title, parameters := range map[string]map[string]string{"": nil, " without vendors": disabled} {
+		c := newChecker(root, parameters)
+		for _, name := range c.of("AWS::Serverless::Function") {
 			environment := []string{
 				"AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_REGION=us-east-1",
 				"AWS_ACCESS_KEY_ID=none", "AWS_SECRET_ACCESS_KEY=none",
 			}
-			for variable, value := range all.variables(function) {
-				if text, ok := all.value(value, enabled); ok {
-					environment = append(environment, variable+"="+text)
-				}
+			for variable, value := range c.environment(name) {
+				environment = append(environment, variable+"="+value)
 			}
-			title := name
-			if !enabled {
-				title += " without vendors"
-			}
-			t.Run(title, func(t *testing.T) { asksForWork(t, filepath.Join(folder, of(name)), environment) })
+			t.Run(name+title, func(t *testing.T) { asksForWork(t, filepath.Join(folder, of(name)), environment) })
 		}
 	}
+}
+
+// environment returns the variables of a function.
+func (c *checker) environment(function string) map[string]string {
+	found := map[string]string{}
+	for path, value := range c.values {
+		if name, ok := strings.CutPrefix(path, function+".Environment.Variables."); ok {
+			found[name] = value
+		}
+	}
+	return found
 }
 
 // asksForWork starts a function, and waits until it asks Lambda for an invocation.
@@ -291,23 +381,4 @@ func asksForWork(t *testing.T, binary string, environment []string) {
 	case err := <-ended:
 		t.Errorf("%v\n%s", err, &log)
 	}
-}
-
-// value returns a possible value of a variable: the text, the parameter's default, or a placeholder for a value that
-// only AWS knows. It reports false for !Ref AWS::NoValue. Of the template's conditions, only those of vendors are true.
-func (all document) value(n yaml.Node, enabled bool) (string, bool) {
-	parameter, ok := all.Parameters[n.Value]
-	switch {
-	case ok && n.Tag == "!Ref":
-		return at(parameter, "Default").Value, true
-	case n.Kind == yaml.ScalarNode && n.Tag == "!!str":
-		return n.Value, true
-	case n.Tag == "!If" && enabled && strings.HasSuffix(n.Content[0].Value, "Enabled"):
-		return all.value(*n.Content[1], enabled)
-	case n.Tag == "!If":
-		return all.value(*n.Content[2], enabled)
-	case n.Tag == "!Select" && !enabled:
-		return "", true
-	}
-	return "made-with-the-stack", n.Value != "AWS::NoValue"
 }

@@ -1,155 +1,368 @@
 package template
 
 import (
-	"maps"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/aws/aws-lambda-go/events"
+
+	"esignhooks/shared/archive"
+	"esignhooks/shared/esign"
+	"esignhooks/shared/publish"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/ledger/item"
+	"esignhooks/shared/store/queue"
+	wiring "esignhooks/shared/wiring/lambda"
 )
 
-// TestBucketsAreClosedAndForgetNothingAtOnce checks that buckets are private, and that no function can delete or
-// overwrite an object.
-func TestBucketsAreClosedAndForgetNothingAtOnce(t *testing.T) {
-	all := readTemplate(t)
-	policies := map[string]string{}
-	for _, policy := range all.of(t, "AWS::S3::BucketPolicy") {
-		policies[referred(at(policy, "Bucket"))] = written(at(policy, "PolicyDocument", "Statement"))
+const day = 24 * time.Hour
+
+// maxRetention is the longest time for which SQS keeps a message.
+//
+// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+const maxRetention = 14 * day
+
+// logical returns the logical ID in <ID> or <ID.Attribute>.
+func logical(value string) string {
+	id, _, _ := strings.Cut(strings.Trim(value, "<>"), ".")
+	return id
+}
+
+// queueNames are the names of the queues, after the stack's.
+//
+// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html: 80 characters. A
+// stack's name must leave room for the longest.
+var queueNames = map[string]string{
+	"Queue": "deliveries.fifo", "DeadLetterQueue": "dead-letters.fifo",
+	"DocumentQueue": "documents", "DocumentDeadLetterQueue": "document-dead-letters",
+}
+
+// queueRules expects that a message waits long enough in each queue, and then goes to a dead-letter queue.
+func queueRules(c *checker) {
+	readers := map[string]string{} // the function, by queue
+	for _, mapping := range c.of("AWS::Lambda::EventSourceMapping") {
+		readers[logical(c.get(mapping+".EventSourceArn"))] = logical(c.get(mapping + ".FunctionName"))
 	}
-	for name := range all.of(t, "AWS::S3::Bucket") {
-		all.expect(t, name, map[string]string{
-			"BucketEncryption.ServerSideEncryptionConfiguration": "[[ServerSideEncryptionByDefault, [SSEAlgorithm, AES256]]]",
-			"OwnershipControls.Rules":                            "[[ObjectOwnership, BucketOwnerEnforced]]",
-			"PublicAccessBlockConfiguration": "[BlockPublicAcls, true, BlockPublicPolicy, true, IgnorePublicAcls, true, " +
-				"RestrictPublicBuckets, true]",
+	for _, name := range c.of("AWS::SQS::Queue") {
+		own, _ := strings.CutPrefix(c.get(name+".QueueName"), "<AWS::StackName>-")
+		c.holds(own == queueNames[name], "%s is called %q: another name would replace it, with its messages", name, own)
+		fifo := strings.HasSuffix(own, ".fifo")
+		want := map[string]string{"SqsManagedSseEnabled": "true"}
+		if fifo {
+			want["FifoQueue"] = "true"
+			want["ContentBasedDeduplication"] = "false"       // queue.Encode makes the deduplication ID
+			want["DeduplicationScope"] = "messageGroup"       // these two: high throughput
+			want["FifoThroughputLimit"] = "perMessageGroupId" //
+			// A queue that was made earlier would keep 256 KB.
+			c.holds(c.number(name+".MaximumMessageSize") == queue.MaxMessage, "%s takes no message of %d bytes", name,
+				queue.MaxMessage)
+		}
+		c.want(name+".", want)
+		retention := c.seconds(name + ".MessageRetentionPeriod")
+		reader, isRead := readers[name]
+		if !isRead { // a dead-letter queue
+			c.holds(retention == maxRetention, "%s keeps dead letters for %s", name, retention)
+			continue
+		}
+		c.readQueue(name, reader, fifo, retention)
+	}
+	c.holds(strings.HasSuffix(c.get("Queue.QueueName"), ".fifo"), "the order within an agreement is lost")
+	c.holds(!strings.HasSuffix(c.get("DocumentQueue.QueueName"), ".fifo"), "EventBridge sends no group")
+}
+
+// readQueue expects of a queue that a function reads that all retries fit into the retention, and the whole life of a
+// message into the shortest expiry of an event.
+func (c *checker) readQueue(name, reader string, fifo bool, retention time.Duration) {
+	// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: at least six times the timeout. More
+	// would only delay retries.
+	visible, timeout := c.seconds(name+".VisibilityTimeout"), c.seconds(reader+".Timeout")
+	c.holds(visible == 6*timeout, "%s hides messages for %s, and %s may take %s", name, visible, reader, timeout)
+	letters := logical(c.get(name + ".RedrivePolicy.deadLetterTargetArn"))
+	c.want(name+".", map[string]string{"RedrivePolicy.deadLetterTargetArn": "<" + letters + ".Arn>"})
+	const arn = "arn:<AWS::Partition>:sqs:<AWS::Region>:<AWS::AccountId>:"
+	c.want(letters+".RedriveAllowPolicy.", map[string]string{
+		"redrivePermission": "byQueue", "sourceQueueArns": "[" + arn + c.get(name+".QueueName") + "]",
+	})
+	// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html: both are
+	// FIFO, or none.
+	c.holds(fifo == strings.HasSuffix(c.get(letters+".QueueName"), ".fifo"), "%s cannot have the dead letters of %s",
+		letters, name)
+	receives := c.number(name + ".RedrivePolicy.maxReceiveCount")
+	if !fifo {
+		// A message of a standard queue keeps its age in the dead-letter queue.
+		retries := time.Duration(0)
+		for i := range receives {
+			retries += min(archive.FirstDelay<<min(i, 10), archive.MaxDelay)
+		}
+		c.holds(retention == maxRetention && (retries-2*day).Abs() < time.Hour, "%s retries for %s, not for two days", name,
+			retries)
+		return
+	}
+	retries := time.Duration(receives) * visible
+	c.holds(retries == 10*time.Hour, "%s retries for %s, and operators are told 10 hours", name, retries)
+	// A batch may wait behind others. In a worker's outage of a long weekend, the messages must survive.
+	c.holds(retention == 4*day, "%s keeps messages for %s", name, retention)
+	c.holds(2*retention+maxRetention < wiring.MinExpiry*day,
+		"a message may live for %s, and its event expires after %d days", 2*retention+maxRetention, wiring.MinExpiry)
+}
+
+// mappingRules expects of each event source mapping that a failure is retried, and that nothing is left out.
+func mappingRules(c *checker) {
+	sources := map[string]string{}
+	for _, name := range c.of("AWS::Lambda::EventSourceMapping") {
+		source := c.get(name + ".EventSourceArn")
+		sources[source] = c.get(name + ".FunctionName")
+		c.want(name+".", map[string]string{
+			// All our functions report what failed. Without this, Lambda takes the report for a success, and deletes the batch.
+			// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+			"FunctionResponseTypes": "[ReportBatchItemFailures]",
+			"Enabled":               absent, // true by default
+		})
+		queueName, isQueue := c.values[logical(source)+".QueueName"]
+		switch {
+		case !isQueue:
+			c.streamMapping(name)
+		case strings.HasSuffix(queueName, ".fifo"):
+			c.want(name+".", map[string]string{
+				"BatchSize":                        "10", // the most of a FIFO queue
+				"ScalingConfig.MaximumConcurrency": c.parameters["MaxConcurrency"],
+			})
+		default:
+			c.want(name+".", map[string]string{
+				"BatchSize":                        "1", // the documents of one agreement may need all time and disk space
+				"ScalingConfig.MaximumConcurrency": "2", // the least; the vendors' limits are low
+			})
+		}
+	}
+	for source, function := range map[string]string{
+		"<Queue.Arn>": "<WorkerFunction>", "<Table.StreamArn>": "<PublisherFunction>",
+		"<DocumentQueue.Arn>": "<ArchiverFunction>",
+	} {
+		c.holds(sources[source] == function, "%s reads %s", sources[source], source)
+	}
+}
+
+// streamMapping expects that every commit reaches the publisher, and that what it cannot publish is kept.
+//
+// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html and
+// https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html
+func (c *checker) streamMapping(name string) {
+	c.want(name+".", map[string]string{
+		"BatchSize":                               "100", // the default; its events fit in ten calls
+		"BisectBatchOnFunctionError":              "true",
+		"DestinationConfig.OnFailure.Destination": "<PayloadBucket.Arn>", // only a bucket gets the records themselves
+		"MaximumRetryAttempts":                    "-1",                  // no limit but the age
+		"MetricsConfig.Metrics":                   "[EventCount]",        // UnpublishedAlarm reads them
+		"StartingPosition":                        "TRIM_HORIZON",        // LATEST misses commits while the mapping is made
+		"ParallelizationFactor":                   absent,
+		"FilterCriteria.Filters.1.Pattern":        absent,
+	})
+	age := c.seconds(name + ".MaximumRecordAgeInSeconds")
+	c.holds(age == 12*time.Hour, "records are kept in the bucket after %s, and operators are told 12 hours", age)
+	c.filter(c.get(name + ".FilterCriteria.Filters.0.Pattern"))
+}
+
+// filter evaluates a pattern on records of the stream, as the drivers write them: every commit and correction must
+// pass.
+//
+// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html: a field matches if it is one of
+// the listed values. An absent field does not match.
+func (c *checker) filter(pattern string) {
+	var parsed any
+	if err := json.Unmarshal([]byte(pattern), &parsed); err != nil {
+		c.errorf("the filter is no JSON: %v", err)
+		return
+	}
+	at := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+	entry := ledger.Entry{
+		Key: ledger.Key{Subject: "acmesign#a", ID: "e"}, State: ledger.Processed, ProcessedAt: at,
+		Event: &esign.Event{ID: "e", Provider: "acmesign", Type: esign.AgreementSent, Subject: "acmesign#a", OccurredAt: at},
+	}
+	for _, before := range []ledger.State{ledger.New, ledger.Received, ledger.Processed} {
+		for _, state := range []ledger.State{ledger.Processed, ledger.Received, ledger.Duplicate, ledger.Unreadable} {
+			record, err := publish.Record(1, before, entry)
+			if err != nil {
+				c.errorf("%v", err)
+				return
+			}
+			record.Change.NewImage[item.State] = events.NewStringAttribute(string(state))
+			var read any
+			b, err := json.Marshal(record)
+			if err == nil {
+				err = json.Unmarshal(b, &read)
+			}
+			passes := matches(parsed, read)
+			c.holds(err == nil && passes == (state == ledger.Processed), "the filter passes a record of state %s: %t", state,
+				passes)
+		}
+	}
+}
+
+// matches reports whether a value matches a pattern of objects and of lists of texts.
+func matches(pattern, value any) bool {
+	switch p := pattern.(type) {
+	case map[string]any:
+		v, ok := value.(map[string]any)
+		for name, member := range p {
+			ok = ok && matches(member, v[name])
+		}
+		return ok
+	case []any:
+		return slices.Contains(p, value)
+	}
+	return false
+}
+
+// bucketRules expects that buckets are private, that no object is lost by a mistake, and that payloads outlive every
+// message that refers to them.
+func bucketRules(c *checker) {
+	policies := map[string]string{}
+	for _, name := range c.of("AWS::S3::BucketPolicy") {
+		bucket := logical(c.get(name + ".Bucket"))
+		policies[bucket] = name
+		c.want(name+".", map[string]string{
+			"Bucket": "<" + bucket + ">", "PolicyDocument.Version": "2012-10-17",
+			"PolicyDocument.Statement.0.Effect": "Deny", "PolicyDocument.Statement.0.Principal": "*",
+			"PolicyDocument.Statement.0.Action":                             "s3:*",
+			"PolicyDocument.Statement.0.Resource":                           "[<" + bucket + ".Arn>, <" + bucket + ".Arn>/*]",
+			"PolicyDocument.Statement.0.Condition.Bool.aws:SecureTransport": "false",
+		})
+	}
+	lifetimes := map[string]time.Duration{ // 0: without limit
+		// The longest life of a message. Operators are told 30 days too.
+		"PayloadBucket": max(2*c.seconds("Queue.MessageRetentionPeriod")+c.seconds("DeadLetterQueue.MessageRetentionPeriod")+
+			day, 30*day),
+		"DocumentBucket": 0,
+	}
+	if days := c.parameters["ArchiveDays"]; days != "0" {
+		n, _ := strconv.Atoi(days)
+		lifetimes["ArchiveBucket"] = time.Duration(n) * day
+	}
+	const rule = ".LifecycleConfiguration.Rules.0."
+	for _, name := range c.of("AWS::S3::Bucket") {
+		c.holds(policies[name] != "", "%s has no policy, and may be reached without TLS", name)
+		c.want(name+".", map[string]string{
+			"BucketEncryption.ServerSideEncryptionConfiguration.0.ServerSideEncryptionByDefault.SSEAlgorithm": "AES256",
+			"OwnershipControls.Rules.0.ObjectOwnership":                                                       "BucketOwnerEnforced",
+			"PublicAccessBlockConfiguration.BlockPublicAcls":                                                  "true",
+			"PublicAccessBlockConfiguration.BlockPublicPolicy":                                                "true",
+			"PublicAccessBlockConfiguration.IgnorePublicAcls":                                                 "true",
+			"PublicAccessBlockConfiguration.RestrictPublicBuckets":                                            "true",
+			// to restore objects
 			"VersioningConfiguration.Status": "Enabled",
 		})
-		want := "[[Effect, Deny, Principal, *, Action, s3:*, Resource, [!GetAtt " + name + ".Arn, !Sub ${" + name +
-			".Arn}/*], Condition, [Bool, [aws:SecureTransport, false]]]]"
-		if got := policies[name]; got != want {
-			t.Errorf("%s may be reached without TLS: %s", name, got)
+		lifetime, known := lifetimes[name]
+		c.holds(known, "how long does %s keep its objects?", name)
+		if lifetime == 0 {
+			c.want(name, map[string]string{rule + "Status": absent, rule + "ExpirationInDays": absent})
+			continue
 		}
-	}
-	all.expect(t, "DocumentBucket", map[string]string{"LifecycleConfiguration": ""}) // documents never expire
-	writers := map[string][]string{}
-	for name, function := range all.of(t, "AWS::Serverless::Function") {
-		for action, on := range allowed(function) {
-			if strings.HasPrefix(action, "s3:Delete") {
-				t.Errorf("%s may %s", name, action)
-			}
-			for _, one := range on {
-				if action == "s3:PutObject" && !strings.HasPrefix(one, "!Sub ${PayloadBucket.") {
-					writers[name] = append(writers[name], one)
-				}
-			}
-		}
-	}
-	const adds = "/* [Null, [s3:if-none-match, false]]" // it overwrites nothing
-	if want := map[string][]string{
-		"ArchiverFunction": {"!Sub ${DocumentBucket.Arn}" + adds}, "WorkerFunction": {"!Sub ${ArchiveBucket.Arn}" + adds},
-	}; !maps.EqualFunc(writers, want, slices.Equal) {
-		t.Errorf("they may write %q", writers)
-	}
-}
-
-// TestTheArchiverGetsEveryCompletion checks the rule of the archiver's queue. An event that cannot be delivered to the
-// queue must go to the dead-letter queue.
-func TestTheArchiverGetsEveryCompletion(t *testing.T) {
-	all := readTemplate(t)
-	all.expect(t, "DocumentRule", map[string]string{
-		"EventBusName": "!Ref EventBus",
-		"EventPattern": "[source, [[prefix, esign.]], detail-type, [agreement.completed]]",
-		"Targets": "[[Id, documents, Arn, !GetAtt DocumentQueue.Arn, DeadLetterConfig, " +
-			"[Arn, !GetAtt DocumentDeadLetterQueue.Arn]]]",
-	})
-	all.expect(t, "DocumentQueuePolicy", map[string]string{
-		"Queues": "[!Ref DocumentQueue, !Ref DocumentDeadLetterQueue]",
-		"PolicyDocument.Statement": "[[Effect, Allow, Principal, [Service, events.amazonaws.com], Action, sqs:SendMessage, " +
-			"Resource, [!GetAtt DocumentQueue.Arn, !GetAtt DocumentDeadLetterQueue.Arn], " +
-			"Condition, [ArnEquals, [aws:SourceArn, !GetAtt DocumentRule.Arn]]]]",
-	})
-	all.expect(t, "ArchiverSource", map[string]string{
-		"BatchSize": "1", "EventSourceArn": "!GetAtt DocumentQueue.Arn", "FunctionName": "!Ref ArchiverFunction",
-		"FunctionResponseTypes": "[ReportBatchItemFailures]",
-	})
-}
-
-// TestQueuesLoseNothing checks that a message stays invisible while a function may process it. A message that fails too
-// often must go to a dead-letter queue that an alarm watches.
-func TestQueuesLoseNothing(t *testing.T) {
-	all := readTemplate(t)
-	queues := all.of(t, "AWS::SQS::Queue")
-	number := func(n yaml.Node) int {
-		i, err := strconv.Atoi(n.Value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return i
-	}
-	watched := map[string]bool{}
-	for _, alarm := range all.of(t, "AWS::CloudWatch::Alarm") {
-		if at(alarm, "MetricName").Value == "ApproximateNumberOfMessagesVisible" && at(alarm, "Threshold").Value == "0" {
-			watched[written(at(alarm, "Dimensions"))] = true
-		}
-	}
-	served := 0
-	for name, source := range all.of(t, "AWS::Lambda::EventSourceMapping") {
-		queue := referred(at(source, "EventSourceArn"))
-		if _, ok := queues[queue]; !ok {
-			continue // the table's stream
-		}
-		served++
-		timeout := number(at(all.Resources[referred(at(source, "FunctionName"))].Properties, "Timeout"))
-		if visible := number(at(queues[queue], "VisibilityTimeout")); visible < 6*timeout {
-			t.Errorf("%s: %d s are less than six times the %d s of the function of %s", queue, visible, timeout, name)
-		}
-		letters := referred(at(queues[queue], "RedrivePolicy", "deadLetterTargetArn"))
-		all.expect(t, letters, map[string]string{
-			"RedriveAllowPolicy.sourceQueueArns": "[!Sub arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:" +
-				at(queues[queue], "QueueName").Value + "]",
-			"MessageRetentionPeriod": strconv.Itoa(14 * 24 * 60 * 60),
+		c.want(name+rule, map[string]string{
+			"Status": "Enabled", "AbortIncompleteMultipartUpload.DaysAfterInitiation": "1",
+			"NoncurrentVersionExpiration.NoncurrentDays": "1", "Prefix": absent,
 		})
-		if !watched["[[Name, QueueName, Value, !GetAtt "+letters+".QueueName]]"] {
-			t.Errorf("no alarm reads %s", letters)
-		}
-	}
-	if served < 2 {
-		t.Errorf("functions read %d queues", served)
-	}
-	for name := range queues {
-		all.expect(t, name, map[string]string{"SqsManagedSseEnabled": "true"})
+		days := time.Duration(c.number(name+rule+"ExpirationInDays")) * day
+		c.holds(days == lifetime, "%s keeps objects for %s, not %s", name, days, lifetime)
 	}
 }
 
-// TestThePublisherReadsEveryCommit checks that the stream has both images. The publisher publishes the new image, and
-// the old one shows whether it was published before. A record that cannot be published must be kept in the bucket.
-func TestThePublisherReadsEveryCommit(t *testing.T) {
-	all := readTemplate(t)
-	all.expect(t, "Table", map[string]string{"StreamSpecification.StreamViewType": "NEW_AND_OLD_IMAGES"})
-	all.expect(t, "PublisherSource", map[string]string{
-		"EventSourceArn":         "!GetAtt Table.StreamArn",
-		"FilterCriteria.Filters": `[[Pattern, {"dynamodb":{"NewImage":{"state":{"S":["processed"]}}}}]]`,
-		"StartingPosition":       "TRIM_HORIZON", "FunctionResponseTypes": "[ReportBatchItemFailures]",
-		"MaximumRecordAgeInSeconds": "43200", "MaximumRetryAttempts": "-1",
-		"DestinationConfig.OnFailure.Destination": "!GetAtt PayloadBucket.Arn", "MetricsConfig.Metrics": "[EventCount]",
+// tableRules expects the table of the drivers.
+func tableRules(c *checker) {
+	protected := c.parameters["DeletionProtection"]
+	for _, name := range c.of("AWS::DynamoDB::Table") {
+		c.want(name+".", map[string]string{
+			"AttributeDefinitions.0.AttributeName": item.PK, "AttributeDefinitions.0.AttributeType": "S",
+			"AttributeDefinitions.1.AttributeName": item.SK, "AttributeDefinitions.1.AttributeType": "S",
+			"KeySchema.0.AttributeName": item.PK, "KeySchema.0.KeyType": "HASH",
+			"KeySchema.1.AttributeName": item.SK, "KeySchema.1.KeyType": "RANGE",
+			"TimeToLiveSpecification.AttributeName": item.Expires, "TimeToLiveSpecification.Enabled": "true",
+			// publish.Committed reads the new image, and the old one shows whether it was published before.
+			"StreamSpecification.StreamViewType": "NEW_AND_OLD_IMAGES",
+			"BillingMode":                        "PAY_PER_REQUEST", // nobody watches a capacity
+			"DeletionProtectionEnabled":          protected,
+			"PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled": "true",
+			"TableName": absent, // two stacks fit in an account
+		})
+	}
+}
+
+// busRules expects that every completion reaches the archiver's queue, or its dead-letter queue.
+func busRules(c *checker) {
+	for _, name := range c.of("AWS::Events::EventBus") {
+		c.want(name+".", map[string]string{"Name": "<AWS::StackName>"})
+	}
+	targets := map[string]bool{}
+	for _, name := range c.of("AWS::Events::Rule") {
+		c.text(name + ".Description")
+		queueARN, letters := c.get(name+".Targets.0.Arn"), c.get(name+".Targets.0.DeadLetterConfig.Arn")
+		targets[queueARN] = true
+		c.want(name+".", map[string]string{
+			"EventBusName": "<EventBus>", "State": absent, // enabled by default
+			"Targets.0.Id":                   "documents",
+			"Targets.0.DeadLetterConfig.Arn": c.get(logical(queueARN) + ".RedrivePolicy.deadLetterTargetArn"),
+			"Targets.0.InputPath":            absent, "Targets.0.InputTransformer": absent, // all of it is read
+		})
+		c.pattern(name)
+		for _, policy := range c.of("AWS::SQS::QueuePolicy") {
+			const statement = "PolicyDocument.Statement.0."
+			c.want(policy+".", map[string]string{
+				"Queues":                 "[<" + logical(queueARN) + ">, <" + logical(letters) + ">]",
+				"PolicyDocument.Version": "2012-10-17",
+				statement + "Effect":     "Allow", statement + "Principal.Service": "events.amazonaws.com",
+				statement + "Action":                            "sqs:SendMessage",
+				statement + "Resource":                          "[" + queueARN + ", " + letters + "]",
+				statement + "Condition.ArnEquals.aws:SourceArn": "<" + name + ".Arn>",
+			})
+		}
+	}
+	c.holds(targets["<DocumentQueue.Arn>"], "no rule sends completions to the archiver")
+	c.holds(len(c.of("AWS::SQS::QueuePolicy")) == 1, "EventBridge may not send to the queue")
+}
+
+// pattern evaluates a rule's pattern on events of the bus: of every vendor, exactly completions must match.
+func (c *checker) pattern(rule string) {
+	properties, _ := c.resources[rule]["Properties"].(object)
+	pattern, _ := properties["EventPattern"].(object)
+	c.under(rule, "EventPattern")
+	for _, kind := range []esign.Type{esign.AgreementCompleted, esign.AgreementSent, esign.AgreementArchived} {
+		for _, replay := range []bool{false, true} {
+			event := bus.EventOf(ledger.Entry{Event: &esign.Event{Provider: "acmesign", Type: kind}})
+			event.Detail.Replay = replay
+			matched := len(pattern) == 2 && among(pattern["source"], event.Source) &&
+				among(pattern["detail-type"], event.DetailType)
+			c.holds(matched == (kind == esign.AgreementCompleted), "%s matches %s: %t", rule, event.DetailType, matched)
+		}
+	}
+	c.holds(!among(pattern["source"], "aws.s3"), "%s matches other events", rule)
+}
+
+// among reports whether a text is one of a pattern's values or begins with one of its prefixes.
+//
+// SPEC: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+func among(pattern any, text string) bool {
+	all, _ := pattern.([]any)
+	return slices.ContainsFunc(all, func(one any) bool {
+		if matcher, ok := one.(object); ok {
+			prefix, ok := matcher["prefix"].(string)
+			return ok && strings.HasPrefix(text, prefix)
+		}
+		return one == text
 	})
 }
 
-// TestRetainedResources checks that exactly the data, the secrets and the account's resources outlive the stack.
-func TestRetainedResources(t *testing.T) {
-	kept := []string{
-		"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SecretsManager::Secret",
-		"AWS::ApiGateway::Account", "AWS::IAM::Role", // the account's
-	}
-	for name, r := range readTemplate(t).Resources {
-		want := ""
-		if slices.Contains(kept, r.Type) {
-			want = "Retain"
-		}
-		if r.DeletionPolicy != want || r.UpdateReplacePolicy != want {
-			t.Errorf("%s has the policies %q and %q, not %q", name, r.DeletionPolicy, r.UpdateReplacePolicy, want)
+func TestMatches(t *testing.T) {
+	pattern := map[string]any{"a": map[string]any{"b": []any{"x", "y"}}}
+	for text, want := range map[string]bool{
+		`{"a":{"b":"y","c":1}}`: true, `{"a":{"b":"z"}}`: false, `{"a":{}}`: false, `{}`: false, `{"a":"y"}`: false,
+	} {
+		var value any
+		if err := json.Unmarshal([]byte(text), &value); err != nil || matches(pattern, value) != want {
+			t.Errorf("%s: %t, %v", text, !want, err)
 		}
 	}
 }

@@ -1,0 +1,189 @@
+package template
+
+import (
+	_ "embed"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// calls are the AWS calls of each function, as TestTheFunctionsMakeTheirCalls records them: function, action, resource,
+// and what of the resource.
+//
+//go:embed testdata/calls.txt
+var calls string
+
+// permissionRules expects that each function may do what its code and its event source mapping do, and nothing else.
+func permissionRules(c *checker) {
+	want := map[string][]string{}
+	for line := range strings.Lines(calls) {
+		if strings.HasPrefix(line, "#") || strings.TrimSpace(line) == "" {
+			continue
+		}
+		words := strings.Fields(line)
+		if len(words) != 4 {
+			c.errorf("testdata/calls.txt: %q", line)
+			continue
+		}
+		if words[0] != "<Vendor>Function" {
+			want[words[0]] = append(want[words[0]], statement(words[1], words[2], words[3]))
+			continue
+		}
+		for _, info := range c.vendors() {
+			what := strings.ReplaceAll(words[3], "<vendor>", info.Name)
+			want[info.Resource+"Function"] = append(want[info.Resource+"Function"], statement(words[1], words[2], what))
+		}
+	}
+	for _, mapping := range c.of("AWS::Lambda::EventSourceMapping") {
+		function, source := logical(c.get(mapping+".FunctionName")), c.get(mapping+".EventSourceArn")
+		want[function] = append(want[function], ofMapping(source)...)
+		if failed := c.get(mapping + ".DestinationConfig.OnFailure.Destination"); failed != absent {
+			// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html: both, on the whole bucket.
+			want[function] = append(want[function], "s3:PutObject "+failed+"/*", "s3:ListBucket "+failed)
+		}
+	}
+	for _, info := range c.vendors() {
+		own := info.Resource + "Function"
+		for _, function := range []string{own, "ArchiverFunction", "ReconcilerFunction"} {
+			want[function] = append(want[function], "secretsmanager:GetSecretValue "+secretARN(info.Resource+"Secret"))
+		}
+	}
+	for _, function := range c.of("AWS::Serverless::Function") {
+		got := c.policyOf(function)
+		needed := narrowed(want[function])
+		if c.parameters["ArchiveDays"] == "0" {
+			needed = slices.DeleteFunc(needed, func(s string) bool { return strings.Contains(s, "<ArchiveBucket.") })
+		}
+		for _, s := range needed {
+			c.holds(slices.Contains(got, s), "%s does %s, and may not", function, s)
+		}
+		for _, s := range got {
+			c.holds(slices.Contains(needed, s), "%s may %s, and does not", function, s)
+			c.holds(!beyond(function, s), "%s may %s: no function of its kind may, whatever its code does", function, s)
+		}
+		// With an event of these types SAM would widen the policy to all queues, or all streams, of the account.
+		c.holds(c.values[function+".Events.Pass.Type"] != "SQS" && c.values[function+".Role"] == "", "%s has another role",
+			function)
+	}
+}
+
+// beyond reports whether a permission breaks a promise of the guarantees. A compromised function must not destroy
+// anything. A receiver writes of its vendor only, since the publisher publishes every event in the table. Whoever asks
+// the vendors writes notes only: findings go through the queue. No payload is read but by the worker.
+func beyond(function, permission string) bool {
+	action, _, _ := strings.Cut(permission, " ")
+	writes := action == "dynamodb:PutItem" || action == "dynamodb:UpdateItem"
+	if strings.Contains(action, ":Delete") && action != "sqs:DeleteMessage" {
+		return true
+	}
+	limited := strings.Contains(permission, " dynamodb:LeadingKeys [")
+	switch function {
+	case "WorkerFunction":
+		return false
+	case "PublisherFunction":
+		return writes || action == "s3:GetObject"
+	case "ArchiverFunction", "ReconcilerFunction":
+		return writes && !strings.HasSuffix(permission, " dynamodb:LeadingKeys [@*]") ||
+			strings.HasPrefix(permission, "s3:GetObject <PayloadBucket.")
+	}
+	return strings.HasPrefix(action, "dynamodb:") && !(writes && limited && !strings.Contains(permission, "[@")) ||
+		action == "s3:GetObject"
+}
+
+// statement returns the permission that a recorded call needs.
+func statement(action, resource, what string) string {
+	service, _, _ := strings.Cut(action, ":")
+	on := action + " <" + resource + ".Arn>"
+	switch {
+	case service == "dynamodb" && what != "*":
+		return on + " ForAllValues:StringLike dynamodb:LeadingKeys [" + what + "]"
+	case action == "s3:ListBucket":
+		return on
+	case service == "s3":
+		if on += "/" + what; action == "s3:PutObject" && resource != "PayloadBucket" {
+			// What is kept for purposes outside of the stack may be added to, and not overwritten.
+			// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+			on += " Null s3:if-none-match false"
+		}
+	}
+	return on
+}
+
+// narrowed leaves out what another permission includes.
+func narrowed(all []string) (kept []string) {
+	for _, s := range all {
+		wider := regexp.MustCompile(`>/\S+$`).ReplaceAllString(s, ">/*")
+		unconditional, _, _ := strings.Cut(s, " ForAllValues:")
+		if wider != s && slices.Contains(all, wider) || unconditional != s && slices.Contains(all, unconditional) {
+			continue
+		}
+		kept = append(kept, s)
+	}
+	slices.Sort(kept)
+	return slices.Compact(kept)
+}
+
+// ofMapping returns what Lambda needs of the function's role to read a source.
+//
+// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html and
+// https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html, read 2026-11-30
+func ofMapping(source string) (all []string) {
+	actions := []string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
+	if strings.HasSuffix(source, ".StreamArn>") {
+		actions = []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator",
+			"dynamodb:ListStreams"}
+	}
+	for _, action := range actions {
+		all = append(all, action+" "+source)
+	}
+	return all
+}
+
+// policyOf returns the permissions of a function, as statement writes them.
+func (c *checker) policyOf(function string) (all []string) {
+	policies, _ := c.under(function, "Policies").([]any)
+	for _, policy := range policies {
+		p, _ := policy.(object)
+		c.holds(p["Version"] == "2012-10-17" && len(p) == 2, "%s has another kind of policy: %v", function, policy)
+		statements, _ := p["Statement"].([]any)
+		for _, one := range statements {
+			s, _ := one.(object)
+			c.holds(s["Effect"] == "Allow", "%s has a statement with the effect %v", function, s["Effect"])
+			condition := ""
+			if conditions, ok := s["Condition"].(object); ok {
+				for operator, of := range conditions {
+					for key, value := range of.(object) {
+						condition += " " + operator + " " + key + " " + fmt.Sprint(value)
+					}
+				}
+			}
+			known := 3
+			if condition != "" {
+				known++
+			}
+			c.holds(len(s) == known, "%s has a statement with other members: %v", function, s)
+			for _, action := range either(s["Action"]) {
+				c.holds(!strings.Contains(action, "*"), "%s may do %s", function, action)
+				for _, on := range either(s["Resource"]) {
+					all = append(all, action+" "+on+condition)
+				}
+			}
+		}
+	}
+	slices.Sort(all)
+	c.holds(len(slices.Compact(slices.Clone(all))) == len(all), "%s has a permission twice", function)
+	return all
+}
+
+// either returns the texts of a list, or the single text.
+func either(v any) (all []string) {
+	if text, ok := v.(string); ok {
+		return []string{text}
+	}
+	list, _ := v.([]any)
+	for _, one := range list {
+		all = append(all, fmt.Sprint(one))
+	}
+	return all
+}
