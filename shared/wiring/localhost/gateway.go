@@ -114,10 +114,7 @@ func (g *Gateway) wire() (err error) {
 
 // Serve serves requests and runs all functions until ctx is done. It closes the store.
 func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
-	server := &http.Server{
-		Handler: g, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
-		IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
-	}
+	server := g.server()
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	for range workers {
@@ -148,6 +145,13 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 		err = nil
 	}
 	return errors.Join(err, g.db.Close())
+}
+
+func (g *Gateway) server() *http.Server {
+	return &http.Server{
+		Handler: g, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+	}
 }
 
 // Listen listens on the configured port, for this machine only.

@@ -55,6 +55,7 @@ type fault struct {
 	mu    sync.Mutex
 	mode  string
 	left  int       // how many calls fail
+	began time.Time // when the first call failed
 	ended time.Time // when the last call failed
 }
 
@@ -71,6 +72,9 @@ func (f *fault) call(ctx context.Context) error {
 	}
 	f.left--
 	f.ended = time.Now()
+	if f.began.IsZero() {
+		f.began = f.ended
+	}
 	switch f.mode {
 	case "panics":
 		panic("on purpose")
@@ -222,8 +226,9 @@ func TestNothingIsLostWhenAFunctionFails(t *testing.T) {
 					g.report(t)
 					time.Sleep(150 * time.Minute)
 					wantEverything(t, g.Gateway)
-					if f.left > 0 || f.ended.Sub(begin) < time.Second {
-						t.Errorf("%d failures are left, the last was after %v", f.left, f.ended.Sub(begin))
+					if f.left > 0 || !f.began.Equal(begin) || f.ended.Sub(begin) < time.Second {
+						t.Errorf("%d failures are left, they were %v to %v after the start", f.left, f.began.Sub(begin),
+							f.ended.Sub(begin))
 					}
 				})
 			})
@@ -353,7 +358,10 @@ func TestEveryFunctionIsWired(t *testing.T) {
 		"Metrics", "Archive", "Pause", // of AWS, and of tests
 		"Repair", "Remembers", // localhost has no public URL, and keeps everything
 	}
-	for _, function := range []any{*g.worker, *g.publisher, g.archiver, g.reconciler} {
+	optional = append(optional, strings.Fields( // of a server
+		"Addr DisableGeneralOptionsHandler TLSConfig MaxHeaderBytes TLSNextProto ConnState BaseContext ConnContext HTTP2 "+
+			"Protocols DisableClientPriority")...)
+	for _, function := range []any{g.worker, g.publisher, g.archiver, g.reconciler, g.server()} {
 		v := reflect.Indirect(reflect.ValueOf(function))
 		for i := range v.NumField() {
 			name := v.Type().Field(i).Name

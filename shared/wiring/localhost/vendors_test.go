@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/archive"
@@ -18,6 +21,7 @@ import (
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/store/bus"
 	busdriver "esignhooks/shared/store/bus/embedded"
+	"esignhooks/shared/store/ledger"
 	queue "esignhooks/shared/store/queue/embedded"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
@@ -129,5 +133,58 @@ func TestAVendorWithoutAClientRuns(t *testing.T) {
 		if (err == nil) != (said == "") || err != nil && !strings.Contains(err.Error(), said) {
 			t.Errorf("%s: %v", command, err)
 		}
+	}
+}
+
+// TestAVendorGetsNoDevelopmentKey checks which keys subscriptions at a vendor are registered with.
+func TestAVendorGetsNoDevelopmentKey(t *testing.T) {
+	g := release(t, t.TempDir(), acmesign.Provider{})
+	own := webhook.Keys{Keys: webhook.Secrets("own"), URLTokens: webhook.Secrets("token")}
+	for development, want := range map[bool]int{true: 0, false: 1} {
+		g.config.Keys[acmesign.Name] = Keys{Keys: own, Development: development}
+		url, keys, err := g.webhook(t.Context(), acmesign.Name)
+		if url != "" || len(keys.Keys) != want || len(keys.URLTokens) != 1 || err != nil {
+			t.Errorf("development %v: URL %q, %d keys, %d tokens, %v", development, url, len(keys.Keys), len(keys.URLTokens), err)
+		}
+	}
+}
+
+func TestOnlyThisMachineIsListenedTo(t *testing.T) {
+	listener, err := release(t, t.TempDir(), acmesign.Provider{}).Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if ip := listener.Addr().(*net.TCPAddr).IP; !ip.IsLoopback() {
+		t.Errorf("listens on %s", ip)
+	}
+}
+
+// TestTheReadAPIShowsEverything checks that no field of an event is lost.
+func TestTheReadAPIShowsEverything(t *testing.T) {
+	at := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+	want := event{
+		ID: "id", Provider: "p", Type: esign.AgreementSigned, VendorType: "v", AgreementID: "a", OccurredAt: at,
+		ReceivedAt: at.Add(1), State: ledger.Processed, Duplicates: 2, Proof: esign.ProofSigned, Via: []string{"1", "2"},
+		Approximate: true, Participant: "3", Cause: "c", Attributes: map[string]string{"k": "v"},
+		Documents: []esign.Document{{Name: "d"}},
+	}
+	entry := ledger.Entry{
+		Key: ledger.Key{Subject: "s", ID: want.ID}, Provider: want.Provider, Type: want.Type, VendorType: want.VendorType,
+		AgreementID: want.AgreementID, OccurredAt: at, ReceivedAt: want.ReceivedAt, State: want.State,
+		Duplicates: want.Duplicates, Proof: want.Proof, Via: want.Via, Event: &esign.Event{Approximate: true,
+			Participant: want.Participant, Cause: want.Cause, Attributes: want.Attributes, Documents: want.Documents},
+	}
+	if diff := cmp.Diff(want, eventOf(entry)); diff != "" {
+		t.Error(diff)
+	}
+	for v, i := reflect.ValueOf(want), 0; i < v.NumField(); i++ {
+		if v.Field(i).IsZero() {
+			t.Errorf("%s is not checked", v.Type().Field(i).Name)
+		}
+	}
+	entry.OccurredAt, entry.Event = time.Time{}, nil
+	if shown := eventOf(entry); !shown.OccurredAt.Equal(entry.ReceivedAt) || !shown.Approximate {
+		t.Errorf("without a time: %+v", shown)
 	}
 }
