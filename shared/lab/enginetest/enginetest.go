@@ -18,14 +18,22 @@ import (
 )
 
 // DynamoDB starts DynamoDB Local and returns its URL. It stops with the test.
-func DynamoDB(t testing.TB) string {
-	return java(t, "com.amazonaws:DynamoDBLocal:2.6.1", "-Djava.library.path=lib", "-cp", "lib/*",
-		"com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-sharedDb", "-disableTelemetry", "-port",
-		"PORT")
+func DynamoDB(t testing.TB) string { return dynamoDB(t, "-inMemory").URL }
+
+// DynamoDBOnDisk starts DynamoDB Local with a table store that survives its process.
+func DynamoDBOnDisk(t testing.TB) *Engine { return dynamoDB(t, "-dbPath", t.TempDir()) }
+
+func dynamoDB(t testing.TB, store ...string) *Engine {
+	return java(t, "com.amazonaws:DynamoDBLocal:2.6.1", append([]string{"-Djava.library.path=lib", "-cp", "lib/*",
+		"com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-sharedDb", "-disableTelemetry", "-port", "PORT"},
+		store...)...)
 }
 
 // SQS starts ElasticMQ and returns its URL. It stops with the test.
-func SQS(t testing.TB) string {
+func SQS(t testing.TB) string { return SQSEngine(t).URL }
+
+// SQSEngine starts ElasticMQ. Its messages do not survive its process.
+func SQSEngine(t testing.TB) *Engine {
 	return java(t, "org.elasticmq:elasticmq-server_2.13:1.7.1", "-Dnode-address.host=127.0.0.1",
 		"-Dnode-address.port=PORT",
 		"-Drest-sqs.bind-hostname=127.0.0.1", "-Drest-sqs.bind-port=PORT", "-Drest-stats.enabled=false", "-cp", "lib/*",
@@ -45,7 +53,7 @@ func Moto(t testing.TB) string {
 			"moto[server,s3,secretsmanager]==5.2.1")
 	})
 	port := freePort(t)
-	return serve(t, port, dir, python, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", port)
+	return serve(t, port, dir, python, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", port).URL
 }
 
 const pom = `<project><modelVersion>4.0.0</modelVersion><groupId>x</groupId><artifactId>x</artifactId><version>1</version>
@@ -53,7 +61,7 @@ const pom = `<project><modelVersion>4.0.0</modelVersion><groupId>x</groupId><art
 </dependency></dependencies></project>`
 
 // java starts a program of Maven Central; PORT in the arguments is replaced by its port.
-func java(t testing.TB, artifact string, arguments ...string) string {
+func java(t testing.TB, artifact string, arguments ...string) *Engine {
 	t.Helper()
 	dir := folder(t, strings.ReplaceAll(artifact, ":", "-"))
 	once(t, dir, func() error {
@@ -136,33 +144,65 @@ func freePort(t testing.TB) string {
 	return port
 }
 
+// Engine is the process of an engine.
+type Engine struct {
+	URL string
+
+	t       testing.TB
+	command func() *exec.Cmd
+	running *exec.Cmd
+	ended   chan struct{} // closed
+}
+
 // serve starts a server and waits until it answers. It is killed when the test ends.
-func serve(t testing.TB, port, dir, name string, arguments ...string) string {
+func serve(t testing.TB, port, dir, name string, arguments ...string) *Engine {
 	t.Helper()
-	var out bytes.Buffer
-	command := exec.Command(name, arguments...)
-	command.Dir, command.Stdout, command.Stderr = dir, &out, &out
-	if err := command.Start(); err != nil {
-		missing(t, err)
-	}
-	ended := make(chan struct{})
-	go func() { command.Wait(); close(ended) }()
+	e := &Engine{URL: "http://127.0.0.1:" + port, t: t, command: func() *exec.Cmd {
+		command := exec.Command(name, arguments...)
+		command.Dir = dir
+		return command
+	}}
 	t.Cleanup(func() {
-		command.Process.Kill()
-		<-ended
+		if e.ended != nil {
+			e.running.Process.Kill()
+			<-e.ended
+		}
 	})
-	url := "http://127.0.0.1:" + port
+	e.start()
+	return e
+}
+
+func (e *Engine) start() {
+	e.t.Helper()
+	var out bytes.Buffer
+	command, ended := e.command(), make(chan struct{})
+	command.Stdout, command.Stderr = &out, &out
+	if err := command.Start(); err != nil {
+		missing(e.t, err)
+	}
+	go func() { command.Wait(); close(ended) }()
+	e.running, e.ended = command, ended
 	for range 600 {
-		if answer, err := http.Get(url); err == nil {
+		if answer, err := http.Get(e.URL); err == nil {
 			answer.Body.Close()
-			return url
+			return
 		}
 		select {
 		case <-ended:
-			missing(t, fmt.Errorf("%s ended: %s", name, &out))
+			missing(e.t, fmt.Errorf("%s ended: %s", command.Path, &out))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	missing(t, fmt.Errorf("%s does not answer", name))
-	return ""
+	missing(e.t, fmt.Errorf("%s does not answer", command.Path))
+}
+
+// Signal signals the process.
+func (e *Engine) Signal(s os.Signal) { e.running.Process.Signal(s) }
+
+// Restart kills the process and starts another one on the same port.
+func (e *Engine) Restart() {
+	e.t.Helper()
+	e.running.Process.Kill()
+	<-e.ended
+	e.start()
 }

@@ -242,7 +242,8 @@ func soakGateway(t *testing.T, r *report, binaries gateways, data string, random
 	}
 	cancel()
 	<-sent
-	for what, counts := range map[string]map[faulty.Kind]int{"": l.network.Counts(), "to the application ": l.outlet.Counts()} {
+	for what, counts := range map[string]map[faulty.Kind]int{"": l.network.Counts(),
+		"to the application ": l.outlet.Counts()} {
 		r.addFaults(counts)
 		for kind, n := range counts {
 			for range n {
