@@ -2,13 +2,20 @@ package lambda
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/lab/acmesign"
@@ -203,27 +210,75 @@ func TestHasEndpoint(t *testing.T) {
 	}
 }
 
-func TestClientsRetrySoonWithJitter(t *testing.T) {
+func TestWhatIsRetried(t *testing.T) {
 	lambdatest.Clean(t)
-	a := AWS(ResponseTimeout)
-	delays := map[time.Duration]bool{}
-	for range 10 {
-		delay, err := a.Retryer().RetryDelay(10, errors.New("throttled"))
-		if err != nil || delay > 200*time.Millisecond {
-			t.Errorf("the tenth attempt waits %v, %v", delay, err)
+	retryer := AWS(ResponseTimeout).Retryer()
+	for err, want := range map[error]bool{
+		fmt.Errorf("cut off: %w", io.ErrUnexpectedEOF):                   true,
+		&smithy.GenericAPIError{Code: "TransactionConflictException"}:    true,
+		&smithy.GenericAPIError{Code: "ThrottlingException"}:             true,
+		&smithy.GenericAPIError{Code: "ConditionalCheckFailedException"}: false,
+		&smithy.GenericAPIError{Code: "TransactionCanceledException"}:    false,
+		io.EOF: false,
+	} {
+		if got := retryer.IsErrorRetryable(err); got != want {
+			t.Errorf("%v is retried: %v", err, got)
 		}
-		delays[delay] = true
-	}
-	if len(delays) < 2 {
-		t.Errorf("every attempt waits %v", delays)
 	}
 }
 
-func TestDevelopmentKeys(t *testing.T) {
-	p := acmesign.Provider{}
-	keys, err := developmentKeys(p)(t.Context())
-	if err != nil || !webhook.Any(keys.Keys, p.Info().DevelopmentKey) || len(keys.Keys) != 1 || len(keys.URLTokens) > 0 {
-		t.Errorf("%+v, %v", keys, err)
+// TestUnderSAMLocal gives the test's machine the emulator's file. Then `sam local` replaces what has no local engine.
+func TestUnderSAMLocal(t *testing.T) {
+	emulator := filepath.Join(t.TempDir(), "emulator")
+	if err := os.WriteFile(emulator, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	defer func(path string) { runtimeEmulator = path }(runtimeEmulator)
+	runtimeEmulator = emulator
+	t.Setenv("TMPDIR", t.TempDir())
+	samLocal := map[string]string{"AWS_SAM_LOCAL": "true", "AWS_LAMBDA_LOG_STREAM_NAME": "$LATEST"}
+	const endpoint = "https://local.example"
+	for name, tt := range map[string]struct {
+		change   map[string]string
+		replaced string // the services
+	}{
+		"without engines":    {nil, "SQS SECRETS_MANAGER"},
+		"the queue's engine": {map[string]string{"AWS_ENDPOINT_URL_SQS": endpoint}, "SECRETS_MANAGER"},
+		"the secrets' engine alone": {map[string]string{"AWS_ENDPOINT_URL_SECRETS_MANAGER": endpoint},
+			"SQS"},
+		"all engines": {map[string]string{"AWS_ENDPOINT_URL": endpoint}, ""},
+		"in AWS": {map[string]string{
+			"AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/02/[$LATEST]58419525dade4d17a495dceeeed44708"}, ""},
+		"with another value": {map[string]string{"AWS_SAM_LOCAL": "1"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lambdatest.Enter(t, lambdatest.Variables())
+			lambdatest.Set(t, samLocal)
+			lambdatest.Set(t, tt.change)
+			for _, service := range []string{"SQS", "SECRETS_MANAGER"} {
+				if got := Lacks(service); got != strings.Contains(tt.replaced, service) {
+					t.Errorf("lacks %s: %v", service, got)
+				}
+			}
+			p := acmesign.Provider{}
+			r, err := NewReceiver(p, slog.New(slog.DiscardHandler), io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			account := &lambdatest.AWS{Secret: `{"keys":["real"]}`}
+			account.Connect(r)
+			keys, err := r.Keys(t.Context())
+			if err != nil || len(keys.Keys) != 1 || webhook.Any(keys.Keys, p.Info().DevelopmentKey) != (tt.replaced != "") {
+				t.Errorf("the development key counts: %v, %v", tt.replaced == "", err)
+			}
+			if err := r.Queue.Send(t.Context(), queue.Message{Group: "g", DeduplicationID: "d", Body: "b"}); err != nil {
+				t.Error(err)
+			}
+			sent := slices.ContainsFunc(account.Calls(), func(c lambdatest.Call) bool { return c.Service == "sqs" })
+			if sent == strings.Contains(tt.replaced, "SQS") {
+				t.Errorf("sent to the queue: %v", sent)
+			}
+		})
 	}
 }
 

@@ -73,8 +73,7 @@ func Fail(log *slog.Logger, err error) {
 // NewReceiver wires a receiver from the environment. It makes no call, and reports all problems at once.
 func NewReceiver(p webhook.Provider, log *slog.Logger, metrics io.Writer) (*receive.Receiver, error) {
 	r := &receive.Receiver{Provider: p, Now: time.Now, Log: log}
-	local := SAMLocal()
-	if local && !HasEndpoint("SQS") {
+	if Lacks("SQS") {
 		s, err := TemporaryStores()
 		r.Claims, r.Payloads, r.Queue, r.Keys = s.Ledger, s.Payloads, s.Queue, developmentKeys(p)
 		return r, err
@@ -95,7 +94,7 @@ func NewReceiver(p webhook.Provider, log *slog.Logger, metrics io.Writer) (*rece
 		now:             time.Now,
 		log:             log,
 	}
-	if r.Keys = k.get; local && !HasEndpoint("SECRETS_MANAGER") {
+	if r.Keys = k.get; Lacks("SECRETS_MANAGER") {
 		r.Keys = developmentKeys(p)
 	}
 	return r, nil

@@ -16,13 +16,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"esignhooks/shared/lab/acmesign"
+	"esignhooks/shared/receive"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/queue"
+	"esignhooks/shared/webhook"
 	"esignhooks/shared/wiring/lambda/lambdatest"
 )
 
@@ -98,33 +101,40 @@ func TestTheFirstRequestFindsKeysAndOpenConnections(t *testing.T) {
 	}
 }
 
-// hangs is a store that answers only after the caller has given up.
-type hangs struct{ ledger.Claimer }
+// hanging is a service that answers at once, or only after the caller has given up.
+type hanging bool
 
-func (hangs) Repeated(ctx context.Context, _ ledger.Key, _ string) error {
-	<-ctx.Done()
+func (h hanging) wait(ctx context.Context) error {
+	if h {
+		<-ctx.Done()
+	}
 	return ctx.Err()
 }
 
-func TestAStartWaitsForAHangingStoreButNotForLong(t *testing.T) {
-	lambdatest.Clean(t)
-	lambdatest.Set(t, lambdatest.Variables())
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
-	lambdatest.Set(t, map[string]string{"AWS_ENDPOINT_URL": "http://" + silent.Addr().String(),
-		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
-	var log bytes.Buffer
-	r, err := NewReceiver(acmesign.Provider{}, slog.New(slog.NewJSONHandler(&log, nil)), io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Claims = hangs{}
-	Prepare(r, r.Log) // or the test ends here
-	if !strings.Contains(log.String(), "keys unavailable at start") {
-		t.Errorf("logged %s", &log)
+func (h hanging) Claim(ctx context.Context, _ ledger.Claim) (ledger.Found, error) {
+	return ledger.Found{}, h.wait(ctx)
+}
+func (h hanging) Repeated(ctx context.Context, _ ledger.Key, _ string) error { return h.wait(ctx) }
+func (h hanging) Send(ctx context.Context, _ queue.Message) error            { return h.wait(ctx) }
+func (h hanging) Keys(ctx context.Context) (webhook.Keys, error)             { return webhook.Keys{}, h.wait(ctx) }
+
+func TestAStartWaitsASecondForServicesThatHang(t *testing.T) {
+	for name, hang := range map[string][3]hanging{
+		"the table": {true, false, false}, "the queue": {false, true, false}, "the secrets": {false, false, true},
+		"all": {true, true, true}, "none": {},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			r := &receive.Receiver{Provider: acmesign.Provider{}, Claims: hang[0], Queue: hang[1], Keys: hang[2].Keys}
+			began := time.Now()
+			Prepare(r, slog.New(slog.NewJSONHandler(&log, nil)))
+			if took := time.Since(began); (took == time.Second) != (name != "none") {
+				t.Errorf("%s: %v", name, took)
+			}
+			if logged := strings.Contains(log.String(), "keys unavailable at start"); logged != bool(hang[2]) {
+				t.Errorf("%s: logged %q", name, &log)
+			}
+		})
 	}
 }
 

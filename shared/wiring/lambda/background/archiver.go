@@ -37,8 +37,8 @@ func Archiver(providers []webhook.Provider) func(context.Context, events.SQSEven
 
 // requireEngines returns an error under `sam local` without local engines. A function that calls the vendors' APIs has
 // no temporary stores to fall back on.
-func requireEngines(samLocal bool) error {
-	if samLocal && !wiring.HasEndpoint("SQS") {
+func requireEngines() error {
+	if wiring.Lacks("SQS") {
 		return errors.New("background: under sam local, this function needs a local engine: set AWS_ENDPOINT_URL_SQS " +
 			"to its address. make run needs no engine")
 	}
@@ -46,7 +46,7 @@ func requireEngines(samLocal bool) error {
 }
 
 func newArchiver(providers []webhook.Provider, log *slog.Logger, metrics io.Writer) (*archive.Archiver, error) {
-	if err := requireEngines(wiring.SAMLocal()); err != nil {
+	if err := requireEngines(); err != nil {
 		return nil, err
 	}
 	c, err := ReadArchiverConfig(providers, os.LookupEnv)

@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -89,58 +88,10 @@ func TestProblemsAreReportedAtOnce(t *testing.T) {
 	}
 }
 
-// TestFunctionsAreWiredWithoutCalls checks that wiring sets all fields except those listed, and needs no engine.
-func TestFunctionsAreWiredWithoutCalls(t *testing.T) {
-	enter(t, nil)
-	unset := map[string][]string{
-		"worker":     {"Archive", "Pause"},    // ARCHIVE_BUCKET is empty
-		"reconciler": {"Remembers", "Repair"}, // EXPIRE_AFTER_DAYS is 0, REPAIR_SUBSCRIPTIONS is false
-	}
-	for function, wire := range functions {
-		got, err := wire()
-		must(t, err)
-		v := reflect.ValueOf(got).Elem()
-		for i := range v.NumField() {
-			name := v.Type().Field(i).Name
-			optional := strings.Contains(" "+strings.Join(unset[function], " ")+" ", " "+name+" ")
-			if v.Type().Field(i).IsExported() && v.Field(i).IsZero() != optional {
-				t.Errorf("%s: %s is %v", function, name, v.Field(i))
-			}
-		}
-	}
-}
-
 // enter sets the variables of all functions, with these changes.
 func enter(t *testing.T, change map[string]string) {
 	t.Helper()
 	lambdatest.Clean(t)
 	lambdatest.Set(t, lambdatest.Variables())
 	lambdatest.Set(t, change)
-}
-
-func TestConfigsHoldTheirUnits(t *testing.T) {
-	enter(t, map[string]string{
-		"ARCHIVE_BUCKET": "archive", "EXPIRE_AFTER_DAYS": "30", "REPAIR_SUBSCRIPTIONS": "true", "SILENT_AGREEMENT_HOURS": "2",
-	})
-	w, err := newWorker(acme, slog.New(slog.DiscardHandler), io.Discard)
-	must(t, err)
-	if w.Archive == nil {
-		t.Error("the worker has no archive")
-	}
-	r, err := newReconciler(acme, slog.New(slog.DiscardHandler), io.Discard)
-	must(t, err)
-	if !r.Repair || r.SilentAfter != 2*time.Hour || r.Remembers != 30*24*time.Hour {
-		t.Errorf("%+v", r)
-	}
-}
-
-func TestUnderSAMLocalEnginesAreRequired(t *testing.T) {
-	lambdatest.Clean(t)
-	if requireEngines(true) == nil || requireEngines(false) != nil {
-		t.Error("without engines")
-	}
-	t.Setenv("AWS_ENDPOINT_URL_SQS", "http://localhost:9324")
-	if err := requireEngines(true); err != nil {
-		t.Error(err)
-	}
 }

@@ -34,7 +34,7 @@ func Reconciler(providers []webhook.Provider) func(context.Context) {
 }
 
 func newReconciler(providers []webhook.Provider, log *slog.Logger, metrics io.Writer) (*reconcile.Reconciler, error) {
-	if err := requireEngines(wiring.SAMLocal()); err != nil {
+	if err := requireEngines(); err != nil {
 		return nil, err
 	}
 	c, err := ReadReconcilerConfig(providers, os.LookupEnv)

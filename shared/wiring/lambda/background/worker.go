@@ -35,7 +35,7 @@ func Worker(providers []webhook.Provider) func(context.Context, events.SQSEvent)
 
 func newWorker(providers []webhook.Provider, log *slog.Logger, metrics io.Writer) (*process.Processor, error) {
 	w := &process.Processor{Providers: providers, Now: time.Now, Log: log}
-	if wiring.SAMLocal() && !wiring.HasEndpoint("SQS") {
+	if wiring.Lacks("SQS") {
 		s, err := wiring.TemporaryStores()
 		w.Ledger, w.Payloads, w.DeadLetters = s.Ledger, s.Payloads, s.Queue
 		return w, err

@@ -1,0 +1,153 @@
+package background
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/provider"
+	"esignhooks/shared/vendorapi/all"
+	"esignhooks/shared/webhook"
+	"esignhooks/shared/wiring/lambda/lambdatest"
+)
+
+// arrivals are where a change of a parameter shows: in the template, by the types of resources and their properties,
+// and in what functions do, by the fields of their structs. "all" is of all resources of a type, "vendors'" is one of
+// each vendor. A resource without a property is made or removed.
+var arrivals = map[string]struct {
+	template  []string
+	functions []string
+}{
+	"<Vendor>": {[]string{"Alarm", "Function", "Function.Environment", "Function.Policies", "LogGroup", "Outputs",
+		"Secret"}, []string{"Archiver.Clients", "Reconciler.Clients", "Reconciler.Webhook"}},
+	"<Vendor>SilentAfterHours": {[]string{"Alarm"}, nil},
+	"AccessLogs":               {[]string{"all Account", "all Role"}, nil},
+	"AlarmTopicArn":            {[]string{"Alarm.OKActions", "all Alarm.AlarmActions"}, nil},
+	"Arch":                     {[]string{"Globals.Function", "all Function.Metadata"}, nil},
+	"ArchiveDays": {[]string{"Bucket", "BucketPolicy", "Function.Environment", "Function.Policies", "Outputs"},
+		[]string{"Worker.Archive"}},
+	"DeletionProtection": {[]string{"all Table.DeletionProtectionEnabled"}, nil},
+	"ExpireAfterDays": {[]string{"Globals.Function"},
+		[]string{"Reconciler.Remembers", "Worker.Ledger", "vendors' Claims"}},
+	"LogRetentionDays":    {[]string{"all LogGroup.RetentionInDays"}, nil},
+	"MaxConcurrency":      {[]string{"EventSourceMapping.ScalingConfig"}, nil},
+	"PublicUrl":           {[]string{"Function.Environment", "Outputs"}, []string{"Reconciler.Webhook"}},
+	"RefusedThreshold":    {[]string{"vendors' Alarm.Threshold"}, nil},
+	"RepairSubscriptions": {[]string{"Function.Environment"}, []string{"Reconciler.Repair"}},
+	"RequireUrlToken": {[]string{"Function.Environment", "Outputs"},
+		[]string{"AdobeSign.accepts", "DropboxSign.accepts", "ESignGlobal.Keys", "ESignGlobal.accepts",
+			"Reconciler.Webhook"}},
+	"SilentAgreementHours": {[]string{"Function.Environment"}, []string{"Reconciler.SilentAfter"}},
+}
+
+// TestEveryParameterArrives changes one parameter after the other.
+func TestEveryParameterArrives(t *testing.T) {
+	before := lambdatest.Deploy(t, enabled())
+	changed := before.Changed()
+	for _, p := range provider.All() {
+		changed[p.Info().Resource] = "disabled"
+	}
+	facts := map[string]facts{}
+	for _, function := range before.Functions() {
+		in(t, before, function, nil, func(t *testing.T, w *wired) { facts[function] = w.observe(t) })
+	}
+	for _, name := range slices.Sorted(maps.Keys(changed)) {
+		t.Run(name, func(t *testing.T) {
+			parameters := enabled()
+			parameters[name] = changed[name]
+			after := lambdatest.Deploy(t, parameters)
+			expected, known := arrivals[generic(name)]
+			if !known {
+				t.Fatal("nothing is known to depend on it")
+			}
+			if diff := cmp.Diff(expected.template, differences(before, after)); diff != "" {
+				t.Errorf("in the template: %s", diff)
+			}
+			of := map[string][]string{} // by field: the functions that do something else
+			for _, function := range after.Functions() {
+				if maps.Equal(before.Variables(function), after.Variables(function)) {
+					continue
+				}
+				in(t, after, function, nil, func(t *testing.T, w *wired) {
+					for field, is := range w.observe(t) {
+						if !slices.Equal(is, facts[function][field]) {
+							of[field] = append(of[field], strings.TrimSuffix(function, "Function")+"."+field)
+						}
+					}
+				})
+			}
+			var got []string
+			for field, functions := range of {
+				if len(functions) == len(provider.All()) {
+					functions = []string{"vendors' " + field}
+				}
+				got = append(got, functions...)
+			}
+			slices.Sort(got)
+			if p, ok := webhook.Find(provider.All(), strings.ToLower(name)); ok && !all.Has(p.Info().Name) {
+				expected.functions = []string{"Reconciler.Webhook"} // there is no client of its API
+			}
+			if diff := cmp.Diff(expected.functions, got); diff != "" {
+				t.Errorf("in the functions: %s", diff)
+			}
+		})
+	}
+}
+
+// generic returns the name of a parameter, with <Vendor> instead of a vendor.
+func generic(parameter string) string {
+	for _, p := range provider.All() {
+		if rest, ok := strings.CutPrefix(parameter, p.Info().Resource); ok {
+			return "<Vendor>" + rest
+		}
+	}
+	return parameter
+}
+
+// differences lists what two stacks do not have in common, as in arrivals.
+func differences(before, after *lambdatest.Stack) []string {
+	type property struct{ resource, name string }
+	a, b := before.Values(), after.Values()
+	kinds, total, different := map[string]string{}, map[string]int{}, map[property]bool{}
+	for _, values := range []map[string]string{a, b} {
+		for path, value := range values {
+			parts := strings.Split(path, ".")
+			if parts[1] == "Type" && kinds[parts[0]] == "" {
+				kinds[parts[0]] = value[strings.LastIndex(value, ":")+1:]
+				total[kinds[parts[0]]]++
+			}
+			if a[path] != b[path] {
+				different[property{parts[0], parts[1]}] = true
+			}
+		}
+	}
+	counts := map[string]int{}
+	for p := range different {
+		switch kind := kinds[p.resource]; {
+		case p.resource == "Outputs":
+			counts["Outputs"]++
+		case kind == "":
+			counts[p.resource+"."+p.name]++
+		case p.name == "Type":
+			counts[kind]++
+		case !different[property{p.resource, "Type"}]:
+			counts[kind+"."+p.name]++
+		}
+	}
+	var found []string
+	for what, n := range counts {
+		kind, _, _ := strings.Cut(what, ".")
+		switch n {
+		case total[kind]:
+			what = "all " + what
+		case len(provider.All()):
+			what = "vendors' " + what
+		}
+		found = append(found, what)
+	}
+	slices.Sort(found)
+	return found
+}
