@@ -95,6 +95,18 @@ func (a *AWS) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
+// ServeHTTP implements [http.Handler], for clients whose endpoint is a local server.
+func (a *AWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.URL.Host = r.Host
+	response, err := a.RoundTrip(r)
+	if err != nil {
+		return
+	}
+	w.Header().Set("Content-Type", response.Header.Get("Content-Type"))
+	w.WriteHeader(response.StatusCode)
+	io.Copy(w, response.Body)
+}
+
 func (a *AWS) answer(c Call) (int, string) {
 	switch {
 	case a.Status != 0:
