@@ -381,9 +381,12 @@ func TestARateLimitEndsThePassQuietly(t *testing.T) {
 	for _, call := range []string{"subscriptions", "changed", "agreement silent-1"} {
 		t.Run(call, func(t *testing.T) {
 			w := troubled(t)
-			limited := true
+			limited, reached := true, false
 			w.vendor.answer = func(c string) error {
-				if limited && strings.HasPrefix(c, call) {
+				if limited && reached {
+					t.Errorf("%s was called in the same pass, after the limit", c)
+				}
+				if reached = limited && strings.HasPrefix(c, call); reached {
 					return fmt.Errorf("acmesign: %w", &vendorapi.LaterError{After: 20 * time.Minute})
 				}
 				return nil

@@ -43,6 +43,7 @@ var areas = []struct {
 	{"localhost", false, inLocalhost},
 	{"drivers", false, inDrivers},
 	{"commands", false, inCommands},
+	{"promises", false, inPromises},
 }
 
 var which = flag.String("plant", "",

@@ -387,7 +387,7 @@ func (s *stack) setFaults(total float64) {
 
 // fault lets a function or an engine fail. The network fails all the time.
 func (s *stack) fault(round int) {
-	s.setFaults([]float64{0.05, 0.2, 0.4}[s.random.IntN(3)])
+	s.setFaults([]float64{0.05, 0.3, 0.9}[s.random.IntN(3)])
 	wait := func(d time.Duration) { time.Sleep(d/3 + time.Duration(s.random.Int64N(int64(2*d/3)))) }
 	wait(1500 * time.Millisecond)
 	names := []string{"worker"}

@@ -224,7 +224,7 @@ func soakGateway(t *testing.T, r *report, binaries gateways, data string, random
 		defer close(sent)
 		v.run(ctx)
 	}()
-	l.wait(2 * time.Second)
+	l.work(60)
 	l.stop([]os.Signal{syscall.SIGKILL, syscall.SIGTERM}[random.IntN(2)])
 	l.start(binaries.current)
 	r.did(upgrade)
@@ -298,9 +298,23 @@ func (l *life) revive() {
 // wait waits for a random part of d, at least a third.
 func (l *life) wait(d time.Duration) { time.Sleep(d/3 + time.Duration(l.random.Int64N(int64(2*d/3)))) }
 
+// work waits until up to n requests have arrived, whatever becomes of them, but not longer than 10 seconds.
+func (l *life) work(n int) {
+	arrived := func() (sum int) {
+		for _, count := range l.network.Counts() {
+			sum += count
+		}
+		return sum
+	}
+	until := arrived() + n/2 + l.random.IntN(n/2)
+	for deadline := time.Now().Add(10 * time.Second); arrived() < until && time.Now().Before(deadline); {
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 func (l *life) kill() {
 	for range 2 {
-		l.wait(1500 * time.Millisecond)
+		l.work(40)
 		l.stop(syscall.SIGKILL)
 		l.start(l.binaries.current)
 		l.report.did(kill)
@@ -308,7 +322,7 @@ func (l *life) kill() {
 }
 
 func (l *life) restart() {
-	l.wait(time.Second)
+	l.work(30)
 	l.stop(syscall.SIGTERM)
 	l.start(l.binaries.current)
 	l.report.did(stop)
@@ -338,11 +352,12 @@ func (l *life) fillDisk() {
 		size = info.Size()
 	}
 	for range 2 {
-		l.wait(500 * time.Millisecond)
-		if !limit(strconv.FormatInt(l.random.Int64N(2)*l.random.Int64N(size+1), 10)) {
+		l.work(20)
+		part := max(0, l.random.Int64N(2*size+2)-size) // of the file; often nothing
+		if !limit(strconv.FormatInt(part, 10)) {
 			return
 		}
-		l.wait(2 * time.Second)
+		l.work(40)
 		if l.random.IntN(2) == 0 {
 			l.stop(syscall.SIGKILL)
 			l.start(l.binaries.current)
@@ -367,15 +382,15 @@ func (l *life) stepClock() {
 	l.stop(syscall.SIGTERM)
 	l.start(l.binaries.stepped, "CLOCK_STEP="+file)
 	for range 4 {
-		l.wait(800 * time.Millisecond)
+		l.work(20)
 		set([]int{-86400, -3600, -60, -5, 5, 60, 3600, 86400}[l.random.IntN(8)])
 		l.report.did(clockStep)
 	}
-	l.wait(800 * time.Millisecond)
+	l.work(20)
 	l.report.skip(clockStep, "in a build whose time.Now reads a file")
 	if l.random.IntN(2) == 0 {
 		set(0)
-		l.wait(800 * time.Millisecond)
+		l.work(20)
 	}
 	l.stop([]os.Signal{syscall.SIGKILL, syscall.SIGTERM}[l.random.IntN(2)])
 	l.start(l.binaries.current)
