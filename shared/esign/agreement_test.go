@@ -234,17 +234,142 @@ func TestPeople(t *testing.T) {
 	}
 }
 
-func TestExactTimesPrecedeApproximateOnes(t *testing.T) {
-	approximate := event(esign.AgreementCompleted, 3, "")
-	approximate.Approximate = true
-	exact := event(esign.AgreementCompleted, 5, "")
-	for _, events := range [][]esign.Event{{approximate, exact}, {exact, approximate}} {
-		if a := fold(events...); !a.Reached[esign.Completed].Equal(at(5)) || a.Approximate != nil {
-			t.Errorf("%+v", a)
-		}
+func roughly(e esign.Event) esign.Event {
+	e.Approximate = true
+	return e
+}
+
+// TestFoldKeepsMinimaAndMaxima folds every permutation of each history, and wants one whole agreement of all.
+func TestFoldKeepsMinimaAndMaxima(t *testing.T) {
+	const sent, viewed, signed = esign.Sent, esign.Viewed, esign.Signed
+	reached := func(status esign.Status, second int) map[esign.Status]time.Time {
+		return map[esign.Status]time.Time{status: at(second)}
 	}
-	if a := fold(approximate); !a.Approximate[esign.Completed] {
-		t.Errorf("%+v", a)
+	person := func(p esign.Progress) map[string]esign.Progress { return map[string]esign.Progress{"p": p} }
+	says := func(second int, p esign.Participant) esign.Event {
+		p.ID = "p"
+		return stated(second, p)
+	}
+	for name, tt := range map[string]struct {
+		events []esign.Event
+		want   esign.Agreement
+	}{
+		"a status is reached at the earliest of its times": {
+			[]esign.Event{
+				event(esign.AgreementSent, 5, ""), event(esign.AgreementSent, 3, ""), event(esign.AgreementSent, 7, ""),
+			},
+			esign.Agreement{Status: sent, UpdatedAt: at(7), Reached: reached(sent, 3)},
+		},
+		"an exact time precedes an earlier approximate one": {
+			[]esign.Event{
+				roughly(event(esign.AgreementSent, 1, "")), event(esign.AgreementSent, 5, ""),
+				event(esign.AgreementSent, 4, ""), roughly(event(esign.AgreementSent, 8, "")),
+			},
+			esign.Agreement{Status: sent, UpdatedAt: at(8), Reached: reached(sent, 4)},
+		},
+		"of approximate times, the earliest is kept": {
+			[]esign.Event{
+				roughly(event(esign.AgreementSent, 3, "")), roughly(event(esign.AgreementSent, 2, "")),
+				event(esign.AgreementViewed, 4, ""),
+			},
+			esign.Agreement{
+				Status: viewed, UpdatedAt: at(4), Reached: map[esign.Status]time.Time{sent: at(2), viewed: at(4)},
+				Approximate: map[esign.Status]bool{sent: true},
+			},
+		},
+		"the status is the highest, though reached first, and updated last by an event without a status": {
+			[]esign.Event{
+				event(esign.AgreementCompleted, 1, ""), event(esign.AgreementSent, 2, ""),
+				event(esign.AgreementUpdated, 9, ""),
+			},
+			esign.Agreement{
+				Status: esign.Completed, UpdatedAt: at(9),
+				Reached: map[esign.Status]time.Time{esign.Completed: at(1), sent: at(2)},
+			},
+		},
+		"a participant has the earliest time of the highest status, and is named last at the latest": {
+			[]esign.Event{
+				says(4, esign.Participant{Status: signed}), says(6, esign.Participant{Status: signed}),
+				says(2, esign.Participant{Status: viewed}), says(9, esign.Participant{Status: viewed}),
+			},
+			esign.Agreement{
+				UpdatedAt: at(9), Participants: person(esign.Progress{Status: signed, At: at(4), StatedAt: at(9)}),
+			},
+		},
+		"a participant's own time precedes the event's": {
+			[]esign.Event{
+				says(8, esign.Participant{Status: signed, At: at(3)}), says(9, esign.Participant{Status: signed, At: at(2)}),
+			},
+			esign.Agreement{
+				UpdatedAt: at(9), Participants: person(esign.Progress{Status: signed, At: at(2), StatedAt: at(9)}),
+			},
+		},
+		"a participant's own time is exact, even if the event's is not": {
+			[]esign.Event{
+				roughly(says(1, esign.Participant{Status: signed, At: at(5)})),
+				says(2, esign.Participant{Status: signed, At: at(3), Approximate: true}),
+			},
+			esign.Agreement{UpdatedAt: at(2), Participants: person(esign.Progress{Status: signed, At: at(5)})},
+		},
+		"the latest replacement is kept": {
+			[]esign.Event{
+				says(3, esign.Participant{Status: sent, Replaced: true}), says(5, esign.Participant{Status: sent, Replaced: true}),
+				says(4, esign.Participant{Status: sent}),
+			},
+			esign.Agreement{UpdatedAt: at(5), Participants: person(esign.Progress{
+				Status: sent, At: at(3), StatedAt: at(5), ReplacedAt: at(5), Replaced: true,
+			})},
+		},
+		"who is named after the replacement is back": {
+			[]esign.Event{
+				says(3, esign.Participant{Status: sent, Replaced: true}), says(4, esign.Participant{Status: viewed}),
+			},
+			esign.Agreement{UpdatedAt: at(4), Participants: person(esign.Progress{
+				Status: viewed, At: at(4), ReplacedAt: at(3),
+			})},
+		},
+		"the newest list is kept, with all who are in lists of its time": {
+			[]esign.Event{listed(5, "b"), listed(3, "a", "p"), listed(5, "c", "b"), roughly(listed(6, "d"))},
+			esign.Agreement{UpdatedAt: at(6), Listing: &esign.Listing{At: at(5), IDs: []string{"b", "c"}}},
+		},
+		"who was named at the time of the list is not replaced, who was named before is": {
+			[]esign.Event{
+				listed(5, "q"), says(5, esign.Participant{Status: sent}), stated(4, esign.Participant{ID: "o", Status: sent}),
+			},
+			esign.Agreement{
+				UpdatedAt: at(5), Listing: &esign.Listing{At: at(5), IDs: []string{"q"}},
+				Participants: map[string]esign.Progress{
+					"p": {Status: sent, At: at(5)}, "o": {Status: sent, At: at(4), Replaced: true},
+				},
+			},
+		},
+		"the lowest aliases are kept": {
+			[]esign.Event{
+				says(1, esign.Participant{Status: sent, Aliases: []string{"6", "2", "4"}}),
+				says(1, esign.Participant{Status: sent, Aliases: []string{"6", "5", "3", "1"}}),
+			},
+			esign.Agreement{UpdatedAt: at(1), Participants: person(esign.Progress{
+				Status: sent, At: at(1), Aliases: []string{"1", "2", "3", "4"},
+			})},
+		},
+		"an end is no conflict, a second end is": {
+			[]esign.Event{
+				event(esign.AgreementExpired, 2, ""), event(esign.AgreementExpired, 1, ""), event(esign.AgreementFailed, 3, ""),
+			},
+			esign.Agreement{
+				Status: esign.Expired, UpdatedAt: at(3), Conflict: true,
+				Reached: map[esign.Status]time.Time{esign.Expired: at(1), esign.Failed: at(3)},
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.want.Provider, tt.want.ID = "acmesign", "e1"
+			permute(tt.events, func(p []esign.Event) {
+				if diff := cmp.Diff(tt.want, fold(p...)); diff != "" {
+					t.Errorf("order %v: %s", p, diff)
+				}
+			})
+		})
 	}
 }
 

@@ -76,21 +76,24 @@ func TestAProcessedEventDoesNotBlockTheOthers(t *testing.T) {
 }
 
 func TestARefusedEventBlocksOnlyLaterEventsOfItsAgreement(t *testing.T) {
-	eachStep(t, func(t *testing.T, poison int) {
-		w, records := newStory(t)
-		refused := step(story[poison]).EventID
-		w.refuse = func(effects []ledger.Commit) error {
-			if slices.ContainsFunc(effects, func(c ledger.Commit) bool { return c.ID == refused }) {
-				return errDown
+	for _, reason := range []error{errDown, ledger.ErrConflict} { // a conflict that does not end, such as throttling
+		eachStep(t, func(t *testing.T, poison int) {
+			w, records := newStory(t)
+			w.Pause = func(context.Context, int) {}
+			refused := step(story[poison]).EventID
+			w.refuse = func(effects []ledger.Commit) error {
+				if slices.ContainsFunc(effects, func(c ledger.Commit) bool { return c.ID == refused }) {
+					return reason
+				}
+				return nil
 			}
-			return nil
-		}
-		w.handleRecords(t, records, story[poison:]...)
-		w.wantStory(t, poison)
-		w.refuse = nil
-		w.handleRecords(t, records[poison:])
-		w.wantStory(t, 5)
-	})
+			w.handleRecords(t, records, story[poison:]...)
+			w.wantStory(t, poison)
+			w.refuse = nil
+			w.handleRecords(t, records[poison:])
+			w.wantStory(t, 5)
+		})
+	}
 }
 
 func TestABatchCommitThatFailedButHappenedIsNotRepeated(t *testing.T) {
