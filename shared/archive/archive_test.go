@@ -420,6 +420,16 @@ func TestATemporaryErrorIsRetried(t *testing.T) {
 }
 
 // A vendor whose rate limit is exhausted is not called for any agreement until the limit is reset. Others are.
+func TestAJobIsDelayedForNoLongerThanSQSAllows(t *testing.T) {
+	w := newWorld(t)
+	w.vendor.statusErr = func() error { w.vendor.statusErr = nil; return &vendorapi.LaterError{After: 48 * time.Hour} }
+	w.add(archive.Job(completed("acmesign", agreementID)))
+	w.run(w.archiver())
+	if longest := slices.Max(w.delays); longest <= 2*time.Hour || longest > 12*time.Hour || w.counted()["Archived acmesign"] != 1 {
+		t.Errorf("delayed for %v", w.delays)
+	}
+}
+
 func TestNoCallIsMadeWhileTheRateLimitIsExhausted(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.statusErr = func() error { w.vendor.statusErr = nil; return &vendorapi.LaterError{After: 90 * time.Minute} }
@@ -605,8 +615,10 @@ func TestAPermanentProblemIsParkedAtOnce(t *testing.T) {
 		"an event of no provider":            {archive.Job(completed("", "e1")), nil, "", "Parked "},
 		"two documents of one name":          {"", []vendorapi.Document{document("a"), document("a")}, "", "Parked acmesign"},
 		"a document named like the manifest": {"", []vendorapi.Document{document("manifest.json")}, "", "Parked acmesign"},
-		"an invalid manifest":                {"", nil, "{", "Parked acmesign"},
-		"an empty manifest":                  {"", nil, "{}", "Parked acmesign"},
+		"an invalid manifest": {"", nil,
+			`{"provider":"acmesign","agreementId":"` + agreementID + `","documents":[{"name":"a"}],"archivedAt":1}`,
+			"Parked acmesign"},
+		"an empty manifest": {"", nil, `{"provider":"acmesign","agreementId":"` + agreementID + `"}`, "Parked acmesign"},
 		"another agreement's manifest": {"", nil,
 			`{"provider":"acmesign","agreementId":"other","documents":[{"name":"a"}]}`, "Parked acmesign"},
 	} {
