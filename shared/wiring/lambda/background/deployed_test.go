@@ -209,6 +209,7 @@ func (w *wired) use(t *testing.T, field any) (facts []string) {
 			return nil
 		}
 		(*f).Put(ctx, "k", nil)
+		(*f).Get(ctx, "k")
 	case *document.Store:
 		(*f).Put(ctx, "k", document.File{Body: strings.NewReader(""), ContentType: "a/b"})
 	case *queue.Sender:
@@ -247,7 +248,7 @@ func (w *wired) use(t *testing.T, field any) (facts []string) {
 			}
 		}
 	case *func(context.Context, string) (vendorapi.Client, error):
-		for _, p := range all.Providers() {
+		for _, p := range provider.All() {
 			facts = append(facts, w.useAPI(t, p.Info().Name, *f)...)
 		}
 	default:
@@ -263,6 +264,8 @@ func (w *wired) useAPI(t *testing.T, name string,
 	cancel()
 	if _, err := get(cancelled, name); err == nil {
 		t.Errorf("the secret of %s is read without the context", name)
+	} else if errors.Is(err, vendorapi.ErrNoClient) {
+		return []string{name + " has no client"}
 	}
 	w.log.Reset()
 	w.Secret = "{}"
@@ -306,6 +309,9 @@ func (w *wired) calls(t *testing.T) (all []string) {
 		if !strings.HasSuffix(c.Host, ".eu-central-1.amazonaws.com") && c.Host != "local.example" {
 			line += " at " + c.Host
 		}
+		if c.Service == "s3" && !c.Checked {
+			line += " without checksum"
+		}
 		all = append(all, line)
 	}
 	return all
@@ -346,16 +352,16 @@ func want(s *lambdatest.Stack, function string) facts {
 		delete(found, "Queue")
 		found["Providers"], found["Pause"], found["Archive"] = names, nil, nil
 		found["DeadLetters"] = []string{"sqs SendMessage DeadLetterQueue"}
-		found["Payloads"] = []string{"s3 PUT PayloadBucket"}
+		found["Payloads"] = []string{"s3 PUT PayloadBucket", "s3 GET PayloadBucket"}
 		found["Ledger"] = []string{expiring("dynamodb PutItem Table", 1),
 			expiring("dynamodb TransactWriteItems Table Table", 2), expiring("dynamodb UpdateItem Table", 1)}
 		if s.Parameters["ArchiveDays"] != "0" {
-			found["Archive"] = []string{"s3 PUT ArchiveBucket"}
+			found["Archive"] = []string{"s3 PUT ArchiveBucket", "s3 GET ArchiveBucket"}
 		}
 	case "PublisherFunction":
 		delete(found, "Queue")
 		delete(found, "Now")
-		found["Bus"], found["SetAside"] = []string{"events PutEvents EventBus"}, []string{"s3 PUT PayloadBucket"}
+		found["Bus"], found["SetAside"] = []string{"events PutEvents EventBus"}, []string{"s3 PUT PayloadBucket", "s3 GET PayloadBucket"}
 	case "ArchiverFunction":
 		found["Documents"] = []string{"s3 PUT DocumentBucket", "s3 HEAD DocumentBucket"}
 		found["Jobs"] = []string{"sqs ChangeMessageVisibility DocumentQueue", "sqs SendMessage DocumentDeadLetterQueue"}
@@ -373,7 +379,7 @@ func want(s *lambdatest.Stack, function string) facts {
 		keys, _ := wiring.ParseKeys(noKey, s.Parameters["RequireUrlToken"] == "true" && !p.Info().SignsAll)
 		found["Provider"] = []string{name}
 		found["Keys"] = []string{"false", fmt.Sprint(webhook.RefusesAll(p, keys)), read, read, read}
-		found["Payloads"] = []string{"s3 PUT PayloadBucket"}
+		found["Payloads"] = []string{"s3 PUT PayloadBucket", "s3 GET PayloadBucket"}
 		found["Claims"] = []string{expiring("dynamodb PutItem Table", 1), "dynamodb UpdateItem Table"}
 		found["accepts"] = []string{"key", "key and token"}
 		if s.Parameters["RequireUrlToken"] == "true" && !p.Info().SignsAll {
@@ -395,7 +401,11 @@ func secrets(s *lambdatest.Stack) (calls []string) {
 
 // asks are the calls around those of the vendors' APIs. Vendors that issue access tokens share them by notes.
 func asks(s *lambdatest.Stack) (facts []string) {
-	for _, p := range all.Providers() {
+	for _, p := range provider.All() {
+		if !all.Has(p.Info().Name) {
+			facts = append(facts, p.Info().Name+" has no client")
+			continue
+		}
 		if s.Parameters[p.Info().Resource] == "disabled" {
 			facts = append(facts, p.Info().Name+" is off")
 			continue

@@ -24,7 +24,7 @@ var arrivals = map[string]struct {
 	"<Vendor>": {[]string{"Alarm", "Function", "Function.Environment", "Function.Policies", "LogGroup", "Outputs",
 		"Secret"}, []string{"Archiver.Clients", "Reconciler.Clients", "Reconciler.Webhook"}},
 	"<Vendor>SilentAfterHours": {[]string{"Alarm"}, nil},
-	"AccessLogs":               {[]string{"all Account", "all Role"}, nil},
+	"AccessLogs":               {[]string{"LogGroup.Metadata", "all Account", "all Role"}, nil},
 	"AlarmTopicArn":            {[]string{"Alarm.OKActions", "all Alarm.AlarmActions"}, nil},
 	"Arch":                     {[]string{"Globals.Function", "all Function.Metadata"}, nil},
 	"ArchiveDays": {[]string{"Bucket", "BucketPolicy", "Function.Environment", "Function.Policies", "Outputs"},

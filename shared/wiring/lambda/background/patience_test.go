@@ -104,6 +104,9 @@ func (w *wired) giveUp(t *testing.T, field string, client *http.Client) {
 			t.Errorf("the client of %s waits %v for %s, not %v: %v", field, took, step, tt.want, err)
 		}
 	}
+	if own.MaxIdleConnsPerHost < 50 {
+		t.Errorf("the client of %s closes connections that concurrent calls could use again", field)
+	}
 	if err := client.CheckRedirect(nil, nil); !errors.Is(err, http.ErrUseLastResponse) {
 		t.Errorf("the client of %s follows redirects: %v", field, err)
 	}

@@ -51,6 +51,7 @@ type Call struct {
 	Host      string
 	Signed    string // the access key, date, region and service of the signature
 	Body      string
+	Checked   bool // by a checksum of S3, in the request or wanted in the response
 }
 
 var (
@@ -84,6 +85,9 @@ func (a *AWS) RoundTrip(r *http.Request) (*http.Response, error) {
 			bucket, _, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		}
 		c.On = []string{bucket}
+		for name := range r.Header {
+			c.Checked = c.Checked || strings.HasPrefix(name, "X-Amz-Checksum-") || name == "X-Amz-Trailer"
+		}
 	}
 	a.mu.Lock()
 	a.calls = append(a.calls, c)
