@@ -1,3 +1,242 @@
 package mutants
 
-var inTemplate = []mistake{}
+// onRules is the test that evaluates the template and checks each value.
+const onRules = "lab/template TestTheTemplateFollowsItsRules"
+
+// inTemplate are mistakes in the template. The test of the rules must find each.
+var inTemplate = inFile("template.yaml", onRules, [][3]string{
+	{"give a message one attempt", `maxReceiveCount: 200`, `maxReceiveCount: 1`},
+	{"keep messages for an hour", `MessageRetentionPeriod: 345600`, `MessageRetentionPeriod: 3600`},
+	{"keep dead letters for four days",
+		`MessageRetentionPeriod: 1209600 # 14 days`,
+		`MessageRetentionPeriod: 345600 # 14 days`},
+	{"let a message be received again while it is processed",
+		`VisibilityTimeout: 180 # six times the worker's timeout`,
+		`VisibilityTimeout: 30 # six times the worker's timeout`},
+	{"give up archiving after minutes", `maxReceiveCount: 30`, `maxReceiveCount: 3`},
+	{"take messages of a quarter of the size",
+		`MaximumMessageSize: 1048576
+      # Twice this time, plus 14 days in the dead-letter queue, is less than the shortest expiry of an event.`,
+		`MaximumMessageSize: 262144
+      # Twice this time, plus 14 days in the dead-letter queue, is less than the shortest expiry of an event.`},
+	{"deduplicate over the whole queue",
+		`DeduplicationScope: messageGroup # this and the next line: high throughput`,
+		`DeduplicationScope: queue # this and the next line: high throughput`},
+	{"deduplicate by the content",
+		`ContentBasedDeduplication: false # the receiver sets the deduplication ID`,
+		`ContentBasedDeduplication: true # the receiver sets the deduplication ID`},
+	{"let payloads expire before the dead letters", `ExpirationInDays: 30`, `ExpirationInDays: 7`},
+	{"keep payloads without limit",
+		`Status: Enabled
+            ExpirationInDays: 30`,
+		`Status: Disabled
+            ExpirationInDays: 30`},
+	{"deny TLS instead of its absence",
+		`aws:SecureTransport: 'false'
+
+  # ---- reconciler: asks the vendors' APIs for changes that no webhook reported`,
+		`aws:SecureTransport: 'true'
+
+  # ---- reconciler: asks the vendors' APIs for changes that no webhook reported`},
+	{"end the worker before it reports",
+		`Timeout: 30 # it stops after 25 s itself, and reports failed items
+
+  WorkerLogs:`,
+		`Timeout: 20 # it stops after 25 s itself, and reports failed items
+
+  WorkerLogs:`},
+	{"end the archiver during a download",
+		`Timeout: 300 # a download may take 240 s of it`,
+		`Timeout: 120 # a download may take 240 s of it`},
+	{"end a receiver before it answers", `Timeout: 10`, `Timeout: 3`},
+	{"limit the worker to all its memory",
+		`GOMEMLIMIT: 440MiB
+      LoggingConfig:`,
+		`GOMEMLIMIT: 512MiB
+      LoggingConfig:`},
+	{"throttle a vendor that sends all at once", `ThrottlingBurstLimit: 1000`, `ThrottlingBurstLimit: 10`},
+	{"reconcile once a day", `rate(15 minutes)`, `rate(1 day)`},
+	{"repeat a pass that failed at once", `MaximumRetryAttempts: 0`, `MaximumRetryAttempts: 2`},
+	{"let no item expire", `AttributeName: expires`, `AttributeName: expiry`},
+	{"leave the old image out of the stream", `StreamViewType: NEW_AND_OLD_IMAGES`, `StreamViewType: NEW_IMAGE`},
+	{"keep no backups of the table", `PointInTimeRecoveryEnabled: true`, `PointInTimeRecoveryEnabled: false`},
+	{"delete the table with the stack",
+		`    Type: AWS::DynamoDB::Table
+    DeletionPolicy: Retain
+`,
+		`    Type: AWS::DynamoDB::Table
+    DeletionPolicy: Delete
+`},
+	{"protect the table the other way round",
+		`!If [DeletionProtected, true, false]`,
+		`!If [DeletionProtected, false, true]`},
+	{"ignore what the worker reports",
+		`      FunctionName: !Ref WorkerFunction
+      FunctionResponseTypes: [ReportBatchItemFailures]
+`,
+		`      FunctionName: !Ref WorkerFunction
+`},
+	{"ignore what the archiver reports",
+		`      FunctionName: !Ref ArchiverFunction
+      FunctionResponseTypes: [ReportBatchItemFailures]
+`,
+		`      FunctionName: !Ref ArchiverFunction
+`},
+	{"disable the publisher",
+		`      FunctionName: !Ref PublisherFunction`,
+		`      Enabled: false
+      FunctionName: !Ref PublisherFunction`},
+	{"miss commits while the mapping is made", `StartingPosition: TRIM_HORIZON`, `StartingPosition: LATEST`},
+	{"set events aside after five minutes", `MaximumRecordAgeInSeconds: 43200`, `MaximumRecordAgeInSeconds: 300`},
+	{"publish claims only", `"state":{"S":["processed"]}`, `"state":{"S":["received"]}`},
+	{"drop the records that are too old",
+		`      DestinationConfig:
+        OnFailure:
+          Destination: !GetAtt PayloadBucket.Arn # a bucket gets the records, a queue only their position
+`,
+		``},
+	{"ignore MaxConcurrency", `MaximumConcurrency: !Ref MaxConcurrency`, `MaximumConcurrency: 2`},
+	{"disable the archiver's rule", `      EventBusName`, `      State: DISABLED
+      EventBusName`},
+	{"archive what is archived", `detail-type: [agreement.completed]`, `detail-type: [agreement.archived]`},
+	{"let the bus send, and not its rule",
+		`aws:SourceArn: !GetAtt DocumentRule.Arn`,
+		`aws:SourceArn: !GetAtt EventBus.Arn`},
+	{"forbid the worker to update",
+		`Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:Query, dynamodb:UpdateItem]`,
+		`Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:Query]`},
+	{"forbid the worker to read large payloads",
+		`Action: s3:GetObject
+              Resource: !Sub ${PayloadBucket.Arn}/*`,
+		`Action: s3:PutObject
+              Resource: !Sub ${PayloadBucket.Arn}/*`},
+	{"forbid the worker to send dead letters", `Resource: !GetAtt DeadLetterQueue.Arn`, `Resource: !GetAtt Queue.Arn`},
+	{"forbid the archiver to see that an object is missing",
+		`Action: s3:ListBucket # without it, S3 answers 403 for a missing object`,
+		`Action: s3:GetObject # without it, S3 answers 403 for a missing object`},
+	{"forbid the archiver to delay a job", `sqs:ChangeMessageVisibility, `, ``},
+	{"let the archiver overwrite only",
+		`s3:if-none-match: 'false'
+            - Effect: Allow`,
+		`s3:if-none-match: 'true'
+            - Effect: Allow`},
+	{"forbid Lambda to read the stream", `dynamodb:GetShardIterator, `, ``},
+	{"let the reconciler delete",
+		`Action: [dynamodb:GetItem, dynamodb:Scan]`,
+		`Action: [dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:Scan]`},
+	{"let the reconciler write events",
+		`dynamodb:LeadingKeys: ['@*']
+            - Effect: Allow
+              Action: secretsmanager:GetSecretValue`,
+		`dynamodb:LeadingKeys: ['*']
+            - Effect: Allow
+              Action: secretsmanager:GetSecretValue`},
+	{"forbid a receiver to count duplicates",
+		`        LogGroup: !Ref BoldSignLogs
+      Policies:
+        - Version: '2012-10-17'
+          Statement:
+            - Effect: Allow
+              Action: [dynamodb:PutItem, dynamodb:UpdateItem]`,
+		`        LogGroup: !Ref BoldSignLogs
+      Policies:
+        - Version: '2012-10-17'
+          Statement:
+            - Effect: Allow
+              Action: dynamodb:PutItem`},
+	{"forbid a receiver to store large payloads", `????/??/??/docusign/*`, `????/??/docusign/*`},
+	{"watch the throttles of another function",
+		`Value: !Ref WorkerFunction
+              MetricName: Throttles`,
+		`Value: !Ref ReconcilerFunction
+              MetricName: Throttles`},
+	{"watch the wrong queue",
+		`Value: !GetAtt DocumentDeadLetterQueue.QueueName`,
+		`Value: !GetAtt DocumentQueue.QueueName`},
+	{"watch the dead letters that somebody reads",
+		`          Value: !GetAtt DeadLetterQueue.QueueName
+      EvaluationPeriods: 1
+      MetricName: ApproximateNumberOfMessagesVisible`,
+		`          Value: !GetAtt DeadLetterQueue.QueueName
+      EvaluationPeriods: 1
+      MetricName: ApproximateNumberOfMessagesNotVisible`},
+	{"misspell a metric", `MetricName: IteratorAge`, `MetricName: IteratorsAge`},
+	{"take milliseconds for seconds", `Threshold: 300000`, `Threshold: 300`},
+	{"take a share for a percentage", `Threshold: 0.2`, `Threshold: 20`},
+	{"wait for one more period",
+		`DatapointsToAlarm: 2
+      Dimensions:`,
+		`DatapointsToAlarm: 3
+      Dimensions:`},
+	{"never end the alarm on throttles",
+		`SUM(FILL(METRICS(), 0))
+        - Id: reads`,
+		`SUM(METRICS())
+        - Id: reads`},
+	{"take silence for forgery",
+		`TreatMissingData: notBreaching
+
+  GatewayClientErrorsAlarm:`,
+		`TreatMissingData: breaching
+
+  GatewayClientErrorsAlarm:`},
+	{"overlook dropped records", `MetricName: DroppedEventCount`, `MetricName: InvokedEventCount`},
+	{"compare a text with a number", `"413"`, `413`},
+	{"log the paths with the tokens", `LoggingLevel: 'OFF'`, `LoggingLevel: INFO`},
+	{"log the token instead of the route", `"resourcePath":"$context.resourcePath"`, `"resourcePath":"$context.path"`},
+	{"take multipart bodies for text",
+		`        - multipart~1form-data
+`,
+		``},
+	{"make short tokens",
+		`PasswordLength: 43 # 256 bits
+        SecretStringTemplate: '{"keys":[],"urlTokens":[]}'
+
+  BoldSignFunction:`,
+		`PasswordLength: 8 # 256 bits
+        SecretStringTemplate: '{"keys":[],"urlTokens":[]}'
+
+  BoldSignFunction:`},
+	{"make tokens that are no segment of a URL",
+		`      Description: !Sub '${AWS::StackName}: keys of Dropbox Sign'
+      GenerateSecretString:
+        ExcludePunctuation: true`,
+		`      Description: !Sub '${AWS::StackName}: keys of Dropbox Sign'
+      GenerateSecretString:
+        ExcludePunctuation: false`},
+	{"archive if it is off",
+		`Archived: !Not [!Equals [!Ref ArchiveDays, 0]]`,
+		`Archived: !Equals [!Ref ArchiveDays, 0]`},
+	{"make the role where there is one",
+		`!Equals [!Ref AccessLogs, create-role]`,
+		`!Equals [!Ref AccessLogs, use-role]`},
+	{"let events expire after a day", `^(0|[3-9]\d|[1-9]\d{2,3})$`, `^(0|[1-9]\d{0,3})$`},
+	{"redrive the queue into itself",
+		`Value: !Ref DeadLetterQueue
+`,
+		`Value: !Ref Queue
+`},
+	{"register the URL without its token",
+		`!If [UrlTokenRequired, '/{token}', '']
+  # END generated`,
+		`!If [UrlTokenRequired, '', '/{token}']
+  # END generated`},
+	{"park jobs among the deliveries",
+		`DOCUMENT_DEAD_LETTER_QUEUE_URL: !Ref DocumentDeadLetterQueue`,
+		`DOCUMENT_DEAD_LETTER_QUEUE_URL: !Ref DeadLetterQueue`},
+	{"ignore ExpireAfterDays", `EXPIRE_AFTER_DAYS: !Ref ExpireAfterDays`, `EXPIRE_AFTER_DAYS: '0'`},
+	{"create no log without the role",
+		`    Metadata:
+      After`,
+		`    DependsOn: ApiAccount
+    Metadata:
+      After`},
+})
+
+// inFile are mistakes in one file that one test finds: their names, and the text before and after.
+func inFile(file, found string, all [][3]string) (mistakes []mistake) {
+	for _, m := range all {
+		mistakes = append(mistakes, mistake{m[0], file, m[1], m[2], found})
+	}
+	return mistakes
+}

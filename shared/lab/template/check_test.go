@@ -202,7 +202,18 @@ func shapeRules(c *checker) {
 	c.holds(slices.Equal(got, want), "the template has the sections %q", got)
 	c.holds(textOf(sections["AWSTemplateFormatVersion"]) == "2010-09-09" &&
 		textOf(sections["Transform"]) == "AWS::Serverless-2016-10-31", "the template is no SAM template")
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		c.holds(n.Kind != yaml.ScalarNode || n.Style != 0 || !yaml11.MatchString(n.Value), "%s needs quotes", n.Value)
+		for _, child := range n.Content {
+			walk(child)
+		}
+	}
+	walk(c.root)
 }
+
+// yaml11 are scalars that CloudFormation reads as YAML 1.1: on and off are booleans, and a date is no text.
+var yaml11 = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|\d{4}-\d\d-\d\d|0\d+)$`)
 
 // rules are all rules of the template.
 var rules = []func(*checker){
@@ -268,8 +279,9 @@ func stacks() []map[string]string {
 func TestTheTemplateFollowsItsRules(t *testing.T) {
 	root := readRoot(t)
 	for _, parameters := range stacks() {
-		for _, problem := range problemsOf(root, parameters) {
-			t.Errorf("with %v: %s", parameters, problem)
+		problems := problemsOf(root, parameters)
+		if len(problems) > 0 {
+			t.Fatalf("with %v:\n%s", parameters, strings.Join(problems, "\n"))
 		}
 	}
 }

@@ -33,6 +33,28 @@ func TestGeneratedSectionsAreCurrent(t *testing.T) {
 	webhooktest.Golden(t, file, generate(t, provider.All()))
 }
 
+// TestEveryDefinitionHasASection fails if a marker line is lost: make generate would then no longer write the section.
+func TestEveryDefinitionHasASection(t *testing.T) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, parts := range section.FindAllSubmatch(text, -1) {
+		got[string(parts[2])]++
+	}
+	want := map[string]int{}
+	for _, definition := range sections.Templates() {
+		if name := definition.Name(); name != "vendors" {
+			want[name] = 1
+		}
+	}
+	want["variables"], want["secrets"] = 2, 2 // the archiver and the reconciler
+	if !maps.Equal(got, want) {
+		t.Errorf("the sections are %v, not %v", got, want)
+	}
+}
+
 func TestGenerateRefusesAResourceNameThatIsNotTheName(t *testing.T) {
 	p := numbered{number: 1, resource: "Other"}
 	if _, err := Generate(nil, []webhook.Provider{p}); err == nil || !strings.Contains(err.Error(), `"Other"`) {

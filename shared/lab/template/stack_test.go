@@ -156,9 +156,6 @@ func (e *evaluation) truth(n *yaml.Node) bool {
 	return false
 }
 
-// yaml11 are scalars that CloudFormation reads as YAML 1.1: on and off are booleans, and a date is no text.
-var yaml11 = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|\d{4}-\d\d-\d\d|0\d+)$`)
-
 // value evaluates a node to a string, an object or a list. It returns nil for AWS::NoValue.
 func (e *evaluation) value(n *yaml.Node) any {
 	if n == nil {
@@ -230,9 +227,6 @@ func (e *evaluation) value(n *yaml.Node) any {
 			}
 		}
 		return made
-	}
-	if n.Style == 0 && yaml11.MatchString(n.Value) {
-		e.problem("%s is not a text without quotes", n.Value)
 	}
 	return n.Value
 }
