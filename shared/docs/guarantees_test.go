@@ -1,10 +1,14 @@
 package docs
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -45,5 +49,85 @@ func TestEveryGuaranteeHasItsTest(t *testing.T) {
 	}
 	if len(named)+len(attacks) < 30 {
 		t.Errorf("guarantees.md names only %d tests and attacks", len(named)+len(attacks))
+	}
+}
+
+// plantedMistakes returns the names of those that shared/lab/mutants plants.
+func plantedMistakes(t *testing.T) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob("../lab/mutants/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			mistake, ok := n.(*ast.CompositeLit)
+			if !ok || mistake.Type != nil || len(mistake.Elts) != 5 { // name, file, old, new, found
+				return true
+			}
+			if text, ok := mistake.Elts[0].(*ast.BasicLit); ok {
+				if name, err := strconv.Unquote(text.Value); err == nil {
+					names[name] = true
+				}
+			}
+			return true
+		})
+	}
+	if len(names) < 60 {
+		t.Fatalf("found only %d planted mistakes", len(names))
+	}
+	return names
+}
+
+// TestEveryGuaranteeIsGuarded checks that each line names a test, and the planted mistakes that guard it. A dash says why
+// there are none. The line also says under which faults it holds.
+func TestEveryGuaranteeIsGuarded(t *testing.T) {
+	planted, lines := plantedMistakes(t), 0
+	named, without := regexp.MustCompile(`mistake "([^"]+)"`), regexp.MustCompile(`^—: \w.{15,}`)
+	shown := regexp.MustCompile("`(Test|Fuzz)\\w+`|attack \"")
+	var columns []string
+	for line := range strings.Lines(pages(t)["guarantees.md"]) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			columns = nil
+			continue
+		case columns == nil:
+			columns = cells
+			continue
+		case strings.HasPrefix(cells[0], "---"), strings.TrimSpace(columns[0]) == "not promised":
+			continue
+		}
+		lines++
+		if len(cells) != len(columns) || strings.TrimSpace(columns[len(columns)-1]) != "guarded by" {
+			t.Errorf("%d cells of %d: %s", len(cells), len(columns), line)
+			continue
+		}
+		for i, cell := range cells {
+			if strings.TrimSpace(cell) == "" {
+				t.Errorf("nothing says %s: %s", columns[i], line)
+			}
+		}
+		if !shown.MatchString(cells[len(cells)-2]) {
+			t.Errorf("no test shows: %s", line)
+		}
+		guards := strings.TrimSpace(cells[len(cells)-1])
+		found := named.FindAllStringSubmatch(guards, -1)
+		for _, m := range found {
+			if !planted[m[1]] {
+				t.Errorf("no mistake %q is planted", m[1])
+			}
+		}
+		if len(found) == 0 && !without.MatchString(guards) {
+			t.Errorf("no planted mistake guards, and no reason says why: %s", line)
+		}
+	}
+	if lines < 40 {
+		t.Errorf("found only %d lines", lines)
 	}
 }
