@@ -102,8 +102,8 @@ bench:
 	@CGO_ENABLED=0 go build -trimpath -o .build/bench ./shared/lab/bench
 	@exec .build/bench -rounds '$(or $(ROUNDS),15)' -agreements '$(or $(AGREEMENTS),1000000)' -only '$(ONLY)' -profile '$(PROFILE)'
 
-## sim: simulate SEEDS=20000 worlds with failures, every schedule of two copies; SEED=n [TEST=…]: one world
-SEEDS ?= 20000
+## sim: simulate SEEDS=10000 worlds with failures, every schedule of two copies; SEED=n [TEST=…]: one world
+SEEDS ?= 10000
 sim:
 	go test -count=1 -timeout 10h -v ./shared/lab/sim $(if $(SEED),-run '^$(or $(TEST),TestSeeds)$$' -seed $(SEED),-seeds $(SEEDS) -all)
 

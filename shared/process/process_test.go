@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -113,9 +114,15 @@ func TestAConcurrentWriterIsFoldedIn(t *testing.T) {
 }
 
 func TestAnEndlessConflictIsReported(t *testing.T) {
-	w := newWorld(t)
-	w.commitErr = ledger.ErrConflict
-	w.wantFailure(t, step("completed"))
+	synctest.Test(t, func(t *testing.T) {
+		w, began := newWorld(t), time.Now()
+		w.commitErr = ledger.ErrConflict
+		w.wantFailure(t, step("completed"))
+		w.wantCommitted(t, 1, 1, 1, 1, 1, 1, 1, 1)
+		if took := time.Since(began); took == 0 || took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
 }
 
 func TestAnEventWithoutAnAgreementCreatesNone(t *testing.T) {
