@@ -7,6 +7,7 @@ const (
 	started    = "wiring/lambda/background (TestStartedFunctions|TestAFunctionWithoutItsVariablesEnds)"
 	commands   = "wiring/lambda/background TestCommandsStartTheirFunction"
 	patient    = "wiring/lambda/background (TestClientsGiveUpInTime|TestCallsAreRetried)"
+	operators  = "stack TestADeployedStack"
 	underLocal = "wiring/lambda TestUnderSAMLocal"
 )
 
@@ -128,4 +129,18 @@ var inWiring = []mistake{
 		`wiring.Receiver(boldsign.Provider{})`, commands},
 	{"start the archiver as the reconciler", "functions/reconciler/main.go", `background.Reconciler(`, `background.Archiver(`, commands},
 	{"process no vendor's deliveries", "functions/worker/main.go", `provider.All()`, `provider.All()[:1]`, commands},
+	{"replay on the bus that is named like the table", "shared/stack/stack.go", `s.outputs["EventBusName"]`, `s.outputs["TableName"]`,
+		operators},
+	{"give the worker the archiver's jobs", "shared/stack/stack.go", `s.outputs["DocumentQueueUrl"]`, `s.outputs["QueueUrl"]`, operators},
+	{"redrive the archiver's dead letters to the worker", "shared/stack/redrive.go",
+		`"DocumentDeadLetterQueueUrl", "DocumentQueueUrl"`, `"DocumentDeadLetterQueueUrl", "QueueUrl"`, operators},
+	{"move messages from the queue to the dead letters", "shared/stack/redrive.go", `SourceArn: &from, DestinationArn: &to`,
+		`SourceArn: &to, DestinationArn: &from`, operators},
+	{"let an operator act on a disabled vendor", "shared/stack/vendors.go", `value == "disabled" ||`, `value == "enabled" ||`, operators},
+	{"call vendors without a client", clientsGo, `if !all.Has(provider) {
+			continue
+		}`, ``, deployed},
+	{"send payloads without a checksum", awsGo, `aws.RequestChecksumCalculationWhenSupported`,
+		`aws.RequestChecksumCalculationWhenRequired`, deployed},
+	{"keep one idle connection", awsGo, `transport.MaxIdleConnsPerHost = 64`, `transport.MaxIdleConnsPerHost = 1`, patient},
 }

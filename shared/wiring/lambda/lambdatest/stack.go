@@ -181,7 +181,7 @@ func (s *Stack) Resource(name string) string {
 		if !s.holds(r.Condition) {
 			continue
 		}
-		if own := s.named(id); own == name || r.Type == "AWS::SecretsManager::Secret" && own == secretARN+name+secretSuffix {
+		if own := s.Name(id); own == name || r.Type == "AWS::SecretsManager::Secret" && own == secretARN+name+secretSuffix {
 			return id
 		}
 	}
@@ -278,11 +278,11 @@ func (s *Stack) ref(name string) any {
 	if value, ok := s.Parameters[name]; ok {
 		return value
 	}
-	return s.named(name)
+	return s.Name(name)
 }
 
-// named returns what !Ref returns for a resource.
-func (s *Stack) named(id string) string {
+// Name returns what !Ref returns for a resource: its name, URL or ARN.
+func (s *Stack) Name(id string) string {
 	s.t.Helper()
 	r, ok := s.template.Resources[id]
 	if !ok || !s.holds(r.Condition) {
@@ -311,7 +311,7 @@ func (s *Stack) attribute(path string) string {
 			}
 		}
 	}
-	return "arn:" + s.named(id) + "." + name
+	return "arn:" + s.Name(id) + "." + name
 }
 
 // holds reports whether a condition is true. An empty one is.

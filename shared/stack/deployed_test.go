@@ -1,0 +1,141 @@
+package stack
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/operate"
+	"esignhooks/shared/provider"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/wiring/lambda/lambdatest"
+)
+
+// console answers an operator's calls for a stack that is deployed with the template, and records them.
+type console struct {
+	*lambdatest.AWS
+	stack *lambdatest.Stack
+	moves int
+	moved []string // the queues of each move
+}
+
+func (c *console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	form, _ := url.ParseQuery(string(body))
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	var in struct{ QueueUrl, SourceArn, DestinationArn string }
+	json.Unmarshal(body, &in)
+	queue := func(arn string) string { return c.stack.Resource(strings.TrimPrefix(arn, "arn:")) }
+	member := func(element, key, value string) string {
+		return fmt.Sprintf("<member><%[1]sKey>%[2]s</%[1]sKey><%[1]sValue>%[3]s</%[1]sValue></member>", element, key, value)
+	}
+	switch {
+	case form.Get("Action") == "DescribeStacks":
+		var outputs, parameters string
+		for name, value := range c.stack.Outputs() {
+			outputs += member("Output", name, value)
+		}
+		for name, value := range c.stack.Parameters {
+			parameters += member("Parameter", name, value)
+		}
+		fmt.Fprintf(w, "<R><DescribeStacksResult><Stacks><member><Outputs>%s</Outputs><Parameters>%s</Parameters>"+
+			"</member></Stacks></DescribeStacksResult></R>", outputs, parameters)
+	case form.Get("Action") == "DescribeStackResource":
+		fmt.Fprintf(w, "<R><DescribeStackResourceResult><StackResourceDetail><PhysicalResourceId>%s</PhysicalResourceId>"+
+			"</StackResourceDetail></DescribeStackResourceResult></R>", c.stack.Name(form.Get("LogicalResourceId")))
+	case operation == "GetQueueAttributes":
+		fmt.Fprintf(w, `{"Attributes":{"QueueArn":"arn:%s","ApproximateNumberOfMessages":"0"}}`, in.QueueUrl)
+	case operation == "StartMessageMoveTask":
+		c.moves++
+		c.moved = append(c.moved, queue(in.SourceArn)+" to "+queue(in.DestinationArn))
+		fmt.Fprint(w, `{}`)
+	case operation == "ListMessageMoveTasks":
+		fmt.Fprintf(w, `{"Results":[{"Status":"COMPLETED","StartedTimestamp":%d}]}`, c.moves)
+	default:
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		c.AWS.ServeHTTP(w, r)
+	}
+}
+
+func (c *console) calls() (all []string) {
+	for _, call := range c.Calls() {
+		if call.Service == "" {
+			continue
+		}
+		line := call.Service + " " + call.Operation
+		for _, on := range call.On {
+			line += " " + c.stack.Resource(on)
+		}
+		all = append(all, line)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// TestADeployedStack checks on which resources of the template each of an operator's actions acts.
+func TestADeployedStack(t *testing.T) {
+	parameters := lambdatest.Deploy(t, nil).Changed()
+	for _, p := range provider.All() {
+		parameters[p.Info().Resource] = "enabled"
+	}
+	parameters["DocuSign"] = "disabled"
+	c := &console{stack: lambdatest.Deploy(t, parameters), AWS: &lambdatest.AWS{Secret: `{"keys":["k"],"urlToken":"u"}`}}
+	server := httptest.NewServer(c)
+	defer server.Close()
+	lambdatest.Enter(t, map[string]string{"AWS_ENDPOINT_URL": server.URL})
+	s, err := Open(t.Context(), "hooks")
+	must(t, err)
+	target := s.Target()
+	wants := func(what string, want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(want, c.calls()); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+	target.Ledger.History(t.Context(), "s")
+	wants("history", "dynamodb Query Table")
+	target.Notes.Note(t.Context(), "n")
+	wants("notes", "dynamodb GetItem Table")
+	target.Bus.Publish(t.Context(), []bus.Event{{Source: "s", DetailType: "d"}})
+	wants("replay", "events PutEvents EventBus")
+	must(t, target.Archive(t.Context(), bus.Event{}))
+	wants("archive", "sqs SendMessage DocumentQueue")
+	if now := target.Now(); time.Since(now) > time.Minute {
+		t.Errorf("it is %v", now)
+	}
+	for _, p := range target.Providers {
+		name := p.Info().Name
+		address, keys, err := target.Webhook(t.Context(), name)
+		_, clientErr := target.Clients(t.Context(), name)
+		if name == "docusign" {
+			if !errors.Is(err, operate.ErrDisabled) || !errors.Is(clientErr, operate.ErrDisabled) {
+				t.Errorf("%s is disabled: %v, %v", name, err, clientErr)
+			}
+			wants(name)
+			continue
+		}
+		if want := "https://hooks.example.com/webhooks/" + name; err != nil || keys.URL(address) != want {
+			t.Errorf("%s is at %s, %v", name, keys.URL(address), err)
+		}
+		wants(name, "secretsmanager GetSecretValue "+p.Info().Resource+"Secret")
+	}
+	var out bytes.Buffer
+	if err := s.Redrive(t.Context(), &out); err != nil && !strings.Contains(err.Error(), "ListObjectsV2") {
+		t.Error(err)
+	}
+	wants("redrive", "dynamodb GetItem Table", "s3 GET PayloadBucket")
+	if diff := cmp.Diff([]string{"DeadLetterQueue to Queue", "DocumentDeadLetterQueue to DocumentQueue"}, c.moved); diff != "" {
+		t.Error(diff)
+	}
+}
