@@ -67,7 +67,7 @@ func plantedMistakes(t *testing.T) map[string]bool {
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			mistake, ok := n.(*ast.CompositeLit)
-			if !ok || mistake.Type != nil || len(mistake.Elts) != 5 { // name, file, old, new, found
+			if !ok || mistake.Type != nil || len(mistake.Elts) < 3 { // the name, and what is planted
 				return true
 			}
 			if text, ok := mistake.Elts[0].(*ast.BasicLit); ok {
