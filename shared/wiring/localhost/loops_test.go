@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
 
+	"esignhooks/shared/archive"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/plumbing/durable/durabletest"
@@ -368,6 +369,21 @@ func TestEveryFunctionIsWired(t *testing.T) {
 			if v.Type().Field(i).IsExported() && v.Field(i).IsZero() != slices.Contains(optional, name) {
 				t.Errorf("%s.%s is %v", v.Type(), name, v.Field(i))
 			}
+		}
+	}
+}
+
+func TestEveryFunctionSendsToItsQueue(t *testing.T) {
+	g := release(t, t.TempDir(), acmesign.Provider{})
+	for name, got := range map[string]bool{
+		"the worker's dead letters": g.worker.DeadLetters == queue.Sender(g.dead),
+		"the archiver's findings":   g.archiver.Queue == queue.Sender(g.queue),
+		"the archiver's jobs":       g.archiver.Jobs == archive.Jobs(g.jobs),
+		"the reconciler's findings": g.reconciler.Queue == queue.Sender(g.queue),
+		"queues of their own":       g.queue != g.dead && g.jobs.Queue != g.jobs.DeadLetters && g.jobs.Queue != g.queue,
+	} {
+		if !got {
+			t.Errorf("%s: another queue", name)
 		}
 	}
 }

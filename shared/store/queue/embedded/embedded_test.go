@@ -339,10 +339,13 @@ func TestDeletedMessagesLeaveNothingOnDisk(t *testing.T) {
 			t.Errorf("received %q behind the dead letter", deleted)
 		}
 		drain(t, f.deadLetter)
+		time.Sleep(time.Hour)
+		send(t, f.queue, "g", "4")
+		drain(t, f.queue)
 		err := f.db.View(func(tx *bbolt.Tx) error {
 			return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
-				// Deduplication IDs are kept until they expire.
-				if n := b.Stats().KeyN; n > 0 && !strings.HasSuffix(string(name), ".deduplicated") {
+				// The next message removes the deduplication IDs that have expired.
+				if n := b.Stats().KeyN; n > 0 && (n > 1 || !strings.HasSuffix(string(name), ".deduplicated")) {
 					t.Errorf("%s: %d", name, n)
 				}
 				return nil
@@ -551,4 +554,35 @@ func TestReceiveAndChangeVisibilityDoNotWaitForACommit(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestWhatSQSRefusesIsRefused(t *testing.T) {
+	q := open(t, newPath(t), time.Hour, 0).queue
+	long := strings.Repeat("x", 128)
+	for behaviour, tt := range map[string]struct {
+		group, id, body string
+		attributes      int
+		accepted        bool
+	}{
+		"the least":             {"g", "d", "b", 0, true},
+		"the most":              {long, long, "b", 10, true},
+		"no group":              {"", "d", "b", 0, false},
+		"too long a group":      {long + "x", "d", "b", 0, false},
+		"no ID":                 {"g", "", "b", 0, false},
+		"too long an ID":        {"g", long + "x", "b", 0, false},
+		"no body":               {"g", "d", "", 0, false},
+		"too many attributes":   {"g", "d", "b", 11, false},
+		"an attribute is empty": {"g", "d", "b", -1, false},
+	} {
+		m := queue.Message{Group: tt.group, DeduplicationID: tt.id, Body: tt.body, Attributes: map[string]string{}}
+		for i := range tt.attributes {
+			m.Attributes[fmt.Sprint(i)] = "x"
+		}
+		if tt.attributes < 0 {
+			m.Attributes["empty"] = ""
+		}
+		if err := q.Send(t.Context(), m); (err == nil) != tt.accepted {
+			t.Errorf("%s: %v", behaviour, err)
+		}
+	}
 }
