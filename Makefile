@@ -84,7 +84,7 @@ faults:
 ## fuzz: look for inputs that break the invariants, for the time T per target [T=60s]
 fuzz: T ?= 60s
 fuzz:
-	@for package in $$(go list ./...); do \
+	@packages=$$(go list ./...) || exit 1; for package in $$packages; do \
 		targets=$$(go test -list '^Fuzz' $$package) || { echo "$$targets"; exit 1; }; \
 		for target in $$(echo "$$targets" | grep '^Fuzz'); do \
 			echo "$$package $$target"; \

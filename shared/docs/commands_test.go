@@ -26,6 +26,7 @@ import (
 	"esignhooks/shared/provider"
 	"esignhooks/shared/sample"
 	"esignhooks/shared/webhook"
+	wiring "esignhooks/shared/wiring/lambda"
 	"esignhooks/shared/wiring/localhost"
 )
 
@@ -245,13 +246,10 @@ func TestOperatorTargetsPassTheirVariables(t *testing.T) {
 // TestTargetsFailWithTheirCommands replaces the tools by ones that fail. Each target must fail as well.
 func TestTargetsFailWithTheirCommands(t *testing.T) {
 	stubs := t.TempDir()
-	for _, tool := range []string{"go", "gofmt", "python3"} {
-		if err := os.WriteFile(filepath.Join(stubs, tool), []byte("#!/bin/sh\necho made up\nexit 1\n"), 0o700); err != nil {
+	for tool, does := range map[string]string{"go": "exit 1", "python3": "exit 1", "gofmt": "echo x.go", "curl": "exit 0"} {
+		if err := os.WriteFile(filepath.Join(stubs, tool), []byte("#!/bin/sh\n"+does+"\n"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := os.WriteFile(filepath.Join(stubs, "curl"), []byte("#!/bin/sh\n"), 0o700); err != nil {
-		t.Fatal(err)
 	}
 	for _, target := range readMakefile(t).targets {
 		if target == "help" {
@@ -421,19 +419,30 @@ func TestGoCommandsOfTheMakefile(t *testing.T) {
 	if count < 20 {
 		t.Errorf("only %d commands", count)
 	}
-	got := recipe(t, "bench", "ROUNDS=777", "AGREEMENTS=778", "ONLY=779", "PROFILE=780")
-	for _, want := range []string{
-		"CGO_ENABLED=0 go build -trimpath -o .build/bench ./shared/lab/bench\n",
-		"exec .build/bench -rounds '777' -agreements '778' -only '779' -profile '780'\n",
+	at, _ := filepath.Abs(root)
+	for target, want := range map[string]string{
+		"bench ROUNDS=777 AGREEMENTS=778 ONLY=779 PROFILE=780": "CGO_ENABLED=0 go build -trimpath -o .build/bench " +
+			"./shared/lab/bench\nexec .build/bench -rounds '777' -agreements '778' -only '779' -profile '780'\n",
+		"e2e":                      "SAM='" + at + "/.build/python/bin/sam' go test -count=1 -timeout 20m -v ./shared/lab/e2e\n",
+		"sim SEEDS=777":            "-v ./shared/lab/sim -seeds 777 -all\n",
+		"sim SEED=777":             "-v ./shared/lab/sim -run '^TestSeeds$' -seed 777\n",
+		"sim SEED=777 TEST=TestIt": "-v ./shared/lab/sim -run '^TestIt$' -seed 777\n",
+		"mutants":                  "-v ./shared/lab/mutants -run TestMistakesAreFound -plant 'all'\n",
+		"soak SEED=778":            "-v ./shared/lab/soak -run TestSoak -minutes 60 -seed 778\n",
+		"generate":                 "./shared/lab/template -run TestGeneratedSectionsAreCurrent -update\n",
+		"fuzz T=777s":              "packages=$(go list ./...) || exit 1; for package in $packages; do",
+		"fuzz T=778s":              "-fuzz \"^$target\\$\" -fuzztime 778s -fuzzminimizetime 10x $package ||",
 	} {
-		if !strings.Contains(got, want) {
-			t.Errorf("make bench does not run %s", want)
+		if got := recipe(t, strings.Fields(target)...); !strings.Contains(got, want) {
+			t.Errorf("make %s runs\n%swant\n%s", target, got, want)
 		}
 	}
-	e2e := recipe(t, "e2e")
-	at, _ := filepath.Abs(root)
-	if want := "SAM='" + at + "/.build/python/bin/sam' go test -count=1"; !strings.Contains(e2e, want) {
-		t.Errorf("make e2e does not run %s: %s", want, e2e)
+	for _, target := range m.targets { // results of earlier runs do not count
+		for line := range strings.Lines(recipe(t, target)) {
+			if strings.Contains(line, "go test") && !regexp.MustCompile(` -(count=1|fuzz|list) `).MatchString(line) {
+				t.Errorf("make %s may run nothing: %s", target, line)
+			}
+		}
 	}
 }
 
@@ -446,7 +455,7 @@ type command struct {
 
 func (c command) String() string { return c.page + ": " + strings.Join(c.words, " ") }
 
-var tools = []string{"make", "sam", "curl", "go", "jq", "git", ".ci/run"}
+var tools = []string{"cd", "make", "sam", "curl", "go", "jq", "git", ".ci/run"}
 
 // commands returns the commands that the pages show, on lines of their own and within sentences.
 func commands(t *testing.T) (all []command) {
@@ -492,6 +501,10 @@ func TestCommandsOnThePagesExist(t *testing.T) {
 			checkMake(t, m, c)
 		case "sam":
 			checkSAM(t, c)
+		case "cd":
+			if c.words[1] != "esignhooks" {
+				t.Errorf("%s: a clone makes another folder", c)
+			}
 		case "go":
 			checkGo(t, c.String(), c.words)
 		case ".ci/run":
@@ -737,6 +750,12 @@ func TestScriptsOfCI(t *testing.T) {
 				t.Errorf("%s: make %s does not exist", script, found[2])
 			}
 		}
+		for line := range strings.Lines(text) { // whatever prints a problem, ends the script
+			told := regexp.MustCompile(`(\|\||then) (\{ )?(cat|tail|grep|echo) `).MatchString(line)
+			if told && !strings.Contains(line, "exit 1; ") && !strings.HasSuffix(line, "|| true\n") {
+				t.Errorf("%s continues after a failure: %s", script, line)
+			}
+		}
 		ignored := regexp.MustCompile(`(?m)(^|then |; )(make|\.ci/\S+|SAM\S+ \S+sam build)[^\n"{]*\|\| *(true|:)`)
 		if lenient := ignored.FindString(text); lenient != "" {
 			t.Errorf("%s: a failure is ignored: %s", script, lenient)
@@ -753,6 +772,9 @@ func TestScriptsOfCI(t *testing.T) {
 		if !regexp.MustCompile(`(?m)^([^#\n]*\s)?` + regexp.QuoteMeta(want) + `(\s|;|$)`).MatchString(run) {
 			t.Errorf(".ci/run does not run %s", want)
 		}
+	}
+	if !regexp.MustCompile(`make soak MINUTES=[1-9]`).MatchString(run) {
+		t.Error(".ci/run does not soak")
 	}
 	if !strings.Contains(run, "\nexport CI=${CI:-true}\n") {
 		t.Error(".ci/run skips tests whose engines are missing")
@@ -820,6 +842,36 @@ func blocks(t *testing.T, language string) (all []block) {
 // whole fills in what a page leaves out.
 var whole = strings.NewReplacer(", …", "", "[…]", "[]", "{…}", "{}")
 
+// TestPortsOfThePages expects the default port of the gateway, and one for an application.
+func TestPortsOfThePages(t *testing.T) {
+	gateway := settings(t)["PORT"]
+	for page, text := range pages(t) {
+		for _, found := range regexp.MustCompile(`.*(?:127\.0\.0\.1|localhost):(\d+).*`).FindAllStringSubmatch(text, -1) {
+			application := regexp.MustCompile(`FORWARD_URL|ListenAndServe`).MatchString(found[0])
+			if want := map[bool]string{false: gateway, true: "8080"}[application]; found[1] != want {
+				t.Errorf("%s: want port %s: %s", page, want, found[0])
+			}
+		}
+	}
+}
+
+// TestTheConsumerCompiles builds the program of events.md.
+func TestTheConsumerCompiles(t *testing.T) {
+	slow.Test(t)
+	for _, b := range blocks(t, "go") {
+		if b.page != "events.md" {
+			continue
+		}
+		file := filepath.Join(t.TempDir(), "main.go")
+		if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("go", "build", "-o", os.DevNull, file).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+}
+
 func TestBlocksOfDataParse(t *testing.T) {
 	if n := len(blocks(t, "json")) + len(blocks(t, "yaml")); n < 4 {
 		t.Errorf("found only %d blocks", n)
@@ -827,6 +879,12 @@ func TestBlocksOfDataParse(t *testing.T) {
 	for _, b := range blocks(t, "json") {
 		if !json.Valid([]byte(whole.Replace(b.text))) {
 			t.Errorf("%s: not JSON: %s", b.page, b.text)
+		}
+		if b.page != "configuration.md" {
+			continue
+		}
+		if keys, err := wiring.ParseKeys(b.text, true); err != nil || len(keys.Keys) != 1 || len(keys.URLTokens) != 2 {
+			t.Errorf("the functions do not understand this secret: %v: %s", err, b.text)
 		}
 	}
 	for _, b := range blocks(t, "yaml") {

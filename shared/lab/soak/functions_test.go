@@ -466,7 +466,7 @@ func (s *stack) verify(v *vendors) {
 	for _, story := range v.stories {
 		var want esign.Agreement
 		subject, exact := "", true
-		var took []ledger.Entry // in the order in which they were sent
+		var took []effect // in the order in which they were sent
 		for _, h := range story.happenings {
 			if !h.readable {
 				at := webhook.UnreadableSubject(h.provider.Info().Name)
@@ -485,7 +485,7 @@ func (s *stack) verify(v *vendors) {
 			if e.State == ledger.Processed {
 				subject, exact = h.subject, exact && !h.event.OccurredAt.IsZero()
 				want = esign.Fold(want, h.event)
-				took = append(took, e)
+				took = append(took, effect{e.ID, e.StatusBefore, e.StatusAfter, e.ProcessedAt.UnixNano()})
 			}
 		}
 		if subject == "" {
@@ -504,7 +504,7 @@ func (s *stack) verify(v *vendors) {
 			want.Status, diff)
 		s.report.check(oneEvent, version == int64(len(took)), "%s has version %d after %d events", subject, version,
 			len(took))
-		s.verifyOrder(story, took)
+		s.report.checkStory(story.ordered, took)
 	}
 	for subject := range states {
 		for id := range history(subject) {
@@ -518,25 +518,6 @@ func (s *stack) verify(v *vendors) {
 		for _, p := range provider.All() {
 			s.report.check(refusedLeaves, len(history(webhook.AgreementSubject(p.Info().Name, about))) == 0,
 				"a forged request has left %s", about)
-		}
-	}
-}
-
-func (s *stack) verifyOrder(story *story, took []ledger.Entry) {
-	if story.ordered {
-		for i := 1; i < len(took); i++ {
-			s.report.check(inOrder, took[i-1].ProcessedAt.Before(took[i].ProcessedAt), "%s was processed before %s", took[i].ID,
-				took[i-1].ID)
-		}
-	}
-	slices.SortFunc(took, func(a, b ledger.Entry) int { return a.ProcessedAt.Compare(b.ProcessedAt) })
-	status, entered := esign.Status(""), map[esign.Status]int{}
-	for _, e := range took {
-		s.report.check(chained, e.StatusBefore == status, "%s has the status %q before it, not %q", e.ID, e.StatusBefore,
-			status)
-		if status = e.StatusAfter; e.StatusBefore != e.StatusAfter {
-			entered[status]++
-			s.report.check(enteredOnce, entered[status] == 1, "%s enters %q again", e.ID, status)
 		}
 	}
 }

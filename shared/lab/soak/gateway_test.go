@@ -585,30 +585,15 @@ func (l *life) verifyPublished(v *vendors, shown map[string]entry, app *applicat
 		}
 	}
 	for _, s := range v.stories {
-		var took []bus.Detail // in the order in which they were sent
+		var took []effect // in the order in which they were sent
 		for _, h := range s.happenings {
 			for _, id := range h.ids {
 				if d, ok := details[id]; ok && h.readable {
-					took = append(took, d)
+					took = append(took, effect{id, d.StatusBefore, d.StatusAfter, int64(place[id])})
 				}
 			}
 		}
-		if s.ordered {
-			for i := 1; i < len(took); i++ {
-				l.report.check(inOrder, place[took[i-1].EventID] < place[took[i].EventID], "%s was processed before %s",
-					took[i].EventID, took[i-1].EventID)
-			}
-		}
-		slices.SortFunc(took, func(a, b bus.Detail) int { return place[a.EventID] - place[b.EventID] })
-		entered, status := map[esign.Status]int{}, esign.Status("")
-		for _, d := range took {
-			l.report.check(chained, d.StatusBefore == status, "%s has the status %q before it, not %q", d.EventID,
-				d.StatusBefore, status)
-			if status = d.StatusAfter; d.StatusChanged {
-				entered[status]++
-				l.report.check(enteredOnce, entered[status] == 1, "%s enters %q again", d.EventID, status)
-			}
-		}
+		l.report.checkStory(s.ordered, took)
 	}
 }
 

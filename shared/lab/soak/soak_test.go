@@ -3,6 +3,7 @@
 package soak
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/webhook/webhooktest"
 )
 
@@ -106,6 +108,29 @@ func (r *report) check(promise string, ok bool, format string, arguments ...any)
 	r.checked[promise]++
 	if !ok && len(r.violations) < 50 {
 		r.violations = append(r.violations, promise+": "+fmt.Sprintf(format, arguments...))
+	}
+}
+
+// effect is what an event has done to its agreement. Its place is in the order of the effects.
+type effect struct {
+	id            string
+	before, after esign.Status
+	place         int64
+}
+
+// checkStory checks the effects on one agreement. They are in the order in which the events were sent.
+func (r *report) checkStory(ordered bool, took []effect) {
+	for i := 1; ordered && i < len(took); i++ {
+		r.check(inOrder, took[i-1].place < took[i].place, "%s was processed before %s", took[i].id, took[i-1].id)
+	}
+	slices.SortFunc(took, func(a, b effect) int { return cmp.Compare(a.place, b.place) })
+	status, entered := esign.Status(""), map[esign.Status]int{}
+	for _, e := range took {
+		r.check(chained, e.before == status, "%s has the status %q before it, not %q", e.id, e.before, status)
+		if status = e.after; e.before != e.after {
+			entered[status]++
+			r.check(enteredOnce, entered[status] == 1, "%s enters %q again", e.id, status)
+		}
 	}
 }
 
