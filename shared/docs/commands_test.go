@@ -423,7 +423,8 @@ func TestGoCommandsOfTheMakefile(t *testing.T) {
 	for target, want := range map[string]string{
 		"bench ROUNDS=777 AGREEMENTS=778 ONLY=779 PROFILE=780": "CGO_ENABLED=0 go build -trimpath -o .build/bench " +
 			"./shared/lab/bench\nexec .build/bench -rounds '777' -agreements '778' -only '779' -profile '780'\n",
-		"e2e":                      "SAM='" + at + "/.build/python/bin/sam' go test -count=1 -timeout 20m -v ./shared/lab/e2e\n",
+		"e2e": "SAM='" + at + "/.build/python/bin/sam' go test -count=1 -timeout 20m -v " +
+			"./shared/lab/e2e\n",
 		"sim SEEDS=777":            "-v ./shared/lab/sim -seeds 777 -all\n",
 		"sim SEED=777":             "-v ./shared/lab/sim -run '^TestSeeds$' -seed 777\n",
 		"sim SEED=777 TEST=TestIt": "-v ./shared/lab/sim -run '^TestIt$' -seed 777\n",
