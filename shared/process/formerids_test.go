@@ -169,6 +169,18 @@ func TestACopyUnderAnotherIDCorrectsTheTime(t *testing.T) {
 	}
 }
 
+func TestACopyUnderAnotherIDOfAnEventWithoutAnAgreement(t *testing.T) {
+	w, timeless := newWorld(t, later), acmesign.Event{Number: 9, Type: "test"}
+	exact := timeless
+	exact.At = now.Add(-time.Minute)
+	former := deliverAs(acmesign.Provider{}, timeless)
+	w.handle(t, former)
+	w.handle(t, deliverAs(later, exact))
+	if e := w.history(t, former.Subject, 1)[0]; e.ID != former.EventID || !e.Event.Approximate || e.Duplicates != 1 {
+		t.Errorf("%+v", e)
+	}
+}
+
 // latest is a release that knows only what the release before it called an event.
 type latest struct{ acmesign.Provider }
 
@@ -187,6 +199,9 @@ func TestADuplicateOfADuplicateIsADuplicate(t *testing.T) {
 	w := newWorld(t, latest{later})
 	for _, d := range []*webhook.Delivery{former, present, &next} {
 		w.handle(t, d)
+	}
+	if len(w.looked) != 3 {
+		t.Errorf("looked up %q", w.looked)
 	}
 	e, err := w.Ledger.Event(t.Context(), ledger.Key{Subject: subject, ID: "next"})
 	if err != nil || e.DuplicateOf != former.EventID {
