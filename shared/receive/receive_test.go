@@ -500,7 +500,7 @@ type parser struct {
 func (p parser) Normalize(d *webhook.Delivery) (esign.Event, error) {
 	switch {
 	case p.mended:
-		return p.Provider.Normalize(d)
+		return esign.Event{Type: esign.Other}, nil
 	case p.panics:
 		panic("secret of the payload")
 	}
@@ -690,7 +690,7 @@ func TestDeadlines(t *testing.T) {
 					}
 					start := time.Now()
 					answer := r.Receive(t.Context(), webhooktest.Clone(request))
-					if took := time.Since(start); took >= 4*time.Second || h.most > 0 && took > h.most {
+					if took := time.Since(start); took >= 4*time.Second || h.most > 0 && took != h.most {
 						t.Errorf("answered after %v", took)
 					}
 					if several := request == large && h.slow > 0; answer.Status != tt.want && !several {
@@ -705,7 +705,7 @@ func TestDeadlines(t *testing.T) {
 // hanging is a ledger, payload store and queue that answer only when they are given up.
 type hanging struct {
 	keys, slow              time.Duration // slow is that of sends and puts
-	most                    time.Duration // how long the answer may take; 0 means 4 s
+	most                    time.Duration // how long the answer takes, counts included; 0 means less than 4 s
 	claim, count, send, put bool
 }
 
@@ -749,6 +749,34 @@ func TestTheFirstGenuineRequestLogsItsHeadersNames(t *testing.T) {
 	}
 	if log := w.log.String(); strings.Count(log, "X-Undocumented-Scheme") != 1 || strings.Contains(log, "secret-value") {
 		t.Error(log)
+	}
+}
+
+// verifier remembers the Content-Type of the request that it verifies.
+type verifier struct {
+	acmesign.Provider
+	contentType *string
+}
+
+func (v verifier) Verify(r *webhook.Request, keys webhook.Keys) (esign.Proof, error) {
+	*v.contentType = r.Header.Get("Content-Type")
+	return v.Provider.Verify(r, keys)
+}
+
+// The worker must be able to read what was verified.
+func TestAContentTypeThatTheQueueCannotCarryIsNotVerified(t *testing.T) {
+	for sent, want := range map[string]string{
+		"multipart/form-data; boundary=" + strings.Repeat("x", 200): "multipart/form-data; boundary=" +
+			strings.Repeat("x", 200),
+		"multipart/form-data; boundary=" + strings.Repeat("x", 300): "",
+	} {
+		got := "none"
+		w, r := newWorld(t, verifier{contentType: &got}, genuine), completed()
+		r.Header.Set("Content-Type", sent)
+		w.Receive(t.Context(), r)
+		if sentOn := w.sent[0].Attributes["contentType"]; got != want || sentOn != want {
+			t.Errorf("verified with %q, sent with %q", got, sentOn)
+		}
 	}
 }
 
