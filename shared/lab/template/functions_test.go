@@ -168,6 +168,7 @@ func functionRules(c *checker) {
 			".Tracing":                 "Active",
 			// A limit of one function takes executions from the others, and an account may have 10 in all.
 			".ReservedConcurrentExecutions": absent,
+			".EphemeralStorage":             absent, // 512 MB
 		})
 		timeout, memory := c.seconds(name+".Timeout"), c.number(name+".MemorySize")
 		if vendor := receivers[name]; vendor != "" {
@@ -195,6 +196,7 @@ func functionRules(c *checker) {
 		"Events.Pass.Type":                           "Schedule",
 		"Events.Pass.Properties.Schedule":            "rate(15 minutes)",
 	})
+	c.holds(archive.MaxDocument < 512_000_000, "the largest document does not fit in the archiver's /tmp")
 	c.text("ReconcilerFunction.Events.Pass.Properties.Description")
 	c.holds(15*time.Minute >= 3*c.seconds("ReconcilerFunction.Timeout"), "two passes of the reconciler overlap")
 }

@@ -1,6 +1,14 @@
 package template
 
-import "esignhooks/shared/webhook"
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"esignhooks/shared/webhook"
+)
 
 // apiURL is the base of the URLs that the vendors call. A reconciler that looked for another would register it.
 func (c *checker) apiURL() string {
@@ -37,5 +45,38 @@ func outputRules(c *checker) {
 		c.text("Outputs/" + name + ".Description")
 	}
 }
+
+// TestOutputsAreThere checks that the stack has the outputs and resources that the operator's commands and the pages
+// name.
+func TestOutputsAreThere(t *testing.T) {
+	c := newChecker(readRoot(t), map[string]string{"ArchiveDays": "7"})
+	found := 0
+	for _, glob := range []string{"../../stack/*.go", "../../../README.md", "../../docs/*.md"} {
+		files, err := filepath.Glob(glob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			for _, match := range named.FindAllStringSubmatch(string(text), -1) {
+				found++
+				if name := match[1] + match[2]; c.outputs[name] == nil {
+					t.Errorf("%s names the output %s, and there is none", file, name)
+				}
+			}
+		}
+	}
+	if found < 10 || c.resources["PayloadBucket"] == nil {
+		t.Errorf("%d outputs are named", found)
+	}
+}
+
+var named = regexp.MustCompile("\"([A-Za-z]*(?:QueueUrl|BusName|TableName))\"|(?:output|bucket) `([A-Z]\\w+)`")
 
 func webhookPath(info webhook.Info) string { return "/webhooks/" + info.Name }
