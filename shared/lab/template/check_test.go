@@ -174,8 +174,9 @@ func (c *checker) of(kind string) (names []string) {
 
 // under marks everything under a path as checked, and returns it.
 func (c *checker) under(resource, property string) any {
+	p := resource + "." + property
 	for path := range c.values {
-		if p := resource + "." + property; path == p || strings.HasPrefix(path, p+".") {
+		if rest, ok := strings.CutPrefix(path, p); ok && (rest == "" || rest[0] == '.') {
 			c.checked[path] = true
 		}
 	}

@@ -233,10 +233,10 @@ func uses(n *yaml.Node) map[string]int {
 				found["Ref "+match[1]]++
 			}
 		}
-		if condition := members(n)["Condition"]; condition != nil {
-			found["Condition "+condition.Value]++
-		}
-		for _, child := range n.Content {
+		for i, child := range n.Content {
+			if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "Condition" {
+				found["Condition "+child.Value]++
+			}
 			walk(child)
 		}
 	}

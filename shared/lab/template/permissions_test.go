@@ -3,7 +3,6 @@ package template
 import (
 	_ "embed"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -113,7 +112,10 @@ func statement(action, resource, what string) string {
 // narrowed leaves out what another permission includes.
 func narrowed(all []string) (kept []string) {
 	for _, s := range all {
-		wider := regexp.MustCompile(`>/\S+$`).ReplaceAllString(s, ">/*")
+		wider := s
+		if i := strings.Index(s, ">/"); i >= 0 && !strings.Contains(s[i:], " ") {
+			wider = s[:i] + ">/*"
+		}
 		unconditional, _, _ := strings.Cut(s, " ForAllValues:")
 		if wider != s && slices.Contains(all, wider) || unconditional != s && slices.Contains(all, unconditional) {
 			continue
