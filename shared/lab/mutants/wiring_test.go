@@ -143,4 +143,11 @@ var inWiring = []mistake{
 	{"send payloads without a checksum", awsGo, `aws.RequestChecksumCalculationWhenSupported`,
 		`aws.RequestChecksumCalculationWhenRequired`, deployed},
 	{"keep one idle connection", awsGo, `transport.MaxIdleConnsPerHost = 64`, `transport.MaxIdleConnsPerHost = 1`, patient},
+	{"pause equally long before each retry", awsGo, `return rand.N(200 * time.Millisecond), nil`, `return 200 * time.Millisecond, nil`,
+		patient},
+	{"process deliveries of no vendor", workerGo, `newWorker(providers, log, os.Stdout)`, `newWorker(nil, log, os.Stdout)`, started},
+	{"archive the documents of no vendor", archiverGo, `newArchiver(providers, log, os.Stdout)`, `newArchiver(nil, log, os.Stdout)`,
+		started},
+	{"start the archiver under sam local without engines", archiverGo, `if wiring.Lacks("SQS")`, `if false`,
+		"wiring/lambda/background TestUnderSAMLocal"},
 }

@@ -11,10 +11,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"esignhooks/shared/archive"
+	"esignhooks/shared/esign"
 	"esignhooks/shared/provider"
+	"esignhooks/shared/store/queue"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
 	wiring "esignhooks/shared/wiring/lambda"
@@ -40,12 +45,14 @@ func start(function string) any {
 // TestStartedFunctions invokes each function once, with an event that leads to a metric.
 func TestStartedFunctions(t *testing.T) {
 	prepare(t)
-	unreadable := `{"Records":[{"messageId":"m","receiptHandle":"r","body":"x","attributes":{"MessageGroupId":"g"}}]}`
+	last := provider.All()[len(provider.All())-1]
 	background := map[string]struct{ event, calls, metric string }{
-		"WorkerFunction": {unreadable, "sqs SendMessage", "Unreadable"},
+		"WorkerFunction": {messages(t, delivery(t, last)), "dynamodb TransactWriteItems", "Processed"},
 		"PublisherFunction": {`{"Records":[{"dynamodb":{"SequenceNumber":"1","NewImage":{"state":{"S":"processed"}}}}]}`,
 			"s3 PUT", "Unpublished"},
-		"ArchiverFunction":   {unreadable, "sqs SendMessage", "Parked"},
+		"ArchiverFunction": {messages(t, queue.Message{Body: archive.Job(archive.Completion{EventID: "e",
+			AgreementID: "a"}.Event(last.Info().Name))}, queue.Message{Body: "unreadable"}),
+			"secretsmanager GetSecretValue, sqs ChangeMessageVisibility, sqs SendMessage", "Parked"},
 		"ReconcilerFunction": {`{}`, "secretsmanager GetSecretValue", "ReconcileFailed"},
 	}
 	stack := lambdatest.Deploy(t, enabled())
@@ -61,7 +68,7 @@ func TestStartedFunctions(t *testing.T) {
 			if receives {
 				aws.Secret = secret
 				of := attempts[p.Info().Name]
-				genuine := of[slices.IndexFunc(of, func(a attempt) bool { return a.name == "key and token" })].request
+				genuine := of[slices.IndexFunc(of, attempt.genuine)].request
 				want.event, want.calls, want.metric = string(proxyEvent(t, &genuine)), "sqs SendMessage", "Received"
 				acknowledged, err := json.Marshal(string(p.Acknowledge(&genuine).Body))
 				must(t, err)
@@ -79,7 +86,7 @@ func TestStartedFunctions(t *testing.T) {
 			}
 			cancelled, cancel := context.WithCancel(t.Context())
 			cancel()
-			if handler.Invoke(cancelled, []byte(want.event)); !receives && callsOf(aws) != "" {
+			if handler.Invoke(cancelled, []byte(want.event)); callsOf(aws) != "" {
 				t.Error("makes calls for an invocation that has ended")
 			}
 			response, err := handler.Invoke(t.Context(), []byte(want.event))
@@ -101,6 +108,41 @@ func TestStartedFunctions(t *testing.T) {
 			}
 		})
 	}
+}
+
+func (a attempt) genuine() bool { return a.name == "key and token" }
+
+// delivery returns the message of a genuine request.
+func delivery(t *testing.T, p webhook.Provider) queue.Message {
+	t.Helper()
+	of := attempts[p.Info().Name]
+	r := of[slices.IndexFunc(of, attempt.genuine)].request
+	ids, err := p.Identify(&r)
+	must(t, err)
+	m, _ := queue.Encode(&webhook.Delivery{
+		Provider: p.Info().Name, EventID: ids[0].EventID, Subject: ids[0].Subject, ReceivedAt: time.Now(),
+		Proof: esign.ProofSigned, ContentType: r.Header.Get("Content-Type"), Payload: r.Body,
+	})
+	return m
+}
+
+// messages returns Lambda's event with these messages of a queue.
+func messages(t *testing.T, all ...queue.Message) string {
+	t.Helper()
+	var batch events.SQSEvent
+	for i, m := range all {
+		record := events.SQSMessage{
+			MessageId: fmt.Sprint(i), ReceiptHandle: "r", Body: m.Body, Attributes: map[string]string{"MessageGroupId": m.Group},
+			MessageAttributes: map[string]events.SQSMessageAttribute{},
+		}
+		for name, value := range m.Attributes {
+			record.MessageAttributes[name] = events.SQSMessageAttribute{DataType: "String", StringValue: &value}
+		}
+		batch.Records = append(batch.Records, record)
+	}
+	event, err := json.Marshal(batch)
+	must(t, err)
+	return string(event)
 }
 
 // callsOf returns the calls since the last one, sorted, each once.
