@@ -151,6 +151,20 @@ func TestPeople(t *testing.T) {
 				"y": {Status: esign.Declined, At: at(3), Aliases: []string{"deal"}},
 			},
 		},
+		"of signers who share the sender's ID, the one acts whose address the event states": {
+			[]esign.Event{
+				stated(1, esign.Participant{ID: "deal", Aliases: []string{"x"}, Status: viewed}),
+				stated(5, esign.Participant{ID: "deal", Aliases: []string{"y"}, Status: viewed}),
+				{
+					Type: esign.AgreementSigned, OccurredAt: at(3), Participant: "deal",
+					Participants: []esign.Participant{{ID: "deal", Aliases: []string{"x"}, Status: viewed}},
+				},
+			},
+			map[string]esign.Progress{
+				"x": {Status: signed, At: at(3), Aliases: []string{"deal"}},
+				"y": {Status: viewed, At: at(5), Aliases: []string{"deal"}},
+			},
+		},
 		"signers who share an address are told apart by the sender's IDs": {
 			[]esign.Event{
 				stated(1, esign.Participant{ID: "buyer", Aliases: []string{"office"}, Status: signed}),

@@ -30,7 +30,8 @@ func TestTheExactTimeWinsInAnyOrder(t *testing.T) {
 		"sev", "sve", "stve", "stev", "sevt", "setv", "tesv", "ests", "vtse", "ttveets", "vest",
 	} {
 		for _, together := range []bool{false, true} {
-			w := newWorld(t)
+			w, at := newWorld(t), now
+			w.Now = func() time.Time { at = at.Add(time.Second); return at }
 			sent, timeless, exact, viewed := copies()
 			var all []*webhook.Delivery
 			for _, c := range order {
@@ -60,6 +61,11 @@ func TestTheExactTimeWinsInAnyOrder(t *testing.T) {
 			rebuilt := ledger.Rebuild(effects, false)
 			if diff := cmp.Diff(rebuilt[2], got); diff != "" || ledger.Gone(effects, version) != 0 {
 				t.Errorf("%s: rebuilt %s, version %d", order, diff, version)
+			}
+			for i, e := range effects {
+				if diff := cmp.Diff(rebuilt[i], *e.Agreement); !e.CorrectedAt.IsZero() && diff != "" {
+					t.Errorf("%s: after the corrected event: %s", order, diff)
+				}
 			}
 			wantOnce(t, w, order)
 		}

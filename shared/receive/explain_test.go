@@ -101,8 +101,9 @@ func TestARefusalIsExplainedInTheLog(t *testing.T) {
 			if diff := cmp.Diff(tt.want, w.refusals(t)); diff != "" {
 				t.Error(diff)
 			}
-			if strings.Contains(w.log.String(), "secret of the request") {
-				t.Errorf("the log quotes the request: %s", &w.log)
+			if log := w.log.String(); strings.Contains(log, "secret of the request") ||
+				strings.Contains(log, "panic in") != tt.provider.panics {
+				t.Errorf("the log quotes the request, or names no panic, or one that was none: %s", log)
 			}
 			if tt.status != 200 && len(tt.provider.keys.Keys) != len(tt.keys.Keys) {
 				t.Error("explained under other keys")

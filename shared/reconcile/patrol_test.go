@@ -121,6 +121,7 @@ func TestSilence(t *testing.T) {
 		want          int
 	}{
 		"an event yesterday":           {24 * time.Hour, 23 * time.Hour, "acmesign", 0},
+		"an event just so long ago":    {24 * time.Hour, 24 * time.Hour, "acmesign", 0},
 		"silent for longer":            {24 * time.Hour, 25 * time.Hour, "acmesign", 1},
 		"a forged event in the future": {24 * time.Hour, -1000 * time.Hour, "acmesign", 1},
 		"silent, and asking is off":    {0, 1000 * time.Hour, "acmesign", 0},

@@ -292,4 +292,8 @@ var engine = []mistake{
 	{"correct an event without an agreement under another ID", "shared/process/commit.go",
 		`&& of.Event.Approximate && event.AgreementID != "" {`, `&& of.Event.Approximate {`,
 		"process TestACopyUnderAnotherIDOfAnEventWithoutAnAgreement"},
+	{"correct an event with the agreement after all events", "shared/process/correct.go",
+		`After: after[i], Agreement`, `After: after[len(after)-1], Agreement`, "process TestTheExactTimeWinsInAnyOrder"},
+	{"take one of two signers with the sender's ID for the other", "shared/esign/people.go",
+		`acted.Aliases = all[i].Aliases`, `_ = i`, "esign TestPeople"},
 }
