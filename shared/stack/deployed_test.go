@@ -135,7 +135,8 @@ func TestADeployedStack(t *testing.T) {
 		t.Error(err)
 	}
 	wants("redrive", "dynamodb GetItem Table", "s3 GET PayloadBucket")
-	if diff := cmp.Diff([]string{"DeadLetterQueue to Queue", "DocumentDeadLetterQueue to DocumentQueue"}, c.moved); diff != "" {
+	moves := []string{"DeadLetterQueue to Queue", "DocumentDeadLetterQueue to DocumentQueue"}
+	if diff := cmp.Diff(moves, c.moved); diff != "" {
 		t.Error(diff)
 	}
 }

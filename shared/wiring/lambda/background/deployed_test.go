@@ -361,7 +361,8 @@ func want(s *lambdatest.Stack, function string) facts {
 	case "PublisherFunction":
 		delete(found, "Queue")
 		delete(found, "Now")
-		found["Bus"], found["SetAside"] = []string{"events PutEvents EventBus"}, []string{"s3 PUT PayloadBucket", "s3 GET PayloadBucket"}
+		found["Bus"] = []string{"events PutEvents EventBus"}
+		found["SetAside"] = []string{"s3 PUT PayloadBucket", "s3 GET PayloadBucket"}
 	case "ArchiverFunction":
 		found["Documents"] = []string{"s3 PUT DocumentBucket", "s3 HEAD DocumentBucket"}
 		found["Jobs"] = []string{"sqs ChangeMessageVisibility DocumentQueue", "sqs SendMessage DocumentDeadLetterQueue"}
