@@ -32,14 +32,9 @@ type alarmRow struct {
 	ends bool
 }
 
-// The shapes of most alarms.
-var (
-	// one is an alarm on any occurrence.
-	oneRings, oneQuiet = []string{"1", "- 1"}, []string{"0", "-", "1 0", "1 -"}
-)
-
+// one is an alarm on any occurrence.
 func one(metric string, ends bool) alarmRow {
-	return alarmRow{map[string]string{"": metric}, oneRings, oneQuiet, ends}
+	return alarmRow{map[string]string{"": metric}, []string{"1", "- 1"}, []string{"0", "-", "1 0", "1 -"}, ends}
 }
 
 // alarmTable is the specification of all alarms, with these parameters. The names, dimensions and statistics of AWS's

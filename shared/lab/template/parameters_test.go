@@ -16,7 +16,7 @@ import (
 	wiring "esignhooks/shared/wiring/lambda"
 )
 
-// accepted are values that a parameter must take, and refused are some that it must not.
+// samples are values that a parameter must take, and some that it must refuse.
 type samples struct{ accepted, refused []string }
 
 var patterns = map[string]samples{

@@ -55,9 +55,9 @@ func queueRules(c *checker) {
 		want := map[string]string{"SqsManagedSseEnabled": "true"}
 		if fifo {
 			want["FifoQueue"] = "true"
-			want["ContentBasedDeduplication"] = "false"       // queue.Encode makes the deduplication ID
-			want["DeduplicationScope"] = "messageGroup"       // these two: high throughput
-			want["FifoThroughputLimit"] = "perMessageGroupId" //
+			want["ContentBasedDeduplication"] = "false" // queue.Encode makes the deduplication ID
+			want["DeduplicationScope"] = "messageGroup" // with the next line: high throughput
+			want["FifoThroughputLimit"] = "perMessageGroupId"
 			// A queue that was made earlier would keep 256 KB.
 			c.holds(c.number(name+".MaximumMessageSize") == queue.MaxMessage, "%s takes no message of %d bytes", name,
 				queue.MaxMessage)
