@@ -492,13 +492,16 @@ func TestIncompleteDocumentsAreDownloadedAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			bad := true
+			bad, opened, closed := true, 0, 0
 			w.vendor.files = of(vendorapi.Document{Name: "documents.pdf", PDF: name != "an empty file",
 				Open: func(context.Context) (vendorapi.Content, error) {
+					c := content(pdf("contract"), contentType)
 					if bad {
-						return tt.content(), nil
+						c = tt.content()
 					}
-					return content(pdf("contract"), contentType), nil
+					opened++
+					c.ReadCloser = closing{c.ReadCloser, &closed}
+					return c, nil
 				}})
 			w.archive()
 			if (len(w.parked) == 1) != tt.parked || (len(w.dead) == 1) == tt.parked {
@@ -514,9 +517,20 @@ func TestIncompleteDocumentsAreDownloadedAgain(t *testing.T) {
 			if got, err := w.store.Get(t.Context(), key); err != nil || string(got) != pdf("contract") {
 				t.Errorf("%q, %v", got, err)
 			}
+			if opened < 2 || closed != opened {
+				t.Errorf("%d downloads, %d closed", opened, closed)
+			}
 		})
 	}
 }
+
+// closing counts the calls of Close.
+type closing struct {
+	io.Reader
+	closed *int
+}
+
+func (c closing) Close() error { *c.closed++; return nil }
 
 type failing struct{}
 

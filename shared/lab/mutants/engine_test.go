@@ -296,4 +296,6 @@ var engine = []mistake{
 		`After: after[i], Agreement`, `After: after[len(after)-1], Agreement`, "process TestTheExactTimeWinsInAnyOrder"},
 	{"take one of two signers with the sender's ID for the other", "shared/esign/people.go",
 		`acted.Aliases = all[i].Aliases`, `_ = i`, "esign TestPeople"},
+	{"leave downloads open", "shared/archive/fetch.go", `defer content.Close()`, ``,
+		"archive TestIncompleteDocumentsAreDownloadedAgain"},
 }
