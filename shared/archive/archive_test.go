@@ -420,16 +420,6 @@ func TestATemporaryErrorIsRetried(t *testing.T) {
 }
 
 // A vendor whose rate limit is exhausted is not called for any agreement until the limit is reset. Others are.
-func TestAJobIsDelayedForNoLongerThanSQSAllows(t *testing.T) {
-	w := newWorld(t)
-	w.vendor.statusErr = func() error { w.vendor.statusErr = nil; return &vendorapi.LaterError{After: 48 * time.Hour} }
-	w.add(archive.Job(completed("acmesign", agreementID)))
-	w.run(w.archiver())
-	if longest := slices.Max(w.delays); longest <= 2*time.Hour || longest > 12*time.Hour || w.counted()["Archived acmesign"] != 1 {
-		t.Errorf("delayed for %v", w.delays)
-	}
-}
-
 func TestNoCallIsMadeWhileTheRateLimitIsExhausted(t *testing.T) {
 	w := newWorld(t)
 	w.vendor.statusErr = func() error { w.vendor.statusErr = nil; return &vendorapi.LaterError{After: 90 * time.Minute} }

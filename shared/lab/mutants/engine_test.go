@@ -275,7 +275,7 @@ var engine = []mistake{
 	{"store a truncated PDF", "shared/archive/fetch.go", `return f, checkPDF(file, n)`, `return f, nil`,
 		"archive TestIncompleteDocumentsAreDownloadedAgain"},
 	{"delay a job for longer than SQS allows", "shared/archive/archive.go", `maxLater = 11 * time.Hour`,
-		`maxLater = 13 * time.Hour`, "archive TestAJobIsDelayedForNoLongerThanSQSAllows"},
+		`maxLater = 13 * time.Hour`, "archive TestATemporaryErrorIsRetried"},
 	{"delete a job that could not be parked", "shared/archive/archive.go",
 		`"not moved to the dead-letter queue", "error", err) return false`,
 		`"not moved to the dead-letter queue", "error", err); return true`,
