@@ -50,7 +50,7 @@ func Run(t *testing.T, put, check func(root string) error) {
 }
 
 // choices is how many of the possible results of a power failure are tried.
-const choices = 5
+const choices = 3
 
 // disk records what is synced below a folder. Inodes are not used again, because all files stay open.
 type disk struct {
