@@ -42,6 +42,7 @@ func (s *service) Do(r *http.Request) (*http.Response, error) {
 
 func TestRequests(t *testing.T) {
 	const text = `{"DataType":"String","StringValue":`
+	const visible = `ChangeMessageVisibility {"QueueUrl":"https://q","ReceiptHandle":"r","VisibilityTimeout":`
 	m := queue.Message{Group: "g", DeduplicationID: "d", Body: "b", Attributes: map[string]string{"a": "1", "z": "2"}}
 	traced := m
 	traced.Trace, traced.Attributes = "Root=1", nil
@@ -61,9 +62,9 @@ func TestRequests(t *testing.T) {
 		`SendMessage {"QueueUrl":"https://dead","MessageBody":"b"}`: func(_ *sqs.Queue, j *sqs.Jobs) error {
 			return j.Park(t.Context(), "b")
 		},
-		`ChangeMessageVisibility {"QueueUrl":"https://q","ReceiptHandle":"r","VisibilityTimeout":1}`:     later(time.Millisecond),
-		`ChangeMessageVisibility {"QueueUrl":"https://q","ReceiptHandle":"r","VisibilityTimeout":90}`:    later(90 * time.Second),
-		`ChangeMessageVisibility {"QueueUrl":"https://q","ReceiptHandle":"r","VisibilityTimeout":43200}`: later(12 * time.Hour),
+		visible + `1}`:     later(time.Millisecond),
+		visible + `90}`:    later(90 * time.Second),
+		visible + `43200}`: later(12 * time.Hour),
 	} {
 		s := &service{}
 		c := sdk.New(sdk.Options{
