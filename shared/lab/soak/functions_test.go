@@ -225,6 +225,8 @@ type stack struct {
 	dynamodb  *dynamodb.Client
 	queue     string // URLs
 	dead      string
+	sent      map[string]bool // IDs of events
+	letters   int             // unreadable events that were acknowledged
 }
 
 func soakFunctions(t *testing.T, r *report, folders map[string]string, end time.Time) {
@@ -234,13 +236,24 @@ func soakFunctions(t *testing.T, r *report, folders map[string]string, end time.
 		}
 	})
 	s := &stack{t: t, report: r, random: rand.New(rand.NewPCG(*seed, 1<<32)), functions: map[string][]*function{},
-		network: map[string]*faulty.Proxy{}}
+		network: map[string]*faulty.Proxy{}, sent: map[string]bool{}}
 	s.engines = map[string]*enginetest.Engine{"DYNAMODB": enginetest.DynamoDBOnDisk(t), "SQS": enginetest.SQSEngine(t)}
 	s.openStores()
 	s.openFunctions(folders)
-	v := newVendors(r, rand.New(rand.NewPCG(*seed, 1<<33)), 200*max(10, int(*minutes*10)), s.post)
-	ctx, cancel := context.WithDeadline(t.Context(), end)
+	for life := uint64(0); life == 0 || time.Now().Before(end) && !t.Failed(); life++ {
+		s.live(newVendors(r, rand.New(rand.NewPCG(*seed, 1<<33+life)), 3000, s.post), end)
+	}
+	for _, proxy := range s.network {
+		r.addFaults(proxy.Counts())
+	}
+}
+
+// live has vendors send for some minutes, while functions, engines and network fail. It verifies the result.
+func (s *stack) live(v *vendors, end time.Time) {
+	ctx, cancel := context.WithDeadline(s.t.Context(), end)
+	ctx, cancelLife := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
+	defer cancelLife()
 	var vendors, workers sync.WaitGroup
 	vendors.Go(func() { v.run(ctx) })
 	stop := make(chan struct{})
@@ -251,14 +264,11 @@ func soakFunctions(t *testing.T, r *report, folders map[string]string, end time.
 		s.fault(round)
 	}
 	s.setFaults(0)
-	cancel()
+	cancelLife()
 	vendors.Wait()
 	s.await("the queue is empty", func() bool { return s.messages(s.queue) == 0 })
 	close(stop)
 	workers.Wait()
-	for _, proxy := range s.network {
-		r.addFaults(proxy.Counts())
-	}
 	s.verify(v)
 }
 
@@ -462,7 +472,11 @@ func (s *stack) verify(v *vendors) {
 		}
 		return states[subject]
 	}
-	letters := map[string]bool{}
+	for _, h := range v.all() {
+		for _, id := range h.ids {
+			s.sent[id] = true
+		}
+	}
 	for _, story := range v.stories {
 		var want esign.Agreement
 		subject, exact := "", true
@@ -471,7 +485,7 @@ func (s *stack) verify(v *vendors) {
 			if !h.readable {
 				at := webhook.UnreadableSubject(h.provider.Info().Name)
 				if !h.acknowledged.IsZero() {
-					letters[h.ids[0]] = true
+					s.letters++
 					s.report.check(unreadable, history(at)[h.ids[0]].State == ledger.Unreadable, "%s is %s", h.ids[0],
 						history(at)[h.ids[0]].State)
 				}
@@ -508,12 +522,11 @@ func (s *stack) verify(v *vendors) {
 	}
 	for subject := range states {
 		for id := range history(subject) {
-			known := slices.ContainsFunc(v.all(), func(h *happening) bool { return slices.Contains(h.ids, id) })
-			s.report.check(oneEvent, known, "%s was never sent", id)
+			s.report.check(oneEvent, s.sent[id], "%s was never sent", id)
 		}
 	}
-	s.report.check(unreadable, s.messages(s.dead) >= len(letters), "%d dead letters of %d unreadable events",
-		s.messages(s.dead), len(letters))
+	s.report.check(unreadable, s.messages(s.dead) >= s.letters, "%d dead letters of %d unreadable events",
+		s.messages(s.dead), s.letters)
 	for _, about := range v.forged {
 		for _, p := range provider.All() {
 			s.report.check(refusedLeaves, len(history(webhook.AgreementSubject(p.Info().Name, about))) == 0,
