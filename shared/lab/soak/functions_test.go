@@ -240,7 +240,7 @@ func soakFunctions(t *testing.T, r *report, folders map[string]string, end time.
 	s.engines = map[string]*enginetest.Engine{"DYNAMODB": enginetest.DynamoDBOnDisk(t), "SQS": enginetest.SQSEngine(t)}
 	s.openStores()
 	s.openFunctions(folders)
-	for life := uint64(0); life == 0 || time.Now().Before(end) && !t.Failed(); life++ {
+	for life := uint64(0); life == 0 || time.Now().Before(end) && r.holds(); life++ {
 		s.live(newVendors(r, rand.New(rand.NewPCG(*seed, 1<<33+life)), 3000, s.post), end)
 	}
 	for _, proxy := range s.network {
