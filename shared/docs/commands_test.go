@@ -556,6 +556,10 @@ func checkMake(t *testing.T, m makefile, c command) {
 			if value != "PLACEHOLDER" && value != "" && !strings.HasSuffix(value, "/webhooks/"+values["PROVIDER"]) {
 				t.Errorf("%s: not the provider's URL", c)
 			}
+		case "APPLY", "REBUILD":
+			if value != "1" {
+				t.Errorf("%s: only 1 has an effect", c)
+			}
 		case "STACK":
 			if value == "localhost" && !strings.Contains(m.help[target], "STACK=localhost") {
 				t.Errorf("%s: not on localhost", c)
