@@ -187,4 +187,6 @@ var inWiring = []mistake{
 		started},
 	{"start the archiver under sam local without engines", archiverGo, `if wiring.Lacks("SQS")`, `if false`,
 		"wiring/lambda/background TestUnderSAMLocal"},
+	{"prepare with an item of another partition", receiverGo, `webhook.UnreadableSubject(r.Provider.Info().Name), ID:`,
+		`r.Provider.Info().Name, ID:`, started},
 }
