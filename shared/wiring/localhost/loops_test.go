@@ -209,8 +209,8 @@ func (r released) report(t *testing.T) {
 	deliver(t, r.Gateway, unreadable())
 }
 
-// TestNothingIsLostWhenAFunctionFails lets each function fail in its real loop. What it reports as failed is retried, at
-// the earliest after a second, until everything has had its effect.
+// TestNothingIsLostWhenAFunctionFails lets each function fail in its real loop. What it reports as failed is retried,
+// at the earliest after a second, until everything has had its effect.
 func TestNothingIsLostWhenAFunctionFails(t *testing.T) {
 	for name, place := range places {
 		for _, mode := range []string{"fails", "panics", "hangs"} {
@@ -414,8 +414,8 @@ func TestSettingsAreThoseOfTheTemplate(t *testing.T) {
 	}
 }
 
-// TestTheStoreSurvivesAPowerFailure checks that the file and all new folders above it have durable names. The content is
-// bbolt's to sync.
+// TestTheStoreSurvivesAPowerFailure checks that the file and all new folders above it have durable names. bbolt syncs
+// the content itself.
 func TestTheStoreSurvivesAPowerFailure(t *testing.T) {
 	data := func(root string) string { return filepath.Join(root, "new", "deeper", ".local") }
 	durabletest.Run(t, func(root string) error {

@@ -3,6 +3,7 @@ package localhost
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"net"
@@ -186,5 +187,26 @@ func TestTheReadAPIShowsEverything(t *testing.T) {
 	entry.OccurredAt, entry.Event = time.Time{}, nil
 	if shown := eventOf(entry); !shown.OccurredAt.Equal(entry.ReceivedAt) || !shown.Approximate {
 		t.Errorf("without a time: %+v", shown)
+	}
+}
+
+// TestWhatTheApplicationRefusedIsRedriven checks the command's third part. Others check the queues.
+func TestWhatTheApplicationRefusedIsRedriven(t *testing.T) {
+	g := release(t, t.TempDir(), acmesign.Provider{})
+	if err := g.bus.Publish(t.Context(), []bus.Event{eventOfType(esign.AgreementSent, acmesign.Name)})[0]; err != nil {
+		t.Fatal(err)
+	}
+	failed := []byte(`{"envelope":{"id":"e"},"state":"failed","attempts":10}`)
+	if err := g.db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("bus.events")).Put(binary.BigEndian.AppendUint64(nil, 1), failed)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var report bytes.Buffer
+	err := g.redrive(t.Context(), &report)
+	published, readErr := g.bus.Events()
+	if err != nil || readErr != nil || published[0].State != busdriver.Waiting ||
+		!strings.Contains(report.String(), "published events: 1 ") {
+		t.Errorf("%+v, %v, %v: %s", published, err, readErr, &report)
 	}
 }

@@ -43,6 +43,7 @@ type service struct {
 
 	requests [][]entry
 	times    map[string]int // how often each event was sent
+	took     time.Duration  // in all
 }
 
 // Do implements [aws.HTTPClient]. It speaks AWS JSON 1.1.
@@ -99,7 +100,11 @@ func (s *service) answers(entries []entry) (answers []any, failed int) {
 // publish publishes events in a bubble, and checks which of them have an error.
 func (s *service) publish(t *testing.T, events []bus.Event, wantErrors ...int) (errs []error) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { errs = s.publishWith(t, t.Context(), events, wantErrors...) })
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		errs = s.publishWith(t, t.Context(), events, wantErrors...)
+		s.took = time.Since(begin)
+	})
 	return errs
 }
 
@@ -264,6 +269,9 @@ func TestAnEntryIsSentFiveTimesAtMost(t *testing.T) {
 	wantError(t, errs[13], "ThrottlingException", false)
 	if s.times["2"] != 5 || s.times["13"] != 5 || s.times["0"] != 1 {
 		t.Errorf("sent %v", s.times)
+	}
+	if s.took == 0 || s.took > 2*time.Second {
+		t.Errorf("took %v", s.took)
 	}
 }
 

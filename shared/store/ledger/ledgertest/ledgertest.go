@@ -389,17 +389,17 @@ func testHistory(t *testing.T, l Ledger, subject string) {
 		_, err := l.Claim(t.Context(), c)
 		must(t, err)
 	}
-	add("c", 3*time.Second, 9*time.Second)
+	add("c", 3*time.Second, 8*time.Second)
 	add("a", 4*time.Second, 7*time.Second)
-	add("d", 0, 5*time.Second) // without a time, its place is that of its ReceivedAt
-	add("b", 3*time.Second, 8*time.Second)
+	add("d", 0, 5*time.Second)             // without a time, its place is that of its ReceivedAt
+	add("b", 3*time.Second, 9*time.Second) // of the same time, received later
 	history, err := l.History(t.Context(), subject)
 	must(t, err)
 	var got []string
 	for _, e := range history {
 		got = append(got, e.ID)
 	}
-	if diff := cmp.Diff([]string{"b", "c", "a", "d"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"c", "b", "a", "d"}, got); diff != "" {
 		t.Error(diff)
 	}
 }
