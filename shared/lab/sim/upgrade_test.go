@@ -50,14 +50,17 @@ var resent atomic.Int64
 
 // mended is one world of TestMended.
 func mended(s *simulation) []string {
-	s.upgrade = &upgrade{done: make(chan struct{}), mends: true}
+	pause := []time.Duration{6 * time.Minute, queue.DeadLetterRetention + time.Hour}[s.world.choices.choose(2)]
+	s.upgrade = &upgrade{done: make(chan struct{}), mends: true, resends: pause}
 	return s.withReleases()
 }
 
 // resend lets dead letters disappear, and lets vendors send everything once more.
 func (s *simulation) resend() {
-	time.Sleep([]time.Duration{6 * time.Minute, queue.DeadLetterRetention + time.Hour}[s.world.choices.choose(2)])
+	time.Sleep(s.upgrade.resends)
 	s.mapping("dead letters", "expire", func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.queue.dead.waiting = slices.DeleteFunc(s.queue.dead.waiting, func(l *letter) bool {
 			m := l.message
 			unreadable := s.table.state(ledger.Key{Subject: m.Group, ID: m.Attributes["eventId"]}) == ledger.Unreadable
@@ -95,6 +98,7 @@ type upgrade struct {
 	done     chan struct{} // closed when it has happened
 	merged   bool          // the earlier release gives all events of an envelope with the same name one ID
 	mends    bool          // the releases differ only in what they can read
+	resends  time.Duration // then, how much later the vendors send everything once more
 }
 
 func (u *upgrade) happen() {

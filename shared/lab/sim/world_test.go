@@ -124,12 +124,12 @@ func (w *world) bury() {
 
 func (w *world) fault(s *step) fault {
 	w.standing.Lock()
-	rate := w.rate
+	rate, slow := w.rate, time.Now().Before(w.slow)
 	w.standing.Unlock()
 	if w.every {
 		return w.crash(s)
 	}
-	if rate > 0 && time.Now().Before(w.slow) && slices.Contains(s.faults, late) {
+	if rate > 0 && slow && slices.Contains(s.faults, late) {
 		return late
 	}
 	if rate == 0 || len(s.faults) == 0 || !w.choices.rarely(rate) {
