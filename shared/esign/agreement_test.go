@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -523,6 +524,22 @@ func TestAnEventWithItsAgreementFitsIntoAnEntryOfTheBus(t *testing.T) {
 	entry, err := json.Marshal(map[string]any{"event": e, "agreement": esign.Fold(a, e)})
 	if err != nil || len(entry) > 250<<10 {
 		t.Errorf("%d bytes, %v", len(entry), err)
+	}
+}
+
+// Only what has the exact form of a digest is stored as it is.
+func TestADigestIsKeptAndAllElseIsHashed(t *testing.T) {
+	digest := esign.Digest("jane@example.com")
+	if esign.Digest(digest) != digest {
+		t.Error("a digest is hashed")
+	}
+	hash := strings.TrimPrefix(digest, "sha256:")
+	for _, key := range []string{
+		"jane@example.com", hash, "sha256:jane@example.com", digest + "0", "sha256:" + strings.ToUpper(hash), "sha256:",
+	} {
+		if got := esign.Digest(key); got == key || len(got) != len(digest) {
+			t.Errorf("%q became %q", key, got)
+		}
 	}
 }
 
