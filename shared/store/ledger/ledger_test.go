@@ -1,0 +1,27 @@
+package ledger_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"esignhooks/shared/esign"
+	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/webhook"
+)
+
+func TestAClaimHoldsTheDelivery(t *testing.T) {
+	at := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+	got := ledger.NewClaim(&webhook.Delivery{
+		Provider: "p", EventID: "e", Subject: "s", Via: "v", ReceivedAt: at, Proof: esign.ProofSigned, Payload: []byte("abc"),
+	}, "type", "a", at.Add(-1))
+	want := ledger.Claim{
+		Key: ledger.Key{Subject: "s", ID: "e"}, Provider: "p", VendorType: "type", AgreementID: "a", OccurredAt: at.Add(-1),
+		ReceivedAt: at, Proof: esign.ProofSigned, Via: "v", Size: 3,
+		SHA256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
