@@ -71,7 +71,11 @@ func New(db *groupcommit.DB, target string, now func() time.Time) (*Bus, error) 
 		}
 		return walk(tx, func(sequence uint64, p Published) {
 			if p.State == Waiting {
-				b.waiting = append(b.waiting, attempt{sequence, p.Next})
+				due := p.Next
+				if latest := now().Add(maxPause); due.After(latest) { // it was set by a clock that was ahead
+					due = latest
+				}
+				b.waiting = append(b.waiting, attempt{sequence, due})
 			}
 		})
 	})

@@ -378,6 +378,27 @@ func TestForwardingContinuesAfterARestart(t *testing.T) {
 	})
 }
 
+// TestAClockThatWasAheadDelaysNoAttempt sets the clock back by a day between two processes.
+func TestAClockThatWasAheadDelaysNoAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "db")
+		ahead := func() time.Time { return time.Now().Add(24 * time.Hour) }
+		db := openDB(t, file)
+		b, err := New(db, "http://127.0.0.1:8080/events", ahead)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.client.Transport = answering(500)
+		publish(t, b, "early")
+		forward(t, b, 2*time.Second)
+		db.Close()
+
+		a := &application{}
+		forward(t, open(t, openDB(t, file), a), 2*maxPause)
+		want(t, "arrived", []string{"early"}, a.got)
+	})
+}
+
 func TestEachFailedEventIsRedrivenOnce(t *testing.T) {
 	const count = 20
 	synctest.Test(t, func(t *testing.T) {
