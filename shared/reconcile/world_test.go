@@ -143,7 +143,9 @@ func (w *world) PutNote(ctx context.Context, name, text string, version int64) e
 	if len(text) > ledger.MaxNote {
 		w.t.Errorf("a note of %d bytes", len(text))
 	}
+	w.mu.Lock()
 	w.longest = max(w.longest, len(text))
+	w.mu.Unlock()
 	return w.do(func() error { return w.ledger.PutNote(ctx, name, text, version) })
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/sample"
 	"esignhooks/shared/webhook"
@@ -280,7 +281,7 @@ func TestTwiceGivesDifferentAgreements(t *testing.T) {
 	for _, p := range provider.All() {
 		for _, name := range sample.Names(p) {
 			agreements, events := map[string]bool{}, map[string]bool{}
-			const n = 20
+			n := slow.Cases(3, 20)
 			for range n {
 				r, agreement, err := sample.Request(p, name, "", webhook.NewSecret(p.Info().DevelopmentKey), times["later"])
 				if err != nil {

@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", slow.Cases(200, 500), "how many worlds to simulate")
+	seeds = flag.Int("seeds", slow.Cases(100, 500), "how many worlds to simulate")
 	first = flag.Uint64("first", 1, "the first seed")
 	seed  = flag.Uint64("seed", 0, "simulate only this world, and print its trace")
 	all   = flag.Bool("all", false, "also try every schedule of two copies")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"esignhooks/shared/lab/acmesign"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/vendorapi"
@@ -97,6 +98,7 @@ func TestWrongCredentialsAreNotOff(t *testing.T) {
 
 // TestLongListsCostLittle sends lists of millions of empty objects. One vendor's answer must not use up the memory.
 func TestLongListsCostLittle(t *testing.T) {
+	slow.Test(t)
 	for _, list := range []struct{ provider, path, name string }{
 		{"docusign", "/oauth/userinfo", "accounts"}, {"docusign", "/connect", "configurations"},
 		{"docusign", "/connect/failures", "failures"}, {"docusign", "/envelopes", "envelopes"},

@@ -23,6 +23,7 @@ import (
 	"esignhooks/shared/esign"
 	"esignhooks/shared/finding"
 	"esignhooks/shared/lab/enginetest"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/process"
 	"esignhooks/shared/store/bus"
@@ -36,6 +37,7 @@ import (
 // TestArchiverOnAWS runs the wired function on local engines with stubs of the vendors, from its queue to the bucket
 // and the worker's queue.
 func TestArchiverOnAWS(t *testing.T) {
+	slow.Test(t)
 	moto := enginetest.Moto(t) // before enter: its own clients need their environment
 	enter(t, map[string]string{
 		"AWS_ENDPOINT_URL_DYNAMODB": enginetest.DynamoDB(t), "AWS_ENDPOINT_URL_SQS": enginetest.SQS(t),

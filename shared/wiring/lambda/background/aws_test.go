@@ -25,6 +25,7 @@ import (
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/lab/enginetest"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/plumbing/metric/metrictest"
 	"esignhooks/shared/provider"
@@ -266,6 +267,7 @@ func (a *account) testMetrics(t *testing.T) {
 
 // TestOnAWS drives the functions as they are deployed, from the proxy event to the table, on local engines.
 func TestOnAWS(t *testing.T) {
+	slow.Test(t)
 	outlet := startEventBridge(t)
 	t.Setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", outlet.URL)
 	a := newAccount(t)

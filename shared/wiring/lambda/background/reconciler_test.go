@@ -23,6 +23,7 @@ import (
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/lab/enginetest"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/plumbing/metric/metrictest"
 	"esignhooks/shared/vendorapi"
@@ -116,6 +117,7 @@ func TestAVendorThatCannotBeAskedIsNoErrorOfTheFunction(t *testing.T) {
 
 // TestAReconcilerInAnAccount makes passes with the real drivers against local engines, for all vendors with a client.
 func TestAReconcilerInAnAccount(t *testing.T) {
+	slow.Test(t)
 	moto := enginetest.Moto(t)
 	enter(t, map[string]string{
 		"AWS_ENDPOINT_URL_DYNAMODB":        enginetest.DynamoDB(t),
