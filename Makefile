@@ -109,6 +109,7 @@ sim:
 
 ## mutants: plant mistakes in the code, and expect a test that fails for each [PLANT=all]; PLANT=0 to 9: template, wiring and a tenth
 mutants:
+	go test -count=1 ./shared/lab/template -run TestEveryValueMatters -sweep
 	go test -count=1 -timeout 3h -v ./shared/lab/mutants -run TestMistakesAreFound -plant '$(or $(PLANT),all)'
 
 ## soak: let real processes and engines fail for MINUTES=60, while vendors send; SEED=n repeats the choices

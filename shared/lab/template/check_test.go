@@ -1,6 +1,7 @@
 package template
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -13,7 +14,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/webhook"
 )
@@ -293,13 +293,17 @@ func TestTheTemplateFollowsItsRules(t *testing.T) {
 // free are the texts for readers. Only their absence is a mistake.
 var free = regexp.MustCompile(`^(Description|AlarmDescription|AssertDescription|ConstraintDescription)$`)
 
+var sweep = flag.Bool("sweep", false, "change every value of the template")
+
 // TestEveryValueMatters changes and removes each value of the template in turn: some rule must notice. Texts for
 // readers may change.
 //
 // The vendors' parts are generated from the same text, so those of two vendors suffice: one that signs the whole body,
 // and one that does not.
 func TestEveryValueMatters(t *testing.T) {
-	slow.Test(t)
+	if !*sweep {
+		t.Skip("slow: make mutants runs it")
+	}
 	root, all := readRoot(t), stacks()
 	if problems := problemsOf(root, nil, true); len(problems) > 0 {
 		t.Skip("the template does not follow its rules")
