@@ -428,6 +428,7 @@ func TestGoCommandsOfTheMakefile(t *testing.T) {
 		"sim SEEDS=777":            "-v ./shared/lab/sim -seeds 777 -all\n",
 		"sim SEED=777":             "-v ./shared/lab/sim -run '^TestSeeds$' -seed 777\n",
 		"sim SEED=777 TEST=TestIt": "-v ./shared/lab/sim -run '^TestIt$' -seed 777\n",
+		"mutants PLANT=7":          "./shared/lab/template -run TestEveryValueMatters -sweep\n",
 		"mutants":                  "-v ./shared/lab/mutants -run TestMistakesAreFound -plant 'all'\n",
 		"soak SEED=778":            "-v ./shared/lab/soak -run TestSoak -minutes 60 -seed 778\n",
 		"generate":                 "./shared/lab/template -run TestGeneratedSectionsAreCurrent -update\n",
