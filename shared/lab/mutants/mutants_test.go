@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -64,13 +65,35 @@ func TestPlantedMistakesFitTheCode(t *testing.T) {
 				t.Errorf("two mistakes have the name %q", m.name)
 			}
 			seen[m.name] = true
-			if name := strings.Fields(m.found); len(name) < 2 {
-				t.Errorf("%s names no package and test: %q", m.name, m.found)
-			} else if _, err := os.Stat(filepath.Join(root, "shared", name[0])); err != nil {
-				t.Errorf("%s: %v", m.name, err)
+			name := strings.Fields(m.found)
+			if len(name) < 2 {
+				t.Fatalf("%s names no package and test: %q", m.name, m.found)
+			}
+			for _, test := range testName.FindAllString(name[1], -1) {
+				if !strings.Contains(testsOf(t, filepath.Join(root, "shared", name[0])), "\nfunc "+test) {
+					t.Errorf("%s: %s has no %s", m.name, name[0], test)
+				}
 			}
 		}
 	}
+}
+
+var (
+	testName = regexp.MustCompile(`\b(Test|Fuzz)\w+`)
+	tests    = map[string]string{} // the code of a package's tests, by its folder
+)
+
+func testsOf(t *testing.T, folder string) string {
+	if tests[folder] == "" {
+		files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+		must(t, err)
+		for _, file := range files {
+			code, err := os.ReadFile(file)
+			must(t, err)
+			tests[folder] += string(code)
+		}
+	}
+	return tests[folder]
 }
 
 // TestMistakesAreFound plants each mistake in a copy of the module, and runs the test that finds it.
