@@ -12,13 +12,15 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 )
 
 func main() {
-	command := exec.Command("go", append([]string{"test", "-json"}, os.Args[1:]...)...)
+	packages := fmt.Sprint("-p=", runtime.NumCPU()+1) // at once: one more than usual, since some tests wait
+	command := exec.Command("go", append([]string{"test", "-json", packages}, os.Args[1:]...)...)
 	command.Stderr = os.Stderr
 	events, err := command.StdoutPipe()
 	if err == nil {
