@@ -52,7 +52,7 @@ func Moto(t testing.TB) string {
 		return run("", python, "-m", "pip", "install", "-q", "--disable-pip-version-check",
 			"moto[server,s3,secretsmanager]==5.2.1")
 	})
-	port := freePort(t)
+	port := FreePort(t)
 	return serve(t, port, dir, python, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", port).URL
 }
 
@@ -72,7 +72,7 @@ func java(t testing.TB, artifact string, arguments ...string) *Engine {
 		}
 		return run(dir, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib", "-DincludeScope=runtime")
 	})
-	port := freePort(t)
+	port := FreePort(t)
 	for i, argument := range arguments {
 		arguments[i] = strings.ReplaceAll(argument, "PORT", port)
 	}
@@ -133,7 +133,8 @@ func missing(t testing.TB, reason error) {
 	t.Skipf("engine not available: %v", reason)
 }
 
-func freePort(t testing.TB) string {
+// FreePort returns a port of 127.0.0.1 that is free now.
+func FreePort(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -246,7 +246,7 @@ var engine = []mistake{
 		`if other.ReplacedAt.Before(best.ReplacedAt) {`, "esign TestFoldKeepsMinimaAndMaxima"},
 	{"keep the oldest list", "shared/esign/people.go", `known.At.Before(said.At):`, `known.At.After(said.At):`,
 		"esign TestFoldKeepsMinimaAndMaxima"},
-	{"replace whoever is named with the list", "shared/esign/people.go", `!listed[id] && seen.Before(newest.At)`,
+	{"replace people who are named with the list", "shared/esign/people.go", `!listed[id] && seen.Before(newest.At)`,
 		`!listed[id] && !seen.After(newest.At)`, "esign TestFoldKeepsMinimaAndMaxima"},
 	{"read a part of any number of items", "shared/store/ledger/dynamodb/patrol.go",
 		`Limit: aws.Int32(ledger.MaxPart),`, ``, "store/ledger/dynamodb TestAPartIsBounded"},

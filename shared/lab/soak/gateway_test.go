@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -27,6 +26,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/enginetest"
 	"esignhooks/shared/lab/faulty"
 	"esignhooks/shared/lab/gateway"
 	"esignhooks/shared/store/bus"
@@ -192,24 +192,13 @@ func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.got[envelope.Detail.EventID] = append(a.got[envelope.Detail.EventID], envelope.Detail)
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
-}
-
 // soakGateway runs a gateway on a new folder: an earlier release first, then every fault at least once, in any order.
 func soakGateway(t *testing.T, r *report, binaries gateways, data string, random *rand.Rand, end time.Time) {
 	if err := os.RemoveAll(data); err != nil {
 		t.Fatal(err)
 	}
 	app := &application{got: map[string][]bus.Detail{}}
-	server, port := httptest.NewServer(app), freePort(t)
+	server, port := httptest.NewServer(app), enginetest.FreePort(t)
 	defer server.Close()
 	l := &life{t: t, report: r, binaries: binaries, data: data, random: random,
 		network: faulty.New(t, "http://127.0.0.1:"+port, random.Uint64()), outlet: faulty.New(t, server.URL, random.Uint64())}

@@ -68,8 +68,8 @@ func permissionRules(c *checker) {
 }
 
 // beyond reports whether a permission breaks a promise of the guarantees. A compromised function must not destroy
-// anything. A receiver writes of its vendor only, since the publisher publishes every event in the table. Whoever asks
-// the vendors writes notes only: findings go through the queue. No payload is read but by the worker.
+// anything. A receiver writes items of its own vendor only, since the publisher publishes every event in the table. The
+// archiver and the reconciler write notes only: their findings go through the queue. Only the worker reads payloads.
 func beyond(function, permission string) bool {
 	action, _, _ := strings.Cut(permission, " ")
 	writes := action == "dynamodb:PutItem" || action == "dynamodb:UpdateItem"
