@@ -93,7 +93,7 @@ func testPatrolInParts(t *testing.T, l Ledger, subject string) {
 			At: start})
 	}
 	want := map[string]bool{}
-	for i := range 24 {
+	for i := range 60 {
 		claim := claimOf(fmt.Sprint(subject, "-", i), "a")
 		commit := commitOf(claim, esign.AgreementSent, esign.Agreement{}, 0)
 		commit.Event.Participants = everybody

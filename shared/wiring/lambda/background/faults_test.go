@@ -60,6 +60,14 @@ func (n network) set(rates func(string) faulty.Rates) {
 	}
 }
 
+// Engines on a busy machine answer late, most of all 1 MB messages. TestClientsGiveUpInTime checks the timeouts of
+// production.
+const (
+	timeout  = 3 * wiring.ReceiverResponseTimeout // where the test waits for most timeouts
+	deadline = 3 * time.Second
+	patient  = 5 * time.Second // where few requests hang, and a late answer would count as a fault
+)
+
 // clients are the drivers of a receiver.
 type clients struct {
 	ledger   *dynamodb.Ledger
@@ -67,9 +75,9 @@ type clients struct {
 	payloads *s3.Store
 }
 
-func newClients(t *testing.T) clients {
+func newClients(t *testing.T, timeout time.Duration) clients {
 	t.Helper()
-	config := wiring.AWS(wiring.ReceiverResponseTimeout)
+	config := wiring.AWS(timeout)
 	return clients{
 		dynamodb.New(awsdynamodb.NewFromConfig(config), "Table", 0),
 		sqs.New(awssqs.NewFromConfig(config), os.Getenv("QUEUE_URL")),
@@ -88,7 +96,7 @@ func TestDriversUnderFaults(t *testing.T) {
 		}
 		for kind, n := range networks {
 			n.enter(t)
-			c := newClients(t)
+			c := newClients(t, timeout)
 			t.Run(string(kind), func(t *testing.T) {
 				t.Parallel()
 				testFault(t, n, c, a.ledger, kind)
@@ -125,13 +133,13 @@ func once(kind faulty.Kind) func(string) faulty.Rates {
 	}
 }
 
-// testFault checks that a single fault costs only time, within a receiver's deadline. After a fault that lasts, a
-// second call finds out whether the first one had its effect.
+// testFault checks that a single fault costs only time, within a deadline. After a fault that lasts, a second call
+// finds out whether the first one had its effect.
 func testFault(t *testing.T, n network, c clients, direct ledgertest.Ledger, kind faulty.Kind) {
 	call := func(rates func(string) faulty.Rates, f func(context.Context) error) error {
 		n.set(rates)
 		defer n.set(faulty.Always(nil))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), deadline)
 		defer cancel()
 		return f(ctx)
 	}
@@ -281,7 +289,7 @@ func testLedgerUnderFaults(t *testing.T) {
 		}
 		return rates.NotDone()
 	})
-	l := persistent{newClients(t).ledger}
+	l := persistent{newClients(t, patient).ledger}
 	ledgertest.Run(t, func(*testing.T) ledgertest.Ledger { return l })
 	t.Cleanup(func() { t.Logf("requests: %v", n["DYNAMODB"].Counts()) })
 }
@@ -319,7 +327,7 @@ func (q persistentQueue) Delete(ctx context.Context, receipt string) error {
 func (a *account) testQueueUnderFaults(t *testing.T) {
 	n := newNetwork(t)
 	n.enter(t)
-	config := wiring.AWS(wiring.ReceiverResponseTimeout)
+	config := wiring.AWS(patient)
 	client := awssqs.NewFromConfig(config)
 	n["SQS"].Set(faulty.Always(faulty.Evenly(0.3)))
 	var queues atomic.Int32
@@ -356,7 +364,7 @@ func testRecovery(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			n := newNetwork(t)
 			n.enter(t)
-			c := newClients(t)
+			c := newClients(t, timeout)
 			send := func(i int) error {
 				return c.queue.Send(t.Context(),
 					queue.Message{Group: "outage", DeduplicationID: fmt.Sprint(kind[:1], i), Body: "b"})
@@ -392,13 +400,13 @@ func testRecovery(t *testing.T) {
 }
 
 func testIdleConnection(t *testing.T) {
-	c := newClients(t)
+	c := newClients(t, timeout)
 	reused := false
 	ctx := httptrace.WithClientTrace(t.Context(),
 		&httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }})
 	for i := range 2 {
 		must(t, c.queue.Send(ctx, queue.Message{Group: "idle", DeduplicationID: fmt.Sprint("idle", i), Body: "b"}))
-		time.Sleep(2 * wiring.ReceiverResponseTimeout)
+		time.Sleep(2 * timeout)
 	}
 	if !reused {
 		t.Error("the second call made a connection of its own")
