@@ -100,6 +100,7 @@ func TestPurity(t *testing.T) {
 		allowed := []string{"strings", "time", "maps", "slices", "cmp", "crypto/sha256", "encoding/hex"}
 		switch {
 		case name == "shared/esign":
+			allowed = append(allowed, "encoding/json", "unicode/utf8")
 		case strings.HasPrefix(name, "shared/provider/"):
 			allowed = append(allowed, "bytes", "encoding/base64", "encoding/binary", "encoding/json", "encoding/xml",
 				"errors", "fmt", "io", "math", "mime", "mime/multipart", "net/http", "net/url", "regexp", "strconv",

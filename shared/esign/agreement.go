@@ -15,7 +15,13 @@ type Agreement struct {
 	Approximate  map[Status]bool      `json:"reachedApproximate,omitempty" jsonschema:"the statuses in reached whose time the vendor has not stated"`
 	Participants map[string]Progress  `json:"participants,omitempty" jsonschema:"the progress of each participant, by the vendor's ID or a hash"`
 	Listing      *Listing             `json:"listing,omitempty" jsonschema:"the newest list of everybody whom the agreement concerns"`
-	Conflict     bool                 `json:"conflict,omitempty" jsonschema:"true if events have reported different terminal statuses; status is the highest of them"`
+	// References are those that the operator allows, at most MaxReferences.
+	References      map[string]string    `json:"references,omitempty" jsonschema:"the sender's own keys, by the vendor's name for them; of each the newest value"`
+	ReferencesAt    time.Time            `json:"referencesAt,omitzero" jsonschema:"the time of the newest reference"`
+	ReferencesOlder map[string]time.Time `json:"referencesOlder,omitempty" jsonschema:"the time of each reference that is older"`
+	ReferencesCut   []string             `json:"referencesCut,omitempty" jsonschema:"the references whose value is cut, or that were dropped because the agreement was too large"`
+	SharedReference string               `json:"sharedReference,omitempty" jsonschema:"the name of the reference that the agreement has only while all its signers share one value"`
+	Conflict        bool                 `json:"conflict,omitempty" jsonschema:"true if events have reported different terminal statuses; status is the highest of them"`
 }
 
 // Progress is the progress of one participant.
@@ -25,8 +31,24 @@ type Progress struct {
 	Approximate bool      `json:"atApproximate,omitempty" jsonschema:"true if the vendor has not stated the time"`
 	Aliases     []string  `json:"aliases,omitempty" jsonschema:"other IDs of the same person"`
 	Replaced    bool      `json:"replaced,omitempty" jsonschema:"true if another person has taken over, so that nothing more is expected of this one"`
+	// RoleAt, OrderAt and ReferenceAt are absent if they are ToldAt.
+	Role        Role      `json:"role,omitempty"`
+	Order       int       `json:"order,omitempty" jsonschema:"whose turn it is, from 1; equal numbers act at the same time"`
+	Reference   string    `json:"reference,omitempty" jsonschema:"the sender's own ID of this participant"`
+	ToldAt      time.Time `json:"toldAt,omitzero" jsonschema:"the latest event that stated role, order or reference"`
+	RoleAt      time.Time `json:"roleAt,omitzero" jsonschema:"the latest event that stated the role, if not toldAt"`
+	OrderAt     time.Time `json:"orderAt,omitzero" jsonschema:"the latest event that stated the order, if not toldAt"`
+	ReferenceAt time.Time `json:"referenceAt,omitzero" jsonschema:"the latest event that stated the reference, if not toldAt"`
+	Waiting     bool      `json:"waiting,omitempty" jsonschema:"true if it is this participant's turn"`
+	WasWaiting  bool      `json:"wasWaiting,omitempty" jsonschema:"true if it was this participant's turn when another person took over"`
+	WaitingAt   time.Time `json:"waitingAt,omitzero" jsonschema:"the latest event that stated whose turn it is"`
+	Problem     Cause     `json:"problem,omitempty" jsonschema:"the newest reason why a message did not reach this participant, who has not acted yet; more causes may be added"`
+	ProblemAt   time.Time `json:"problemAt,omitzero" jsonschema:"the latest event that stated the problem"`
 	StatedAt    time.Time `json:"statedAt,omitzero" jsonschema:"the latest event that named the participant; absent if not later than at"`
 	ReplacedAt  time.Time `json:"replacedAt,omitzero" jsonschema:"the latest event that stated that the participant was replaced"`
+	// ReplacedByAt is absent if it is ReplacedAt.
+	ReplacedBy   string    `json:"replacedBy,omitempty" jsonschema:"who has taken over, if the vendor says so"`
+	ReplacedByAt time.Time `json:"replacedByAt,omitzero" jsonschema:"the latest event that stated who has taken over, if not replacedAt"`
 }
 
 // Listing is what the newest list of everybody states.
@@ -65,7 +87,11 @@ func Fold(a Agreement, e Event) Agreement {
 		}
 		a.Conflict = conflict(a.Reached)
 	}
-	return foldPeople(a, e)
+	a = foldReferences(foldPeople(a, e), e)
+	if e.SharedReference > a.SharedReference {
+		a.SharedReference = e.SharedReference
+	}
+	return a.share().limited()
 }
 
 // wins reports whether a time is better than a known one: a time that the vendor stated precedes an approximate one,

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -406,6 +407,7 @@ func TestFoldIgnoresOrderAndRepetition(t *testing.T) {
 				if random.IntN(2) == 0 {
 					p.At = at(random.IntN(6))
 				}
+				tell(random, &p)
 				switch random.IntN(8) {
 				case 0:
 					p.ID = esign.Digest(p.ID)
@@ -422,6 +424,9 @@ func TestFoldIgnoresOrderAndRepetition(t *testing.T) {
 			}
 			for range random.IntN(5) - 2 {
 				e.Present = append(e.Present, fmt.Sprintf("p%d", random.IntN(4)))
+			}
+			for range random.IntN(3) {
+				refer(random, &e)
 			}
 			events[i] = e
 		}
@@ -447,6 +452,40 @@ func TestFoldIgnoresOrderAndRepetition(t *testing.T) {
 		if diff := cmp.Diff(want, fold(shuffled...)); diff != "" {
 			t.Fatal(diff)
 		}
+	}
+}
+
+// tell adds some of what an event may state about a participant.
+func tell(random *rand.Rand, p *esign.Participant) {
+	switch random.IntN(8) {
+	case 0:
+		p.Role = []esign.Role{esign.RoleSigner, esign.RoleApprover, esign.RoleCopy}[random.IntN(3)]
+	case 1:
+		p.Order = 1 + random.IntN(3)
+	case 2:
+		p.Reference = fmt.Sprint("person ", random.IntN(2))
+	case 3, 4:
+		waiting := random.IntN(2) == 0
+		p.Waiting = &waiting
+	case 5:
+		p.Problem = []esign.Cause{esign.CauseBounced, esign.CauseSMS}[random.IntN(2)]
+	case 6:
+		p.Replaced, p.ReplacedBy = random.IntN(2) == 0, fmt.Sprint("p", random.IntN(4))
+	}
+}
+
+// refer adds a reference to the event.
+func refer(random *rand.Rand, e *esign.Event) {
+	if e.References == nil {
+		e.References = map[string]string{}
+	}
+	name := fmt.Sprint("r", random.IntN(3))
+	e.References[name] = fmt.Sprint("deal ", random.IntN(3))
+	if random.IntN(4) == 0 {
+		e.ReferencesCut = []string{name}
+	}
+	if random.IntN(3) == 0 {
+		e.SharedReference = "shared"
 	}
 }
 
@@ -509,9 +548,12 @@ func TestTheNewestListIsBounded(t *testing.T) {
 
 func TestAnEventWithItsAgreementFitsIntoAnEntryOfTheBus(t *testing.T) {
 	e := event(esign.AgreementCompleted, 1, "")
+	e.References = map[string]string{}
 	for i := range 2 * esign.MaxParticipants {
 		p := esign.Participant{
 			ID: fmt.Sprintf("sha256:%064d", i), Status: esign.Completed, At: at(1).Add(123456789), Replaced: true,
+			Role: esign.RoleFormFiller, Order: i, Reference: strings.Repeat("\u2028", 200), Problem: esign.CauseIdentification,
+			ReplacedBy: fmt.Sprintf("sha256:%064d", i),
 		}
 		for n := range esign.MaxAliases + 1 {
 			p.Aliases = append(p.Aliases, fmt.Sprintf("sha256:%d%063d", n, i))
@@ -519,8 +561,16 @@ func TestAnEventWithItsAgreementFitsIntoAnEntryOfTheBus(t *testing.T) {
 		e.Participants = append(e.Participants, p)
 		e.Present = append(e.Present, p.ID)
 	}
+	for i := range 2 * esign.MaxReferences {
+		name := fmt.Sprintf("%03d%s", i, strings.Repeat("\x01", esign.MaxReferenceName-3))
+		e.References[name] = strings.Repeat("\u2028", esign.MaxReference+1)
+	}
+	e = esign.Policy{References: []string{"*"}}.Apply(e, "clientUserId")
 	a := fold(e, event(esign.AgreementViewed, 59, ""))
 	e = e.Limited()
+	if encoded, _ := json.Marshal(a); len(encoded) > 100<<10 || !slices.Contains(a.ReferencesCut, "participants.reference") {
+		t.Errorf("an agreement of %d bytes", len(encoded))
+	}
 	entry, err := json.Marshal(map[string]any{"event": e, "agreement": esign.Fold(a, e)})
 	if err != nil || len(entry) > 250<<10 {
 		t.Errorf("%d bytes, %v", len(entry), err)

@@ -61,6 +61,35 @@ const (
 	Other            Type = "other"
 )
 
+// Role is what a participant does.
+type Role string
+
+// The roles.
+const (
+	RoleSigner     Role = "signer"
+	RoleApprover   Role = "approver"
+	RoleAcceptor   Role = "acceptor"
+	RoleWitness    Role = "witness"
+	RoleNotary     Role = "notary"
+	RoleSeal       Role = "seal" // a seal that is applied without a person
+	RoleFormFiller Role = "form-filler"
+	RoleCertified  Role = "certified" // must acknowledge the receipt
+	RoleAgent      Role = "agent"     // names the participants after it
+	RoleEditor     Role = "editor"    // may change the agreement and the participants after it
+	RoleDelegate   Role = "delegate"  // names somebody else to act
+	RoleCopy       Role = "copy"      // receives a copy
+	RoleOther      Role = "other"
+)
+
+// acts reports whether the agreement waits for a participant in this role to sign, or to do as much.
+func (r Role) acts() bool {
+	switch r {
+	case RoleAgent, RoleEditor, RoleCopy, RoleOther:
+		return false
+	}
+	return true
+}
+
 // Status is the progress of an agreement, or of one of its participants. The zero Status means unknown.
 type Status string
 
@@ -133,6 +162,15 @@ type Event struct {
 
 	Cause Cause `json:"cause,omitempty" jsonschema:"why it was not delivered; only with agreement.undeliverable; more causes may be added"`
 
+	Reason string `json:"reason,omitempty" jsonschema:"why it was declined or cancelled, or failed, in the words of the person or of the vendor; only if the operator wants it"`
+
+	References        map[string]string `json:"references,omitempty" jsonschema:"the sender's own keys for the agreement, as stated by the event, by the vendor's name for them"`
+	ReferencesCut     []string          `json:"referencesCut,omitempty" jsonschema:"the references whose value is cut, or that were dropped because the event was too large"`
+	ReferencesLeftOut int               `json:"referencesLeftOut,omitempty" jsonschema:"the number of references that the operator's list does not name"`
+	SharedReference   string            `json:"sharedReference,omitempty" jsonschema:"the name of the reference that the agreement has while all its signers share one value"`
+
+	Payload *Payload `json:"payload,omitempty" jsonschema:"what the vendor sent; absent if the event is a finding"`
+
 	Documents []Document `json:"documents,omitempty" jsonschema:"where the documents are stored; only with agreement.archived"`
 
 	Participant  string        `json:"participant,omitempty" jsonschema:"the participant whom the event is about: the vendor's ID, or a hash"`
@@ -150,8 +188,21 @@ type Participant struct {
 	Status  Status    `json:"status"`
 	At      time.Time `json:"at,omitzero" jsonschema:"if absent, the time of the event"`
 	// Approximate is about At.
-	Approximate bool `json:"atApproximate,omitempty" jsonschema:"true if the vendor has not stated at exactly, such as without a zone"`
-	Replaced    bool `json:"replaced,omitempty" jsonschema:"true if another person has taken over"`
+	Approximate bool   `json:"atApproximate,omitempty" jsonschema:"true if the vendor has not stated at exactly, such as without a zone"`
+	Replaced    bool   `json:"replaced,omitempty" jsonschema:"true if another person has taken over"`
+	ReplacedBy  string `json:"replacedBy,omitempty" jsonschema:"who has taken over, if the vendor says so"`
+
+	Role      Role   `json:"role,omitempty"`
+	Order     int    `json:"order,omitempty" jsonschema:"whose turn it is, from 1; equal numbers act at the same time"`
+	Reference string `json:"reference,omitempty" jsonschema:"the sender's own ID of this participant"`
+	Waiting   *bool  `json:"waiting,omitempty" jsonschema:"whether it is this participant's turn; absent if the event does not say"`
+	Problem   Cause  `json:"problem,omitempty" jsonschema:"why a message did not reach this participant; more causes may be added"`
+}
+
+// Payload is what the vendor sent. One payload may hold several events.
+type Payload struct {
+	SHA256   string `json:"sha256" jsonschema:"SHA-256 of the payload, in lower-case hex"`
+	Location string `json:"location,omitempty" jsonschema:"where it is kept: s3://bucket/key, or a path on localhost; absent if the operator does not keep payloads"`
 }
 
 // Document is a stored document of an agreement.

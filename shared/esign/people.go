@@ -22,7 +22,7 @@ func foldPeople(a Agreement, e Event) Agreement {
 	if len(e.Present) > 0 && !e.Approximate {
 		a.Listing = newest(a.Listing, Listing{e.OccurredAt, e.Present})
 	}
-	people.settle(a.Listing)
+	people.settle(a.Listing, a.Status.Terminal())
 	a.Participants = people.byID
 	if len(people.byID) == 0 {
 		a.Participants = nil
@@ -46,7 +46,7 @@ func (e Event) Limited() Event {
 	if len(e.Present) > MaxParticipants {
 		e.Present = nil
 	}
-	return e
+	return e.fitting()
 }
 
 // stated returns the participants whose progress e states.
@@ -72,7 +72,97 @@ func progress(p Participant, e Event) Progress {
 	if p.Replaced {
 		made.ReplacedAt = e.OccurredAt
 	}
+	facts{
+		role: told[Role]{p.Role, e.OccurredAt}, order: told[int]{p.Order, e.OccurredAt},
+		reference: told[string]{p.Reference, e.OccurredAt}, waiting: turn(p.Waiting, e.OccurredAt),
+		problem: told[Cause]{p.Problem, e.OccurredAt}, replacedBy: told[string]{p.ReplacedBy, e.OccurredAt},
+	}.in(&made)
 	return made.seen(e.OccurredAt)
+}
+
+// facts are what is known of a participant apart from the progress, each with the time of the newest event that stated
+// it.
+type facts struct {
+	role       told[Role]
+	order      told[int]
+	reference  told[string]
+	waiting    told[int] // 1: no, 2: yes
+	problem    told[Cause]
+	replacedBy told[string]
+}
+
+func turn(waiting *bool, at time.Time) told[int] {
+	switch {
+	case waiting == nil:
+		return told[int]{}
+	case *waiting:
+		return told[int]{2, at}
+	}
+	return told[int]{1, at}
+}
+
+func (f facts) or(g facts) facts {
+	return facts{
+		f.role.or(g.role), f.order.or(g.order), f.reference.or(g.reference), f.waiting.or(g.waiting),
+		f.problem.or(g.problem), f.replacedBy.or(g.replacedBy),
+	}
+}
+
+// facts reads the facts of p. A time that is usually the same as another is stored only if it is not.
+func (p Progress) facts() facts {
+	waiting := turn(nil, time.Time{})
+	if yes := p.Waiting || p.WasWaiting; !p.WaitingAt.IsZero() {
+		waiting = turn(&yes, p.WaitingAt)
+	}
+	return facts{
+		told[Role]{p.Role, either(p.RoleAt, p.ToldAt)}, told[int]{p.Order, either(p.OrderAt, p.ToldAt)},
+		told[string]{p.Reference, either(p.ReferenceAt, p.ToldAt)}, waiting, told[Cause]{p.Problem, p.ProblemAt},
+		told[string]{p.ReplacedBy, either(p.ReplacedByAt, p.ReplacedAt)},
+	}
+}
+
+// in stores the facts in p, whose ReplacedAt is set.
+func (f facts) in(p *Progress) {
+	p.Role, p.Order, p.Reference = f.role.value, f.order.value, f.reference.value
+	p.ToldAt = time.Time{}
+	for _, at := range []time.Time{f.role.time(), f.order.time(), f.reference.time()} {
+		if at.After(p.ToldAt) {
+			p.ToldAt = at
+		}
+	}
+	p.RoleAt, p.OrderAt = unless(f.role.time(), p.ToldAt), unless(f.order.time(), p.ToldAt)
+	p.ReferenceAt = unless(f.reference.time(), p.ToldAt)
+	p.Waiting, p.WasWaiting, p.WaitingAt = f.waiting.value == 2, false, f.waiting.time()
+	p.Problem, p.ProblemAt = f.problem.value, f.problem.time()
+	p.ReplacedBy, p.ReplacedByAt = f.replacedBy.value, unless(f.replacedBy.time(), p.ReplacedAt)
+}
+
+// settled returns p without what no longer matters once somebody has acted, or the agreement has ended.
+func (p Progress) settled(replaced, ended bool) Progress {
+	acted := !p.Status.Before(Signed)
+	if acted {
+		p.Problem, p.ProblemAt = "", time.Time{}
+	}
+	if acted || ended {
+		p.Waiting, p.WasWaiting, p.WaitingAt = false, false, time.Time{}
+	}
+	waiting := p.Waiting || p.WasWaiting
+	p.Replaced, p.Waiting, p.WasWaiting = replaced, waiting && !replaced, waiting && replaced
+	return p
+}
+
+func either(at, usual time.Time) time.Time {
+	if at.IsZero() {
+		return usual
+	}
+	return at
+}
+
+func unless(at, usual time.Time) time.Time {
+	if at.Equal(usual) {
+		return time.Time{}
+	}
+	return at
 }
 
 // lastSeen is the latest time at which an event named the participant.
@@ -101,9 +191,11 @@ func (p Progress) join(q Progress) Progress {
 	if p.Status.Before(q.Status) || p.Status == q.Status && wins(q.At, q.Approximate, p.At, p.Approximate) {
 		best, other = q, p
 	}
+	known := best.facts().or(other.facts())
 	if other.ReplacedAt.After(best.ReplacedAt) {
 		best.ReplacedAt = other.ReplacedAt
 	}
+	known.in(&best)
 	return best.seen(other.lastSeen())
 }
 
@@ -212,9 +304,9 @@ func (p people) join(id string, others []string, said Progress) {
 	p.put(id, others, said)
 }
 
-// settle limits the number of people, and marks who was replaced: who is missing from the newest list, and was not
+// settle limits the number of people, ends their waiting, and marks who was replaced: who is missing from the newest list, and was not
 // named since.
-func (p people) settle(newest *Listing) {
+func (p people) settle(newest *Listing, ended bool) {
 	for _, id := range slices.Sorted(maps.Keys(p.byID))[min(len(p.byID), MaxParticipants):] {
 		delete(p.byID, id)
 	}
@@ -231,8 +323,8 @@ func (p people) settle(newest *Listing) {
 	incomplete := newest == nil || len(newest.IDs) == 0
 	for id, known := range p.byID {
 		seen := known.lastSeen()
-		known.Replaced = !known.ReplacedAt.Before(seen) || !incomplete && !listed[id] && seen.Before(newest.At)
-		p.byID[id] = known
+		replaced := !known.ReplacedAt.Before(seen) || !incomplete && !listed[id] && seen.Before(newest.At)
+		p.byID[id] = known.settled(replaced, ended)
 	}
 }
 

@@ -107,9 +107,12 @@ func (p *Processor) eventsOf(delivery *webhook.Delivery, claim ledger.Claim) (re
 	for _, id := range identities {
 		d := *delivery
 		d.EventID, d.Subject, d.Via, d.FormerIDs = id.EventID, id.Subject, id.Via, id.FormerIDs
-		event, err := normalize(provider, &d)
+		event, err := p.normalize(provider, &d)
 		if err != nil {
 			return nil, err
+		}
+		if !finding.Is(&d) {
+			event.Payload = p.payloadOf(d.Provider, claim.SHA256)
 		}
 		claim.Key, claim.Via = ledger.Key{Subject: d.Subject, ID: d.EventID}, d.Via
 		results = append(results, decoded{claim: claim, event: event, otherIDs: otherIDs(provider, &d, event.OccurredAt)})
@@ -138,15 +141,32 @@ func otherIDs(provider webhook.Provider, d *webhook.Delivery, occurredAt time.Ti
 	return others
 }
 
-// normalize returns the event of a delivery. A delivery is a vendor's, or one of our own findings.
-func normalize(p webhook.Provider, d *webhook.Delivery) (event esign.Event, err error) {
+// payloadOf says where the payload is.
+func (p *Processor) payloadOf(provider, sha256 string) *esign.Payload {
+	kept := &esign.Payload{SHA256: sha256}
+	if p.Archive != nil {
+		kept.Location = p.Archive.Location(payload.ArchiveKey(provider, sha256))
+	}
+	return kept
+}
+
+// normalize returns the event of a delivery, with what the operator lets it carry. A delivery is a vendor's, or one of
+// our own findings.
+func (p *Processor) normalize(provider webhook.Provider, d *webhook.Delivery) (event esign.Event, err error) {
 	if finding.Is(d) {
 		event, err = finding.Event(d)
 	} else {
-		event, err = p.Normalize(d)
+		event, err = provider.Normalize(d)
 	}
 	if err != nil {
 		return esign.Event{}, err
+	}
+	event = p.Policy.Apply(event, provider.Info().PersonReference)
+	if event.ReferencesLeftOut > 0 {
+		p.leftOut.Do(func() {
+			p.Log.Warn("references left out: their names are not on the list", "provider", d.Provider, "event", d.EventID,
+				"names", event.ReferencesLeftOut)
+		})
 	}
 	return addDelivery(event, d), nil
 }

@@ -8,10 +8,12 @@ package process
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/plumbing/metric"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/payload"
@@ -31,13 +33,24 @@ type Processor struct {
 	Providers   []webhook.Provider
 	Ledger      ledger.Ledger
 	Payloads    payload.Store
-	Archive     payload.Store // optional: keeps every payload
+	Archive     Archive // optional: keeps every payload
+	Policy      esign.Policy
 	DeadLetters queue.Sender
 	Now         func() time.Time
 	Log         *slog.Logger
 	Metrics     *metric.Log // optional
 	// Pause waits before another attempt at a commit. The default is a random wait that grows with each attempt.
 	Pause func(ctx context.Context, attempt int)
+
+	leftOut sync.Once
+}
+
+// Archive keeps payloads for the operator and for applications.
+type Archive interface {
+	// Put is the same as in [payload.Store].
+	Put(ctx context.Context, key string, payload []byte) error
+	// Location returns where the payload under key is, for an application: s3://bucket/key.
+	Location(key string) string
 }
 
 // Handle processes a batch. It reports the messages that the queue must redeliver: each failed message, and all later

@@ -360,6 +360,10 @@ func TestTheArchiveKeepsTheProcessedPayloadOnce(t *testing.T) {
 	repeated.ReceivedAt = later.ReceivedAt.Add(48 * time.Hour)
 	w.handle(t, later, &repeated)
 	key := w.wantArchived(t, archive, later)
+	want := &esign.Payload{SHA256: strings.TrimPrefix(key, later.Provider+"/"), Location: "kept at " + key}
+	if diff := cmp.Diff(want, w.history(t, later.Subject, 1)[0].Event.Payload); diff != "" {
+		t.Error(diff)
+	}
 	if diff := cmp.Diff([]string{key, key}, archive.keys); diff != "" {
 		t.Error(diff)
 	}
@@ -493,5 +497,45 @@ func TestEveryExample(t *testing.T) {
 		if strings.Contains(w.log.String(), personal) {
 			t.Errorf("the log contains %q", personal)
 		}
+	}
+}
+
+// telling is a vendor whose events carry a sender's texts.
+type telling struct{ acmesign.Provider }
+
+func (telling) Info() webhook.Info {
+	info := acmesign.Provider{}.Info()
+	info.PersonReference = "personId"
+	return info
+}
+
+func (p telling) Normalize(d *webhook.Delivery) (esign.Event, error) {
+	e, err := p.Provider.Normalize(d)
+	e.References, e.Reason = map[string]string{"deal": "1", "canary": "2"}, "too dear"
+	e.Participants = []esign.Participant{{ID: "1", Status: esign.Sent, Reference: "canary"}}
+	return e, err
+}
+
+func TestAnEventCarriesWhatTheOperatorLets(t *testing.T) {
+	w := newWorld(t, telling{})
+	w.Policy = esign.Policy{References: []string{"deal"}}
+	w.handle(t, step("sent"))
+	w.handle(t, step("completed"))
+	for _, e := range w.history(t, subject, 2) {
+		person := e.Agreement.Participants["1"]
+		if e.Event.References["deal"] != "1" || e.Agreement.References["deal"] != "1" || e.Event.ReferencesLeftOut != 2 ||
+			len(e.Agreement.References) != 1 || e.Event.Reason != "" || person.Reference != "" || e.Event.Payload == nil {
+			t.Errorf("%+v %+v", e.Event, e.Agreement)
+		}
+	}
+	if log := w.log.String(); strings.Count(log, "references left out") != 1 || strings.Contains(log, "canary") {
+		t.Error(log)
+	}
+	w = newWorld(t, telling{})
+	w.Policy = esign.Policy{References: []string{"personId"}, Reasons: true}
+	w.handle(t, step("sent"))
+	e := w.history(t, subject, 1)[0].Event
+	if e.Reason != "too dear" || e.Participants[0].Reference != "canary" || e.References != nil {
+		t.Errorf("%+v", e)
 	}
 }

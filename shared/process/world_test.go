@@ -345,6 +345,8 @@ func (s *store) wait(ctx context.Context) error {
 	return s.err
 }
 
+func (*store) Location(key string) string { return "kept at " + key }
+
 func (s *store) Put(ctx context.Context, key string, body []byte) error {
 	if err := s.wait(ctx); err != nil {
 		return err

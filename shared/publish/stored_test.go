@@ -24,6 +24,9 @@ func TestTheStreamOfVersion1IsPublished(t *testing.T) {
 	stored.V1(t, "stream.json", &batch)
 	var want []event
 	stored.V1(t, "stream.want.json", &want)
+	for i := range want {
+		want[i].Detail.Version = bus.Version // that release had none
+	}
 	w := newWorld()
 	response, err := w.Handle(t.Context(), batch)
 	if err != nil || len(response.BatchItemFailures) > 0 || len(w.kept) > 0 {

@@ -77,6 +77,11 @@ type Agreement struct {
 	Status       esign.Status // empty if we cannot interpret the vendor's word
 	VendorStatus string       // the vendor's word
 	ChangedAt    time.Time    // when it reached the status; zero if unknown
+	// References, SharedReference and Participants are as in [esign.Event], before the operator's [esign.Policy]. What an
+	// answer leaves out is absent: it says nothing about it.
+	References      map[string]string
+	SharedReference string
+	Participants    []esign.Participant
 }
 
 // Document is a file that belongs to an agreement.

@@ -144,6 +144,9 @@ type Info struct {
 	DevelopmentKey string
 	// SignsAll reports that the vendor's signature always covers the whole body. Otherwise the URL should end in a token.
 	SignsAll bool
+	// PersonReference is the vendor's name for the sender's own ID of a participant, under which the operator allows it;
+	// empty if the vendor has none.
+	PersonReference string
 	// Allow lists the methods that the vendor uses, as the Allow header does.
 	Allow string
 	// Registration describes, in short lines and in the vendor's words, where to register the URL and what to set there.
@@ -187,7 +190,8 @@ type Provider interface {
 	Identify(*Request) ([]Identity, error)
 
 	// Normalize returns the meaning of a delivery. It sets Type, VendorType, AgreementID, AccountID, OccurredAt (zero if
-	// the vendor sends no time), Approximate, Participant, Participants and Attributes. The caller sets the rest. In a
+	// the vendor sends no time), Approximate, Cause, Reason, References, SharedReference, Participant, Participants, Present
+	// and Attributes. The caller sets the rest, and drops what the operator does not want: see [esign.Policy]. In a
 	// payload with several events, the delivery's EventID selects one. It returns ErrUnreadable if it cannot parse the
 	// payload.
 	Normalize(*Delivery) (esign.Event, error)

@@ -98,6 +98,7 @@ func (b *books) work(t *testing.T, m events.SQSMessage, providers ...webhook.Pro
 	log, now := slog.New(slog.NewJSONHandler(&b.log, nil)), func() time.Time { return webhooktest.ReceivedAt }
 	worker := &process.Processor{
 		Providers: providers, Ledger: b, Payloads: b, DeadLetters: lettersOf{b}, Now: now, Log: log,
+		Policy: esign.Policy{References: []string{"*"}},
 	}
 	response, err := worker.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{m}})
 	if err != nil {

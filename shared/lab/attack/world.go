@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"go.etcd.io/bbolt"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/process"
@@ -84,7 +85,7 @@ func newWorld(t *testing.T, v vendor, keys webhook.Keys) *World {
 	w.handler = lambda.NewHandler(apigw.Function(receiver.Receive))
 	w.worker = &process.Processor{
 		Providers: []webhook.Provider{v.Provider}, Ledger: l, Payloads: payloads, DeadLetters: (*letters)(w), Now: now,
-		Log: log,
+		Log: log, Policy: esign.Policy{References: []string{"*"}},
 	}
 	return w
 }

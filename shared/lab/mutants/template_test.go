@@ -51,9 +51,9 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 	{"end a receiver before it answers", `Timeout: 10`, `Timeout: 3`},
 	{"limit the worker to all its memory",
 		`GOMEMLIMIT: 440MiB
-      LoggingConfig:`,
+          INCLUDE_REASONS`,
 		`GOMEMLIMIT: 512MiB
-      LoggingConfig:`},
+          INCLUDE_REASONS`},
 	{"throttle a vendor that sends all at once", `ThrottlingBurstLimit: 1000`, `ThrottlingBurstLimit: 10`},
 	{"reconcile once a day", `rate(15 minutes)`, `rate(1 day)`},
 	{"repeat a pass that failed at once", `MaximumRetryAttempts: 0`, `MaximumRetryAttempts: 2`},

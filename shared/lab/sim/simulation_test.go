@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/process"
 	"esignhooks/shared/publish"
 	"esignhooks/shared/receive"
@@ -68,6 +69,7 @@ func newSimulation(t testing.TB, c *choices) *simulation {
 	}
 	s.worker = &process.Processor{
 		Providers: simulated(), Ledger: s.table, Payloads: s.payloads, DeadLetters: s.queue.dead, Now: time.Now, Log: silent,
+		Policy: esign.Policy{References: []string{"*"}},
 		Pause: func(ctx context.Context, attempt int) {
 			w.do(ctx, fmt.Sprintf("pause %d", attempt), nil, func() error { return nil })
 		},

@@ -260,7 +260,8 @@ func readRoot(t *testing.T) *yaml.Node {
 func stacks() []map[string]string {
 	changed := map[string]string{
 		"AccessLogs": "use-role", "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms", "Arch": "x86_64",
-		"ArchiveDays": "7", "DeletionProtection": "true", "ExpireAfterDays": "365", "LogRetentionDays": "14",
+		"ArchiveDays": "7", "DeletionProtection": "true", "ExpireAfterDays": "365", "IncludeReasons": "true",
+		"LogRetentionDays": "14", "References": "deal_id,crm",
 		"MaxConcurrency": "9", "PublicUrl": "https://hooks.example.com", "RefusedThreshold": "5",
 		"RepairSubscriptions": "true", "RequireUrlToken": "false", "SilentAgreementHours": "48",
 	}

@@ -229,6 +229,8 @@ func (c *checker) variablesOf(function, vendor string, memory int) {
 	want := map[string]string{
 		"API_URL":                        c.apiURL(),
 		"ARCHIVE_BUCKET":                 archive,
+		"REFERENCES":                     c.parameters["References"],
+		"INCLUDE_REASONS":                c.parameters["IncludeReasons"],
 		"DEAD_LETTER_QUEUE_URL":          "<DeadLetterQueue>",
 		"DOCUMENT_BUCKET":                "<DocumentBucket>",
 		"DOCUMENT_DEAD_LETTER_QUEUE_URL": "<DocumentDeadLetterQueue>",

@@ -66,6 +66,7 @@ var ranges = map[string]map[string]string{
 		"2192, 2557, 2922, 3288, 3653]"},
 	// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html: 2 to 1,000.
 	"MaxConcurrency":       {"MinValue": "2", "MaxValue": "1000"},
+	"References":           {"MaxLength": "1000"}, // all variables of a function have 4 KB
 	"RefusedThreshold":     {"MinValue": "0"},
 	"SilentAgreementHours": {"MinValue": "0", "MaxValue": "8760"}, // a year
 }

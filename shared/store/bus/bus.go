@@ -19,8 +19,13 @@ type Event struct {
 	Detail     Detail
 }
 
+// Version is the version of the contract with consumers.
+const Version = 1
+
 // Detail is the part of an event that consumers act on. Its JSON Schema is detail.schema.json.
 type Detail struct {
+	Version int `json:"version" jsonschema:"the version of this contract; it is raised only if a consumer must change"`
+
 	EventID string `json:"eventId" jsonschema:"deduplicate on it: equal if and only if the event is the same"`
 
 	Proof esign.Proof `json:"proof" jsonschema:"how much of the request was proved to be the vendor's, strongest first"`
@@ -42,6 +47,7 @@ func EventOf(e ledger.Entry) Event {
 	return Event{
 		Source: "esign." + e.Event.Provider, DetailType: string(e.Event.Type), Time: e.ProcessedAt,
 		Detail: Detail{
+			Version: Version,
 			EventID: e.Event.ID, Proof: e.Event.Proof, StatusBefore: e.StatusBefore, StatusAfter: e.StatusAfter,
 			StatusChanged: e.StatusBefore != e.StatusAfter, Event: *e.Event, Agreement: e.Agreement,
 		},

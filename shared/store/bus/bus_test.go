@@ -33,6 +33,7 @@ func TestEventOf(t *testing.T) {
 		"a status is entered": {
 			entry(esign.Sent),
 			bus.Event{Source: "esign.acmesign", DetailType: "agreement.completed", Time: at, Detail: bus.Detail{
+				Version: 1,
 				EventID: "e1", Proof: esign.ProofPartlySigned, StatusBefore: esign.Sent, StatusAfter: esign.Completed,
 				StatusChanged: true, Event: completed, Agreement: &after,
 			}},
@@ -40,6 +41,7 @@ func TestEventOf(t *testing.T) {
 		"the status is the same": {
 			entry(esign.Completed),
 			bus.Event{Source: "esign.acmesign", DetailType: "agreement.completed", Time: at, Detail: bus.Detail{
+				Version: 1,
 				EventID: "e1", Proof: esign.ProofPartlySigned, StatusBefore: esign.Completed,
 				StatusAfter: esign.Completed, Event: completed, Agreement: &after,
 			}},
@@ -47,6 +49,7 @@ func TestEventOf(t *testing.T) {
 		"not about an agreement": {
 			ledger.Entry{ProcessedAt: at, Event: &template},
 			bus.Event{Source: "esign.acmesign", DetailType: "template.created", Time: at, Detail: bus.Detail{
+				Version: 1,
 				EventID: "e2", Proof: esign.ProofClientID, Event: template,
 			}},
 		},

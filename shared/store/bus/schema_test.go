@@ -77,6 +77,7 @@ func schema(t *testing.T) *jsonschema.Schema {
 		reflect.TypeFor[time.Time]():    {Type: "string", Format: "date-time"},
 		reflect.TypeFor[esign.Type]():   {Type: "string", Examples: constants(t, "Type")},
 		reflect.TypeFor[esign.Cause]():  {Type: "string", Examples: constants(t, "Cause")},
+		reflect.TypeFor[esign.Role]():   {Type: "string", Examples: constants(t, "Role")},
 		reflect.TypeFor[esign.Proof]():  {Ref: "#/$defs/proof"},
 		reflect.TypeFor[esign.Status](): &status,
 	}})
@@ -94,6 +95,7 @@ func schema(t *testing.T) *jsonschema.Schema {
 	agreement.Properties["reachedApproximate"].PropertyNames = &status
 	for _, hash := range []*jsonschema.Schema{
 		s.Properties["eventId"], event.Properties["id"], event.Properties["documents"].Items.Properties["sha256"],
+		event.Properties["payload"].Properties["sha256"],
 	} {
 		hash.Pattern = "^[0-9a-f]{64}$"
 	}
@@ -217,15 +219,18 @@ func full() bus.Detail {
 	at := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
 	id := strings.Repeat("0a", 32)
 	return bus.Detail{
-		EventID: id, Proof: esign.ProofSigned, StatusBefore: esign.Sent, StatusAfter: esign.Completed,
+		Version: bus.Version, EventID: id, Proof: esign.ProofSigned, StatusBefore: esign.Sent, StatusAfter: esign.Completed,
 		StatusChanged: true, Replay: true,
 		Event: esign.Event{
 			ID: id, Provider: "acmesign", Type: esign.AgreementCompleted, VendorType: "completed",
 			Subject: "acmesign#a", AgreementID: "a", AccountID: "b", OccurredAt: at, Approximate: true, ReceivedAt: at,
 			Proof: esign.ProofSigned, Participant: "1", Attributes: map[string]string{"format": "sim"},
-			Cause: esign.CauseBounced,
+			Cause: esign.CauseBounced, Reason: "too dear", SharedReference: "businessId",
+			References: map[string]string{"deal": "1"}, ReferencesCut: []string{"deal"}, ReferencesLeftOut: 1,
+			Payload: &esign.Payload{SHA256: id, Location: "s3://bucket/key"},
 			Participants: []esign.Participant{{
 				ID: "1", Aliases: []string{"2"}, Status: esign.Signed, At: at, Approximate: true, Replaced: true,
+				ReplacedBy: "2", Role: esign.RoleSigner, Order: 1, Reference: "x", Waiting: new(bool), Problem: esign.CauseSMS,
 			}},
 			Present: []string{"1", "2"},
 			Documents: []esign.Document{
@@ -238,8 +243,12 @@ func full() bus.Detail {
 			Approximate: map[esign.Status]bool{esign.Sent: true},
 			Participants: map[string]esign.Progress{"1": {
 				Status: esign.Signed, At: at, Approximate: true, Aliases: []string{"2"}, Replaced: true, StatedAt: at,
-				ReplacedAt: at,
+				ReplacedAt: at, ReplacedBy: "2", ReplacedByAt: at, Role: esign.RoleSigner, RoleAt: at, Order: 1, OrderAt: at,
+				Reference: "x", ReferenceAt: at, ToldAt: at, Waiting: true, WasWaiting: true, WaitingAt: at,
+				Problem: esign.CauseSMS, ProblemAt: at,
 			}},
+			References: map[string]string{"deal": "1"}, ReferencesAt: at,
+			ReferencesOlder: map[string]time.Time{"deal": at}, ReferencesCut: []string{"deal"}, SharedReference: "businessId",
 			Listing: &esign.Listing{At: at, IDs: []string{"1"}},
 		},
 	}
@@ -258,6 +267,7 @@ func TestTheSchemaHasTheFieldsThatAreWritten(t *testing.T) {
 		"event":                    {event, all.Event, esign.Event{}},
 		"participant of the event": {event.Properties["participants"].Items, all.Event.Participants[0], esign.Participant{}},
 		"document of the event":    {event.Properties["documents"].Items, all.Event.Documents[0], esign.Document{}},
+		"payload of the event":     {event.Properties["payload"], all.Event.Payload, esign.Payload{}},
 		"agreement":                {agreement, all.Agreement, esign.Agreement{}},
 		"listing of the agreement": {agreement.Properties["listing"], all.Agreement.Listing, esign.Listing{}},
 		"participant of agreements": {agreement.Properties["participants"].AdditionalProperties,
@@ -316,7 +326,7 @@ func TestOtherDetailsAreNotValid(t *testing.T) {
 func TestNewFieldsAreValid(t *testing.T) {
 	detail := string(marshal(t, full()))
 	for _, object := range []string{
-		`{"eventId"`, `{"id":"0a`, `{"id":"1"`, `{"name"`, `{"provider":"acmesign","id":"a"`, `{"status":"signed"`,
+		`{"version"`, `{"id":"0a`, `{"id":"1"`, `{"name"`, `{"provider":"acmesign","id":"a"`, `{"status":"signed"`,
 	} {
 		more := strings.Replace(detail, object, `{"new":1,`+object[1:], 1)
 		if more == detail {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"esignhooks/shared/esign"
 )
 
 // MinExpiry is in days. It exceeds every vendor's retry period, and the longest life of a message: in the queue, in the
@@ -44,6 +46,15 @@ func (e *Environment) Bool(name string) bool {
 		e.problem("%s is %q, neither true nor false", name, value)
 	}
 	return value == "true"
+}
+
+// References returns REFERENCES, a list of names separated by commas. If it is set but empty, there are none.
+func (e *Environment) References() []string {
+	list, ok := e.lookup("REFERENCES")
+	if !ok {
+		list = "externalId"
+	}
+	return esign.ParseReferences(list)
 }
 
 // Expiry returns a variable that holds a number of days: 0 for never, otherwise at least 30.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
@@ -24,6 +25,11 @@ type Config struct {
 	Data string
 	// FORWARD_URL: the URL of the application that gets the published events. Empty by default: none does.
 	ForwardURL string
+	// REFERENCES: the names of the references that events may carry, separated by commas, or * for all. If it is set but
+	// empty, they carry none. Default: *.
+	References []string
+	// INCLUDE_REASONS: true or false. If true, events carry why somebody declined or cancelled. Default: false.
+	IncludeReasons bool
 	// Keys has an entry for each provider, by name.
 	Keys map[string]Keys
 }
@@ -64,6 +70,15 @@ func ReadConfig(providers []webhook.Provider, lookup func(string) (string, bool)
 	if config.ForwardURL != "" && !isHTTP(config.ForwardURL) {
 		problems = append(problems, errors.New("FORWARD_URL is not like http://127.0.0.1:8080/events"))
 	}
+	references, ok := lookup("REFERENCES")
+	if !ok {
+		references = "*"
+	}
+	reasons := value("INCLUDE_REASONS", "false")
+	if reasons != "true" && reasons != "false" {
+		problems = append(problems, fmt.Errorf("INCLUDE_REASONS is %q, neither true nor false", reasons))
+	}
+	config.References, config.IncludeReasons = esign.ParseReferences(references), reasons == "true"
 	for _, p := range providers {
 		info := p.Info()
 		keys := Keys{API: webhook.NewSecret(value(info.APIVariable(), ""))}

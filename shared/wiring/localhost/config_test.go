@@ -186,7 +186,7 @@ func TestReadConfigReadsNothingElse(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]bool{"PORT": true, "DATA": true, "FORWARD_URL": true}
+	want := map[string]bool{"PORT": true, "DATA": true, "FORWARD_URL": true, "REFERENCES": true, "INCLUDE_REASONS": true}
 	for _, p := range provider.All() {
 		info := p.Info()
 		maps.Copy(want, map[string]bool{info.KeysVariable: true, info.TokensVariable(): true, info.APIVariable(): true})

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"esignhooks/shared/archive"
+	"esignhooks/shared/esign"
 	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/process"
@@ -92,6 +93,7 @@ func (g *Gateway) wire() (err error) {
 	payloads := folder.New(filepath.Join(g.config.Data, "payloads"))
 	g.worker = &process.Processor{
 		Providers: g.providers, Ledger: g.ledger, Payloads: payloads, DeadLetters: g.dead, Now: time.Now, Log: g.log,
+		Policy: esign.Policy{References: g.config.References, Reasons: g.config.IncludeReasons},
 	}
 	if err := g.wireClients(); err != nil {
 		return err

@@ -40,6 +40,9 @@ func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
 	return body, wrap("get", err)
 }
 
+// Location returns where the payload under key is: s3://bucket/key.
+func (s *Store) Location(key string) string { return "s3://" + s.bucket + "/" + key }
+
 func wrap(action string, err error) error {
 	if err == nil {
 		return nil

@@ -95,7 +95,7 @@ func newAccount(t *testing.T) *account {
 	}
 	worker, err := newWorker(providers, a.log, &a.metrics)
 	must(t, err)
-	a.worker, a.ledger, a.archive = lambda.NewHandler(worker.Handle), worker.Ledger.(ledgertest.Ledger), worker.Archive
+	a.worker, a.ledger, a.archive = lambda.NewHandler(worker.Handle), worker.Ledger.(ledgertest.Ledger), worker.Archive.(payload.Store)
 	return a
 }
 

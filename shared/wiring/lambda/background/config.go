@@ -21,6 +21,11 @@ type WorkerConfig struct {
 	PayloadBucket string
 	// ARCHIVE_BUCKET: the name of the S3 bucket that keeps raw payloads. Empty by default: none are kept.
 	ArchiveBucket string
+	// REFERENCES: the names of the references that events may carry, separated by commas, or * for all. If it is set but
+	// empty, they carry none. Default: externalId.
+	References []string
+	// INCLUDE_REASONS: true or false. If true, events carry why somebody declined or cancelled. Required.
+	IncludeReasons bool
 	// DEAD_LETTER_QUEUE_URL: the URL of the FIFO queue for deliveries that cannot be read. Required.
 	DeadLetterQueueURL string
 	// METRICS_NAMESPACE: the CloudWatch namespace of the metrics. Required.
@@ -35,6 +40,8 @@ func ReadWorkerConfig(lookup func(string) (string, bool)) (WorkerConfig, error) 
 		ExpireAfter:        e.Expiry("EXPIRE_AFTER_DAYS"),
 		PayloadBucket:      e.Required("PAYLOAD_BUCKET"),
 		ArchiveBucket:      e.Optional("ARCHIVE_BUCKET"),
+		References:         e.References(),
+		IncludeReasons:     e.Bool("INCLUDE_REASONS"),
 		DeadLetterQueueURL: e.Required("DEAD_LETTER_QUEUE_URL"),
 		MetricsNamespace:   e.Required("METRICS_NAMESPACE"),
 	}

@@ -23,6 +23,7 @@ import (
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/plumbing/metric"
+	"esignhooks/shared/process"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/sample"
 	"esignhooks/shared/store/bus"
@@ -210,6 +211,14 @@ func (w *wired) use(t *testing.T, field any) (facts []string) {
 		}
 		(*f).Put(ctx, "k", nil)
 		(*f).Get(ctx, "k")
+	case *process.Archive:
+		if *f == nil {
+			return nil
+		}
+		(*f).Put(ctx, "k", nil)
+		facts = append(facts, (*f).Location("k"))
+	case *esign.Policy:
+		return []string{fmt.Sprint(*f)}
 	case *document.Store:
 		(*f).Put(ctx, "k", document.File{Body: strings.NewReader(""), ContentType: "a/b"})
 	case *queue.Sender:
@@ -351,12 +360,13 @@ func want(s *lambdatest.Stack, function string) facts {
 	case "WorkerFunction":
 		delete(found, "Queue")
 		found["Providers"], found["Pause"], found["Archive"] = names, nil, nil
+		found["Policy"] = []string{fmt.Sprintf("{[%s] %s}", s.Parameters["References"], s.Parameters["IncludeReasons"])}
 		found["DeadLetters"] = []string{"sqs SendMessage DeadLetterQueue"}
 		found["Payloads"] = []string{"s3 PUT PayloadBucket", "s3 GET PayloadBucket"}
 		found["Ledger"] = []string{expiring("dynamodb PutItem Table", 1),
 			expiring("dynamodb TransactWriteItems Table Table", 2), expiring("dynamodb UpdateItem Table", 1)}
 		if s.Parameters["ArchiveDays"] != "0" {
-			found["Archive"] = []string{"s3 PUT ArchiveBucket", "s3 GET ArchiveBucket"}
+			found["Archive"] = []string{"s3://hooks-archivebucket-1a2b3c4d/k", "s3 PUT ArchiveBucket"}
 		}
 	case "PublisherFunction":
 		delete(found, "Queue")

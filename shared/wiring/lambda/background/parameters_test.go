@@ -37,6 +37,8 @@ var arrivals = map[string]struct {
 	"PublicUrl":           {[]string{"Function.Environment", "Outputs"}, []string{"Reconciler.Webhook"}},
 	"RefusedThreshold":    {[]string{"vendors' Alarm.Threshold"}, nil},
 	"RepairSubscriptions": {[]string{"Function.Environment"}, []string{"Reconciler.Repair"}},
+	"IncludeReasons":      {[]string{"Function.Environment"}, []string{"Worker.Policy"}},
+	"References":          {[]string{"Function.Environment"}, []string{"Worker.Policy"}},
 	"RequireUrlToken": {[]string{"Function.Environment", "Outputs"},
 		[]string{"AdobeSign.accepts", "DropboxSign.accepts", "ESignGlobal.Keys", "ESignGlobal.accepts",
 			"Reconciler.Webhook"}},

@@ -13,6 +13,7 @@ import (
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/plumbing/metric"
 	"esignhooks/shared/process"
 	"esignhooks/shared/store/ledger/dynamodb"
@@ -38,6 +39,7 @@ func newWorker(providers []webhook.Provider, log *slog.Logger, metrics io.Writer
 	if wiring.Lacks("SQS") {
 		s, err := wiring.TemporaryStores()
 		w.Ledger, w.Payloads, w.DeadLetters = s.Ledger, s.Payloads, s.Queue
+		w.Policy.References = []string{"*"}
 		return w, err
 	}
 	c, err := ReadWorkerConfig(os.LookupEnv)
@@ -46,6 +48,7 @@ func newWorker(providers []webhook.Provider, log *slog.Logger, metrics io.Writer
 	}
 	a := wiring.AWS(wiring.ResponseTimeout)
 	w.Ledger = dynamodb.New(awsdynamodb.NewFromConfig(a), c.Table, c.ExpireAfter)
+	w.Policy = esign.Policy{References: c.References, Reasons: c.IncludeReasons}
 	w.Payloads = s3.New(wiring.S3Client(a), c.PayloadBucket)
 	if c.ArchiveBucket != "" {
 		w.Archive = s3.New(wiring.S3Client(a), c.ArchiveBucket)

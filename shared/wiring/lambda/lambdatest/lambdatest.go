@@ -21,6 +21,8 @@ func Variables() map[string]string {
 		"DOCUMENT_QUEUE_URL":             "https://sqs.example/d",
 		"EVENT_BUS_NAME":                 "bus",
 		"EXPIRE_AFTER_DAYS":              "0",
+		"INCLUDE_REASONS":                "true",
+		"REFERENCES":                     "*",
 		"METRICS_NAMESPACE":              "esignhooks/stack",
 		"PAYLOAD_BUCKET":                 "bucket",
 		"QUEUE_URL":                      "https://sqs.example/q.fifo",

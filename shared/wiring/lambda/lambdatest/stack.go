@@ -75,11 +75,12 @@ func Deploy(t testing.TB, parameters map[string]string) *Stack {
 	return s
 }
 
-// patterned are values of the parameters that have a pattern.
+// patterned are values of the parameters that are text.
 var patterned = map[string]string{
 	"AlarmTopicArn":   "arn:aws:sns:eu-central-1:123456789012:alarms",
 	"ExpireAfterDays": "37",
 	"PublicUrl":       "https://hooks.example.com",
+	"References":      "deal_id",
 }
 
 // Changed returns a value for each parameter that differs from its default. Numbers differ from each other.
