@@ -138,7 +138,7 @@ func (v *vendors) deliver(t *testing.T, h happening) {
 			return
 		case err == nil && answer.StatusCode == 503 && answer.Headers["Retry-After"] != "":
 			v.note(&v.refused, took, refusals)
-			time.Sleep(rand.N(50 * time.Millisecond))
+			time.Sleep(rand.N(50 * time.Millisecond << min(refusals, 6))) // engines on a busy machine must catch up
 		default:
 			t.Errorf("%s: answered %+v, %v", h.provider.Info().Name, answer, err)
 			return
