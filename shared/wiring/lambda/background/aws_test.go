@@ -73,6 +73,7 @@ func newAccount(t *testing.T) *account {
 		"AWS_SAM_LOCAL": "true", // and must not matter
 		"TABLE_NAME":    "Table", "PAYLOAD_BUCKET": "payloads", "EXPIRE_AFTER_DAYS": "30", "REQUIRE_URL_TOKEN": "true",
 		"ARCHIVE_BUCKET": "archive", "METRICS_NAMESPACE": namespace, "EVENT_BUS_NAME": "bus",
+		"INCLUDE_REASONS": "false", "REFERENCES": "*",
 	} {
 		t.Setenv(name, value)
 	}
