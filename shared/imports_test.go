@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"shared/archive", "shared/reconcile"},
 	{"shared/store/*/*", "shared/vendorapi/all"},
 	{"shared/plumbing/apigw", "shared/store/queue", "shared/store/bus", "shared/provider", "shared/vendorapi/*"},
-	{"shared/vendorapi", "shared/store/document"},
+	{"shared/vendorapi", "shared/store/document", "shared/outlet"},
 	{"shared/store/ledger/item"},
 	{"shared/store/ledger", "shared/store/payload", "shared/finding", "shared/provider/*"},
 	{"shared/webhook"},

@@ -106,7 +106,7 @@ var inLocalhost = []mistake{
 		`return slices.Repeat([]error{err}, len(events))`, `_ = slices.Repeat([]error{err}, len(events))`,
 		"wiring/localhost TestAJobIsOnDiskBeforeItsEventIsPublished"},
 	{"localhost archives only where there are no credentials", "shared/wiring/localhost/vendors.go",
-		`o.g.clients[e.Detail.Event.Provider] == nil`, `o.g.clients[e.Detail.Event.Provider] != nil`, failing},
+		`b.g.clients[e.Detail.Event.Provider] == nil`, `b.g.clients[e.Detail.Event.Provider] != nil`, failing},
 	{"localhost archives every event", "shared/wiring/localhost/vendors.go",
 		`e.DetailType != string(esign.AgreementCompleted) ||`, `esign.AgreementCompleted == "" ||`,
 		"wiring/localhost TestAJobIsOnDiskBeforeItsEventIsPublished"},

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/outlet"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
@@ -25,6 +26,9 @@ type Config struct {
 	Data string
 	// FORWARD_URL: the URL of the application that gets the published events. Empty by default: none does.
 	ForwardURL string
+	// FORWARD_SECRET: the secret that signs the events for the application, as Standard Webhooks describe it. Several,
+	// separated by commas, sign at the same time, so that one can replace another. Empty by default: nothing is signed.
+	ForwardKeys []outlet.Key
 	// REFERENCES: the names of the references that events may carry, separated by commas, or * for all. If it is set but
 	// empty, they carry none. Default: *.
 	References []string
@@ -79,6 +83,13 @@ func ReadConfig(providers []webhook.Provider, lookup func(string) (string, bool)
 		problems = append(problems, fmt.Errorf("INCLUDE_REASONS is %q, neither true nor false", reasons))
 	}
 	config.References, config.IncludeReasons = esign.ParseReferences(references), reasons == "true"
+	for _, secret := range webhook.Secrets(strings.Split(value("FORWARD_SECRET", ""), ",")...) {
+		key, err := outlet.ParseKey(secret)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("FORWARD_SECRET is %w", err))
+		}
+		config.ForwardKeys = append(config.ForwardKeys, key)
+	}
 	for _, p := range providers {
 		info := p.Info()
 		keys := Keys{API: webhook.NewSecret(value(info.APIVariable(), ""))}

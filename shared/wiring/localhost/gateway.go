@@ -16,6 +16,7 @@ import (
 
 	"esignhooks/shared/archive"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/outlet"
 	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/process"
@@ -80,7 +81,11 @@ func (g *Gateway) wire() (err error) {
 		queue.Config{Name: "dead-letters", Visibility: visibility, Now: time.Now}); err != nil {
 		return err
 	}
-	if g.bus, err = bus.New(g.db, g.config.ForwardURL, time.Now); err != nil {
+	var application *outlet.Sender
+	if g.config.ForwardURL != "" {
+		application = &outlet.Sender{URL: g.config.ForwardURL, Client: outlet.NewClient(), Now: time.Now}
+	}
+	if g.bus, err = bus.New(g.db, application, g.config.ForwardKeys, time.Now); err != nil {
 		return err
 	}
 	g.queue, err = queue.Open(g.db, queue.Config{
@@ -98,7 +103,7 @@ func (g *Gateway) wire() (err error) {
 	if err := g.wireClients(); err != nil {
 		return err
 	}
-	g.publisher = &publish.Publisher{Bus: outlet{g}, SetAside: payloads, Log: g.log}
+	g.publisher = &publish.Publisher{Bus: withArchive{g}, SetAside: payloads, Log: g.log}
 	for _, p := range g.providers {
 		name := p.Info().Name
 		keys := g.config.Keys[name].Keys

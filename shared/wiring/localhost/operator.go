@@ -98,7 +98,7 @@ func parse(arguments []string) (func(context.Context, io.Writer, *Gateway) error
 // target returns localhost as a target of operator commands.
 func (g *Gateway) target() operate.Target {
 	return operate.Target{
-		Providers: g.providers, Ledger: g.ledger, Bus: outlet{g}, Clients: g.client, Webhook: g.webhook, Notes: g.ledger,
+		Providers: g.providers, Ledger: g.ledger, Bus: withArchive{g}, Clients: g.client, Webhook: g.webhook, Notes: g.ledger,
 		Now:     time.Now,
 		Archive: func(ctx context.Context, e bus.Event) error { return g.jobs.Add(ctx, archive.Job(e)) },
 	}

@@ -100,21 +100,21 @@ func (g *Gateway) webhook(_ context.Context, provider string) (string, webhook.K
 	return "", keys.Keys, nil
 }
 
-// outlet is the bus with a rule that gives the archiver its jobs. A job is on disk before its event is on the bus. An
+// withArchive is the bus with a rule that gives the archiver its jobs. A job is on disk before its event is on the bus. An
 // event that is published again is archived again, which has no effect.
-type outlet struct{ g *Gateway }
+type withArchive struct{ g *Gateway }
 
 // Publish implements [bus.Bus].
-func (o outlet) Publish(ctx context.Context, events []bus.Event) []error {
+func (b withArchive) Publish(ctx context.Context, events []bus.Event) []error {
 	for _, e := range events {
-		if e.DetailType != string(esign.AgreementCompleted) || o.g.clients[e.Detail.Event.Provider] == nil {
+		if e.DetailType != string(esign.AgreementCompleted) || b.g.clients[e.Detail.Event.Provider] == nil {
 			continue
 		}
-		if err := o.g.jobs.Add(ctx, archive.Job(e)); err != nil {
+		if err := b.g.jobs.Add(ctx, archive.Job(e)); err != nil {
 			return slices.Repeat([]error{err}, len(events))
 		}
 	}
-	return o.g.bus.Publish(ctx, events)
+	return b.g.bus.Publish(ctx, events)
 }
 
 // archive feeds the archiver one job at a time.

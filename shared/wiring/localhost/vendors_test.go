@@ -59,7 +59,7 @@ func TestAJobIsOnDiskBeforeItsEventIsPublished(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := busdriver.New(files["bus"], "", time.Now)
+			b, err := busdriver.New(files["bus"], nil, nil, time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,7 +69,7 @@ func TestAJobIsOnDiskBeforeItsEventIsPublished(t *testing.T) {
 			g := &Gateway{jobs: queue.Jobs{Queue: q}, bus: b,
 				clients: map[string]vendorapi.Client{"acmesign": struct{ vendorapi.Client }{}}}
 			completed := eventOfType(esign.AgreementCompleted, "acmesign")
-			for i, err := range (outlet{g}).Publish(t.Context(), []bus.Event{
+			for i, err := range (withArchive{g}).Publish(t.Context(), []bus.Event{
 				// which has no client
 				eventOfType(esign.AgreementSent, "acmesign"), completed, eventOfType(esign.AgreementCompleted, "other"),
 			}) {

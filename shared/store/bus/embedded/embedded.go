@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"go.etcd.io/bbolt"
 
+	"esignhooks/shared/outlet"
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/store/bus"
 )
@@ -43,8 +43,8 @@ type Published struct {
 // Bus implements [bus.Bus].
 type Bus struct {
 	db     *groupcommit.DB
-	target string
-	client *http.Client
+	outlet *outlet.Sender // nil for none
+	keys   []outlet.Key
 	now    func() time.Time
 
 	mu      sync.Mutex
@@ -55,15 +55,16 @@ type Bus struct {
 // attempt is the next attempt to forward an event.
 type attempt struct {
 	sequence uint64
+	subject  string
 	due      time.Time
 }
 
 var _ bus.Bus = (*Bus)(nil)
 
-// New returns a bus in db. Events that wait in db will be forwarded too. target is the URL of the application, or empty
-// for none.
-func New(db *groupcommit.DB, target string, now func() time.Time) (*Bus, error) {
-	b := &Bus{db: db, target: target, client: newClient(), now: now, changed: make(chan struct{}, 1)}
+// New returns a bus in db. Events that wait in db will be forwarded too. The requests to the application are signed with
+// the keys. Without an application, to is nil.
+func New(db *groupcommit.DB, to *outlet.Sender, keys []outlet.Key, now func() time.Time) (*Bus, error) {
+	b := &Bus{db: db, outlet: to, keys: keys, now: now, changed: make(chan struct{}, 1)}
 	err := db.Update(func(tx *bbolt.Tx) error {
 		b.waiting = nil
 		if _, err := tx.CreateBucketIfNotExists(eventsBucket); err != nil {
@@ -75,11 +76,22 @@ func New(db *groupcommit.DB, target string, now func() time.Time) (*Bus, error) 
 				if latest := now().Add(maxPause); due.After(latest) { // it was set by a clock that was ahead
 					due = latest
 				}
-				b.waiting = append(b.waiting, attempt{sequence, due})
+				_, subject := about(p)
+				b.waiting = append(b.waiting, attempt{sequence, subject, due})
 			}
 		})
 	})
 	return b, err
+}
+
+// about returns the ID and the subject of a published event.
+func about(p Published) (eventID, subject string) {
+	var detail struct {
+		EventID string
+		Event   struct{ Subject string }
+	}
+	json.Unmarshal(p.Envelope.Detail, &detail) // the bus has made it
+	return detail.EventID, detail.Event.Subject
 }
 
 // walk visits all events in the order of publication.
@@ -113,8 +125,8 @@ func (b *Bus) Publish(_ context.Context, all []bus.Event) []error {
 				Version: "0", ID: envelopeID(sequence), DetailType: e.DetailType, Source: e.Source, AccountID: "000000000000",
 				Time: e.Time.UTC().Truncate(time.Second), Region: "localhost", Resources: []string{}, Detail: detail,
 			}}
-			if b.target != "" {
-				p.State, added = Waiting, append(added, attempt{sequence: sequence})
+			if b.outlet != nil {
+				p.State, added = Waiting, append(added, attempt{sequence: sequence, subject: e.Detail.Event.Subject})
 			}
 			if err := put(bucket, sequence, p); err != nil {
 				return err
@@ -149,7 +161,8 @@ func (b *Bus) Redrive() (int, error) {
 		bucket, reset := tx.Bucket(eventsBucket), map[uint64]Published{} // a bucket must not change during walk
 		err := walk(tx, func(sequence uint64, p Published) {
 			if p.State == Failed {
-				failed = append(failed, attempt{sequence: sequence})
+				_, subject := about(p)
+				failed = append(failed, attempt{sequence: sequence, subject: subject})
 				reset[sequence] = Published{Envelope: p.Envelope, State: Waiting}
 			}
 		})

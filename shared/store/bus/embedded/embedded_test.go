@@ -22,6 +22,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/outlet"
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/plumbing/groupcommit/groupcommittest"
 	"esignhooks/shared/store/bus"
@@ -47,16 +48,21 @@ func newDB(t *testing.T) *groupcommit.DB {
 // open returns a bus in db that forwards to an application. Without an application, it forwards nothing.
 func open(t *testing.T, db *groupcommit.DB, a *application) *Bus {
 	t.Helper()
-	target := ""
+	var to *outlet.Sender
 	if a != nil {
-		target = "http://application.test/hook?token=hunter2"
+		to = sender("http://application.test/hook?token=hunter2", a)
 	}
-	b, err := New(db, target, time.Now)
+	b, err := New(db, to, nil, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.client.Transport = a
 	return b
+}
+
+func sender(target string, transport http.RoundTripper) *outlet.Sender {
+	s := &outlet.Sender{URL: target, Client: outlet.NewClient(), Now: time.Now}
+	s.Client.Transport = transport
+	return s
 }
 
 // application answers 200, or as the answer function decides.
@@ -124,7 +130,9 @@ func event(id string) bus.Event {
 		Source: "esign.acmesign", DetailType: "agreement.sent",
 		Time: time.Date(2026, 11, 2, 9, 30, 0, 123456789, time.FixedZone("", 3600)),
 		Detail: bus.Detail{
-			EventID: id, Event: esign.Event{ID: id, Provider: "acmesign", Type: esign.AgreementSent},
+			EventID: id, Event: esign.Event{
+				ID: id, Subject: "acmesign#" + strings.TrimRight(id, "0123456789"), Provider: "acmesign", Type: esign.AgreementSent,
+			},
 		},
 	}
 }
@@ -244,6 +252,29 @@ func TestAFailedEventDoesNotBlockOthers(t *testing.T) {
 	})
 }
 
+// Events are about the same agreement if their IDs differ only in the number at the end.
+func TestAFailedEventBlocksLaterOnesOfItsAgreement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := true
+		a := &application{answer: func(_ context.Context, id string, _ int) (int, error) {
+			if down && id == "a1" {
+				return 500, nil
+			}
+			return 204, nil
+		}}
+		db := newDB(t)
+		b := open(t, db, a)
+		publish(t, b, "a1", "b1", "a2", "b2", "a3")
+		forward(t, b, 2*time.Second)
+		want(t, "arrived", []string{"a1", "b1", "b2", "a1"}, a.got)
+		b = open(t, db, a) // a restart changes nothing
+		down, a.got = false, nil
+		publish(t, b, "a4", "b3")
+		forward(t, b, time.Minute)
+		want(t, "arrived", []string{"b3", "a1", "a2", "a3", "a4"}, a.got)
+	})
+}
+
 func TestPausesGrowUntilTheEventFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := answering(503)
@@ -274,7 +305,7 @@ func TestAnApplicationThatHangsTimesOut(t *testing.T) {
 		}}
 		b := open(t, newDB(t), a)
 		publish(t, b, "a", "b")
-		forward(t, b, timeout+time.Millisecond)
+		forward(t, b, outlet.Timeout+time.Millisecond)
 		if got := states(t, b); !strings.HasPrefix(got[1], "a waiting 1 ") {
 			t.Error(got)
 		}
@@ -304,7 +335,7 @@ func TestErrorsDoNotContainTheURL(t *testing.T) {
 		"with a password":    strings.Replace(closed.URL, "http://", "http://user:hunter2@", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, err := New(newDB(t), target, time.Now)
+			b, err := New(newDB(t), sender(target, nil), nil, time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -384,11 +415,10 @@ func TestAClockThatWasAheadDelaysNoAttempt(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "db")
 		ahead := func() time.Time { return time.Now().Add(24 * time.Hour) }
 		db := openDB(t, file)
-		b, err := New(db, "http://127.0.0.1:8080/events", ahead)
+		b, err := New(db, sender("http://127.0.0.1:8080/events", answering(500)), nil, ahead)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.client.Transport = answering(500)
 		publish(t, b, "early")
 		forward(t, b, 2*time.Second)
 		db.Close()
@@ -405,7 +435,7 @@ func TestEachFailedEventIsRedrivenOnce(t *testing.T) {
 		a := answering(500)
 		b := open(t, newDB(t), a)
 		for i := range count {
-			publish(t, b, fmt.Sprint(i))
+			publish(t, b, fmt.Sprint(i, "."))
 		}
 		forward(t, b, time.Hour)
 		a.answer, a.got = nil, nil
@@ -479,8 +509,8 @@ func TestARedriveOrRestartThatRunsAgainAddsNoDuplicate(t *testing.T) {
 		}
 		b = open(t, db, a)
 		groupcommittest.RunTwice(db, func() { redrive(t, b, 1) })
-		want(t, "waiting", []attempt{{sequence: 1}}, b.waiting)
+		want(t, "waiting", []attempt{{sequence: 1, subject: "acmesign#a"}}, b.waiting)
 		groupcommittest.RunTwice(db, func() { b = open(t, db, a) })
-		want(t, "waiting after a restart", []attempt{{sequence: 1}}, b.waiting)
+		want(t, "waiting after a restart", []attempt{{sequence: 1, subject: "acmesign#a"}}, b.waiting)
 	})
 }

@@ -1,15 +1,9 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -20,20 +14,10 @@ import (
 const (
 	maxAttempts = 10
 	maxPause    = time.Minute
-	timeout     = 10 * time.Second // of one attempt
 )
 
-func newClient() *http.Client {
-	return &http.Client{
-		Timeout: timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse // following it would drop the body
-		},
-	}
-}
-
 // Forward posts events to the application until ctx is done, one after the other in the order of publication. A failed
-// event is retried later, and does not block the events behind it.
+// event is retried later. It blocks the later events of its subject, and no others.
 func (b *Bus) Forward(ctx context.Context, log *slog.Logger) {
 	for ctx.Err() == nil {
 		next, ok := b.next()
@@ -56,18 +40,24 @@ func (b *Bus) Forward(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// next returns the first attempt that is due, or else the one that will be due first.
-func (b *Bus) next() (attempt, bool) {
+// next returns the first attempt that is due, or else the one that will be due first. Of each subject, it considers the
+// first event only.
+func (b *Bus) next() (next attempt, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.waiting) == 0 {
-		return attempt{}, false
+	now, seen := b.now(), map[string]bool{}
+	for _, a := range b.waiting {
+		switch {
+		case seen[a.subject]:
+			continue
+		case !a.due.After(now):
+			return a, true
+		case !ok || a.due.Before(next.due):
+			next, ok = a, true
+		}
+		seen[a.subject] = true
 	}
-	now := b.now()
-	if i := slices.IndexFunc(b.waiting, func(a attempt) bool { return !a.due.After(now) }); i >= 0 {
-		return b.waiting[i], true
-	}
-	return slices.MinFunc(b.waiting, func(x, y attempt) int { return x.due.Compare(y.due) }), true
+	return next, ok
 }
 
 // postpone sets the time of an event's next attempt. A zero time means that there is no further attempt.
@@ -91,7 +81,12 @@ func (b *Bus) forward(ctx context.Context, log *slog.Logger, sequence uint64) er
 	if err != nil {
 		return err
 	}
-	failure := b.post(ctx, p)
+	body, err := json.Marshal(p.Envelope)
+	if err != nil {
+		return err
+	}
+	eventID, _ := about(p)
+	failure := b.outlet.Post(ctx, eventID, body, b.keys...)
 	if ctx.Err() != nil {
 		return nil // stopped by us: not a failed attempt
 	}
@@ -114,32 +109,6 @@ func (b *Bus) forward(ctx context.Context, log *slog.Logger, sequence uint64) er
 	if failure != nil {
 		log.Warn("not forwarded", "type", p.Envelope.DetailType, "attempts", p.Attempts, "state", p.State,
 			"error", failure)
-	}
-	return nil
-}
-
-// post sends the envelope. Its errors do not contain the URL, which may contain a secret.
-func (b *Bus) post(ctx context.Context, p Published) error {
-	body, err := json.Marshal(p.Envelope)
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, b.target, bytes.NewReader(body))
-	if err != nil {
-		return errors.New("the URL is not valid")
-	}
-	request.Header.Set("Content-Type", "application/json")
-	answer, err := b.client.Do(request)
-	var failed *url.Error
-	if errors.As(err, &failed) {
-		return failed.Err
-	} else if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10)) // so that the connection can be reused
-	if answer.StatusCode < 200 || answer.StatusCode > 299 {
-		return fmt.Errorf("the application answered %d", answer.StatusCode)
 	}
 	return nil
 }
