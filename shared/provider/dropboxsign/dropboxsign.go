@@ -24,12 +24,13 @@ var _ webhook.Provider = Provider{}
 // the settings.
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
-		Name:           name,
-		Resource:       "DropboxSign",
-		Title:          "Dropbox Sign",
-		KeysVariable:   "DROPBOXSIGN_API_KEYS",
-		DevelopmentKey: "development-dropboxsign-api-key",
-		Allow:          http.MethodPost,
+		Name:            name,
+		Resource:        "DropboxSign",
+		Title:           "Dropbox Sign",
+		KeysVariable:    "DROPBOXSIGN_API_KEYS",
+		DevelopmentKey:  "development-dropboxsign-api-key",
+		PersonReference: "signer_role",
+		Allow:           http.MethodPost,
 		Registration: []string{
 			"Settings → API → Account callback, and the Event callback of each API app",
 			"press Test",

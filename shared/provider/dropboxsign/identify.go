@@ -101,13 +101,13 @@ func (p *payload) signer() webhook.Text {
 	if id := p.Event.Metadata.Signature; id != "" {
 		return id
 	}
-	return p.onlySignature(func(s signature) bool {
+	return p.onlySignature(func(s Signature) bool {
 		return p.Event.Type != "signature_request_declined" || s.Status == declined
 	})
 }
 
 // onlySignature returns the ID of the agreement's signature that matches, if there is exactly one.
-func (p *payload) onlySignature(matches func(signature) bool) (id webhook.Text) {
+func (p *payload) onlySignature(matches func(Signature) bool) (id webhook.Text) {
 	if p.agreementID() == "" {
 		return ""
 	}

@@ -2,8 +2,6 @@ package dropboxsign
 
 import (
 	"cmp"
-	"maps"
-	"slices"
 	"strings"
 
 	"esignhooks/shared/esign"
@@ -44,18 +42,23 @@ func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
 		return esign.Event{}, err
 	}
 	typ := p.eventType()
-	return esign.Event{
-		Type:         typ,
-		VendorType:   p.vendorType(),
-		AgreementID:  p.agreementID(),
-		AccountID:    webhook.Label(p.accountID()),
-		OccurredAt:   webhook.UnixTime(string(p.Event.Time)),
-		Cause:        p.cause(typ),
-		Participant:  webhook.ParticipantKey(string(p.participant(typ))),
-		Participants: p.participants(),
-		Present:      p.present(),
-		Attributes:   p.attributes(),
-	}, nil
+	event := esign.Event{
+		Type:        typ,
+		VendorType:  p.vendorType(),
+		AgreementID: p.agreementID(),
+		AccountID:   webhook.Label(p.accountID()),
+		OccurredAt:  webhook.UnixTime(string(p.Event.Time)),
+		Cause:       p.cause(typ),
+		Reason:      string(p.reason(typ)),
+		Participant: webhook.ParticipantKey(string(p.participant(typ))),
+		Attributes:  p.attributes(),
+	}
+	if event.AgreementID != "" {
+		event.References = p.request.References()
+		event.Participants = p.participants(event)
+		event.Present = p.request.present()
+	}
+	return event, nil
 }
 
 // eventType is a type of an agreement exactly where the agreement is named: official samples of unknown_error have no
@@ -65,7 +68,7 @@ func (p *payload) eventType() esign.Type {
 	switch kind, _ := p.object(); {
 	case p.agreementID() == "" && strings.HasPrefix(string(t), "agreement."):
 		return esign.Other
-	case kind == kindAgreement && t == esign.AgreementFailed && p.onlyAddressesInvalid():
+	case kind == kindAgreement && t == esign.AgreementFailed && p.request.onlyAddressesInvalid():
 		return esign.AgreementUndeliverable
 	case kind == kindAgreement:
 		return cmp.Or(t, esign.AgreementUpdated)
@@ -85,121 +88,30 @@ func (p *payload) cause(t esign.Type) esign.Cause {
 	return esign.CauseBounced
 }
 
-// The status codes of a signature that are compared by name. An on_hold signature has reached nobody yet.
+// reason returns why the request was declined or failed.
 //
-// SPEC: https://github.com/hellosign/hellosign-java-sdk SignatureStatus.java, read 2026-11-23. error_invalid_email is
-// known from other clients only; the sender can still correct the address.
-// SPEC: https://developers.hellosign.com/docs/signature-request/expiration, read 2026-11-30: expired.
-const (
-	awaiting     = "awaiting_signature"
-	signed       = "signed"
-	declined     = "declined"
-	expired      = "expired"
-	errorPrefix  = "error_"
-	invalidEmail = "error_invalid_email"
-)
-
-// onlyAddressesInvalid reports whether nothing but invalid addresses is wrong with the request.
-func (p *payload) onlyAddressesInvalid() bool {
-	invalid := false
+// SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml (event_message, decline_reason, error), read
+// 2026-11-30: the message about a declined or failed flow; the signer's reason for declining; the error of a signature.
+// There is none for a cancelled or expired request. The reason for a reassignment is no reason of the request.
+func (p *payload) reason(t esign.Type) (reason webhook.Text) {
+	if t != esign.AgreementDeclined && t != esign.AgreementFailed {
+		return ""
+	}
 	for _, s := range p.request.Signatures {
-		switch {
-		case s.Status == invalidEmail:
-			invalid = true
-		case strings.HasPrefix(string(s.Status), errorPrefix):
-			return false
+		if reason != "" {
+			break
+		}
+		if reason = s.Error; t == esign.AgreementDeclined {
+			reason = s.DeclineReason
 		}
 	}
-	return invalid
-}
-
-// participant returns the signer whom the event is about. Events about the whole request have none, although the
-// account's copy may name one.
-func (p *payload) participant(t esign.Type) webhook.Text {
-	switch {
-	case oneSigner[p.Event.Type]:
-		return p.signer()
-	case t == esign.AgreementUndeliverable:
-		unreached := p.onlySignature(func(s signature) bool { return s.Status == invalidEmail })
-		return cmp.Or(p.Event.Metadata.Signature, unreached)
-	case t == esign.AgreementUpdated:
-		return p.Event.Metadata.Signature
-	}
-	return ""
-}
-
-func (p *payload) participants() []esign.Participant {
-	if p.agreementID() == "" {
-		return nil
-	}
-	replaced := p.replaced()
-	var said []esign.Participant
-	for _, s := range p.request.Signatures {
-		participant := esign.Participant{ID: webhook.ParticipantKey(string(s.ID)), Replaced: replaced[s.ID]}
-		switch viewed := webhook.UnixTime(string(s.LastViewed)); {
-		case s.ID == "":
-			continue
-		case s.Status == signed:
-			participant.Status, participant.At = esign.Signed, webhook.UnixTime(string(s.SignedAt))
-		case s.Status == declined:
-			participant.Status = esign.Declined
-		case s.Status == expired:
-			participant.Status = esign.Expired
-		case s.Status == awaiting && !viewed.IsZero():
-			participant.Status, participant.At = esign.Viewed, viewed
-		case s.Status == awaiting:
-			participant.Status = esign.Sent
-		default:
-			continue
-		}
-		delete(replaced, s.ID)
-		said = append(said, participant)
-	}
-	for _, id := range slices.Sorted(maps.Keys(replaced)) { // whom the list no longer states
-		key := webhook.ParticipantKey(string(id))
-		said = append(said, esign.Participant{ID: key, Status: esign.Sent, Replaced: true})
-	}
-	return said
-}
-
-// replaced returns the signatures that were reassigned.
-//
-// SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml (SignatureRequestResponseSignatures), read
-// 2026-11-30: reassigned_from is the previous signature_id. Whether the previous one stays in the list is unknown.
-func (p *payload) replaced() map[webhook.Text]bool {
-	replaced := map[webhook.Text]bool{}
-	for _, s := range p.request.Signatures {
-		if s.ReassignedFrom != "" && s.ReassignedFrom != s.ID {
-			replaced[s.ReassignedFrom] = true
-		}
-	}
-	return replaced
-}
-
-// present returns the IDs of all signers. A signer whose address the sender has changed has a new ID.
-//
-// SPEC: https://developers.hellosign.com/api/reference/operation/signatureRequestUpdate, read 2026-11-30: a changed
-// signer has a new signature_id.
-func (p *payload) present() (all []string) {
-	if p.agreementID() == "" || len(p.request.Signatures) == webhook.MaxList {
-		return nil // no list, or perhaps a part of it
-	}
-	replaced := p.replaced()
-	for _, s := range p.request.Signatures {
-		switch {
-		case s.ID == "":
-			return nil
-		case !replaced[s.ID]:
-			all = append(all, webhook.ParticipantKey(string(s.ID)))
-		}
-	}
-	return all
+	return cmp.Or(p.Event.Metadata.Message, reason)
 }
 
 // app returns the app whose request or callback it is, if any.
 func (p *payload) app() webhook.Text { return cmp.Or(p.Event.Metadata.App, p.ClientID) }
 
-// attributes holds nothing of signature_request.metadata, which is the sender's own and may be personal.
+// attributes holds only the vendor's own words.
 func (p *payload) attributes() map[string]string {
 	attributes := map[string]string{"callback": "account"}
 	if p.Event.Metadata.App != "" {

@@ -23,6 +23,7 @@ type payload struct {
 			Signature webhook.Text `json:"related_signature_id"`
 			Account   webhook.Text `json:"reported_for_account_id"`
 			App       webhook.Text `json:"reported_for_app_id"` // makes it an app callback
+			Message   webhook.Text `json:"event_message"`
 		} `json:"event_metadata"`
 	} `json:"event"`
 	AccountGUID  webhook.Text `json:"account_guid"`
@@ -32,7 +33,7 @@ type payload struct {
 	Transmission transmission `json:"transmission"` // a fax
 
 	SignatureRequest json.RawMessage `json:"signature_request"`
-	request          signatureRequest
+	request          Request
 }
 
 type template struct {
@@ -45,21 +46,6 @@ type account struct {
 
 type transmission struct {
 	FilesURL webhook.Text `json:"files_url"` // the only field that identifies a fax
-}
-
-type signatureRequest struct {
-	ID         webhook.Text            `json:"signature_request_id"`
-	IsComplete webhook.Text            `json:"is_complete"`
-	TestMode   webhook.Text            `json:"test_mode"`
-	Signatures webhook.List[signature] `json:"signatures"`
-}
-
-type signature struct {
-	ID             webhook.Text `json:"signature_id"`
-	Status         webhook.Text `json:"status_code"`
-	SignedAt       webhook.Text `json:"signed_at"`
-	LastViewed     webhook.Text `json:"last_viewed_at"`
-	ReassignedFrom webhook.Text `json:"reassigned_from"` // a signature_id
 }
 
 // verbatim is a JSON string or number exactly as written. event_hash covers it, so it is not trimmed.

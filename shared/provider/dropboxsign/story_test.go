@@ -16,6 +16,7 @@ import (
 type life struct {
 	*rand.Rand
 	now        int
+	ordered    bool
 	signatures []map[string]any
 	happened   []webhooktest.Happening
 	told       map[string]bool
@@ -35,6 +36,7 @@ func (l *life) happens(typ string, signer map[string]any) {
 	elsewhere := related // what an app's copy names
 	switch typ {
 	case "signature_request_signed", "signature_request_viewed", "signature_request_declined":
+	case "signature_request_email_bounce": // the status tells in both copies who was not reached
 	default:
 		if elsewhere = nil; l.IntN(2) == 0 {
 			related = l.signatures[l.IntN(len(l.signatures))]["signature_id"]
@@ -57,6 +59,9 @@ func (l *life) state(client any) map[string]any {
 	if client == nil {
 		state["metadata"], state["signing_url"] = map[string]any{}, "https://app.example/sign"
 	}
+	if l.ordered {
+		state["metadata"] = map[string]any{"crm": map[string]any{"deal": l.now}}
+	}
 	return state
 }
 
@@ -68,7 +73,15 @@ func (l *life) callback(typ string, metadata, request map[string]any) string {
 }
 
 func (l *life) sign(id string) map[string]any {
-	return map[string]any{"signature_id": id, "status_code": "awaiting_signature"}
+	return map[string]any{"signature_id": id, "status_code": "awaiting_signature", "order": l.order(), "signer_role": id}
+}
+
+// order returns a place in the order of signing, if the request has one.
+func (l *life) order() any {
+	if l.ordered {
+		return l.IntN(3)
+	}
+	return nil
 }
 
 // waiting returns one of those who have not signed yet, or nil.
@@ -100,7 +113,7 @@ func (l *life) reassign(old map[string]any) {
 
 func TestAnyStory(t *testing.T) {
 	webhooktest.Tell(t, provider, func(r *rand.Rand) [][]webhooktest.Happening {
-		l := &life{Rand: r, now: 1, told: map[string]bool{}}
+		l := &life{Rand: r, now: 1, ordered: r.IntN(2) == 0, told: map[string]bool{}}
 		for i := range 1 + r.IntN(3) {
 			l.signatures = append(l.signatures, l.sign(fmt.Sprintf("s%d", i+1)))
 		}
@@ -124,7 +137,9 @@ func TestAnyStory(t *testing.T) {
 				l.reassign(s)
 				l.happens("signature_request_reassigned", nil)
 			case 5:
+				s["status_code"] = "error_invalid_email"
 				l.happens("signature_request_email_bounce", nil)
+				s["status_code"] = "awaiting_signature"
 			case 6:
 				l.happens("signature_request_new", nil)
 			}

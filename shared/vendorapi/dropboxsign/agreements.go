@@ -13,24 +13,18 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/provider/dropboxsign"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
 )
 
-// signatureRequest leaves out personal data.
+// signatureRequest has more than callbacks are read for.
 type signatureRequest struct {
-	ID         webhook.Text            `json:"signature_request_id"`
-	Complete   bool                    `json:"is_complete"`
-	Declined   bool                    `json:"is_declined"`
-	Error      bool                    `json:"has_error"`
-	ExpiresAt  webhook.Text            `json:"expires_at"`
-	Signatures webhook.List[signature] `json:"signatures"`
-}
-
-type signature struct {
-	Status       webhook.Text `json:"status_code"`
-	SignedAt     webhook.Text `json:"signed_at"`
-	LastViewedAt webhook.Text `json:"last_viewed_at"`
+	dropboxsign.Request
+	Complete  bool         `json:"is_complete"`
+	Declined  bool         `json:"is_declined"`
+	Error     bool         `json:"has_error"`
+	ExpiresAt webhook.Text `json:"expires_at"`
 }
 
 // The status codes of a signature that are compared by name.
@@ -41,16 +35,21 @@ type signature struct {
 // SPEC: https://developers.hellosign.com/docs/signature-request/expiration, read 2026-11-23: a request has expired if
 // one of its signatures is expired.
 const (
-	awaiting     = "awaiting_signature"
-	signed       = "signed"
-	expired      = "expired"
-	onHold       = "on_hold" // and on_hold_by_requester: not sent yet
-	errorPrefix  = "error_"
-	invalidEmail = "error_invalid_email" // can still be corrected
+	awaiting = "awaiting_signature"
+	signed   = "signed"
+	expired  = "expired"
+	onHold   = "on_hold" // and on_hold_by_requester: not sent yet
 )
 
-// agreement returns the state of a request. No field marks a cancelled request, since the vendor no longer has it.
+// agreement returns the state of a request, with the sender's keys and the signers.
 func (r signatureRequest) agreement() vendorapi.Agreement {
+	a := r.state()
+	a.References, a.Participants = r.References(), r.Participants(a.Status.Terminal())
+	return a
+}
+
+// state returns the status of a request. No field marks a cancelled request, since the vendor no longer has it.
+func (r signatureRequest) state() vendorapi.Agreement {
 	a := vendorapi.Agreement{ID: string(r.ID)}
 	switch {
 	case r.Complete:
@@ -58,21 +57,21 @@ func (r signatureRequest) agreement() vendorapi.Agreement {
 		a.ChangedAt = slices.MaxFunc(append(r.signings(), time.Time{}), time.Time.Compare)
 	case r.Declined:
 		a.Status, a.VendorStatus = esign.Declined, "is_declined"
-	case r.some(func(s signature) bool { return s.Status == expired }):
+	case r.some(func(s dropboxsign.Signature) bool { return s.Status == expired }):
 		a.Status, a.VendorStatus, a.ChangedAt = esign.Expired, expired, webhook.UnixTime(string(r.ExpiresAt))
-	case r.Error && !r.some(func(s signature) bool { return !s.failed() }):
+	case r.Error && !r.some(func(s dropboxsign.Signature) bool { return !s.Failed() }):
 		// has_error alone may concern one of several signatures.
 		a.Status, a.VendorStatus = esign.Failed, "has_error"
-	case r.some(func(s signature) bool { return s.Status == signed }):
+	case r.some(func(s dropboxsign.Signature) bool { return s.Status == signed }):
 		a.Status, a.VendorStatus = esign.Signed, signed
 		if at := r.signings(); len(at) > 0 {
 			a.ChangedAt = slices.MinFunc(at, time.Time.Compare)
 		}
-	case r.some(func(s signature) bool { return !webhook.UnixTime(string(s.LastViewedAt)).IsZero() }):
+	case r.some(func(s dropboxsign.Signature) bool { return !webhook.UnixTime(string(s.LastViewed)).IsZero() }):
 		a.Status, a.VendorStatus = esign.Viewed, "last_viewed_at"
-	case r.some(func(s signature) bool { return s.Status == awaiting }):
+	case r.some(func(s dropboxsign.Signature) bool { return s.Status == awaiting }):
 		a.Status, a.VendorStatus = esign.Sent, awaiting
-	case r.some(func(s signature) bool { return strings.HasPrefix(string(s.Status), onHold) }):
+	case r.some(func(s dropboxsign.Signature) bool { return strings.HasPrefix(string(s.Status), onHold) }):
 		a.Status, a.VendorStatus = esign.Created, onHold
 	case len(r.Signatures) > 0:
 		a.VendorStatus = string(r.Signatures[0].Status)
@@ -80,7 +79,7 @@ func (r signatureRequest) agreement() vendorapi.Agreement {
 	return a
 }
 
-func (r signatureRequest) some(is func(signature) bool) bool {
+func (r signatureRequest) some(is func(dropboxsign.Signature) bool) bool {
 	return slices.ContainsFunc(r.Signatures, is)
 }
 
@@ -92,11 +91,6 @@ func (r signatureRequest) signings() (at []time.Time) {
 		}
 	}
 	return at
-}
-
-// failed reports whether nobody can sign here any more.
-func (s signature) failed() bool {
-	return strings.HasPrefix(string(s.Status), errorPrefix) && s.Status != invalidEmail
 }
 
 // validID matches the vendor's IDs. No other ID may get into a path, since IDs come from events that may not be signed.
