@@ -172,7 +172,7 @@ func (p *Processor) fold(ctx context.Context, events []decoded) ([]ledger.Commit
 		effects[i] = ledger.Commit{Claim: e.claim, Event: e.event, At: now.Add(time.Duration(i))}
 		if aboutAgreement {
 			after := esign.Fold(agreement, e.event)
-			effects[i].Agreement = &after
+			effects[i].Before, effects[i].Agreement = agreement, &after
 			effects[i].StatusBefore = agreement.Status
 			effects[i].Version = version + int64(i)
 			agreement = after

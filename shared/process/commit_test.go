@@ -210,7 +210,7 @@ func (crowded) Normalize(d *webhook.Delivery) (esign.Event, error) {
 func TestATransactionHoldsNoMoreThanTheLedgerAccepts(t *testing.T) {
 	w := newWorld(t, crowded{})
 	w.handle(t, unreadable("crowded"))
-	w.wantCommitted(t, 99, 50, 99, 50)
+	w.wantCommitted(t, 79, 50, 79, 50)
 	w.wantAgreement(t, subject, esign.Sent, crowdedEvents/2)
 	w.history(t, subject, crowdedEvents)
 }

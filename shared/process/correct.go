@@ -16,7 +16,7 @@ import (
 // The event was published with its approximate time, and is not published again. So a copy that changes its type
 // corrects nothing.
 func (p *Processor) correct(ctx context.Context, e decoded) error {
-	_, version, err := p.Ledger.Agreement(ctx, e.claim.Subject) // before the history: see [ledger.Gone]
+	stored, version, err := p.Ledger.Agreement(ctx, e.claim.Subject) // before the history: see [ledger.Gone]
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,8 @@ func (p *Processor) correct(ctx context.Context, e decoded) error {
 	effects[i].Event = &e.event
 	after := ledger.Rebuild(effects, gone > 0)
 	err = p.Ledger.Correct(ctx, ledger.Correction{
-		Claim: e.claim, Event: e.event, After: after[i], Agreement: after[len(after)-1], Version: version, At: p.Now().UTC(),
+		Claim: e.claim, Event: e.event, Before: stored, After: after[i], Agreement: after[len(after)-1], Version: version,
+		At: p.Now().UTC(),
 	})
 	if errors.Is(err, ledger.ErrProcessed) { // by another worker
 		err = nil

@@ -50,6 +50,7 @@ type Table struct {
 	mu             sync.Mutex
 	items, replica map[key]item
 	transactions   map[string]string // the request of each ClientRequestToken
+	units          int
 }
 
 // key is the key of an item. Items are stored and scanned by the hash of the partition key, then by the sort key.
@@ -120,6 +121,16 @@ func (t *Table) Clone() *Table {
 	c := New()
 	c.items, c.replica = maps.Clone(t.items), maps.Clone(t.replica)
 	return c
+}
+
+// WriteUnits returns how many write units the writes have cost: one for each KB of an item that is begun, of the larger
+// of the item before and after, and twice as many in a transaction.
+//
+// SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html, read 2026-11-30.
+func (t *Table) WriteUnits() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.units
 }
 
 // Holds reports whether the table has an item.
@@ -214,7 +225,7 @@ func (t *Table) answer(operation string, body []byte) (any, error) {
 	case "PutItem", "UpdateItem":
 		after, err := t.try(w)
 		if err == nil {
-			t.put(after)
+			t.put(after, 1)
 		}
 		return struct{}{}, err
 	case "TransactWriteItems":
@@ -254,7 +265,12 @@ func (i item) size() (n int) {
 	return n
 }
 
-func (t *Table) put(i item) { t.items[i.key()] = i }
+// put stores an item, at a price for each KB.
+func (t *Table) put(i item, price int) {
+	larger := max(i.size(), t.items[i.key()].size())
+	t.units += price * ((larger + 1<<10 - 1) >> 10)
+	t.items[i.key()] = i
+}
 
 // try returns the item after a write, or why the write is refused.
 func (t *Table) try(w write) (after item, err error) {
@@ -337,7 +353,7 @@ func (t *Table) transact(all transaction, body []byte) error {
 		return &failure{code: "TransactionCanceledException", reasons: reasons}
 	}
 	for _, i := range changed {
-		t.put(i)
+		t.put(i, 2)
 	}
 	t.transactions[all.ClientRequestToken] = string(body)
 	return nil

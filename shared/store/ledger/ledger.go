@@ -98,12 +98,13 @@ func NewClaim(d *webhook.Delivery, vendorType, agreementID string, occurredAt ti
 //
 // SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html: 100 writes, one of
 // which is the agreement's.
-const MaxCommits = 99
+const MaxCommits = 99 - MaxIndexed
 
 // Commit is the effect of one event. Agreement is nil if the event is not about an agreement.
 type Commit struct {
 	Claim
 	Event        esign.Event
+	Before       esign.Agreement  // as it was before the event; its references are indexed already
 	Agreement    *esign.Agreement // after the event
 	StatusBefore esign.Status
 	Version      int64 // of the agreement before the event; 0 if there was none
@@ -123,6 +124,7 @@ func (c Commit) StatusAfter() esign.Status {
 type Correction struct {
 	Claim                     // of the copy that states the exact time
 	Event     esign.Event     // as that copy reports it
+	Before    esign.Agreement // as it is stored
 	After     esign.Agreement // after the event
 	Agreement esign.Agreement // after all events
 	Version   int64           // of the agreement
@@ -201,18 +203,18 @@ type Ledger interface {
 	// version that follows the previous one. A claim is not required, and the counts of a claim are kept.
 	//
 	// Commit returns ErrProcessed, or ErrInexact, if one of the events is already settled. Otherwise it returns
-	// ErrConflict if the agreement no longer has the version of the first effect. In these cases nothing was written.
-	// After any other error, all of it may or may not have been written. Commit is idempotent, so the caller may call it
-	// again. Several effects may fail together where each alone succeeds: because of their size, or because of one of
-	// them.
+	// ErrConflict if the agreement no longer has the version of the first effect. In these cases nothing was written but
+	// items that find nothing, see [Reference]. After any other error, all of it may or may not have been written. Commit
+	// is idempotent, so the caller may call it again. Several effects may fail together where each alone succeeds: because
+	// of their size, or because of one of them.
 	Commit(ctx context.Context, effects ...Commit) error
 	// Correct replaces an event that was processed without its exact time, and the agreement, in one transaction. It
 	// raises the agreement's version by one. It changes neither ProcessedAt nor the statuses of the event, so the event is
 	// not published again.
 	//
 	// Correct returns ErrProcessed if the event is not processed, or has its exact time. Otherwise it returns ErrConflict
-	// if the agreement no longer has the given version. In both cases nothing was written. After any other error, all of
-	// it may or may not have been written. The caller may call it again.
+	// if the agreement no longer has the given version. In both cases nothing was written, as with Commit. After any other
+	// error, all of it may or may not have been written. The caller may call it again.
 	Correct(context.Context, Correction) error
 	// History reads the events of a subject, strongly consistent, merged by [Merge] and in the order of [Sort].
 	History(ctx context.Context, subject string) ([]Entry, error)
@@ -238,10 +240,10 @@ const MaxNote = 390 << 10
 type Notes interface {
 	// Note reads a note, strongly consistent. Version is 0 if it does not exist.
 	Note(ctx context.Context, name string) (text string, version int64, err error)
-	// PutNote writes a note of at most MaxNote bytes and raises its version by one, if the stored version is still the given one. Otherwise it
-	// returns ErrConflict. After any other error, the note may or may not have been written. The caller may call it again:
-	// if the note already has this text and the raised version, that is a success. So writers that exclude each other must
-	// write different texts.
+	// PutNote writes a note of at most MaxNote bytes and raises its version by one, if the stored version is still the
+	// given one. Otherwise it returns ErrConflict. After any other error, the note may or may not have been written. The
+	// caller may call it again: if the note already has this text and the raised version, that is a success. So writers
+	// that exclude each other must write different texts.
 	PutNote(ctx context.Context, name, text string, version int64) error
 }
 
@@ -277,4 +279,12 @@ type Reader interface {
 	// Committed visits the events that were committed at or after from and before to. It calls visit once for each
 	// subject, with the subject's events in the order of their commits. It reads the whole table.
 	Committed(ctx context.Context, from, to time.Time, visit func(subject []Entry) error) error
+	// ByReference reads agreements that have a reference now, strongly consistent, in the order of their subjects. It
+	// returns at most limit of them, or fewer or none although there are more. The first call has an empty cursor; next is
+	// the cursor of the following call, and is empty after the last one.
+	ByReference(ctx context.Context, r Reference, cursor string, limit int) (found []esign.Agreement, next string,
+		err error)
 }
+
+// MaxFound is the largest number of reference items that ByReference reads in one call.
+const MaxFound = 100

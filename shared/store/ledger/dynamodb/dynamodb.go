@@ -130,15 +130,26 @@ func (l *Ledger) Commit(ctx context.Context, effects ...ledger.Commit) error {
 	if err != nil {
 		return wrap("commit", err)
 	}
-	_, err = l.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
-	var cancelled *types.TransactionCanceledException
-	if errors.As(err, &cancelled) {
-		return reason(cancelled, len(effects))
+	if last := effects[len(effects)-1]; last.Agreement != nil {
+		missing := l.missing(effects[0].Before, *last.Agreement, last.At)
+		if writes, err = l.index(ctx, writes, missing, last.Subject, last.At); err != nil {
+			return err
+		}
 	}
-	return wrap("commit", err)
+	return l.transact(ctx, "commit", writes, len(effects))
 }
 
-// writes returns one write for each event, then that of the agreement.
+// transact writes all or nothing. The first writes are events.
+func (l *Ledger) transact(ctx context.Context, action string, writes []types.TransactWriteItem, events int) error {
+	_, err := l.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
+	var cancelled *types.TransactionCanceledException
+	if errors.As(err, &cancelled) {
+		return reason(cancelled, events)
+	}
+	return wrap(action, err)
+}
+
+// writes returns one write for each event, then that of the agreement. Those of its references follow.
 func (l *Ledger) writes(effects []ledger.Commit) ([]types.TransactWriteItem, error) {
 	writes := make([]types.TransactWriteItem, 0, len(effects)+1)
 	size, agreement := 0, ""
@@ -167,7 +178,8 @@ func (l *Ledger) writes(effects []ledger.Commit) ([]types.TransactWriteItem, err
 }
 
 // reason returns why a transaction was cancelled. It has one code for each write, in their order, the events' first.
-// The first event that is processed, or that a newer release wrote, outweighs every other reason.
+// The condition of a reference's item fails only if a newer release wrote it. The first event that is processed, or
+// that a newer release wrote, outweighs every other reason.
 //
 // SPEC: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 func reason(cancelled *types.TransactionCanceledException, events int) error {
@@ -260,7 +272,7 @@ func (l *Ledger) Correct(ctx context.Context, c ledger.Correction) error {
 	u := update{placeholders: newPlaceholders()}
 	u.set(changed)
 	after := ledger.Commit{Claim: c.Claim, Agreement: &c.Agreement, Version: c.Version, At: c.At}
-	_, err := l.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+	writes := []types.TransactWriteItem{
 		{Update: &types.Update{
 			TableName: &l.table, Key: attributesOf(item.Key(c.Key)), UpdateExpression: u.expression(),
 			ConditionExpression:      aws.String(u.inexact()),
@@ -268,12 +280,12 @@ func (l *Ledger) Correct(ctx context.Context, c ledger.Correction) error {
 			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 		}},
 		{Put: l.agreementPut(after, texts[2], c.Version)},
-	}})
-	var cancelled *types.TransactionCanceledException
-	if errors.As(err, &cancelled) {
-		return reason(cancelled, 1)
 	}
-	return wrap("correct", err)
+	writes, err := l.index(ctx, writes, l.missing(c.Before, c.Agreement, c.At), c.Subject, c.At)
+	if err != nil {
+		return err
+	}
+	return l.transact(ctx, "correct", writes, 1)
 }
 
 // MarkUnreadable implements [ledger.Ledger].

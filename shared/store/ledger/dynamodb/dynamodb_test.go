@@ -153,6 +153,84 @@ func TestItemsExpire(t *testing.T) {
 	}
 }
 
+// referring returns an effect on an agreement that has n references afterwards.
+func referring(before esign.Agreement, version int64, n int, at time.Time) ledger.Commit {
+	c := ledger.Commit{
+		Claim:  ledger.Claim{Key: ledger.Key{Subject: "acmesign#a", ID: fmt.Sprint(version)}, Provider: "acmesign"},
+		Event:  esign.Event{Type: esign.AgreementSent, AgreementID: "a", OccurredAt: at, References: map[string]string{}},
+		Before: before, Version: version, At: at,
+	}
+	for i := range n {
+		c.Event.References[fmt.Sprint("name-", i)] = "value"
+	}
+	after := esign.Fold(before, c.Event)
+	c.Agreement = &after
+	return c
+}
+
+// TestAReferenceExpiresSoonAfterItsAgreement commits events at many distances. Some are reported late, and some have
+// the time of a clock that is ahead.
+func TestAReferenceExpiresSoonAfterItsAgreement(t *testing.T) {
+	const expiry, days = 30 * 24 * time.Hour, 24 * time.Hour
+	model, begin := tablemodel.New(), time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+	l := dynamodb.New(model.Client(), table, expiry)
+	key := ledger.Key{Subject: "@reference#" + ledger.Reference{Name: "name-0", Value: "value"}.Hash(), ID: "acmesign#a"}
+	before, at := esign.Agreement{}, begin
+	for i, pause := range []time.Duration{0, time.Minute, 35 * time.Hour, time.Hour, 23 * time.Hour, 20 * days, 0,
+		time.Hour, 29 * days, time.Second, 3 * days, 25 * days, 13 * time.Hour, 13 * time.Hour} {
+		at = at.Add(pause)
+		says := 0
+		if i == 0 {
+			says = 1
+		}
+		c := referring(before, int64(i), says, at.Add([]time.Duration{0, 20 * time.Hour, -12 * time.Hour}[i%3]))
+		c.At = at
+		if err := l.Commit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		before = *c.Agreement
+		for late, hold := range map[time.Duration]bool{0: true, 2*days + 2*time.Second: false} {
+			model := model.Clone()
+			model.Expire(at.Add(expiry + late))
+			wantHolds(t, fmt.Sprintf("event %d + %v", i, late), model, map[ledger.Key]bool{key: hold})
+		}
+	}
+}
+
+// TestAReferenceCosts two write units when it is new, and nothing afterwards, or once a day if items expire.
+func TestAReferenceCosts(t *testing.T) {
+	begin := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+	for _, expiry := range []time.Duration{0, 30 * 24 * time.Hour} {
+		for _, n := range []int{0, 1, 10, esign.MaxReferences} {
+			model := tablemodel.New()
+			l := dynamodb.New(model.Client(), table, expiry)
+			cost := func(c ledger.Commit) int {
+				t.Helper()
+				indexed := c
+				indexed.Before, indexed.Key.ID, indexed.Version = *c.Agreement, "indexed", 0
+				reference := tablemodel.New()
+				without, before := dynamodb.New(reference.Client(), table, 0), model.WriteUnits()
+				if err := errors.Join(l.Commit(t.Context(), c), without.Commit(t.Context(), indexed)); err != nil {
+					t.Fatal(err)
+				}
+				return model.WriteUnits() - before - reference.WriteUnits()
+			}
+			first := referring(esign.Agreement{}, 0, n, begin)
+			second := referring(*first.Agreement, 1, n, begin.Add(time.Hour))
+			nextDay := referring(*second.Agreement, 2, n, begin.Add(24*time.Hour))
+			renewed := 0
+			if expiry > 0 {
+				renewed = 2 * n
+			}
+			for i, tt := range []struct{ got, want int }{{cost(first), 2 * n}, {cost(second), 0}, {cost(nextDay), renewed}} {
+				if tt.got != tt.want {
+					t.Errorf("event %d with %d references, expiry %v: %d write units, want %d", i, n, expiry, tt.got, tt.want)
+				}
+			}
+		}
+	}
+}
+
 // TestAPartIsBounded checks that few enough items are read to put all their IDs into a note.
 func TestAPartIsBounded(t *testing.T) {
 	var scan struct{ Limit int }
@@ -175,7 +253,7 @@ func wantHolds(t *testing.T, when string, model *tablemodel.Table, want map[ledg
 }
 
 func testVersions(t *testing.T, c *sdk.Client) {
-	ledgertest.Versions(t, dynamodb.New(c, table, 0), func(t *testing.T, key ledger.Key, version int) {
+	setVersion := func(t *testing.T, key ledger.Key, version int) {
 		t.Helper()
 		input := sdk.UpdateItemInput{
 			TableName: aws.String(table), UpdateExpression: aws.String("REMOVE v"),
@@ -192,7 +270,9 @@ func testVersions(t *testing.T, c *sdk.Client) {
 		if _, err := c.UpdateItem(t.Context(), &input); err != nil {
 			t.Fatal(err)
 		}
-	})
+	}
+	ledgertest.Versions(t, dynamodb.New(c, table, 0), setVersion)
+	ledgertest.References(t, dynamodb.New(c, table, 0), setVersion)
 }
 
 func testExpired(t *testing.T, c *sdk.Client) {

@@ -33,7 +33,7 @@ var (
 // New opens the ledger in db, and creates it if it does not exist.
 func New(db *groupcommit.DB) (*Ledger, error) {
 	err := db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{itemsBucket, streamBucket, notesBucket} {
+		for _, name := range [][]byte{itemsBucket, referencesBucket, streamBucket, notesBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
@@ -140,7 +140,10 @@ func commitAgreement(tx *bbolt.Tx, effects []ledger.Commit) error {
 	if last.Agreement == nil {
 		return nil
 	}
-	return putAgreement(tx, last.Subject, effects[0].Version, *last.Agreement, last.Version+1)
+	if err := putAgreement(tx, last.Subject, effects[0].Version, *last.Agreement, last.Version+1); err != nil {
+		return err
+	}
+	return index(tx, last.Subject, effects[0].Before, *last.Agreement)
 }
 
 // putAgreement writes an agreement, if the stored one has the expected version.
@@ -213,6 +216,9 @@ func (l *Ledger) Correct(_ context.Context, c ledger.Correction) error {
 			return ledger.ErrProcessed
 		}
 		if err := putAgreement(tx, c.Subject, c.Version, c.Agreement, c.Version+1); err != nil {
+			return err
+		}
+		if err := index(tx, c.Subject, c.Before, c.Agreement); err != nil {
 			return err
 		}
 		e.OccurredAt, e.CorrectedAt = c.Event.OccurredAt, c.At

@@ -64,10 +64,12 @@ func TestARecordOfANewerReleaseIsRefusedByItsVersionFirst(t *testing.T) {
 
 func TestVersions(t *testing.T) {
 	l, db := openWith(t, filepath.Join(t.TempDir(), "db"))
-	ledgertest.Versions(t, l, func(t *testing.T, key ledger.Key, version int) {
+	setVersion := func(t *testing.T, key ledger.Key, version int) {
 		t.Helper()
 		bucket, k := "ledger.items", key.Subject+"\x00"+key.ID
-		if note, ok := strings.CutPrefix(key.Subject, "@"); ok {
+		if hash, ok := strings.CutPrefix(key.Subject, "@reference#"); ok {
+			bucket, k = "ledger.references", hash+"\x00"+key.ID
+		} else if note, ok := strings.CutPrefix(key.Subject, "@"); ok {
 			bucket, k = "ledger.notes", note
 		}
 		must(t, db.Update(func(tx *bbolt.Tx) error {
@@ -84,7 +86,9 @@ func TestVersions(t *testing.T) {
 			}
 			return tx.Bucket([]byte(bucket)).Put([]byte(k), b)
 		}))
-	})
+	}
+	ledgertest.Versions(t, l, setVersion)
+	ledgertest.References(t, l, setVersion)
 }
 
 func TestAPatrolFindsFailedEvents(t *testing.T) {

@@ -18,9 +18,10 @@ const version = 1
 var (
 	// Subject, NUL, event ID → eventRecord; subject, NUL, "@" → agreementRecord. What is written together is stored
 	// together.
-	itemsBucket  = []byte("ledger.items")
-	streamBucket = []byte("ledger.stream") // sequence → Change
-	notesBucket  = []byte("ledger.notes")  // name → noteRecord
+	itemsBucket      = []byte("ledger.items")
+	referencesBucket = []byte("ledger.references") // hash of a reference, NUL, subject → referenceRecord
+	streamBucket     = []byte("ledger.stream")     // sequence → Change
+	notesBucket      = []byte("ledger.notes")      // name → noteRecord
 )
 
 // stamp is the format version of a record. Records without one are of version 1.

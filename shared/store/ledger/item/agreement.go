@@ -62,6 +62,19 @@ func ReadNote(i Item) (text string, version int64, err error) {
 	return i.string(Text), version, err
 }
 
+// OfReference returns the item that finds the agreement of a subject by a reference.
+func OfReference(r ledger.Reference, subject string) Item {
+	i := Key(ledger.Key{Subject: ReferencePK(r), ID: subject})
+	i[V] = N(Version)
+	return i
+}
+
+// ReferencePK returns the partition key of a reference's items. It is outside of every subject, and of no note.
+func ReferencePK(r ledger.Reference) string { return "@reference#" + r.Hash() }
+
+// ReadReference reads a reference's item. It returns the subject of the agreement.
+func ReadReference(i Item) (subject string, err error) { return i.string(SK), i.CheckVersion() }
+
 // ReadStanding reads an agreement or event that a patrol finds. A time that cannot be read becomes the zero time. So
 // one item does not stop the patrol, and counts as old.
 func ReadStanding(i Item) ledger.Standing {

@@ -155,7 +155,7 @@ func ReadEvent(i Item) (ledger.Entry, error) {
 // The entry has what an event on the bus needs. Errors quote nothing of the item. An event must be of the provider in
 // its key, because a receiver may only write items of its own provider.
 func Committed(before, after Item) (e ledger.Entry, committed bool, err error) {
-	if after.IsAgreement() {
+	if !after.isEvent() {
 		return e, false, nil
 	}
 	if err := after.CheckVersion(); err != nil {

@@ -1,9 +1,10 @@
 // Package item is the format of the ledger's table. It alone knows the names of the attributes, and which of them an
-// event, an agreement and a note have. The DynamoDB driver writes and reads the table with it. The publisher reads the
-// table's stream with it.
+// event, an agreement, a reference and a note have. The DynamoDB driver writes and reads the table with it. The
+// publisher reads the table's stream with it.
 //
 // Each subject has one partition. It holds one item for each event, under the event's ID, and one for the agreement,
-// under the sort key [AgreementSK]. Each note has a partition of its own, "@" and its name.
+// under the sort key [AgreementSK]. Each note has a partition of its own, "@" and its name. Each reference has a
+// partition, see [ReferencePK], with one item for each agreement that has or had it, under its subject.
 //
 // The package depends neither on the AWS SDK nor on the Lambda events, which represent attributes differently. Its
 // users convert.
@@ -12,6 +13,7 @@ package item
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"esignhooks/shared/plumbing/format"
@@ -29,8 +31,8 @@ const AgreementSK = "@"
 
 // The names of the attributes. template.yaml names PK, SK, Expires and State too.
 const (
-	PK      = "pk"      // the subject; of a note "@" and its name
-	SK      = "sk"      // the event's ID, or AgreementSK
+	PK      = "pk"      // the subject; of a note "@" and its name; of a reference ReferencePK
+	SK      = "sk"      // the event's ID, or AgreementSK; of a reference the subject
 	V       = "v"       // the format version; absent means 1
 	Expires = "expires" // TTL, in seconds since 1970; absent means never
 
@@ -141,6 +143,9 @@ func (i Item) CheckVersion() error {
 	}
 	return format.Check(int(v), Version)
 }
+
+// isEvent reports whether the item is an event.
+func (i Item) isEvent() bool { return !i.IsAgreement() && !strings.HasPrefix(i.string(PK), "@") }
 
 // IsAgreement reports whether the item is an agreement or a note.
 func (i Item) IsAgreement() bool { return i.string(SK) == AgreementSK }

@@ -22,3 +22,15 @@ func TestAMalformedTimeStopsNoPatrol(t *testing.T) {
 		}
 	}
 }
+
+// A stream's filter leaves out what is no event. Without one, what is no event is not published either, nor set aside.
+func TestOnlyEventsAreCommitted(t *testing.T) {
+	reference := item.OfReference(ledger.Reference{Name: "deal", Value: "1"}, "acmesign#a")
+	note := item.OfNote("n", "text", 1)
+	for name, after := range map[string]item.Item{"a reference": reference, "a note": note} {
+		after[item.V], after[item.State] = item.N(item.Version+1), item.S(string(ledger.Processed))
+		if e, committed, err := item.Committed(nil, after); committed || err != nil {
+			t.Errorf("%s: %+v, %v, %v", name, e, committed, err)
+		}
+	}
+}

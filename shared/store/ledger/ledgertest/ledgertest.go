@@ -75,6 +75,10 @@ func Run(t *testing.T, open func(t *testing.T) Ledger) {
 		"Patrol":                         testPatrol,
 		"PatrolInParts":                  testPatrolInParts,
 		"PatrolStops":                    testPatrolStops,
+		"ByReference":                    testByReference,
+		"ManyReferences":                 testManyReferences,
+		"ReferencesCorrected":            testReferencesCorrected,
+		"FoundInPages":                   testFoundInPages,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
