@@ -272,7 +272,8 @@ func (a *Archiver) confirm(ctx context.Context, client vendorapi.Client, j job) 
 	case reported.Status != esign.Completed:
 		return reported, fmt.Errorf("%w: %q", errUnconfirmed, webhook.Label(reported.VendorStatus))
 	}
-	if err := a.send(ctx, finding.Confirmed(j.provider, j.agreement, reported.VendorStatus, a.Now().UTC())); err != nil {
+	found := finding.Confirmed(j.provider, j.agreement, reported.VendorStatus, a.Now().UTC(), reported.Said())
+	if err := a.send(ctx, found); err != nil {
 		return reported, err
 	}
 	a.log(j).InfoContext(ctx, "confirmed")

@@ -2,10 +2,13 @@ package finding_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,6 +27,10 @@ var (
 		Name: "document.pdf", Location: "s3://documents/acmesign/a/document.pdf", ContentType: "application/pdf",
 		SHA256: strings.Repeat("0a", 32), Size: 17,
 	}}
+	said = finding.Said{
+		References: map[string]string{"deal": "1"}, SharedReference: "number",
+		Participants: []esign.Participant{{ID: "1", Status: esign.Sent, Reference: "x", Role: esign.RoleSigner}},
+	}
 )
 
 func TestAFindingSurvivesTheQueue(t *testing.T) {
@@ -33,18 +40,29 @@ func TestAFindingSurvivesTheQueue(t *testing.T) {
 		want     esign.Event
 	}{
 		"a status that no webhook reported": {
-			finding.Reconciled("acmesign", "a", esign.Declined, "Declined", at, now), "reconciled",
+			finding.Reconciled("acmesign", "a", esign.Declined, "Declined", at, now, finding.Said{}), "reconciled",
 			esign.Event{Type: esign.AgreementDeclined, VendorType: "reconciled", AgreementID: "a", OccurredAt: at,
 				Attributes: map[string]string{"vendorStatus": "Declined"}},
 		},
 		"at an unknown time": {
-			finding.Reconciled("acmesign", "a", esign.Sent, "", time.Time{}, now), "reconciled",
+			finding.Reconciled("acmesign", "a", esign.Sent, "", time.Time{}, now, finding.Said{}), "reconciled",
 			esign.Event{Type: esign.AgreementSent, VendorType: "reconciled", AgreementID: "a"},
 		},
 		"a confirmed completion": {
-			finding.Confirmed("acmesign", "a", "completed\n", now), "confirmed",
+			finding.Confirmed("acmesign", "a", "completed\n", now, finding.Said{}), "confirmed",
 			esign.Event{Type: esign.AgreementConfirmed, VendorType: "confirmed", AgreementID: "a", OccurredAt: now,
 				Attributes: map[string]string{"vendorStatus": "completed?"}},
+		},
+		"what the vendor says besides": {
+			finding.Updated("acmesign", "a", "sent", at, now, said, []string{"deal"}), "reconciled",
+			esign.Event{Type: esign.AgreementUpdated, VendorType: "reconciled", AgreementID: "a", OccurredAt: at,
+				Attributes: map[string]string{"vendorStatus": "sent"}, References: said.References,
+				SharedReference: said.SharedReference, Participants: said.Participants},
+		},
+		"a confirmed completion with them": {
+			finding.Confirmed("acmesign", "a", "", now, said), "confirmed",
+			esign.Event{Type: esign.AgreementConfirmed, VendorType: "confirmed", AgreementID: "a", OccurredAt: now,
+				References: said.References, SharedReference: said.SharedReference, Participants: said.Participants},
 		},
 		"stored documents": {
 			finding.Archived("acmesign", "a", documents, at, now), "archived",
@@ -83,15 +101,19 @@ func TestAFindingKeepsItsEventID(t *testing.T) {
 	seen := map[string]string{}
 	for name, again := range map[string][]webhook.Delivery{
 		"completed": {
-			finding.Reconciled("acmesign", "a", esign.Completed, "completed", at, now),
-			finding.Reconciled("acmesign", "a", esign.Completed, "", time.Time{}, later),
+			finding.Reconciled("acmesign", "a", esign.Completed, "completed", at, now, finding.Said{}),
+			finding.Reconciled("acmesign", "a", esign.Completed, "", time.Time{}, later, finding.Said{}),
 		},
-		"declined":          {finding.Reconciled("acmesign", "a", esign.Declined, "", at, now)},
-		"another's":         {finding.Reconciled("acmesign", "b", esign.Completed, "completed", at, now)},
-		"at another vendor": {finding.Reconciled("other", "a", esign.Completed, "completed", at, now)},
-		"confirmed": {finding.Confirmed("acmesign", "a", "completed", now),
-			finding.Confirmed("acmesign", "a", "", later)},
-		"another's, confirmed": {finding.Confirmed("acmesign", "b", "completed", now)},
+		"updated": {finding.Updated("acmesign", "a", "sent", at, now, said, []string{"deal", "1"}),
+			finding.Updated("acmesign", "a", "viewed", later, later, finding.Said{}, []string{"deal", "1"})},
+		"updated again": {finding.Updated("acmesign", "a", "sent", at, now, said, []string{"deal", "2"})},
+		"declined": {finding.Reconciled("acmesign", "a", esign.Declined, "", at, now, finding.Said{}),
+			finding.Reconciled("acmesign", "a", esign.Declined, "", at, now, said)},
+		"another's":         {finding.Reconciled("acmesign", "b", esign.Completed, "completed", at, now, finding.Said{})},
+		"at another vendor": {finding.Reconciled("other", "a", esign.Completed, "completed", at, now, finding.Said{})},
+		"confirmed": {finding.Confirmed("acmesign", "a", "completed", now, finding.Said{}),
+			finding.Confirmed("acmesign", "a", "", later, finding.Said{})},
+		"another's, confirmed": {finding.Confirmed("acmesign", "b", "completed", now, finding.Said{})},
 		"archived": {finding.Archived("acmesign", "a", documents, at, now),
 			finding.Archived("acmesign", "a", nil, later, later)},
 		"another's, archived": {finding.Archived("acmesign", "b", documents, at, now)},
@@ -114,7 +136,7 @@ func TestAFindingKeepsItsEventID(t *testing.T) {
 func TestAFindingHasTheSubjectOfTheVendorsEvents(t *testing.T) {
 	for _, id := range []string{"CBJCHBCAABAA*-_", "an ID with spaces", "unreadable", "kind:id", "naïve",
 		strings.Repeat("x", 600)} {
-		d := finding.Confirmed("other", id, "", now)
+		d := finding.Confirmed("other", id, "", now, finding.Said{})
 		e, err := finding.Event(&d)
 		if err != nil || d.Subject != webhook.AgreementSubject("other", id) || e.AgreementID != webhook.AgreementID(id) {
 			t.Errorf("%.20s: subject %s, agreement %s, %v", id, d.Subject, e.AgreementID, err)
@@ -161,5 +183,46 @@ func TestMalformedFindingsAreUnreadable(t *testing.T) {
 		if !errors.Is(err, webhook.ErrUnreadable) || cmp.Diff(esign.Event{}, e) != "" {
 			t.Errorf("%s: %+v, %v", name, e, err)
 		}
+	}
+}
+
+// TestAFindingFitsInAMessage checks the largest answers, and that the worker sees what is cut.
+func TestAFindingFitsInAMessage(t *testing.T) {
+	large := finding.Said{References: map[string]string{"long": strings.Repeat("\u2028", 1<<20)}}
+	for i := range 1000 {
+		large.References[fmt.Sprint(i)] = strings.Repeat("<", 1000)
+		large.Participants = append(large.Participants,
+			esign.Participant{ID: fmt.Sprint(i), Status: esign.Sent, Reference: strings.Repeat("\x00", 1000)})
+	}
+	for _, said := range []finding.Said{large, {References: map[string]string{"long": large.References["long"]}}} {
+		d := finding.Confirmed("acmesign", "a", "", now, said)
+		if _, key := queue.Encode(&d); key != "" {
+			t.Errorf("%d bytes do not fit", len(d.Payload))
+		}
+		e, err := finding.Event(&d)
+		if err != nil || len(e.References) == 0 {
+			t.Errorf("%d references, %v", len(e.References), err)
+		}
+		e = esign.Policy{References: []string{"*"}}.Apply(e, "")
+		for name, value := range e.References {
+			if utf8.RuneCountInString(value) != esign.MaxReference || !slices.Contains(e.ReferencesCut, name) {
+				t.Errorf("%s has %d bytes, cut %q", name, len(value), e.ReferencesCut)
+			}
+		}
+	}
+}
+
+// TestFindingsOfOtherReleases reads what an older release wrote, and what it reads of ours.
+func TestFindingsOfOtherReleases(t *testing.T) {
+	d := finding.Reconciled("acmesign", "a", esign.Sent, "sent", at, now, finding.Said{})
+	const before = `{"type":"agreement.sent","kind":"reconciled","agreementId":"a",` +
+		`"occurredAt":"2026-11-02T09:30:00.123456789Z","attributes":{"vendorStatus":"sent"}}`
+	if string(d.Payload) != before {
+		t.Errorf("%s", d.Payload)
+	}
+	d = finding.Reconciled("acmesign", "a", esign.Sent, "sent", at, now, said)
+	if members, ok := strings.CutSuffix(before, "}"); !ok ||
+		!strings.HasPrefix(string(d.Payload), members+`,"references":`) {
+		t.Errorf("%s", d.Payload)
 	}
 }

@@ -67,7 +67,7 @@ func (t Target) ask(ctx context.Context, client vendorapi.Client, provider, id s
 			printable(a.VendorStatus))
 	}
 	now := t.Now()
-	d := finding.Reconciled(provider, a.ID, a.Status, a.VendorStatus, a.ChangedAt, now)
+	d := finding.Reconciled(provider, a.ID, a.Status, a.VendorStatus, a.ChangedAt, now, finding.Said{})
 	e, err := finding.Event(&d)
 	e.ID, e.Provider, e.Subject, e.ReceivedAt, e.Proof = d.EventID, d.Provider, d.Subject, d.ReceivedAt, d.Proof
 	return ledger.Entry{Event: &e, StatusAfter: a.Status, ProcessedAt: now}, err

@@ -168,14 +168,5 @@ func (p *Processor) normalize(provider webhook.Provider, d *webhook.Delivery) (e
 				"names", event.ReferencesLeftOut)
 		})
 	}
-	return addDelivery(event, d), nil
-}
-
-// addDelivery sets the event's fields that only its delivery knows, and limits what it states of people.
-func addDelivery(e esign.Event, d *webhook.Delivery) esign.Event {
-	e.ID, e.Provider, e.Subject, e.ReceivedAt, e.Proof = d.EventID, d.Provider, d.Subject, d.ReceivedAt, d.Proof
-	if e.OccurredAt.IsZero() {
-		e.OccurredAt, e.Approximate = d.ReceivedAt, true
-	}
-	return e.Limited()
+	return d.Complete(event), nil
 }

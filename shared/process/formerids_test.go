@@ -124,7 +124,7 @@ func TestOnlyOtherIDsAreLookedUp(t *testing.T) {
 	former, present := both(acmesign.Event{Number: 1, Type: "sent", At: now})
 	none := *present
 	none.FormerIDs = nil
-	found := finding.Reconciled(acmesign.Name, "a", esign.Completed, "", now, now)
+	found := finding.Reconciled(acmesign.Name, "a", esign.Completed, "", now, now, finding.Said{})
 	for name, tt := range map[string]struct {
 		delivery *webhook.Delivery
 		want     []string

@@ -394,7 +394,7 @@ func (w *world) handleLater(t *testing.T, deliveries ...*webhook.Delivery) {
 func TestALateWebhookChangesNoStatus(t *testing.T) {
 	late := step("completed")
 	found := func(at time.Time) *webhook.Delivery {
-		d := finding.Reconciled(acmesign.Name, "a", esign.Completed, "completed", now.Add(-time.Hour), at)
+		d := finding.Reconciled(acmesign.Name, "a", esign.Completed, "completed", now.Add(-time.Hour), at, finding.Said{})
 		return &d
 	}
 	const findingFirst, findingSecond = `reconciled: "" to "completed"`, `reconciled: "completed" to "completed"`
@@ -428,7 +428,10 @@ func TestFindingsAboutACompletionChangeNoStatus(t *testing.T) {
 		{Name: "document.pdf", Location: "s3://b/k", ContentType: "application/pdf", SHA256: "00", Size: 1},
 	}
 	at := now.Add(2 * time.Minute)
-	confirmed := finding.Confirmed(acmesign.Name, "a", "completed", now.Add(time.Minute))
+	w.Policy.References = []string{"deal"}
+	want := map[string]string{"deal": "1"}
+	confirmed := finding.Confirmed(acmesign.Name, "a", "completed", now.Add(time.Minute),
+		finding.Said{References: map[string]string{"deal": "1", "secret": "2"}})
 	archived := finding.Archived(acmesign.Name, "a", documents, at, at)
 	w.handleLater(t, step("completed"), &confirmed, &archived, &confirmed, &archived)
 	w.wantStatuses(t, subject,
@@ -438,6 +441,11 @@ func TestFindingsAboutACompletionChangeNoStatus(t *testing.T) {
 		e.ID != confirmed.EventID || e.AgreementID != "a" {
 		t.Errorf("%+v", e)
 	}
+	for _, e := range history[1:] { // what is published has the agreement
+		if diff := cmp.Diff(want, e.Agreement.References); diff != "" {
+			t.Errorf("%s: %s", e.Type, diff)
+		}
+	}
 	if e := history[2].Event; e.Type != esign.AgreementArchived || cmp.Diff(documents, e.Documents) != "" {
 		t.Errorf("%+v", e)
 	}
@@ -445,7 +453,7 @@ func TestFindingsAboutACompletionChangeNoStatus(t *testing.T) {
 
 func TestAMalformedFindingGoesToTheDeadLetters(t *testing.T) {
 	w := newWorld(t)
-	good := finding.Reconciled(acmesign.Name, "a", esign.Completed, "", now, now)
+	good := finding.Reconciled(acmesign.Name, "a", esign.Completed, "", now, now, finding.Said{})
 	bad := good
 	bad.Payload = []byte("nonsense")
 	w.handle(t, &bad)
@@ -464,7 +472,7 @@ func TestAVendorsRequestIsNeverReadAsAFinding(t *testing.T) {
 	for _, p := range append(provider.All(), acmesign.Provider{}) {
 		for _, proof := range proofs {
 			w := newWorld(t, p)
-			d := finding.Reconciled(p.Info().Name, "a", esign.Completed, "", now, now)
+			d := finding.Reconciled(p.Info().Name, "a", esign.Completed, "", now, now, finding.Said{})
 			d.Proof = proof
 			w.handle(t, &d)
 			w.wantAgreement(t, d.Subject, "", 0)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
-	"esignhooks/shared/finding"
 	"esignhooks/shared/plumbing/metric"
 	"esignhooks/shared/store/queue"
 	"esignhooks/shared/vendorapi"
@@ -36,14 +35,12 @@ func (p *pass) compare(ctx context.Context, a vendorapi.Agreement, underway bool
 	if err != nil {
 		return err
 	}
-	if p.contradicts(ours, a) {
-		p.measure(metric.Count("Contradicted", 1))
-		p.log.ErrorContext(ctx, "the vendor contradicts the final status of our agreement",
-			"agreement", webhook.Label(a.ID), "status", ours.Status,
-			"vendorStatus", webhook.Label(a.VendorStatus), "vendorSays", a.Status)
-	}
+	p.reportContradiction(ctx, ours, a)
 	if !misses(ours, a.Status) {
-		return nil
+		if ours.ID == "" || p.began.Sub(ours.UpdatedAt).Abs() < webhookDelay { // another webhook may be underway
+			return nil
+		}
+		return p.fillIn(ctx, ours, a)
 	}
 	if ours.ID == "" {
 		if expired, err := p.mayHaveExpired(ctx, a); expired || err != nil {
@@ -72,12 +69,17 @@ func (p *pass) mayHaveExpired(ctx context.Context, a vendorapi.Agreement) (bool,
 		}
 		at = asked.ChangedAt
 	}
-	if at.IsZero() || p.began.Sub(at) <= p.settings.Remembers {
+	if !p.expired(at) {
 		return false, nil
 	}
 	p.log.InfoContext(ctx, "ignored: older than the expiry of the table",
 		"agreement", webhook.Label(a.ID), "status", a.Status)
 	return true, nil
+}
+
+// expired reports whether the table keeps nothing that ended at this time.
+func (p *pass) expired(at time.Time) bool {
+	return p.settings.Remembers > 0 && !at.IsZero() && p.began.Sub(at) > p.settings.Remembers
 }
 
 func (p *pass) ours(ctx context.Context, id string) (esign.Agreement, error) {
@@ -92,6 +94,16 @@ func (p *pass) contradicts(ours esign.Agreement, a vendorapi.Agreement) bool {
 		p.began.Sub(ours.Reached[ours.Status]).Abs() > time.Hour
 }
 
+func (p *pass) reportContradiction(ctx context.Context, ours esign.Agreement, a vendorapi.Agreement) {
+	if !p.contradicts(ours, a) {
+		return
+	}
+	p.measure(metric.Count("Contradicted", 1))
+	p.log.ErrorContext(ctx, "the vendor contradicts the final status of our agreement",
+		"agreement", webhook.Label(a.ID), "status", ours.Status,
+		"vendorStatus", webhook.Label(a.VendorStatus), "vendorSays", a.Status)
+}
+
 // misses reports whether our agreement lacks this status: it has not come as far, or not to this end.
 func misses(ours esign.Agreement, status esign.Status) bool {
 	_, known := ours.Reached[status]
@@ -99,15 +111,19 @@ func misses(ours esign.Agreement, status esign.Status) bool {
 }
 
 func (p *pass) sendFinding(ctx context.Context, ours esign.Agreement, a vendorapi.Agreement) error {
-	d := finding.Reconciled(p.provider, a.ID, a.Status, a.VendorStatus, a.ChangedAt, p.settings.Now())
-	m, _ := queue.Encode(&d) // a finding fits in a message
-	if err := p.settings.Queue.Send(ctx, m); err != nil {
+	d, _ := p.statusFinding(ours, a)
+	if err := p.send(ctx, d); err != nil {
 		return err
 	}
 	p.measure(metric.Count("Reconciled", 1))
 	p.log.WarnContext(ctx, "reconciled: no webhook brought this status", "event", d.EventID,
 		"agreement", webhook.Label(a.ID), "statusBefore", ours.Status, "status", a.Status)
 	return nil
+}
+
+func (p *pass) send(ctx context.Context, d webhook.Delivery) error {
+	m, _ := queue.Encode(&d) // a finding fits in a message
+	return p.settings.Queue.Send(ctx, m)
 }
 
 // postpone keeps a statement for a later pass. It reports false if too many are kept already, since so many webhooks

@@ -23,11 +23,13 @@ const (
 type pass struct {
 	settings *Reconciler
 	provider string
-	client   vendorapi.Client
-	log      *slog.Logger
-	began    time.Time
-	timeUp   func() bool // no new call may begin
-	answered bool        // the vendor has answered about an agreement, so it accepts our credentials
+	// personReference is the vendor's name for what the sender calls a person.
+	personReference string
+	client          vendorapi.Client
+	log             *slog.Logger
+	began           time.Time
+	timeUp          func() bool // no new call may begin
+	answered        bool        // the vendor has answered about an agreement, so it accepts our credentials
 
 	progress    progress
 	noteVersion int64 // of the note that holds progress

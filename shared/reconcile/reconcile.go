@@ -40,6 +40,8 @@ type Reconciler struct {
 	Notes ledger.Notes
 	Table ledger.Patroller
 	Queue queue.Sender
+	// Policy is the worker's. What it does not let through is no difference.
+	Policy esign.Policy
 	// Repair allows a pass to repair a subscription that does not work. Otherwise a pass changes nothing at the vendor.
 	Repair bool
 	// SilentAfter is the time without an event after which the vendor is asked about an agreement that is not terminal.
@@ -67,16 +69,18 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	for i, provider := range r.Providers {
 		all.Go(func() {
-			p := &pass{
-				settings: r,
-				provider: provider.Info().Name,
-				log:      r.Log.With("provider", provider.Info().Name),
-				began:    r.Now().UTC(),
-				timeUp:   func() bool { return beginCalls.Err() != nil },
-			}
+			p := r.pass(provider.Info())
+			p.timeUp = func() bool { return beginCalls.Err() != nil }
 			errs[i] = p.run(ctx)
 		})
 	}
 	all.Wait()
 	return errors.Join(errs...)
+}
+
+func (r *Reconciler) pass(provider webhook.Info) *pass {
+	return &pass{
+		settings: r, provider: provider.Name, personReference: provider.PersonReference,
+		log: r.Log.With("provider", provider.Name), began: r.Now().UTC(),
+	}
 }

@@ -56,10 +56,10 @@ func TestEveryVendor(t *testing.T) {
 				return url, webhook.Keys{URLTokens: webhook.Secrets("token")}, nil
 			}
 			for _, id := range []string{silent, foreign} {
-				sent := finding.Reconciled(name, id, esign.Sent, "", long, long)
+				sent := finding.Reconciled(name, id, esign.Sent, "", long, long, finding.Said{})
 				w.deliver(&sent)
 			}
-			lost := finding.Reconciled(name, deleted, esign.Sent, "", long, long)
+			lost := finding.Reconciled(name, deleted, esign.Sent, "", long, long, finding.Said{})
 			_, err = w.ledger.Claim(t.Context(), ledger.NewClaim(&lost, "", deleted, long))
 			must(t, err)
 			for range 3 {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/finding"
 	"esignhooks/shared/webhook"
 )
 
@@ -82,6 +83,13 @@ type Agreement struct {
 	References      map[string]string
 	SharedReference string
 	Participants    []esign.Participant
+}
+
+// Said returns what the answer states apart from the status.
+func (a Agreement) Said() finding.Said {
+	return finding.Said{
+		References: a.References, SharedReference: a.SharedReference, Participants: a.Participants,
+	}
 }
 
 // Document is a file that belongs to an agreement.

@@ -126,6 +126,16 @@ func (d *Delivery) Request() *Request {
 	return &Request{Method: http.MethodPost, Header: header, Body: d.Payload}
 }
 
+// Complete returns the delivery's event with the fields that only the delivery knows, and limits what it states of
+// people.
+func (d *Delivery) Complete(e esign.Event) esign.Event {
+	e.ID, e.Provider, e.Subject, e.ReceivedAt, e.Proof = d.EventID, d.Provider, d.Subject, d.ReceivedAt, d.Proof
+	if e.OccurredAt.IsZero() {
+		e.OccurredAt, e.Approximate = d.ReceivedAt, true
+	}
+	return e.Limited()
+}
+
 // Info describes a provider.
 type Info struct {
 	// Name is one lower-case word: the package, the folders of examples and of the function, the URL segment, the prefix
@@ -190,9 +200,9 @@ type Provider interface {
 	Identify(*Request) ([]Identity, error)
 
 	// Normalize returns the meaning of a delivery. It sets Type, VendorType, AgreementID, AccountID, OccurredAt (zero if
-	// the vendor sends no time), Approximate, Cause, Reason, References, SharedReference, Participant, Participants, Present
-	// and Attributes. The caller sets the rest, and drops what the operator does not want: see [esign.Policy]. In a
-	// payload with several events, the delivery's EventID selects one. It returns ErrUnreadable if it cannot parse the
+	// the vendor sends no time), Approximate, Cause, Reason, References, SharedReference, Participant, Participants,
+	// Present and Attributes. The caller sets the rest, and drops what the operator does not want: see [esign.Policy]. In
+	// a payload with several events, the delivery's EventID selects one. It returns ErrUnreadable if it cannot parse the
 	// payload.
 	Normalize(*Delivery) (esign.Event, error)
 

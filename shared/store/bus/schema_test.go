@@ -197,8 +197,8 @@ func TestEveryEventOfEveryProviderIsValid(t *testing.T) {
 func TestEveryFindingIsValid(t *testing.T) {
 	at := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
 	for _, d := range []webhook.Delivery{
-		finding.Reconciled("acmesign", "a", esign.Declined, "Declined", at, at),
-		finding.Confirmed("acmesign", "a", "completed", at),
+		finding.Reconciled("acmesign", "a", esign.Declined, "Declined", at, at, finding.Said{}),
+		finding.Confirmed("acmesign", "a", "completed", at, finding.Said{}),
 		finding.Archived("acmesign", "a", full().Event.Documents, at, at),
 	} {
 		e, err := finding.Event(&d)

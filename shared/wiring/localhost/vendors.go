@@ -74,7 +74,7 @@ func (g *Gateway) wireClients() (err error) {
 	g.reconciler = &reconcile.Reconciler{
 		Providers: g.providers, Clients: g.client, Webhook: g.webhook,
 		Agreements: g.ledger, Notes: g.ledger, Table: g.ledger, Queue: g.queue,
-		SilentAfter: silentAfter, Now: time.Now, Log: g.log,
+		Policy: g.worker.Policy, SilentAfter: silentAfter, Now: time.Now, Log: g.log,
 	}
 	return nil
 }

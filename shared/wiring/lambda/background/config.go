@@ -115,6 +115,10 @@ type ReconcilerConfig struct {
 	ExpireAfter time.Duration
 	// QUEUE_URL: the URL of the FIFO queue of deliveries, which takes findings too. Required.
 	QueueURL string
+	// REFERENCES: as for the worker.
+	References []string
+	// INCLUDE_REASONS: as for the worker.
+	IncludeReasons bool
 	// <PROVIDER>_SECRET_ARN: the ARN of each provider's secret, by provider. Empty by default: this vendor is not
 	// reconciled.
 	SecretARNs map[string]string
@@ -140,6 +144,8 @@ func ReadReconcilerConfig(providers []webhook.Provider, lookup func(string) (str
 		Table:               e.Required("TABLE_NAME"),
 		ExpireAfter:         e.Expiry("EXPIRE_AFTER_DAYS"),
 		QueueURL:            e.Required("QUEUE_URL"),
+		References:          e.References(),
+		IncludeReasons:      e.Bool("INCLUDE_REASONS"),
 		SecretARNs:          secretARNs(e, providers),
 		APIURL:              e.Required("API_URL"),
 		RequireURLToken:     e.Bool("REQUIRE_URL_TOKEN"),

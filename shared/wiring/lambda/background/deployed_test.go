@@ -353,6 +353,7 @@ func want(s *lambdatest.Stack, function string) facts {
 		webhooks = append(webhooks, url)
 	}
 	notes := []string{"dynamodb GetItem Table", "dynamodb PutItem Table"} // which never expire
+	policy := []string{fmt.Sprintf("{[%s] %s}", s.Parameters["References"], s.Parameters["IncludeReasons"])}
 	found := facts{
 		"Log": {"true"}, "Now": {"true"}, "Metrics": {"esignhooks/hooks", "true"}, "Queue": {"sqs SendMessage Queue"},
 	}
@@ -360,7 +361,7 @@ func want(s *lambdatest.Stack, function string) facts {
 	case "WorkerFunction":
 		delete(found, "Queue")
 		found["Providers"], found["Pause"], found["Archive"] = names, nil, nil
-		found["Policy"] = []string{fmt.Sprintf("{[%s] %s}", s.Parameters["References"], s.Parameters["IncludeReasons"])}
+		found["Policy"] = policy
 		found["DeadLetters"] = []string{"sqs SendMessage DeadLetterQueue"}
 		found["Payloads"] = []string{"s3 PUT PayloadBucket", "s3 GET PayloadBucket"}
 		found["Ledger"] = []string{expiring("dynamodb PutItem Table", 1),
@@ -381,6 +382,7 @@ func want(s *lambdatest.Stack, function string) facts {
 		found["Agreements"], found["Table"] = notes[:1], []string{"dynamodb Scan Table"}
 		found["Notes"], found["Clients"], found["Providers"] = notes, asks(s), names
 		found["Remembers"], found["Repair"] = []string{kept.String()}, []string{s.Parameters["RepairSubscriptions"]}
+		found["Policy"] = policy
 		found["SilentAfter"] = []string{(time.Duration(hours) * time.Hour).String()}
 		found["Webhook"] = append(webhooks, secrets(s)...)
 	default:

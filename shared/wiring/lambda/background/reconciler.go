@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/plumbing/metric"
 	"esignhooks/shared/reconcile"
 	"esignhooks/shared/store/ledger/dynamodb"
@@ -53,6 +54,7 @@ func newReconciler(providers []webhook.Provider, log *slog.Logger, metrics io.Wr
 		Notes:       l,
 		Table:       l,
 		Queue:       sqs.New(awssqs.NewFromConfig(a), c.QueueURL),
+		Policy:      esign.Policy{References: c.References, Reasons: c.IncludeReasons},
 		Repair:      c.RepairSubscriptions,
 		SilentAfter: c.SilentAfter,
 		Remembers:   c.ExpireAfter,
