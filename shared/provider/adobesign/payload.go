@@ -28,7 +28,11 @@ type payload struct {
 	ActingEmail      webhook.Text `json:"actingUserEmail"`
 	AccountID        webhook.Text `json:"accountId"`
 	Trimmed          trimmed      `json:"conditionalParametersTrimmed"`
-	Reminder         struct {
+	Comment          webhook.Text `json:"comment"`
+	Cancellation     struct {
+		Comment webhook.Text `json:"comment"`
+	} `json:"agreementCancellationInfo"`
+	Reminder struct {
 		ID     webhook.Text         `json:"id"`
 		People webhook.List[person] `json:"participantList"`
 	} `json:"reminderInfo"`
@@ -45,13 +49,54 @@ type resource struct {
 	Kind                string               `json:"-"`
 	ID                  webhook.Text         `json:"id"`
 	Status              webhook.Text         `json:"status"`
+	ExternalID          ExternalID           `json:"externalId"`
 	Trimmed             trimmed              `json:"conditionalParametersTrimmed"`
 	SenderEmail         webhook.Text         `json:"senderEmail"`
 	CCs                 webhook.List[copied] `json:"ccs"`
-	ParticipantSetsInfo struct {
-		ParticipantSets     webhook.List[participantSet] `json:"participantSets"`
-		NextParticipantSets webhook.List[participantSet] `json:"nextParticipantSets"`
-	} `json:"participantSetsInfo"`
+	ParticipantSetsInfo setsInfo             `json:"participantSetsInfo"`
+}
+
+// ExternalID is the sender's own key for a resource. The vendor's API has it in the same form. Senders may pack several
+// values into one ID, in ways of their own, so it is not split.
+//
+// SPEC: https://github.com/adobe/acrobat-sign sdks/AcrobatSign_OpenAPI_SDK/json (ExternalId), read 2026-11-30: "an
+// arbitrary value from your system, which can be specified at sending time and then later returned or queried". It has
+// no group, unlike in the API's first versions.
+type ExternalID struct {
+	ID    webhook.Text `json:"id"`
+	Group webhook.Text `json:"group"`
+}
+
+// References returns the references that are stated, by their names in [esign.Event].
+func (e ExternalID) References() map[string]string {
+	stated := map[string]string{}
+	for name, value := range map[string]webhook.Text{"externalId": e.ID, "externalId.group": e.Group} {
+		if value != "" {
+			stated[name] = string(value)
+		}
+	}
+	if len(stated) == 0 {
+		return nil
+	}
+	return stated
+}
+
+// setsInfo holds the participant sets. Some payloads list those whose turn is next apart.
+type setsInfo struct {
+	ParticipantSets     webhook.List[participantSet] `json:"participantSets"`
+	NextParticipantSets webhook.List[participantSet] `json:"nextParticipantSets"`
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+//
+// SPEC: https://github.com/AdobeDocs/adobeio-documentation sign/webhooks (2018), read 2026-11-30: the sets are a list.
+func (s *setsInfo) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '[' {
+		return s.ParticipantSets.UnmarshalJSON(b)
+	}
+	type object setsInfo
+	_ = webhook.DecodeJSON(b, (*object)(s)) // a value of another type holds no sets
+	return nil
 }
 
 // copied is somebody who only gets a copy.
@@ -80,6 +125,7 @@ type person struct {
 }
 
 type participantSet struct {
+	Order       webhook.Text         `json:"order"` // from 1; sets with the same number act at the same time
 	Role        webhook.Text         `json:"role"`
 	Status      webhook.Text         `json:"status"`
 	MemberInfos webhook.List[member] `json:"memberInfos"`
