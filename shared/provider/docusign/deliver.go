@@ -58,6 +58,20 @@ func (r recipient) problem() esign.Cause {
 	return ""
 }
 
+// trouble is why the recipient, who has not acted yet, has not been reached or identified; empty if nothing shows it.
+func (r recipient) trouble() esign.Cause {
+	if r.acted() {
+		return ""
+	}
+	if cause := r.problem(); cause != "" {
+		return cause
+	}
+	if len(r.Authentication) > 0 || strings.EqualFold(string(r.Status), "authenticationfailed") {
+		return esign.CauseIdentification
+	}
+	return ""
+}
+
 // unreached reports whether the recipient's status is a problem. It follows a message that reported the sending.
 func (r recipient) unreached() bool {
 	status := strings.ToLower(string(r.Status))

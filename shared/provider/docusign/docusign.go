@@ -27,16 +27,18 @@ var (
 // 2026-11-23: JSON SIM is recommended; https://developers.docusign.com/platform/webhooks/connect/validate/: HMAC keys.
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
-		Name:           name,
-		Resource:       "DocuSign",
-		Title:          "DocuSign Connect",
-		KeysVariable:   "DOCUSIGN_HMAC_KEYS",
-		DevelopmentKey: "development-docusign-hmac-key",
-		SignsAll:       true,
-		Allow:          http.MethodPost,
+		Name:            name,
+		Resource:        "DocuSign",
+		Title:           "DocuSign Connect",
+		KeysVariable:    "DOCUSIGN_HMAC_KEYS",
+		DevelopmentKey:  "development-docusign-hmac-key",
+		SignsAll:        true,
+		PersonReference: "clientUserId",
+		Allow:           http.MethodPost,
 		Registration: []string{
 			"Settings → Connect → Add configuration → Custom",
 			"data format REST v2.1 (JSON), Send Individual Messages (SIM), no documents",
+			"include recipients, for who acts and whose turn it is, and custom fields, for your own keys",
 			"require acknowledgement: without it DocuSign never sends again",
 			"include HMAC signature: the key is made under Connect Keys",
 			`envelopes with an eventNotification of their own: requireAcknowledgment and includeHMAC "true" as well`,

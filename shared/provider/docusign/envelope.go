@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/webhook"
 )
 
@@ -22,6 +23,7 @@ type envelope struct {
 	StatusTime   text       `json:"statusChangedDateTime" xml:"-"`
 	VoidedReason text       `json:"voidedReason" xml:"VoidReason"`
 	Expires      text       `json:"expireDateTime" xml:"-"`
+	Fields       fields     `json:"customFields" xml:"CustomFields>CustomField"`
 	Recipients   recipients `json:"recipients" xml:"RecipientStatuses>RecipientStatus"`
 	Documents    documents  `json:"envelopeDocuments" xml:"-"`
 }
@@ -32,21 +34,35 @@ type documents = webhook.List[struct{ PDFBytes present }]
 //
 // SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
 // 2.1, and https://github.com/docusign/docusign-soap-sdk, APIService.wsdl, read 2026-11-30: recipientIdGuid is
-// DocuSign's, recipientId the sender's; XML's RecipientId is the former; the fields about delivery. That messages have
-// delegatedTo is inferred.
+// DocuSign's, recipientId the sender's; XML's RecipientId is the former; the fields about delivery; clientUserId is the
+// sender's own ID of an embedded signer, at most 100 characters. That messages have delegatedTo and delegatedBy is
+// inferred.
 type recipient struct {
 	times
-	RecipientID    text                   `json:"recipientId" xml:"RecipientId"`
-	GUID           text                   `json:"recipientIdGuid" xml:"-"`
-	Status         text                   `json:"status" xml:"Status"`
-	Type           text                   `json:"recipientType" xml:"Type"`
-	Method         text                   `json:"deliveryMethod" xml:"DeliveryMethod"`
-	Bounce         text                   `json:"autoRespondedReason" xml:"AutoRespondedReason"` // personal
-	Notifications  webhook.List[notice]   `json:"additionalNotifications" xml:"-"`
-	DelegatedTo    webhook.List[struct{}] `json:"delegatedTo" xml:"-"`
-	Authentication results                `json:"recipientAuthenticationStatus" xml:"RecipientAuthenticationStatus"`
+	RecipientID    text                 `json:"recipientId" xml:"RecipientId"`
+	GUID           text                 `json:"recipientIdGuid" xml:"-"`
+	Status         text                 `json:"status" xml:"Status"`
+	Type           text                 `json:"recipientType" xml:"Type"`
+	Order          text                 `json:"routingOrder" xml:"RoutingOrder"`
+	ClientUserID   text                 `json:"clientUserId" xml:"ClientUserId"`
+	DeclinedReason text                 `json:"declinedReason" xml:"DeclineReason"` // personal
+	Method         text                 `json:"deliveryMethod" xml:"DeliveryMethod"`
+	Bounce         text                 `json:"autoRespondedReason" xml:"AutoRespondedReason"` // personal
+	Notifications  webhook.List[notice] `json:"additionalNotifications" xml:"-"`
+	UserID         text                 `json:"userId" xml:"-"`
+	Email          text                 `json:"email" xml:"-"` // personal
+	DelegatedTo    webhook.List[user]   `json:"delegatedTo" xml:"-"`
+	DelegatedBy    user                 `json:"delegatedBy" xml:"-"`
+	Authentication results              `json:"recipientAuthenticationStatus" xml:"RecipientAuthenticationStatus"`
 
-	list string // JSON: the name of the list that holds it
+	list    string // JSON: the name of the list that holds it
+	current text   // JSON: the order of those who are at work; empty if the message does not hold it
+}
+
+// user is somebody to whom a recipient has delegated, or who has delegated to a recipient.
+type user struct {
+	UserID text `json:"userId"`
+	Email  text `json:"email"` // personal
 }
 
 // notice is a second message to a recipient.
@@ -55,21 +71,55 @@ type notice struct {
 	Status text `json:"secondaryDeliveryStatus"`
 }
 
-// role is the kind of the recipient; empty if the message does not say it.
-func (r recipient) role() string { return cmp.Or(r.list, string(r.Type)) }
+// roles maps JSON's names of the lists, and XML's types. All others are [esign.RoleOther].
+//
+// SPEC: https://developers.docusign.com/docs/esign-rest-api/reference/envelopes/enveloperecipients, read 2026-11-30:
+// the types; an agent, and an intermediary likewise, "can add name and email information for recipients that appear
+// after".
+// SPEC: https://github.com/docusign/docusign-soap-sdk, APIService.wsdl, read 2026-11-30: XML's types, without seals,
+// witnesses and notaries.
+var roles = map[string]esign.Role{
+	"signers": esign.RoleSigner, "Signer": esign.RoleSigner,
+	"inPersonSigners": esign.RoleSigner, "InPersonSigner": esign.RoleSigner,
+	"witnesses": esign.RoleWitness, "Witness": esign.RoleWitness,
+	"notaries": esign.RoleNotary, "Notary": esign.RoleNotary,
+	"seals": esign.RoleSeal, "Seal": esign.RoleSeal,
+	"certifiedDeliveries": esign.RoleCertified, "CertifiedDelivery": esign.RoleCertified,
+	"agents": esign.RoleAgent, "Agent": esign.RoleAgent,
+	"intermediaries": esign.RoleAgent, "Intermediary": esign.RoleAgent,
+	"editors": esign.RoleEditor, "Editor": esign.RoleEditor,
+	"carbonCopies": esign.RoleCopy, "CarbonCopy": esign.RoleCopy,
+}
+
+// role is what the recipient does; empty if the message does not say it.
+func (r recipient) role() esign.Role {
+	kind := cmp.Or(r.list, string(r.Type))
+	if role := roles[kind]; role != "" || kind == "" {
+		return role
+	}
+	return esign.RoleOther
+}
 
 // signs reports whether the recipient signs. Others, such as carbon copies, become "completed" too.
 func (r recipient) signs() bool {
 	switch r.role() {
-	case "signers", "inPersonSigners", "seals", "witnesses", "notaries", // JSON
-		"Signer", "InPersonSigner", "Seal", "Witness", "Notary": // XML
+	case esign.RoleSigner, esign.RoleWitness, esign.RoleNotary, esign.RoleSeal:
+		return true
+	}
+	return false
+}
+
+// routes reports whether the envelope waits for the recipient, who does not sign.
+func (r recipient) routes() bool {
+	switch r.role() {
+	case esign.RoleCertified, esign.RoleAgent, esign.RoleEditor:
 		return true
 	}
 	return false
 }
 
 // copies reports whether the recipient only receives a copy.
-func (r recipient) copies() bool { return r.role() == "carbonCopies" || r.role() == "CarbonCopy" }
+func (r recipient) copies() bool { return r.role() == esign.RoleCopy }
 
 // last is the time of the recipient's last step, or zero if the message does not hold it.
 func (r recipient) last(p *payload) (last time.Time) {
@@ -139,16 +189,27 @@ func (rs *recipients) UnmarshalJSON(b []byte) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(b)) // b is valid JSON
 	d.Token()
+	var current text
 	for d.More() && len(*rs) < webhook.MaxList {
-		name, _ := d.Token()
+		token, _ := d.Token()
+		name, _ := token.(string)
+		if strings.EqualFold(name, "currentRoutingOrder") {
+			if err := d.Decode(&current); err != nil {
+				return err
+			}
+			continue
+		}
 		var list webhook.List[recipient] // other members, such as a count, are not lists
 		if err := d.Decode(&list); err != nil {
 			return err
 		}
 		for _, r := range list[:min(len(list), webhook.MaxList-len(*rs))] {
-			r.list, _ = name.(string)
+			r.list = name
 			*rs = append(*rs, r)
 		}
+	}
+	for i := range *rs {
+		(*rs)[i].current = current
 	}
 	return nil
 }

@@ -105,6 +105,7 @@ func (p *payload) normalize() esign.Event {
 	if e.Type == esign.AgreementUndeliverable {
 		e.Cause = p.cause()
 	}
+	e.References, e.Reason = p.Fields.references(), p.reason(e.Type)
 	e.Participant, e.Participants, e.Present = p.participant(), p.participants(e.Type), p.present()
 	if p.further {
 		e.Present = nil
@@ -141,8 +142,7 @@ func (p *payload) eventType() esign.Type {
 // SPEC: https://support.docusign.com/s/articles/How-can-I-differentiate-between-Expired-and-Voided-envelopes, read
 // 2026-11-30: the reason is "Envelope has expired."
 func (p *payload) expired() bool {
-	reason := strings.TrimSpace(strings.TrimSuffix(strings.ToLower(string(p.VoidedReason)), "."))
-	if reason != "envelope has expired" {
+	if !saysExpired(p.VoidedReason) {
 		return false
 	}
 	deadline, _ := p.time(p.Expires)
@@ -152,6 +152,35 @@ func (p *payload) expired() bool {
 		}
 	}
 	return true
+}
+
+// saysExpired reports whether the reason is DocuSign's own sentence.
+func saysExpired(reason text) bool {
+	return strings.TrimSpace(strings.TrimSuffix(strings.ToLower(string(reason)), ".")) == "envelope has expired"
+}
+
+// reason returns why the envelope was declined or voided, in the words of the recipient or of the sender. DocuSign's
+// own sentence is no reason.
+func (p *payload) reason(t esign.Type) string {
+	switch {
+	case t == esign.AgreementDeclined:
+		return string(p.lastDeclined().DeclinedReason)
+	case t == esign.AgreementCancelled && !saysExpired(p.VoidedReason):
+		return string(p.VoidedReason)
+	}
+	return ""
+}
+
+// lastDeclined returns the recipient who declined last; zero if the message does not describe one.
+func (p *payload) lastDeclined() (last recipient) {
+	var lastAt time.Time
+	for _, r := range p.Recipients {
+		at, _ := p.time(r.Declined)
+		if strings.EqualFold(string(r.Status), "declined") && !at.Before(lastAt) {
+			last, lastAt = r, at
+		}
+	}
+	return last
 }
 
 // occurredAt is the time of the event. An approximate time is never later than the time of the message.

@@ -63,7 +63,7 @@ func parse(body []byte) (*payload, error) {
 // events returns the payload once for each event that it reports. There is at least one.
 func (p *payload) events() []*payload {
 	if p.format == formatSIM {
-		p.who = p.recipient()
+		p.who = p.recipient(p.recipientID)
 		return []*payload{p}
 	}
 	var all []*payload
@@ -80,10 +80,10 @@ func (p *payload) events() []*payload {
 	return all
 }
 
-// recipient returns the recipient that SIM's event names.
-func (p *payload) recipient() recipient {
+// recipient returns the recipient whom the message names by the given ID; zero if it does not describe that one.
+func (p *payload) recipient(named string) recipient {
 	for _, r := range p.Recipients {
-		if id := canonical(text(p.recipientID)); id != "" && (canonical(r.RecipientID) == id || canonical(r.GUID) == id) {
+		if id := canonical(text(named)); id != "" && (canonical(r.RecipientID) == id || canonical(r.GUID) == id) {
 			return r
 		}
 	}

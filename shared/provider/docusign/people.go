@@ -1,9 +1,12 @@
 package docusign
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/webhook"
@@ -85,33 +88,128 @@ var progress = map[string]esign.Status{
 	"declined":             esign.Declined,
 }
 
-// participants are the recipients who sign, and others whom the event is about, by ID. They are at most as many as an
-// agreement keeps.
+// participants are the recipients who sign, and others for whom the envelope waits, who have a problem, or whose view
+// is the event; by ID. They are at most as many as an agreement keeps.
 func (p *payload) participants(t esign.Type) []esign.Participant {
 	var said []esign.Participant
-	who, replaced := p.participant(), ""
-	if p.reassignedID != "" && p.reassignedID != p.recipientID {
-		replaced = who
-	}
+	who, cause := p.participant(), p.cause()
+	reassigned := who != "" && p.reassignedID != "" && p.reassignedID != p.recipientID
 	for _, r := range p.Recipients {
-		id, aliases := p.keys(r)
-		status := strings.ToLower(string(r.Status))
-		viewer := t == esign.AgreementViewed && id == who
-		if id == "" || id == replaced || progress[status] == "" || !r.signs() && !viewer {
+		one := p.person(r)
+		about := one.ID == who
+		if about && cause != "" {
+			one.Problem = cause
+		}
+		viewer := t == esign.AgreementViewed && about
+		switch {
+		case one.ID == "", about && reassigned:
+			continue
+		case one.Problem != "":
+			one.Status = cmp.Or(one.Status, esign.Sent)
+		case one.Status == "", !r.signs() && !viewer && !(r.routes() && one.Waiting != nil):
 			continue
 		}
-		at, approximate := p.time(r.of(status))
-		said = append(said, esign.Participant{
-			ID: id, Aliases: aliases, Status: progress[status], At: at, Approximate: approximate,
-			Replaced: len(r.DelegatedTo) > 0 && !r.acted(),
-		})
+		said = append(said, one)
 	}
-	if replaced != "" {
-		_, aliases := p.keys(p.who)
-		said = append(said, esign.Participant{ID: replaced, Aliases: aliases, Status: esign.Sent, Replaced: true})
+	if reassigned {
+		one := p.person(p.who)
+		one.ID, one.Status, one.At, one.Approximate = who, esign.Sent, time.Time{}, false
+		one.Replaced, one.ReplacedBy, one.Waiting, one.Problem = true, p.key(p.reassignedID), new(false), ""
+		said = append(said, one)
+	} else if who != "" && cause != "" && p.who.RecipientID == "" && p.who.GUID == "" { // the message does not describe it
+		said = append(said, esign.Participant{ID: who, Status: esign.Sent, Problem: cause})
 	}
 	slices.SortStableFunc(said, func(a, b esign.Participant) int { return strings.Compare(a.ID, b.ID) })
 	return said[:min(len(said), esign.MaxParticipants)]
+}
+
+// person returns what the message states about a recipient. The status is empty if nothing has happened yet.
+func (p *payload) person(r recipient) esign.Participant {
+	status := strings.ToLower(string(r.Status))
+	one := esign.Participant{
+		Status: progress[status], Role: r.role(), Order: r.order(), Reference: string(r.ClientUserID),
+		Waiting: p.waiting(r), Problem: r.trouble(),
+	}
+	one.ID, one.Aliases = p.keys(r)
+	one.At, one.Approximate = p.time(r.of(status))
+	if one.Status == esign.Signed && one.Role != "" && !r.signs() {
+		one.Status = esign.Viewed
+	}
+	if len(r.DelegatedTo) > 0 && one.Status != esign.Signed && one.Status != esign.Declined {
+		one.Replaced, one.ReplacedBy, one.Waiting = true, p.delegate(r), new(false)
+	}
+	return one
+}
+
+// key is the ID of the recipient whom the message names by the given ID.
+func (p *payload) key(named string) string {
+	if id, _ := p.keys(p.recipient(named)); id != "" {
+		return id
+	}
+	return webhook.ParticipantKey(canonical(text(named)))
+}
+
+// delegate is the ID of the recipient to whom r has delegated, or "" if the message does not describe exactly one.
+func (p *payload) delegate(r recipient) (id string) {
+	for _, other := range p.Recipients {
+		found, _ := p.keys(other)
+		if own, _ := p.keys(r); found == "" || found == own || !r.delegatesTo(other) {
+			continue
+		}
+		if id != "" {
+			return ""
+		}
+		id = found
+	}
+	return id
+}
+
+func (r recipient) delegatesTo(other recipient) bool {
+	return other.DelegatedBy.is(r) || slices.ContainsFunc(r.DelegatedTo, func(u user) bool { return u.is(other) })
+}
+
+// is reports whether the user is the recipient. A recipient without an account has a user ID of zeros.
+func (u user) is(r recipient) bool {
+	same := func(a, b text) bool { return a != "" && strings.EqualFold(string(a), string(b)) }
+	return same(u.UserID, r.UserID) && strings.Trim(string(u.UserID), "0-") != "" || same(u.Email, r.Email)
+}
+
+// order is the recipient's place in the order of routing, from 1; zero if the message does not hold it.
+func (r recipient) order() int { return place(r.Order) }
+
+func place(order text) int {
+	n, err := strconv.ParseUint(string(order), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return int(n)
+}
+
+// waiting reports whether it is the recipient's turn, or returns nil if the message does not say it.
+//
+// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
+// 2.1, read 2026-11-30: a recipient whose routingOrder equals currentRoutingOrder has been asked, and has not finished.
+// We infer that it is the turn of all who have been asked where the latter is missing, as in XML, and that a recipient
+// whose identification has failed may get another chance.
+func (p *payload) waiting(r recipient) *bool {
+	switch strings.ToLower(string(p.Status)) {
+	case "sent", "delivered":
+	case "created", "completed", "declined", "voided", "timedout", "deleted":
+		return new(false)
+	default:
+		return nil
+	}
+	order, current := r.order(), place(r.current)
+	reached := order == 0 || current == 0 || order == current
+	switch status := strings.ToLower(string(r.Status)); {
+	case progress[status] == esign.Signed, progress[status] == esign.Declined, r.copies(), !reached:
+		return new(false)
+	case status == "sent", status == "delivered", status == "autoresponded":
+		return new(true)
+	case status == "created" && current == 0:
+		return new(false)
+	}
+	return nil
 }
 
 // present returns all IDs of all recipients, or nil if the message does not list them all.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +25,6 @@ type xmlMessage struct {
 	EnvelopeStatus struct {
 		envelope
 		TimeGenerated text
-		CustomFields  customFields `xml:"CustomFields>CustomField"`
 	}
 	PDFBytes       present `xml:"DocumentPDFs>DocumentPDF>PDFBytes"`
 	TimeZoneOffset text    // hours; only if the configuration asks for it
@@ -50,23 +48,8 @@ func parseXML(body []byte) (*payload, error) {
 		envelopeID: strings.ToLower(string(status.EnvelopeID)),
 		documents:  bool(x.PDFBytes), offset: offset(x.TimeZoneOffset),
 	}
-	p.accountID = status.CustomFields.account()
+	p.accountID = status.Fields.account()
 	return p, nil
-}
-
-// account returns the account's number, which DocuSign's own field holds. A sender's field may have the same name and
-// any content. With two numbers, the account is uncertain, and account returns none.
-func (fs customFields) account() string {
-	var numbers []string
-	for _, field := range fs {
-		if _, err := strconv.ParseUint(string(field.Value), 10, 64); err == nil {
-			numbers = append(numbers, string(field.Value))
-		}
-	}
-	if numbers = slices.Compact(numbers); len(numbers) == 1 {
-		return numbers[0]
-	}
-	return ""
 }
 
 func decode(body []byte, x *xmlMessage) bool {
@@ -87,21 +70,6 @@ func soap(body []byte) string {
 		}
 	}
 	return ""
-}
-
-// customFields are the custom fields named AccountId.
-type customFields []customField
-
-type customField struct{ Name, Value text }
-
-// UnmarshalXML implements [xml.Unmarshaler], for one field after the other.
-func (fs *customFields) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
-	var f customField
-	err := d.DecodeElement(&f, &start)
-	if f.Name == "AccountId" && len(*fs) < webhook.MaxList {
-		*fs = append(*fs, f)
-	}
-	return err
 }
 
 func offset(hours text) *time.Duration {
