@@ -17,6 +17,7 @@ import (
 func (s *simulation) check() {
 	committed := s.checkEffects()
 	s.checkAgreements(committed)
+	s.checkReferences()
 	s.checkPublished(committed)
 	s.checkForgeries()
 	if s.after != nil {

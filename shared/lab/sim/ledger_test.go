@@ -34,7 +34,8 @@ type table struct {
 	expired    bool          // a claim has expired
 	sequence   uint64
 	notes      map[string]note
-	throttled  time.Time // until then, each write is
+	references map[ledger.Reference]map[string]bool // the subjects of each
+	throttled  time.Time                            // until then, each write is
 }
 
 type note struct {
@@ -56,7 +57,7 @@ var (
 func newTable(w *world) *table {
 	return &table{
 		w: w, items: map[ledger.Key]*ledger.Entry{}, agreements: map[string]versioned{}, stale: map[string]versioned{},
-		grown: make(chan struct{}), notes: map[string]note{},
+		grown: make(chan struct{}), notes: map[string]note{}, references: map[ledger.Reference]map[string]bool{},
 	}
 }
 
@@ -167,6 +168,9 @@ func (t *table) Commit(ctx context.Context, effects ...ledger.Commit) error {
 		if t.throttles() {
 			return errThrottle
 		}
+		if last.Agreement != nil {
+			t.index(first.Subject, first.Before, *last.Agreement, ledger.MaxIndexed, esign.MaxReferences)
+		}
 		if slices.ContainsFunc(effects, func(c ledger.Commit) bool { return t.state(c.Key).Settled() }) {
 			if len(effects) > 1 {
 				split.Add(1)
@@ -183,6 +187,7 @@ func (t *table) Commit(ctx context.Context, effects ...ledger.Commit) error {
 			}
 			t.stale[first.Subject] = now
 			t.agreements[first.Subject] = versioned{*last.Agreement, last.Version + 1}
+			t.index(first.Subject, first.Before, *last.Agreement, 0, ledger.MaxIndexed)
 		}
 		for _, c := range effects {
 			t.process(c)
@@ -213,6 +218,7 @@ func (t *table) Correct(ctx context.Context, c ledger.Correction) error {
 		}
 		t.stale[c.Subject] = now
 		t.agreements[c.Subject] = versioned{c.Agreement, c.Version + 1}
+		t.index(c.Subject, c.Before, c.Agreement, 0, esign.MaxReferences)
 		e := *t.items[c.Key]
 		e.OccurredAt, e.CorrectedAt, e.Event, e.Agreement = c.Event.OccurredAt, c.At, &c.Event, &c.After
 		e.Proof, e.SHA256, e.Size = c.Proof, c.SHA256, c.Size

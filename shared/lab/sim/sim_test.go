@@ -38,6 +38,9 @@ func TestSeeds(t *testing.T) {
 		if n := corrected.Load() - correctedBefore; *seed == 0 && *seeds >= 100 && !t.Failed() && n < int64(*seeds)/100 {
 			t.Errorf("%d corrections are too few", n)
 		}
+		if *seed == 0 && *seeds >= 100 && !t.Failed() && min(lookedUp.Load(), stale.Load()) < int64(*seeds)/10 {
+			t.Errorf("%d references, and %d earlier ones, are too few", lookedUp.Load(), stale.Load())
+		}
 	})
 	simulateWorlds(t, *seeds, scenario)
 }

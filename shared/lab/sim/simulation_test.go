@@ -67,8 +67,12 @@ func newSimulation(t testing.TB, c *choices) *simulation {
 			},
 		}
 	}
+	var providers []webhook.Provider
+	for _, p := range simulated() {
+		providers = append(providers, referring{p})
+	}
 	s.worker = &process.Processor{
-		Providers: simulated(), Ledger: s.table, Payloads: s.payloads, DeadLetters: s.queue.dead, Now: time.Now, Log: silent,
+		Providers: providers, Ledger: s.table, Payloads: s.payloads, DeadLetters: s.queue.dead, Now: time.Now, Log: silent,
 		Policy: esign.Policy{References: []string{"*"}},
 		Pause: func(ctx context.Context, attempt int) {
 			w.do(ctx, fmt.Sprintf("pause %d", attempt), nil, func() error { return nil })

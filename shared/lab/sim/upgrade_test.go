@@ -87,7 +87,7 @@ func (s *simulation) withReleases() []string {
 	for _, p := range simulated() {
 		p = released{p, s.upgrade}
 		s.receivers[p.Info().Name].Provider = p
-		s.worker.Providers = append(s.worker.Providers, p)
+		s.worker.Providers = append(s.worker.Providers, referring{p})
 	}
 	return scenario(s)
 }
