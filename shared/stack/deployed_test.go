@@ -108,7 +108,7 @@ func TestADeployedStack(t *testing.T) {
 	target.Notes.Note(t.Context(), "n")
 	wants("notes", "dynamodb GetItem Table")
 	target.Bus.Publish(t.Context(), []bus.Event{{Source: "s", DetailType: "d"}})
-	wants("replay", "events PutEvents EventBus")
+	wants("replay", "events PutEvents EventBus", "sqs SendMessage OutletQueue")
 	must(t, target.Archive(t.Context(), bus.Event{}))
 	wants("archive", "sqs SendMessage DocumentQueue")
 	if now := target.Now(); time.Since(now) > time.Minute {
@@ -135,7 +135,8 @@ func TestADeployedStack(t *testing.T) {
 		t.Error(err)
 	}
 	wants("redrive", "dynamodb GetItem Table", "s3 GET PayloadBucket")
-	moves := []string{"DeadLetterQueue to Queue", "DocumentDeadLetterQueue to DocumentQueue"}
+	moves := []string{"DeadLetterQueue to Queue", "DocumentDeadLetterQueue to DocumentQueue",
+		"OutletDeadLetterQueue to OutletQueue"}
 	if diff := cmp.Diff(moves, c.moved); diff != "" {
 		t.Error(diff)
 	}

@@ -19,9 +19,9 @@ import (
 	"esignhooks/shared/store/payload/s3"
 )
 
-// Redrive sends the dead letters through the worker again, and those of the archiver through the archiver, has the
-// archiver ask about the completions of other accounts that have credentials now, and publishes what the publisher
-// could not. What is left of the dead letters and the unpublished events is an error.
+// Redrive sends the dead letters through the worker again, those of the archiver through the archiver, and those of the
+// outlet to the application. It has the archiver ask about the completions of other accounts that have credentials now,
+// and publishes what the publisher could not. What is left of the dead letters and the unpublished events is an error.
 func (s *Stack) Redrive(ctx context.Context, w io.Writer) error {
 	var problems []error
 	if err := s.redriveDeadLetters(ctx, w, "dead letters", "DeadLetterQueueUrl", "QueueUrl"); err != nil {
@@ -29,6 +29,11 @@ func (s *Stack) Redrive(ctx context.Context, w io.Writer) error {
 	}
 	if err := s.redriveDeadLetters(ctx, w, "documents", "DocumentDeadLetterQueueUrl", "DocumentQueueUrl"); err != nil {
 		problems = append(problems, fmt.Errorf("stack: documents: %w", err))
+	}
+	if s.outputs["OutletQueueUrl"] != "" {
+		if err := s.redriveDeadLetters(ctx, w, "outlet", "OutletDeadLetterQueueUrl", "OutletQueueUrl"); err != nil {
+			problems = append(problems, fmt.Errorf("stack: outlet: %w", err))
+		}
 	}
 	if err := operate.AskAgain(ctx, w, s.Target()); err != nil {
 		problems = append(problems, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,10 +19,12 @@ import (
 
 	"esignhooks/shared/archive"
 	"esignhooks/shared/operate"
+	"esignhooks/shared/outlet"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/bus/eventbridge"
 	"esignhooks/shared/store/ledger/dynamodb"
+	queue "esignhooks/shared/store/queue/sqs"
 	"esignhooks/shared/vendorapi"
 )
 
@@ -30,6 +33,7 @@ type Stack struct {
 	name    string
 	config  aws.Config
 	outputs map[string]string
+	account string // its ID
 	// parameters are those of the template, with the values of the last deployment.
 	parameters map[string]string
 	http       *http.Client // for the vendors' APIs
@@ -70,6 +74,9 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 	for _, output := range found.Outputs {
 		s.outputs[aws.ToString(output.OutputKey)] = aws.ToString(output.OutputValue)
 	}
+	if parts := strings.Split(aws.ToString(found.StackId), ":"); len(parts) > 4 { // an ARN
+		s.account = parts[4]
+	}
 	for _, parameter := range found.Parameters {
 		s.parameters[aws.ToString(parameter.ParameterKey)] = aws.ToString(parameter.ParameterValue)
 	}
@@ -96,7 +103,14 @@ func (s *Stack) ledger() *dynamodb.Ledger {
 }
 
 func (s *Stack) bus() bus.Bus {
-	return eventbridge.New(awseventbridge.NewFromConfig(s.config), s.outputs["EventBusName"])
+	to := eventbridge.New(awseventbridge.NewFromConfig(s.config), s.outputs["EventBusName"])
+	if s.outputs["OutletQueueUrl"] == "" {
+		return to
+	}
+	return &outlet.Bus{
+		Bus: to, Queue: queue.New(sqs.NewFromConfig(s.config), s.outputs["OutletQueueUrl"]), Account: s.account,
+		Region: s.config.Region, Now: time.Now,
+	}
 }
 
 // archive gives the archiver a job, as the rule of the bus does.

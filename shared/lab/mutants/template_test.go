@@ -20,8 +20,16 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 		`MaximumMessageSize: 262144
       # Twice this time, plus 14 days in the dead-letter queue, is less than the shortest expiry of an event.`},
 	{"deduplicate over the whole queue",
-		`DeduplicationScope: messageGroup # this and the next line: high throughput`,
-		`DeduplicationScope: queue # this and the next line: high throughput`},
+		`ContentBasedDeduplication: false # the receiver sets the deduplication ID
+      DeduplicationScope: messageGroup`,
+		`ContentBasedDeduplication: false # the receiver sets the deduplication ID
+      DeduplicationScope: queue`},
+	{"sign with a short key", `PasswordLength: 40`, `PasswordLength: 20`},
+	{"let a slow application time out a batch", `BatchSize: 1 # an application`, `BatchSize: 10 # an application`},
+	{"publish past the outlet",
+		`OUTLET_QUEUE_URL: !If [Forwarded, !Ref OutletQueue, '']`, `OUTLET_QUEUE_URL: ''`},
+	{"watch the wrong queue of the outlet",
+		`Value: !GetAtt OutletDeadLetterQueue.QueueName`, `Value: !GetAtt OutletQueue.QueueName`},
 	{"deduplicate by the content",
 		`ContentBasedDeduplication: false # the receiver sets the deduplication ID`,
 		`ContentBasedDeduplication: true # the receiver sets the deduplication ID`},
@@ -114,7 +122,11 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 	{"forbid the archiver to see that an object is missing",
 		`Action: s3:ListBucket # without it, S3 answers 403 for a missing object`,
 		`Action: s3:GetObject # without it, S3 answers 403 for a missing object`},
-	{"forbid the archiver to delay a job", `sqs:ChangeMessageVisibility, `, ``},
+	{"forbid the archiver to delay a job",
+		`sqs:ChangeMessageVisibility, sqs:DeleteMessage, sqs:GetQueueAttributes, sqs:ReceiveMessage]
+              Resource: !GetAtt DocumentQueue.Arn`,
+		`sqs:DeleteMessage, sqs:GetQueueAttributes, sqs:ReceiveMessage]
+              Resource: !GetAtt DocumentQueue.Arn`},
 	{"let the archiver overwrite only",
 		`s3:if-none-match: 'false'
             - Effect: Allow`,
@@ -165,9 +177,13 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 	{"take a share for a percentage", `Threshold: 0.2`, `Threshold: 20`},
 	{"wait for one more period",
 		`DatapointsToAlarm: 2
-      Dimensions:`,
+      Dimensions:
+        - Name: QueueName
+          Value: !GetAtt Queue.QueueName`,
 		`DatapointsToAlarm: 3
-      Dimensions:`},
+      Dimensions:
+        - Name: QueueName
+          Value: !GetAtt Queue.QueueName`},
 	{"never end the alarm on throttles",
 		`SUM(FILL(METRICS(), 0))
         - Id: reads`,

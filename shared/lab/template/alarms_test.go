@@ -53,6 +53,9 @@ func (c *checker) alarmTable() map[string]alarmRow {
 	lambda := func(name string) alarmRow { // of all background functions
 		metrics := map[string]string{}
 		for function := range backgroundNeeds {
+			if function == "OutletFunction" && c.parameters["OutletUrl"] == "" {
+				continue
+			}
 			id := strings.ToLower(strings.TrimSuffix(function, "Function"))
 			metrics[id] = "Sum 300 AWS/Lambda " + name + " FunctionName=<" + function + ">"
 		}
@@ -101,6 +104,13 @@ func (c *checker) alarmTable() map[string]alarmRow {
 			"late":    "Sum 300 AWS/Lambda OnFailureDestinationDeliveredEventCount EventSourceMappingUUID=<PublisherSource>",
 			"refused": own("Sum", 300, "Unpublished"),
 		}, false, []string{"1"}, []string{"0", "-", "1 0"}),
+	}
+	if c.parameters["OutletUrl"] != "" {
+		rows["OutletDeadLettersAlarm"] = one("Maximum 60 AWS/SQS ApproximateNumberOfMessagesVisible "+
+			"QueueName=<OutletDeadLetterQueue.QueueName>", true)
+		rows["OutletAgeAlarm"] = alarmRow{map[string]string{"": "Maximum 60 AWS/SQS ApproximateAgeOfOldestMessage " +
+			"QueueName=<OutletQueue.QueueName>"},
+			[]string{"901 901", "901 0 901"}, []string{"900 900 900", "0 901", "901 0 0 901", "- - 901"}, true}
 	}
 	if c.parameters["AccessLogs"] != "off" {
 		rows["TooLargeAlarm"] = one(own("Sum", 300, "TooLarge"), true)

@@ -26,6 +26,7 @@ import (
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/lab/vendorstub"
+	"esignhooks/shared/outlet"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/publish"
 	"esignhooks/shared/sample"
@@ -214,7 +215,7 @@ func (r *recorder) enter(c *checker, function string) {
 // records its calls. The permissions in the template are compared with the record.
 func TestTheFunctionsMakeTheirCalls(t *testing.T) {
 	r := &recorder{t: t, told: map[string]string{}, calls: map[string]string{}, objects: map[string]stored{}}
-	enabled := map[string]string{"ArchiveDays": "7"}
+	enabled := map[string]string{"ArchiveDays": "7", "OutletUrl": "https://127.0.0.1:1/events"}
 	for _, p := range provider.All() {
 		enabled[p.Info().Resource] = "enabled"
 	}
@@ -227,6 +228,8 @@ func TestTheFunctionsMakeTheirCalls(t *testing.T) {
 	r.work()
 	r.enter(c, "PublisherFunction")
 	r.publish()
+	r.enter(c, "OutletFunction")
+	r.forward()
 	stub := vendorstub.New(t)
 	r.secret = func(id string) string {
 		for _, p := range all.Providers() {
@@ -350,6 +353,20 @@ func (r *recorder) publish() {
 		response, err := publisher(r.t.Context(), events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{record}})
 		if err != nil || len(response.BatchItemFailures) > 0 {
 			r.t.Errorf("%v, %v", response, err)
+		}
+	}
+}
+
+// forward has the outlet fail to reach an application, for a new event and for one that is three days old.
+func (r *recorder) forward() {
+	r.secret = func(string) string { return `{"secret":"` + strings.Repeat("a", 40) + `"}` }
+	forward := background.Outlet()
+	for _, sent := range []time.Time{time.Now(), time.Now().Add(-outlet.GiveUpAfter)} {
+		message := events.SQSMessage{MessageId: "m", ReceiptHandle: "r", Body: "{}", Attributes: map[string]string{
+			"MessageGroupId": "docusign#a", "SentTimestamp": strconv.FormatInt(sent.UnixMilli(), 10),
+		}}
+		if _, err := forward(r.t.Context(), events.SQSEvent{Records: []events.SQSMessage{message}}); err != nil {
+			r.t.Error(err)
 		}
 	}
 }

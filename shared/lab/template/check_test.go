@@ -262,7 +262,7 @@ func stacks() []map[string]string {
 		"AccessLogs": "use-role", "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms", "Arch": "x86_64",
 		"ArchiveDays": "7", "DeletionProtection": "true", "ExpireAfterDays": "365", "IncludeReasons": "true",
 		"LogRetentionDays": "14", "References": "deal_id,crm",
-		"MaxConcurrency": "9", "PublicUrl": "https://hooks.example.com", "RefusedThreshold": "5",
+		"MaxConcurrency": "9", "OutletUrl": "https://app.example.com/events", "PublicUrl": "https://hooks.example.com", "RefusedThreshold": "5",
 		"RepairSubscriptions": "true", "RequireUrlToken": "false", "SilentAgreementHours": "48",
 	}
 	received := maps.Clone(changed) // with all vendors

@@ -38,6 +38,9 @@ var (
 		"PublisherFunction": {
 			func(l lookup) { background.ReadPublisherConfig(l) }, backgroundFile, "PublisherConfig",
 		},
+		"OutletFunction": {
+			func(l lookup) { background.ReadOutletConfig(l) }, backgroundFile, "OutletConfig",
+		},
 		"ArchiverFunction": {
 			func(l lookup) { background.ReadArchiverConfig(provider.All(), l) }, backgroundFile, "ArchiverConfig",
 		},

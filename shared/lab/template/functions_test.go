@@ -16,6 +16,7 @@ import (
 
 	"esignhooks/shared/archive"
 	"esignhooks/shared/lab/slow"
+	"esignhooks/shared/outlet"
 	"esignhooks/shared/process"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/publish"
@@ -142,6 +143,7 @@ var backgroundNeeds = map[string]struct {
 	// What is left of a batch's time is for the report of what failed.
 	"WorkerFunction":    {process.BatchTimeout + 5*time.Second, 512}, // ten payloads of 6 MB, decoded
 	"PublisherFunction": {publish.BatchTimeout + 5*time.Second, 256},
+	"OutletFunction":    {3 * outlet.Timeout, 256},
 	// One download and its upload must fit, and time to delay the job.
 	"ArchiverFunction":   {vendorapi.DownloadTimeout + archive.Reserve + 40*time.Second, 512},
 	"ReconcilerFunction": {reconcile.LastCall + 3*time.Minute, 256},
@@ -154,7 +156,8 @@ func functionRules(c *checker) {
 		receivers[info.Resource+"Function"] = info.Resource
 	}
 	for name := range backgroundNeeds {
-		c.holds(c.resources[name] != nil, "there is no %s", name)
+		wanted := name != "OutletFunction" || c.parameters["OutletUrl"] != ""
+		c.holds((c.resources[name] != nil) == wanted, "there is %s: %t", name, !wanted)
 	}
 	for _, name := range c.of("AWS::Serverless::Function") {
 		c.text(name + ".Description")
@@ -226,6 +229,10 @@ func (c *checker) variablesOf(function, vendor string, memory int) {
 	if c.parameters["ArchiveDays"] != "0" {
 		archive = "<ArchiveBucket>"
 	}
+	outletQueue := ""
+	if c.parameters["OutletUrl"] != "" {
+		outletQueue = "<OutletQueue>"
+	}
 	want := map[string]string{
 		"API_URL":                        c.apiURL(),
 		"ARCHIVE_BUCKET":                 archive,
@@ -236,6 +243,11 @@ func (c *checker) variablesOf(function, vendor string, memory int) {
 		"DOCUMENT_DEAD_LETTER_QUEUE_URL": "<DocumentDeadLetterQueue>",
 		"DOCUMENT_QUEUE_URL":             "<DocumentQueue>",
 		"EVENT_BUS_NAME":                 "<EventBus>",
+		"ACCOUNT_ID":                     "<AWS::AccountId>",
+		"OUTLET_DEAD_LETTER_QUEUE_URL":   "<OutletDeadLetterQueue>",
+		"OUTLET_QUEUE_URL":               outletQueue,
+		"OUTLET_SECRET_ARN":              secretARN("OutletSecret"),
+		"OUTLET_URL":                     c.parameters["OutletUrl"],
 		"EXPIRE_AFTER_DAYS":              c.parameters["ExpireAfterDays"],
 		"GOGC":                           "400", // measured: an acknowledgement takes a quarter less CPU time
 		"GOMAXPROCS":                     "1",   // below 1,769 MB there is less than one processor
@@ -308,6 +320,16 @@ func secretRules(c *checker) {
 			want["GenerateSecretString.SecretStringTemplate"] = empty
 		}
 		c.want(name+".", want)
+	}
+	if c.parameters["OutletUrl"] != "" {
+		wanted = append(wanted, "OutletSecret")
+		c.want("OutletSecret.", map[string]string{
+			"Description": "<AWS::StackName>: signs the requests to the application", "Name": absent,
+			"GenerateSecretString.ExcludePunctuation":   "true", // letters and digits are base64
+			"GenerateSecretString.GenerateStringKey":    "secret",
+			"GenerateSecretString.PasswordLength":       "40", // of 62 characters: more than 192 bits
+			"GenerateSecretString.SecretStringTemplate": `{"secrets":[]}`,
+		})
 	}
 	slices.Sort(wanted)
 	got := c.of("AWS::SecretsManager::Secret")

@@ -33,6 +33,10 @@ func outputRules(c *checker) {
 	if c.parameters["ArchiveDays"] != "0" {
 		want["ArchiveBucketName"] = "<ArchiveBucket>"
 	}
+	if c.parameters["OutletUrl"] != "" {
+		want["OutletDeadLetterQueueUrl"], want["OutletQueueUrl"] = "<OutletDeadLetterQueue>", "<OutletQueue>"
+		want["OutletSecret"] = secretARN("OutletSecret")
+	}
 	for _, info := range c.vendors() {
 		want[info.Resource+"Secret"] = secretARN(info.Resource + "Secret")
 		want[info.Resource+"WebhookUrl"] = c.apiURL() + webhookPath(info)
@@ -49,7 +53,7 @@ func outputRules(c *checker) {
 // TestOutputsAreThere checks that the stack has the outputs and resources that the operator's commands and the pages
 // name.
 func TestOutputsAreThere(t *testing.T) {
-	c := newChecker(readRoot(t), map[string]string{"ArchiveDays": "7"})
+	c := newChecker(readRoot(t), map[string]string{"ArchiveDays": "7", "OutletUrl": "https://app.example.com"})
 	found := 0
 	for _, glob := range []string{"../../stack/*.go", "../../../README.md", "../../docs/*.md"} {
 		files, err := filepath.Glob(glob)

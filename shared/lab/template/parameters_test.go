@@ -27,6 +27,11 @@ var patterns = map[string]samples{
 			"arn:aws:sns:eu-central-1:123456789012:x.fifo", // CloudWatch cannot notify a FIFO topic
 			" arn:aws:sns:eu-central-1:123456789012:x", "arn:aws:sns:eu-central-1:123456789012:x y"},
 	},
+	"OutletUrl": {
+		[]string{"", "https://app.example.com", "https://App.example.com:8443/events?a=b&c=%20"},
+		[]string{"http://app.example.com", "app.example.com", "https://", "https://app.example.com/a b",
+			"https://user@app.example.com/", "https://app.example.com:x/"},
+	},
 	"PublicUrl": {
 		[]string{"", "https://hooks.example.com", "https://hooks2.example-1.com/e-sign/v1_0.x"},
 		[]string{"http://hooks.example.com", "hooks.example.com", "https://hooks.example.com/", "https://",
@@ -187,7 +192,7 @@ func existenceRules(c *checker) {
 		case "ArchiveBucket", "ArchiveBucketPolicy", "ArchiveBucketName":
 			return c.parameters["ArchiveDays"] != "0"
 		}
-		return true
+		return !strings.HasPrefix(name, "Outlet") || c.parameters["OutletUrl"] != ""
 	}
 	for _, section := range []struct {
 		name string

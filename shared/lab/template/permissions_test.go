@@ -42,6 +42,8 @@ func permissionRules(c *checker) {
 			want[function] = append(want[function], "s3:PutObject "+failed+"/*", "s3:ListBucket "+failed)
 		}
 	}
+	const outlet = "OutletFunction"
+	want[outlet] = append(want[outlet], "secretsmanager:GetSecretValue "+secretARN("OutletSecret"))
 	for _, info := range c.vendors() {
 		own := info.Resource + "Function"
 		for _, function := range []string{own, "ArchiverFunction", "ReconcilerFunction"} {
@@ -51,6 +53,9 @@ func permissionRules(c *checker) {
 	for _, function := range c.of("AWS::Serverless::Function") {
 		got := c.policyOf(function)
 		needed := narrowed(want[function])
+		if c.parameters["OutletUrl"] == "" {
+			needed = slices.DeleteFunc(needed, func(s string) bool { return strings.Contains(s, "<OutletQueue.") })
+		}
 		if c.parameters["ArchiveDays"] == "0" {
 			needed = slices.DeleteFunc(needed, func(s string) bool { return strings.Contains(s, "<ArchiveBucket.") })
 		}

@@ -12,6 +12,7 @@ import (
 
 	"esignhooks/shared/archive"
 	"esignhooks/shared/esign"
+	"esignhooks/shared/outlet"
 	"esignhooks/shared/publish"
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/ledger"
@@ -39,6 +40,7 @@ func logical(value string) string {
 // stack's name must leave room for the longest.
 var queueNames = map[string]string{
 	"Queue": "deliveries.fifo", "DeadLetterQueue": "dead-letters.fifo",
+	"OutletQueue": "outlet.fifo", "OutletDeadLetterQueue": "outlet-dead-letters.fifo",
 	"DocumentQueue": "documents", "DocumentDeadLetterQueue": "document-dead-letters",
 }
 
@@ -103,6 +105,12 @@ func (c *checker) readQueue(name, reader string, fifo bool, retention time.Durat
 			retries)
 		return
 	}
+	if name == "OutletQueue" { // its function gives up itself
+		const least = int(outlet.GiveUpAfter / outlet.MaxPause)
+		c.holds(receives == 1000 && receives > 2*least, "%s gives up after %d attempts", name, receives)
+		c.holds(retention == maxRetention, "%s keeps messages for %s", name, retention)
+		return
+	}
 	retries := time.Duration(receives) * visible
 	c.holds(retries == 10*time.Hour, "%s retries for %s, and operators are told 10 hours", name, retries)
 	// A batch may wait behind others. In a worker's outage of a long weekend, the messages must survive.
@@ -127,6 +135,11 @@ func mappingRules(c *checker) {
 		switch {
 		case !isQueue:
 			c.streamMapping(name)
+		case source == "<OutletQueue.Arn>":
+			c.want(name+".", map[string]string{
+				"BatchSize":                        "1", // an application may be slow
+				"ScalingConfig.MaximumConcurrency": "10",
+			})
 		case strings.HasSuffix(queueName, ".fifo"):
 			c.want(name+".", map[string]string{
 				"BatchSize":                        "10", // the most of a FIFO queue
@@ -142,9 +155,18 @@ func mappingRules(c *checker) {
 	for source, function := range map[string]string{
 		"<Queue.Arn>": "<WorkerFunction>", "<Table.StreamArn>": "<PublisherFunction>",
 		"<DocumentQueue.Arn>": "<ArchiverFunction>",
+		"<OutletQueue.Arn>":   c.ifForwarded("<OutletFunction>"),
 	} {
 		c.holds(sources[source] == function, "%s reads %s", sources[source], source)
 	}
+}
+
+// ifForwarded returns s if the stack has an outlet.
+func (c *checker) ifForwarded(s string) string {
+	if c.parameters["OutletUrl"] == "" {
+		return ""
+	}
+	return s
 }
 
 // streamMapping expects that every commit reaches the publisher, and that what it cannot publish is kept.

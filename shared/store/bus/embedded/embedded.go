@@ -117,14 +117,11 @@ func (b *Bus) Publish(_ context.Context, all []bus.Event) []error {
 			if err != nil {
 				return err
 			}
-			detail, err := json.Marshal(e.Detail)
+			envelope, err := outlet.Envelope(e, envelopeID(sequence), "000000000000", "localhost")
 			if err != nil {
 				return err
 			}
-			p := Published{State: Unforwarded, Envelope: events.EventBridgeEvent{
-				Version: "0", ID: envelopeID(sequence), DetailType: e.DetailType, Source: e.Source, AccountID: "000000000000",
-				Time: e.Time.UTC().Truncate(time.Second), Region: "localhost", Resources: []string{}, Detail: detail,
-			}}
+			p := Published{State: Unforwarded, Envelope: envelope}
 			if b.outlet != nil {
 				p.State, added = Waiting, append(added, attempt{sequence: sequence, subject: e.Detail.Event.Subject})
 			}

@@ -49,10 +49,14 @@ func ReadWorkerConfig(lookup func(string) (string, bool)) (WorkerConfig, error) 
 }
 
 // PublisherConfig is the configuration of the publisher. Each field names the environment variable that it is read
-// from. All are required. template.yaml sets them.
+// from. Those without a default are required. template.yaml sets them.
 type PublisherConfig struct {
 	// EVENT_BUS_NAME: the name of the EventBridge bus.
 	EventBus string
+	// OUTLET_QUEUE_URL: the URL of the FIFO queue of the events for the application. Empty by default: there is none.
+	OutletQueueURL string
+	// ACCOUNT_ID: the ID of the stack's AWS account.
+	AccountID string
 	// PAYLOAD_BUCKET: the name of the S3 bucket that keeps events which the bus refuses.
 	PayloadBucket string
 	// METRICS_NAMESPACE: the CloudWatch namespace of the metrics.
@@ -64,8 +68,35 @@ func ReadPublisherConfig(lookup func(string) (string, bool)) (PublisherConfig, e
 	e := wiring.NewEnvironment(lookup)
 	c := PublisherConfig{
 		EventBus:         e.Required("EVENT_BUS_NAME"),
+		OutletQueueURL:   e.Optional("OUTLET_QUEUE_URL"),
+		AccountID:        e.Required("ACCOUNT_ID"),
 		PayloadBucket:    e.Required("PAYLOAD_BUCKET"),
 		MetricsNamespace: e.Required("METRICS_NAMESPACE"),
+	}
+	return c, e.Err()
+}
+
+// OutletConfig is the configuration of the outlet. Each field names the environment variable that it is read from. All
+// are required. template.yaml sets them.
+type OutletConfig struct {
+	// OUTLET_URL: the URL of the application.
+	URL string
+	// OUTLET_SECRET_ARN: the ARN of the secret that signs the requests.
+	SecretARN string
+	// OUTLET_QUEUE_URL: the URL of the FIFO queue of the events for the application.
+	QueueURL string
+	// OUTLET_DEAD_LETTER_QUEUE_URL: the URL of the FIFO queue for the events that the application never took.
+	DeadLetterQueueURL string
+}
+
+// ReadOutletConfig reads the environment through lookup, normally [os.LookupEnv]. It reports all problems at once.
+func ReadOutletConfig(lookup func(string) (string, bool)) (OutletConfig, error) {
+	e := wiring.NewEnvironment(lookup)
+	c := OutletConfig{
+		URL:                e.Required("OUTLET_URL"),
+		SecretARN:          e.Required("OUTLET_SECRET_ARN"),
+		QueueURL:           e.Required("OUTLET_QUEUE_URL"),
+		DeadLetterQueueURL: e.Required("OUTLET_DEAD_LETTER_QUEUE_URL"),
 	}
 	return c, e.Err()
 }

@@ -22,6 +22,7 @@ var acme = []webhook.Provider{acmesign.Provider{}}
 var functions = map[string]func() (any, error){
 	"receiver":   func() (any, error) { return wiring.NewReceiver(acme[0], slog.New(slog.DiscardHandler), io.Discard) },
 	"worker":     func() (any, error) { return newWorker(acme, slog.New(slog.DiscardHandler), io.Discard) },
+	"outlet":     func() (any, error) { return newOutlet(slog.New(slog.DiscardHandler)) },
 	"publisher":  func() (any, error) { return newPublisher(slog.New(slog.DiscardHandler), io.Discard) },
 	"archiver":   func() (any, error) { return newArchiver(acme, slog.New(slog.DiscardHandler), io.Discard) },
 	"reconciler": func() (any, error) { return newReconciler(acme, slog.New(slog.DiscardHandler), io.Discard) },
@@ -31,7 +32,8 @@ var functions = map[string]func() (any, error){
 var required = map[string]string{
 	"receiver":  "EXPIRE_AFTER_DAYS METRICS_NAMESPACE PAYLOAD_BUCKET QUEUE_URL REQUIRE_URL_TOKEN SECRET_ARN TABLE_NAME",
 	"worker":    "DEAD_LETTER_QUEUE_URL EXPIRE_AFTER_DAYS INCLUDE_REASONS METRICS_NAMESPACE PAYLOAD_BUCKET TABLE_NAME",
-	"publisher": "EVENT_BUS_NAME METRICS_NAMESPACE PAYLOAD_BUCKET",
+	"outlet":    "OUTLET_DEAD_LETTER_QUEUE_URL OUTLET_QUEUE_URL OUTLET_SECRET_ARN OUTLET_URL",
+	"publisher": "ACCOUNT_ID EVENT_BUS_NAME METRICS_NAMESPACE PAYLOAD_BUCKET",
 	"archiver": "DOCUMENT_BUCKET DOCUMENT_DEAD_LETTER_QUEUE_URL DOCUMENT_QUEUE_URL METRICS_NAMESPACE QUEUE_URL " +
 		"TABLE_NAME",
 	"reconciler": "API_URL EXPIRE_AFTER_DAYS INCLUDE_REASONS METRICS_NAMESPACE QUEUE_URL REPAIR_SUBSCRIPTIONS " +

@@ -22,6 +22,7 @@ import (
 	"esignhooks/shared/archive"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/vendorstub"
+	"esignhooks/shared/outlet"
 	"esignhooks/shared/plumbing/metric"
 	"esignhooks/shared/process"
 	"esignhooks/shared/provider"
@@ -75,6 +76,7 @@ func in(t *testing.T, s *lambdatest.Stack, function string, variables map[string
 		constructors := map[string]func() (any, error){
 			"WorkerFunction":     func() (any, error) { return newWorker(provider.All(), log, &w.metrics) },
 			"PublisherFunction":  func() (any, error) { return newPublisher(log, &w.metrics) },
+			"OutletFunction":     func() (any, error) { return newOutlet(log) },
 			"ArchiverFunction":   func() (any, error) { return newArchiver(provider.All(), log, &w.metrics) },
 			"ReconcilerFunction": func() (any, error) { return newReconciler(provider.All(), log, &w.metrics) },
 		}
@@ -217,6 +219,22 @@ func (w *wired) use(t *testing.T, field any) (facts []string) {
 		}
 		(*f).Put(ctx, "k", nil)
 		facts = append(facts, (*f).Location("k"))
+	case *outlet.Sender:
+		return []string{f.URL, fmt.Sprint(f.Now().Equal(now))}
+	case *func(context.Context) ([]outlet.Key, error):
+		if _, err := (*f)(cancelled); err == nil {
+			t.Error("keys are read without the message's context")
+		}
+		w.Secret = fmt.Sprintf(`{"secret":%q,"secrets":[%q]}`, strings.Repeat("a", 40), strings.Repeat("b", 40))
+		for range 2 { // the second read is after RefreshAfter
+			(*f)(ctx)
+			keys, err := (*f)(ctx)
+			facts = append(facts, fmt.Sprint(len(keys), err))
+			time.Sleep(wiring.RefreshAfter)
+			w.Secret = noKey
+		}
+	case *func(context.Context, string, time.Duration) error:
+		(*f)(ctx, "receipt", time.Minute)
 	case *esign.Policy:
 		return []string{fmt.Sprint(*f)}
 	case *document.Store:
@@ -374,6 +392,15 @@ func want(s *lambdatest.Stack, function string) facts {
 		delete(found, "Now")
 		found["Bus"] = []string{"events PutEvents EventBus"}
 		found["SetAside"] = []string{"s3 PUT PayloadBucket", "s3 GET PayloadBucket"}
+		if s.Parameters["OutletUrl"] != "" {
+			found["Bus"] = []string{"sqs SendMessage OutletQueue", "events PutEvents EventBus"}
+		}
+	case "OutletFunction":
+		get := "secretsmanager GetSecretValue OutletSecret"
+		found = facts{
+			"Log": {"true"}, "Application": {s.Parameters["OutletUrl"], "true"}, "Keys": {"2 <nil>", "2 <nil>", get, get},
+			"Later": {"sqs ChangeMessageVisibility OutletQueue"}, "DeadLetters": {"sqs SendMessage OutletDeadLetterQueue"},
+		}
 	case "ArchiverFunction":
 		found["Documents"] = []string{"s3 PUT DocumentBucket", "s3 HEAD DocumentBucket"}
 		found["Jobs"] = []string{"sqs ChangeMessageVisibility DocumentQueue", "sqs SendMessage DocumentDeadLetterQueue"}

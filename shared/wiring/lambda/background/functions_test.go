@@ -33,6 +33,8 @@ func start(function string) any {
 		return Worker(provider.All())
 	case "PublisherFunction":
 		return Publisher()
+	case "OutletFunction":
+		return Outlet()
 	case "ArchiverFunction":
 		return Archiver(provider.All())
 	case "ReconcilerFunction":

@@ -79,6 +79,7 @@ func Deploy(t testing.TB, parameters map[string]string) *Stack {
 var patterned = map[string]string{
 	"AlarmTopicArn":   "arn:aws:sns:eu-central-1:123456789012:alarms",
 	"ExpireAfterDays": "37",
+	"OutletUrl":       "https://app.example.com/events",
 	"PublicUrl":       "https://hooks.example.com",
 	"References":      "deal_id",
 }
