@@ -239,7 +239,8 @@ func (c *checker) operators() {
 	for metric := range codeMetrics() {
 		c.holds(strings.Contains(operate(), "`"+metric+"`"), "operate.md does not mention the metric %s", metric)
 	}
-	if c.parameters["AlarmTopicArn"] == "" && c.parameters["AccessLogs"] == "create-role" && len(c.vendors()) == 4 {
+	if c.parameters["AlarmTopicArn"] == "" && c.parameters["OutletUrl"] == "" &&
+		c.parameters["AccessLogs"] == "create-role" && len(c.vendors()) == 4 {
 		silent := 0
 		for _, info := range c.vendors() {
 			if c.parameters[info.Resource+"SilentAfterHours"] != "0" {
