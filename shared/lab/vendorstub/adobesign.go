@@ -334,7 +334,7 @@ func (s *Subscription) adobeSignHook() object {
 	for _, e := range provider.Events() {
 		events = append(events, e)
 	}
-	conditions := object{"webhookAgreementEvents": object{"includeSignedDocuments": false}}
+	conditions := object{"webhookAgreementEvents": object{"includeDetailedInfo": true, "includeParticipantsInfo": true}}
 	hook := object{
 		"name": "esignhooks", "scope": "ACCOUNT", "webhookSubscriptionEvents": events,
 		"lastModified": "2026-11-01T00:00:00Z", "webhookConditionalParams": conditions,

@@ -33,6 +33,8 @@ var (
 // SPEC: https://helpx.adobe.com/de/sign/web/developers/webhooks/create.html, read 2026-11-23: events and notification
 // parameters are chosen there; https://developer.adobe.com/acrobat-sign/docs/overview/developer_guide/webhookapis:
 // includeSignedDocuments.
+// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events, read 2026-11-30: without
+// conditional parameters a notification has the agreement's ID, name and status.
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
 		Name:           name,
@@ -47,6 +49,10 @@ func (Provider) Info() webhook.Info {
 			"the client ID is " + WebApplicationID + " for webhooks created in the web application, and your application's " +
 				"for those created by API; put in both if you may use both",
 			"subscribe to the events you need, without signed documents (includeSignedDocuments: false)",
+			"include the details of the agreement (includeDetailedInfo: true): externalId, the sender's own key, comes only " +
+				"with them; they disclose the message and the e-mail addresses of the sender and of those who get a copy",
+			"include the participants (includeParticipantsInfo: true): roles, order, turns and replacements come only with " +
+				"them; they disclose names, companies, e-mail addresses, user IDs and private messages",
 		},
 	}
 }

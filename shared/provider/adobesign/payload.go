@@ -67,6 +67,13 @@ type ExternalID struct {
 	Group webhook.Text `json:"group"`
 }
 
+// UnmarshalJSON implements [json.Unmarshaler]. A value of another type is no ID.
+func (e *ExternalID) UnmarshalJSON(b []byte) error {
+	type object ExternalID
+	_ = webhook.DecodeJSON(b, (*object)(e))
+	return nil
+}
+
 // References returns the references that are stated, by their names in [esign.Event].
 func (e ExternalID) References() map[string]string {
 	stated := map[string]string{}

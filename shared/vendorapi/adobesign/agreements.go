@@ -12,15 +12,21 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
+	provider "esignhooks/shared/provider/adobesign"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
 )
 
 // agreement leaves out personal data.
+//
+// SPEC: as for the package: an agreement has externalId, without a role or status of its participants, which only
+// GET /agreements/{id}/members has. A list has no externalId.
 type agreement struct {
-	ID           webhook.Text `json:"id"`
-	Status       webhook.Text `json:"status"`
-	ModifiedDate webhook.Text `json:"modifiedDate"` // only in a list; the time of any change, not only of the status
+	ID         webhook.Text        `json:"id"`
+	Status     webhook.Text        `json:"status"`
+	ExternalID provider.ExternalID `json:"externalId"`
+	// only in a list; the time of any change, not only of the status
+	ModifiedDate webhook.Text `json:"modifiedDate"`
 }
 
 // statuses lists the vendor's statuses that do not begin with OUT_FOR_ or WAITING_FOR_, which mean sent. ARCHIVED is
@@ -111,7 +117,9 @@ func ending(status esign.Status, event string) (real esign.Status, ok bool) {
 
 // read returns the state of an agreement. The vendor does not report when it reached its status.
 func (a agreement) read() vendorapi.Agreement {
-	return vendorapi.Agreement{ID: string(a.ID), Status: a.status(), VendorStatus: string(a.Status)}
+	return vendorapi.Agreement{
+		ID: string(a.ID), Status: a.status(), VendorStatus: string(a.Status), References: a.ExternalID.References(),
+	}
 }
 
 // ended returns the state of a finished agreement. Its events show how and when it ended.

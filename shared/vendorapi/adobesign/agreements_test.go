@@ -43,6 +43,26 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
+func TestTheSendersKey(t *testing.T) {
+	for answer, want := range map[string]map[string]string{
+		`"externalId": {"id": "deal-7|a"}`: {"externalId": "deal-7|a"},
+		`"externalId": {"id": ""}`:         nil,
+		`"externalId": "deal-7"`:           nil,
+		`"name": "Agreement"`:              nil,
+	} {
+		for _, status := range []string{"OUT_FOR_SIGNATURE", "SIGNED"} {
+			w := newWorld(t)
+			w.set(vendorstub.Agreement{ID: id, Status: esign.Completed})
+			w.Fail(vendorstub.Failure{Path: "/agreements/" + id, Status: 200, Times: 1,
+				Body: `{"id": "` + id + `", "status": "` + status + `", ` + answer + `}`})
+			got, err := w.simple(t).Agreement(t.Context(), id)
+			if diff := cmp.Diff(want, got.References); err != nil || diff != "" || got.Participants != nil {
+				t.Error(answer, err, diff)
+			}
+		}
+	}
+}
+
 func TestHowACancelledAgreementEnded(t *testing.T) {
 	for _, status := range []esign.Status{esign.Declined, esign.Cancelled, esign.Failed} {
 		for _, word := range []string{"CANCELLED", "ABORTED"} {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,19 +28,68 @@ type hook struct {
 	URL          struct {
 		URL webhook.Text `json:"url"`
 	} `json:"webhookUrlInfo"`
-	Conditions struct {
-		Agreement map[string]bool `json:"webhookAgreementEvents"`
-	} `json:"webhookConditionalParams"` // not in a list
+	Conditions conditions `json:"webhookConditionalParams"` // not in a list
 
 	etag string // not in a list
 }
 
 const (
-	active          = "ACTIVE"
-	account         = "ACCOUNT"
-	group           = "GROUP"
+	active  = "ACTIVE"
+	account = "ACCOUNT"
+	group   = "GROUP"
+)
+
+// conditions are what the notifications of each kind of resource include.
+type conditions map[string]map[string]any
+
+// The conditions of agreements that concern us.
+//
+// SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events, "Webhook conditional parameters",
+// read 2026-11-30: without them, a notification has the ID, the name and the status of the agreement.
+const (
+	ofAgreements    = "webhookAgreementEvents"
+	details         = "includeDetailedInfo"
+	participants    = "includeParticipantsInfo"
 	signedDocuments = "includeSignedDocuments"
 )
+
+func (c conditions) include(condition string) bool { return c[ofAgreements][condition] == true }
+
+// disclosed are the conditions that we need, with what each discloses.
+var disclosed = []struct{ condition, what string }{
+	{details, "externalId, the message and the e-mail addresses of the sender and of those who get a copy"},
+	{participants, "everybody's name, company, e-mail address, user ID, role and turn, and the private messages to them"},
+}
+
+// add includes what other includes.
+func (c conditions) add(other conditions) {
+	for kind, chosen := range other {
+		for condition, value := range chosen {
+			if c[kind] == nil {
+				c[kind] = map[string]any{}
+			}
+			if c[kind][condition] != true {
+				c[kind][condition] = value
+			}
+		}
+	}
+}
+
+// corrected returns c with what we need, without signed documents, and otherwise as the operator has chosen.
+func (c conditions) corrected() conditions {
+	all := conditions{}
+	for kind, chosen := range c {
+		all[kind] = maps.Clone(chosen)
+	}
+	if all[ofAgreements] == nil {
+		all[ofAgreements] = map[string]any{}
+	}
+	for _, needed := range disclosed {
+		all[ofAgreements][needed.condition] = true
+	}
+	all[ofAgreements][signedDocuments] = false
+	return all
+}
 
 func (h *hook) url() string { return string(h.URL.URL) }
 
@@ -47,14 +97,14 @@ func (h *hook) url() string { return string(h.URL.URL) }
 // agreement alone.
 func (h *hook) shared() bool { return h.Scope == account || h.Scope == group }
 
-// all is the subscription to all agreement events. An operator may prefer it: the event of an undelivered text message
-// has no documented name.
-const all = "AGREEMENT_ALL"
+// allAgreements is the subscription to all agreement events. An operator may prefer it: the event of an undelivered
+// text message has no documented name.
+const allAgreements = "AGREEMENT_ALL"
 
 // missing returns the agreement events that a status may depend on and that it does not send. The vendor's web
 // application does not offer those of templates.
 func (h *hook) missing() (missing []string) {
-	if slices.Contains(h.Events, all) {
+	if slices.Contains(h.Events, allAgreements) {
 		return nil
 	}
 	for _, event := range provider.StatusEvents() {
@@ -65,24 +115,38 @@ func (h *hook) missing() (missing []string) {
 	return missing
 }
 
-// wanted returns the events that it should send, out of these.
-func (h *hook) wanted(events []string) []string {
-	if !slices.Contains(h.Events, all) {
-		return events
+// with returns the events that it sends and these, unless it sends them already.
+func (h *hook) with(events []string) []string {
+	var all []string
+	for _, event := range h.Events {
+		all = append(all, string(event))
 	}
-	return append([]string{all}, slices.DeleteFunc(slices.Clone(events), func(event string) bool {
-		return strings.HasPrefix(event, "AGREEMENT_")
-	})...)
+	for _, event := range events {
+		if !slices.Contains(all, event) && !(strings.HasPrefix(event, "AGREEMENT_") && slices.Contains(all, allAgreements)) {
+			all = append(all, event)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
-// exact reports whether it sends exactly the events that it should, without documents.
-func (h *hook) exact() bool {
-	var events []string
-	for _, event := range h.Events {
-		events = append(events, string(event))
+// changes describes what it should send besides, and what it should leave out. It is empty if nothing has to change.
+// Whatever else the operator has chosen stays.
+func (h *hook) changes() (changes []string) {
+	if more := len(h.with(provider.Events())) - len(h.Events); more > 0 {
+		changes = append(changes, fmt.Sprintf("send %d more of the %d events that are understood", more,
+			len(provider.Events())))
 	}
-	slices.Sort(events)
-	return slices.Equal(events, h.wanted(provider.Events())) && !h.Conditions.Agreement[signedDocuments]
+	for _, needed := range disclosed {
+		if !h.Conditions.include(needed.condition) {
+			changes = append(changes, fmt.Sprintf("include %s, which sends to the stack's queue %s",
+				needed.condition, needed.what))
+		}
+	}
+	if h.Conditions.include(signedDocuments) {
+		changes = append(changes, "leave out the signed documents, which can make a notification too large to deliver")
+	}
+	return changes
 }
 
 func (h *hook) problems() (problems []string) {
@@ -90,7 +154,7 @@ func (h *hook) problems() (problems []string) {
 		problems = append(problems, "it is not active: Adobe turns it off after three days of failures, and events are "+
 			"lost until it is active again")
 	}
-	if h.Conditions.Agreement[signedDocuments] {
+	if h.Conditions.include(signedDocuments) {
 		problems = append(problems, "signed documents are included: a notification may become too large to deliver, and "+
 			"then it blocks all others")
 	}
@@ -203,11 +267,11 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 	var steps []vendorapi.Step
 	switch {
 	case ours == nil:
-		steps = append(steps, c.create(webhookURL))
+		steps = append(steps, c.create(webhookURL, old))
 	case ours.Status != active:
 		steps = append(steps, c.activate(ours))
 	}
-	if ours != nil && !ours.exact() {
+	if ours != nil && len(ours.changes()) > 0 {
 		steps = append(steps, c.correct(ours))
 	}
 	for _, h := range old {
@@ -233,38 +297,41 @@ type urlInfo struct {
 	URL string `json:"url"`
 }
 
-type conditions struct {
-	Agreement map[string]bool `json:"webhookAgreementEvents"`
-}
-
 // subscribed sends settings with all events. If the account does not know one of them, it sends only those that it must
 // know.
 //
 // SPEC: as for hooks, read 2026-11-30: 400 INVALID_WEBHOOK_SUBSCRIPTION_EVENTS. Accounts get new events with a release.
 func subscribed(h *hook, in settings, send func(settings) error) error {
-	in.Events = h.wanted(provider.Events())
+	in.Events = h.with(provider.Events())
 	err := send(in)
 	if errors.Is(err, errEvents) {
-		in.Events = h.wanted(provider.StatusEvents())
+		in.Events = h.with(provider.StatusEvents())
 		err = send(in)
 	}
 	return err
 }
 
-func (c *client) create(webhookURL string) vendorapi.Step {
-	in := settings{
-		Name: "esignhooks", Scope: account, State: active, URL: urlInfo{webhookURL},
-		Conditions: conditions{map[string]bool{
-			"includeDetailedInfo": false, "includeDocumentsInfo": false, "includeParticipantsInfo": false,
-			signedDocuments: false,
-		}},
+// create makes a webhook, which also sends and includes what those before it do.
+func (c *client) create(webhookURL string, before []*hook) vendorapi.Step {
+	h := &hook{Conditions: conditions{ofAgreements: {"includeDocumentsInfo": false}}}
+	for _, old := range before {
+		h.Events = append(h.Events, old.Events...)
+		h.Conditions.add(old.Conditions)
 	}
-	says := fmt.Sprintf("create the webhook %q of the account for %s with %d events, without documents; Adobe "+
-		"verifies the URL with the client ID of these credentials' application, which must be one of the keys, like %s "+
-		"for webhooks created in Adobe's web application",
-		in.Name, vendorapi.Masked(webhookURL), len(provider.Events()), provider.WebApplicationID)
+	slices.Sort(h.Events)
+	h.Events = slices.Compact(h.Events)
+	in := settings{
+		Name: "esignhooks", Scope: account, State: active, URL: urlInfo{webhookURL}, Conditions: h.Conditions.corrected(),
+	}
+	says := fmt.Sprintf("create the webhook %q of the account for %s with %d events, without documents",
+		in.Name, vendorapi.Masked(webhookURL), len(h.with(provider.Events())))
+	for _, needed := range disclosed {
+		says += fmt.Sprintf("; include %s, which sends to the stack's queue %s", needed.condition, needed.what)
+	}
+	says += "; Adobe verifies the URL with the client ID of these credentials' application, which must be one of the " +
+		"keys, like " + provider.WebApplicationID + " for webhooks created in Adobe's web application"
 	return vendorapi.Step{Description: says, Do: func(ctx context.Context) error {
-		err := subscribed(&hook{}, in, func(in settings) error {
+		err := subscribed(h, in, func(in settings) error {
 			_, err := c.call(ctx, "", vendorapi.Request{Method: http.MethodPost, URL: "/webhooks", JSON: in}, nil)
 			return err
 		})
@@ -277,14 +344,10 @@ func (c *client) create(webhookURL string) vendorapi.Step {
 
 // correct keeps the other settings that an operator may have chosen.
 func (c *client) correct(h *hook) vendorapi.Step {
-	says := "change the webhook %q to send the %d events that are understood, without documents"
-	return vendorapi.Step{Description: fmt.Sprintf(says, h.Name, len(provider.Events())),
+	says := fmt.Sprintf("change the webhook %q: %s", h.Name, strings.Join(h.changes(), "; "))
+	return vendorapi.Step{Description: says,
 		Do: func(ctx context.Context) error {
-			with := map[string]bool{}
-			for condition, on := range h.Conditions.Agreement {
-				with[condition] = on && condition != signedDocuments
-			}
-			in := settings{string(h.Name), string(h.Scope), active, nil, urlInfo{h.url()}, conditions{with}}
+			in := settings{string(h.Name), string(h.Scope), active, nil, urlInfo{h.url()}, h.Conditions.corrected()}
 			return subscribed(h, in, func(in settings) error {
 				return c.change(ctx, h, http.MethodPut, h.path(), in)
 			})

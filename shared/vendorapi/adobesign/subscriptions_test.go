@@ -2,7 +2,6 @@ package adobesign_test
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -54,13 +53,16 @@ func (w *world) subscribe(id, url string, settings ...any) {
 }
 
 // conditions returns the webhook's settings for agreements.
-func conditions(on ...string) map[string]any {
-	all := map[string]any{"includeSignedDocuments": false}
+func conditions(on ...string) map[string]map[string]bool {
+	all := map[string]bool{}
 	for _, condition := range on {
 		all[condition] = true
 	}
-	return map[string]any{"webhookAgreementEvents": all}
+	return map[string]map[string]bool{"webhookAgreementEvents": all}
 }
+
+// needed are the conditions that we need.
+var needed = []string{"includeDetailedInfo", "includeParticipantsInfo"}
 
 // verbs returns the first word of each step. It fails if a step shows a token.
 func verbs(t *testing.T, steps []vendorapi.Step) (all []string) {
@@ -138,6 +140,13 @@ func TestRegisterMakesAWebhookOnce(t *testing.T) {
 	if n := len(w.Subscriptions("adobesign")); n != 1 {
 		t.Fatal("a step is done without Do")
 	}
+	for _, told := range []string{"with 18 events", "without documents", "includeDetailedInfo", "externalId",
+		"e-mail address",
+		"includeParticipantsInfo", "name", "user ID", "the stack's queue"} {
+		if !strings.Contains(steps[0].Description, told) {
+			t.Errorf("%q is missing: %s", told, steps[0].Description)
+		}
+	}
 	if err := steps[0].Do(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +154,7 @@ func TestRegisterMakesAWebhookOnce(t *testing.T) {
 	want := map[string]any{
 		"name": "esignhooks", "scope": "ACCOUNT", "webhookSubscriptionEvents": provider.Events(),
 		"webhookConditionalParams": map[string]map[string]bool{"webhookAgreementEvents": {
-			"includeDetailedInfo": false, "includeDocumentsInfo": false, "includeParticipantsInfo": false,
+			"includeDetailedInfo": true, "includeDocumentsInfo": false, "includeParticipantsInfo": true,
 			"includeSignedDocuments": false,
 		}},
 	}
@@ -242,10 +251,20 @@ func TestRegisterCorrectsTheExistingWebhook(t *testing.T) {
 		"it is correct":     {nil, nil},
 		"it was turned off": {[]any{"inactive", true}, []string{"activate"}},
 		"it includes signed documents": {[]any{"webhookConditionalParams",
-			conditions("includeSignedDocuments", "includeParticipantsInfo")}, []string{"change"}},
-		"events are missing":        {[]any{"webhookSubscriptionEvents", []any{"AGREEMENT_CREATED"}}, []string{"change"}},
-		"there are too many events": {[]any{"webhookSubscriptionEvents", []any{"AGREEMENT_ALL"}}, []string{"change"}},
-		"it is off, with wrong settings": {[]any{"inactive", true, "webhookSubscriptionEvents", []any{"AGREEMENT_ALL"}},
+			conditions(append(needed, "includeSignedDocuments")...)}, []string{"change"}},
+		"it includes less":   {[]any{"webhookConditionalParams", conditions()}, []string{"change"}},
+		"it includes nobody": {[]any{"webhookConditionalParams", conditions("includeDetailedInfo")}, []string{"change"}},
+		"it includes nothing but people": {[]any{"webhookConditionalParams", conditions("includeParticipantsInfo")},
+			[]string{"change"}},
+		"it has no conditions": {[]any{"webhookConditionalParams", nil}, []string{"change"}},
+		"it includes more": {[]any{"webhookConditionalParams", conditions(append(needed, "includeDocumentsInfo")...)},
+			nil},
+		"events are missing": {[]any{"webhookSubscriptionEvents", []any{"AGREEMENT_CREATED"}}, []string{"change"}},
+		"there are more events": {[]any{"webhookSubscriptionEvents", []any{"AGREEMENT_ALL", "LIBRARY_DOCUMENT_CREATED",
+			"LIBRARY_DOCUMENT_MODIFIED", "LIBRARY_DOCUMENT_AUTO_CANCELLED_CONVERSION_PROBLEM", "WIDGET_ALL"}}, nil},
+		"some of the events are missing, others are added": {[]any{"webhookSubscriptionEvents", []any{"AGREEMENT_ALL",
+			"AGREEMENT_SHARED", "MEGASIGN_ALL"}}, []string{"change"}},
+		"it is off, with wrong settings": {[]any{"inactive", true, "webhookSubscriptionEvents", []any{"AGREEMENT_CREATED"}},
 			[]string{"activate", "change"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -269,24 +288,43 @@ func TestRegisterCorrectsTheExistingWebhook(t *testing.T) {
 			if now.Disabled || now.Settings["name"] != "by hand" {
 				t.Error(now)
 			}
-			if slices.Contains(tt.want, "change") {
-				events := provider.Events()
-				if strings.Contains(fmt.Sprint(tt.settings), "AGREEMENT_ALL") {
-					events = slices.DeleteFunc(events, func(e string) bool { return strings.HasPrefix(e, "AGREEMENT_") })
-					events = append([]string{"AGREEMENT_ALL"}, events...)
-				}
-				if diff := cmp.Diff(events, now.Settings["webhookSubscriptionEvents"]); diff != "" {
-					t.Error(diff)
-				}
-			}
-			if name == "it includes signed documents" {
-				kept := map[string]map[string]bool{"webhookAgreementEvents": {"includeSignedDocuments": false,
-					"includeParticipantsInfo": true}}
-				if diff := cmp.Diff(kept, now.Settings["webhookConditionalParams"]); diff != "" {
-					t.Error(diff)
-				}
+			if all, err := c.Subscriptions(t.Context()); err != nil || !all[0].Healthy() {
+				t.Error(all, err)
 			}
 		})
+	}
+}
+
+// TestRegisterKeepsWhatTheOperatorAdded changes a webhook, or replaces it because it has an old token.
+func TestRegisterKeepsWhatTheOperatorAdded(t *testing.T) {
+	on, off := map[string]bool{"includeDetailedInfo": true}, map[string]bool{"includeDetailedInfo": false}
+	for url, verb := range map[string]string{here: "change", was: "create"} {
+		w := newWorld(t)
+		w.receive(vendorstub.AdobeSignClientID)
+		w.subscribe("1", url, "webhookSubscriptionEvents", []any{"AGREEMENT_CREATED", "AGREEMENT_SHARED", "MEGASIGN_ALL"},
+			"webhookConditionalParams", map[string]any{"webhookWidgetEvents": on, "webhookMegaSignEvents": off,
+				"webhookAgreementEvents": map[string]any{"includeDocumentsInfo": true, "includeSignedDocuments": true}})
+		steps, err := w.simple(t).Register(t.Context(), here)
+		if err != nil || verbs(t, steps)[0] != verb {
+			t.Fatal(verbs(t, steps), err)
+		}
+		for _, step := range steps {
+			if err := step.Do(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		events := append(provider.Events(), "AGREEMENT_SHARED", "MEGASIGN_ALL")
+		slices.Sort(events)
+		want := map[string]any{"webhookSubscriptionEvents": events,
+			"webhookConditionalParams": map[string]map[string]bool{"webhookWidgetEvents": on, "webhookMegaSignEvents": off,
+				"webhookAgreementEvents": {"includeDetailedInfo": true, "includeParticipantsInfo": true,
+					"includeDocumentsInfo": true, "includeSignedDocuments": false}}}
+		made := w.Subscriptions("adobesign")[0]
+		for name, want := range want {
+			if diff := cmp.Diff(want, made.Settings[name]); diff != "" || made.URL != here {
+				t.Errorf("%s: %s %s", verb, made.URL, diff)
+			}
+		}
 	}
 }
 
