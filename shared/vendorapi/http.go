@@ -18,6 +18,9 @@ const (
 	maxResponse     = 8 << 20           // bytes of a response that is not a download
 )
 
+// ErrResponse means that a response cannot be read. Asking for less may help.
+var ErrResponse = errors.New("vendorapi: the response is too large, or not the expected JSON")
+
 // HTTP sends the requests of one vendor client. It authorizes them, retries them within limits and decodes the
 // responses.
 type HTTP struct {
@@ -64,7 +67,7 @@ func (h *HTTP) Do(ctx context.Context, r Request, out any) (http.Header, error) 
 	}
 	body, _ := io.ReadAll(response.Body) // from memory
 	if err := json.Unmarshal(body, out); err != nil {
-		return nil, errors.New("vendorapi: the response is too large, or not the expected JSON") // err may quote it
+		return nil, ErrResponse // err may quote it
 	}
 	return response.Header, nil
 }

@@ -239,13 +239,22 @@ var docusignStatuses = map[esign.Status]string{
 	esign.Completed: "completed",
 }
 
-func docusignEnvelope(a *Agreement) object {
+// docusignMembers are the members of an envelope by what a request names to include them.
+var docusignMembers = map[string]string{"custom_fields": "customFields", "recipients": "recipients"}
+
+// docusignEnvelope describes an envelope, with what the request wants to include.
+func docusignEnvelope(r *http.Request, a *Agreement) object {
 	envelope := object{
 		"envelopeId": strings.ToLower(a.ID), "status": cmp.Or(a.VendorStatus, docusignStatuses[a.Status]),
 		"statusChangedDateTime": a.ChangedAt.UTC().Format("2006-01-02T15:04:05.0000000Z"),
 		"emailSubject":          "A subject",
 		"sender":                object{"userName": "Somebody", "email": "somebody@example.com"},
 		"purgeState":            "unpurged", "isSignatureProviderEnvelope": "false", "anySigner": nil,
+	}
+	for name := range strings.SplitSeq(r.URL.Query().Get("include"), ",") {
+		if included := a.Included[name]; included != nil {
+			envelope[docusignMembers[name]] = included
+		}
 	}
 	switch a.Status {
 	case esign.Expired:
@@ -275,7 +284,7 @@ func (d *docuSign) envelopes(r *http.Request) *reply {
 	var all []any
 	for _, a := range d.agreements {
 		if !a.Deleted && !a.ChangedAt.Before(from) && !a.ChangedAt.After(to) {
-			listed := docusignEnvelope(a)
+			listed := docusignEnvelope(r, a)
 			delete(listed, "voidedReason")
 			all = append(all, listed)
 		}
@@ -295,8 +304,8 @@ func (d *docuSign) envelopes(r *http.Request) *reply {
 	return answer(http.StatusOK, list)
 }
 
-func (d *docuSign) envelope(_ *http.Request, a *Agreement) *reply {
-	return answer(http.StatusOK, docusignEnvelope(a))
+func (d *docuSign) envelope(r *http.Request, a *Agreement) *reply {
+	return answer(http.StatusOK, docusignEnvelope(r, a))
 }
 
 var docusignGUID = regexp.MustCompile(`^(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)

@@ -62,6 +62,8 @@ type Agreement struct {
 	NotReady int
 	// Deleted means that the vendor no longer has it.
 	Deleted bool
+	// Included are the custom_fields and recipients that DocuSign includes if it is asked to, each in its own format.
+	Included map[string]any
 	// Other means that it belongs to another account, which only DocuSign's credentials can name.
 	Other bool
 	// Truncated means that downloads break off in the middle.

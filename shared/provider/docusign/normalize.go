@@ -1,6 +1,7 @@
 package docusign
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -88,6 +89,19 @@ func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
 	events := p.events()
 	// An earlier release may have given the delivery another ID.
 	p = events[max(0, slices.IndexFunc(events, func(p *payload) bool { return p.eventID() == d.EventID }))]
+	return p.normalize(), nil
+}
+
+// ReadEnvelope reads an envelope as the API describes it: its status, as an event, and everybody's progress. It returns
+// [webhook.ErrUnreadable] for anything else.
+func ReadEnvelope(b []byte) (esign.Event, error) {
+	p, err := parse(b)
+	if err != nil {
+		return esign.Event{}, err
+	}
+	if p.format != formatAggregate {
+		return esign.Event{}, fmt.Errorf("docusign: not an envelope: %w", webhook.ErrUnreadable)
+	}
 	return p.normalize(), nil
 }
 

@@ -20,18 +20,25 @@ import (
 // Agreement implements [vendorapi.Client].
 func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement, error) {
 	var envelope json.RawMessage
-	if err := c.envelope(ctx, id, &envelope); err != nil {
+	if err := c.envelope(ctx, id, "?include="+url.QueryEscape(further), &envelope); err != nil {
 		return vendorapi.Agreement{}, err
 	}
 	return agreement(envelope)
 }
 
+// further is what answers include about an envelope.
+//
+// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
+// 2.1, read 2026-11-30: include of one envelope and of the list takes custom_fields and recipients, among others. A list
+// has no clientUserId.
+const further = "custom_fields,recipients"
+
 // envelope reads an envelope. DocuSign's IDs are GUIDs.
-func (c *client) envelope(ctx context.Context, id string, out any) error {
+func (c *client) envelope(ctx context.Context, id, query string, out any) error {
 	if !guid.MatchString(id) {
 		return fmt.Errorf("docusign: %w: not the ID of an envelope", vendorapi.ErrUnknown)
 	}
-	return c.call(ctx, http.MethodGet, "/envelopes/"+id, nil, out)
+	return c.call(ctx, http.MethodGet, "/envelopes/"+id+query, nil, out)
 }
 
 // agreement reads an envelope in the way the receiver reads a message, which contains one: a voided envelope may have
@@ -40,12 +47,14 @@ func (c *client) envelope(ctx context.Context, id string, out any) error {
 // SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
 // 2.1, read 2026-11-23: envelopeId, status, statusChangedDateTime, voidedReason.
 func agreement(envelope json.RawMessage) (vendorapi.Agreement, error) {
-	e, err := docusign.Provider{}.Normalize(&webhook.Delivery{Payload: envelope})
+	e, err := docusign.ReadEnvelope(envelope)
 	if err != nil || e.AgreementID == "" {
 		return vendorapi.Agreement{}, errors.New("docusign: the answer is not an envelope")
 	}
-	return vendorapi.Agreement{ID: e.AgreementID, Status: e.Type.Status(), VendorStatus: e.VendorType,
-		ChangedAt: e.OccurredAt}, nil
+	return vendorapi.Agreement{
+		ID: e.AgreementID, Status: e.Type.Status(), VendorStatus: e.VendorType, ChangedAt: e.OccurredAt,
+		References: e.References, Participants: e.Participants,
+	}, nil
 }
 
 // hasReason reports whether a voided envelope states the reason. Without it, an expired envelope looks cancelled.
@@ -71,7 +80,7 @@ func (c *client) Documents(ctx context.Context, id string) ([]vendorapi.Document
 		PurgeState        webhook.Text `json:"purgeState"`
 		SignatureProvider webhook.Text `json:"isSignatureProviderEnvelope"`
 	}
-	if err := c.envelope(ctx, id, &envelope); err != nil {
+	if err := c.envelope(ctx, id, "", &envelope); err != nil {
 		return nil, err
 	}
 	switch {
@@ -112,7 +121,7 @@ func (c *client) open(id, document, accept string) func(context.Context) (vendor
 // The length of a page of changed envelopes, and how much the next page repeats. An envelope that changes between two
 // pages leaves the list, and all that follow it move up.
 const (
-	pageSize = 500
+	pageSize = 200
 	overlap  = 50
 )
 
@@ -132,6 +141,7 @@ func (c *client) Changed(ctx context.Context, from, to time.Time, page string) (
 		"from_date":      {from.UTC().Format(time.RFC3339)},
 		"to_date":        {to.Add(time.Second).UTC().Format(time.RFC3339)}, // the fraction is truncated
 		"from_to_status": {"changed"},
+		"include":        {further},
 		"start_position": {strconv.Itoa(start)},
 		"count":          {strconv.Itoa(pageSize)},
 	}
@@ -139,7 +149,12 @@ func (c *client) Changed(ctx context.Context, from, to time.Time, page string) (
 		Envelopes webhook.List[json.RawMessage] `json:"envelopes"`
 		NextURI   webhook.Text                  `json:"nextUri"`
 	}
-	if err := c.call(ctx, http.MethodGet, "/envelopes?"+query.Encode(), nil, &answer); err != nil {
+	err = c.call(ctx, http.MethodGet, "/envelopes?"+query.Encode(), nil, &answer)
+	if errors.Is(err, vendorapi.ErrResponse) { // such as hundreds of recipients in each envelope
+		query.Del("include")
+		err = c.call(ctx, http.MethodGet, "/envelopes?"+query.Encode(), nil, &answer)
+	}
+	if err != nil {
 		return nil, "", err
 	}
 	for _, envelope := range answer.Envelopes {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +45,60 @@ func TestAgreement(t *testing.T) {
 				t.Errorf("error %v\n%s", err, diff)
 			}
 		})
+	}
+}
+
+// TestIncluded has an envelope of which a signer has signed, and the next one is at work. A list has no clientUserId.
+func TestIncluded(t *testing.T) {
+	const guid = "aaaaaaaa-0000-4000-8000-000000000000"
+	w := newWorld(t)
+	at := w.clock.at.Add(-time.Minute)
+	signer := func(id, order, status string, more map[string]any) map[string]any {
+		is := map[string]any{"recipientId": id, "routingOrder": order, "status": status}
+		maps.Copy(is, more)
+		return is
+	}
+	for i, reference := range map[int]any{1: "u-1", 2: nil} {
+		w.Set("docusign", vendorstub.Agreement{ID: id(i), Status: esign.Sent, ChangedAt: at, Included: map[string]any{
+			"custom_fields": map[string]any{"textCustomFields": []any{map[string]any{"name": "deal", "value": "7"}}},
+			"recipients": map[string]any{"currentRoutingOrder": "2", "signers": []any{
+				signer("1", "1", "completed", map[string]any{"recipientIdGuid": guid, "signedDateTime": at.Add(-time.Second),
+					"clientUserId": reference}), signer("2", "2", "sent", nil)}},
+		}})
+	}
+	want := func(i int, reference string) vendorapi.Agreement {
+		return vendorapi.Agreement{
+			ID: id(i), Status: esign.Sent, VendorStatus: "sent", ChangedAt: at, References: map[string]string{"deal": "7"},
+			Participants: []esign.Participant{
+				{ID: "2", Status: esign.Sent, Role: esign.RoleSigner, Order: 2, Waiting: new(true)},
+				{ID: guid, Aliases: []string{"1"}, Status: esign.Signed, At: at.Add(-time.Second), Role: esign.RoleSigner, Order: 1,
+					Reference: reference, Waiting: new(false)},
+			},
+		}
+	}
+	c := w.client(t, nil)
+	got, err := c.Agreement(t.Context(), id(1))
+	if diff := cmp.Diff(want(1, "u-1"), got); err != nil || diff != "" {
+		t.Errorf("error %v\n%s", err, diff)
+	}
+	changed, _, err := c.Changed(t.Context(), at, w.clock.at, "")
+	if err != nil || len(changed) != 2 {
+		t.Fatalf("%d changed, error %v", len(changed), err)
+	}
+	slices.SortFunc(changed, func(a, b vendorapi.Agreement) int { return strings.Compare(a.ID, b.ID) })
+	if diff := cmp.Diff(want(2, ""), changed[1]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestAListThatIsTooLarge asks again for the envelopes alone.
+func TestAListThatIsTooLarge(t *testing.T) {
+	w := newWorld(t)
+	w.Set("docusign", vendorstub.Agreement{ID: id(1), Status: esign.Sent, ChangedAt: w.clock.at.Add(-time.Minute),
+		Included: map[string]any{"recipients": map[string]any{"note": strings.Repeat("x", 9<<20)}}})
+	changed, _, err := w.client(t, nil).Changed(t.Context(), w.clock.at.Add(-time.Hour), w.clock.at, "")
+	if err != nil || len(changed) != 1 || changed[0].Status != esign.Sent {
+		t.Errorf("%+v, error %v", changed, err)
 	}
 }
 
@@ -284,7 +339,7 @@ func TestPages(t *testing.T) {
 				page = next
 				between(w, pages)
 			}
-			if len(seen) != all || pages != 3 {
+			if len(seen) != all || pages < 3 {
 				t.Errorf("%d of %d envelopes in %d pages", len(seen), all, pages)
 			}
 		})
