@@ -360,7 +360,8 @@ var docusignEvents = []string{
 	"click-declined", "extension-executed", "envelope-reminder-sent", "envelope-removed",
 	"identity-verification-completed", "identity-verification-pending", "notary-session-notary-assigned",
 	"notary-session-notary-removed", "notary-session-paused", "notary-session-signer-locked",
-	"notary-session-signer-unlocked", "notary-session-status-updated", "notary-session-terminated",
+	"notary-session-signer-unlocked", "notary-session-status-updated", "notary-session-terminated", "sms-opt-in",
+	"sms-opt-out",
 }
 
 // docusignConfiguration shows a subscription. Its Settings are the configuration without ID, URL and the switch. Nil
@@ -372,7 +373,7 @@ func docusignConfiguration(sub *Subscription) object {
 		settings = object{
 			"name": "esignhooks", "configurationType": "custom", "allUsers": "true", "requiresAcknowledgement": "true",
 			"includeHMAC": "true", "includeEnvelopeVoidReason": "true", "enableLog": "true", "deliveryMode": "SIM",
-			"eventData": object{"version": "restv2.1", "includeData": []string{"recipients"}},
+			"eventData": object{"version": "restv2.1", "includeData": []string{"recipients", "custom_fields"}},
 			"events":    slices.DeleteFunc(slices.Clone(docusignEvents), click),
 		}
 	}

@@ -65,6 +65,8 @@ func MoreEvents() []string {
 		"notary-session-signer-unlocked",
 		"notary-session-status-updated",
 		"notary-session-terminated",
+		"sms-opt-in",
+		"sms-opt-out",
 	}
 }
 

@@ -3,6 +3,7 @@ package docusign
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -38,8 +39,17 @@ var settings = []struct{ name, value, problem string }{
 
 const format = "restv2.1" // JSON
 
-// included is the data in the messages. Recipients include the envelope's summary.
-var included = []string{"recipients"}
+// The data in the messages. Recipients include the envelope's summary. Whatever else the operator has added stays,
+// except for documents.
+const (
+	recipients   = "recipients"
+	customFields = "custom_fields"
+	documents    = "documents"
+)
+
+// discloses tells an operator what the data contains.
+const discloses = "recipients discloses names and e-mail addresses to this stack's queue, and custom_fields the " +
+	"sender's own fields; documents are never included"
 
 func (c configuration) id() string  { return c.scalar("connectId") }
 func (c configuration) url() string { return c.scalar("urlToPublishTo") }
@@ -89,18 +99,39 @@ func (c configuration) problems() (problems []string) {
 	if configuration(data).scalar("version") != format {
 		problems = append(problems, "its data format is not REST v2.1 (JSON)")
 	}
-	differ := func(wanted, optional, found []string, missing, superfluous string) {
-		if names := without(wanted, found); len(names) > 0 {
-			problems = append(problems, missing+": "+strings.Join(names, ", "))
-		}
-		if names := without(without(found, wanted), optional); len(names) > 0 {
-			problems = append(problems, superfluous+": "+webhook.Label(strings.Join(names, ", ")))
-		}
+	if !contains(c.data(), recipients) {
+		problems = append(problems, "its messages do not include: "+recipients)
 	}
-	differ(included, nil, configuration(data).list("includeData"), "its messages do not include", "its messages include")
-	differ(docusign.Events(), docusign.MoreEvents(), c.list("events"), "it does not send",
-		"it sends events that are not understood")
+	if contains(c.data(), documents) {
+		problems = append(problems, "its messages include: "+documents)
+	}
+	if names := without(docusign.Events(), c.list("events")); len(names) > 0 {
+		problems = append(problems, "it does not send: "+strings.Join(names, ", "))
+	}
 	return problems
+}
+
+// data lists what the messages include.
+func (c configuration) data() []string {
+	data, _ := c["eventData"].(map[string]any)
+	return configuration(data).list("includeData")
+}
+
+func contains(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(s string) bool { return strings.EqualFold(s, name) })
+}
+
+// changes lists what [client.Register] changes, for an operator. Without custom fields, a configuration works, but
+// events carry no references.
+func (c configuration) changes() []string {
+	changes := c.problems()
+	if !contains(c.data(), customFields) {
+		changes = append(changes, "its messages do not include: "+customFields+", so that events carry no references")
+	}
+	if !contains(c.data(), customFields) || !contains(c.data(), recipients) {
+		changes = append(changes, discloses)
+	}
+	return changes
 }
 
 // missing returns the further events that it does not send. They are no problem.
@@ -118,8 +149,18 @@ func (c configuration) corrected(webhookURL string) configuration {
 		c[s.name] = s.value
 	}
 	c["urlToPublishTo"] = webhookURL
-	c["eventData"] = map[string]any{"version": format, "includeData": included}
-	c["events"] = append(docusign.Events(), without(docusign.MoreEvents(), c.missing())...)
+	data, _ := c["eventData"].(map[string]any)
+	data = maps.Clone(data)
+	if data == nil {
+		data = map[string]any{}
+	}
+	needed := []string{recipients, customFields}
+	data["version"] = format
+	data["includeData"] = append(needed, slices.DeleteFunc(c.data(), func(name string) bool {
+		return contains(needed, name) || strings.EqualFold(name, documents)
+	})...)
+	c["eventData"] = data
+	c["events"] = append(docusign.Events(), without(c.list("events"), docusign.Events())...)
 	return c
 }
 
@@ -180,8 +221,8 @@ func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, e
 // Register implements [vendorapi.Client] with an account-level configuration. DocuSign signs with the account's HMAC
 // keys, which are created in its console.
 //
-// The further events are added in a step of their own: whether DocuSign refuses a configuration with an event that the
-// account's plan does not have is not documented.
+// It removes nothing that the operator has added, except for documents. The further events are added in a step of their
+// own: whether DocuSign refuses a configuration with an event that the account's plan does not have is not documented.
 func (c *client) Register(ctx context.Context, webhookURL string) (steps []vendorapi.Step, err error) {
 	if !strings.HasPrefix(webhookURL, "https://") {
 		return nil, fmt.Errorf("docusign: the URL must begin with https://: %w", vendorapi.ErrInvalid)
@@ -194,14 +235,14 @@ func (c *client) Register(ctx context.Context, webhookURL string) (steps []vendo
 		if !vendorapi.SameEndpoint(found.url(), webhookURL) || found.received() {
 			continue
 		}
-		problems := found.problems()
+		changes := found.changes()
 		if found.url() != webhookURL {
-			problems = append(problems, "its URL ends in another token")
+			changes = append(changes, "its URL ends in another token")
 		}
-		if len(problems) > 0 {
+		if len(changes) > 0 {
 			steps = append(steps, vendorapi.Step{
 				Description: fmt.Sprintf("change the Connect configuration %s, which leads to %s: %s",
-					found.title(), vendorapi.Masked(webhookURL), strings.Join(problems, "; ")),
+					found.title(), vendorapi.Masked(webhookURL), strings.Join(changes, "; ")),
 				Do: c.saving(http.MethodPut, found.corrected(webhookURL)),
 			})
 		}
@@ -213,13 +254,14 @@ func (c *client) Register(ctx context.Context, webhookURL string) (steps []vendo
 	wanted := configuration{"name": "esignhooks", "configurationType": "custom"}.corrected(webhookURL)
 	return []vendorapi.Step{{
 		Description: fmt.Sprintf("create the Connect configuration %q for all users, with acknowledgement and HMAC, "+
-			"without documents, which sends to %s: %s",
-			wanted.scalar("name"), vendorapi.Masked(webhookURL), strings.Join(docusign.Events(), ", ")),
+			"without documents, which sends to %s: %s; %s",
+			wanted.scalar("name"), vendorapi.Masked(webhookURL), strings.Join(docusign.Events(), ", "), discloses),
 		Do: c.saving(http.MethodPost, wanted),
 	}, c.extending(webhookURL, docusign.MoreEvents())}, nil
 }
 
-// extending returns the step that adds events to the configuration for the URL, which may not exist before.
+// extending returns the step that adds events to the configuration for the URL, which may not exist before. If DocuSign
+// refuses them together, it adds those that DocuSign accepts.
 func (c *client) extending(webhookURL string, events []string) vendorapi.Step {
 	return vendorapi.Step{
 		Description: "then add events that not every account has: " + strings.Join(events, ", "),
@@ -231,13 +273,42 @@ func (c *client) extending(webhookURL string, events []string) vendorapi.Step {
 			}
 			for _, found := range configurations {
 				if found.url() == webhookURL && !found.received() {
-					found["events"] = append(found.list("events"), without(events, found.list("events"))...)
-					return c.saving(http.MethodPut, found)(ctx)
+					err := c.add(ctx, found, events)
+					if errors.Is(err, vendorapi.ErrInvalid) {
+						return c.addEach(ctx, found, events)
+					}
+					return err
 				}
 			}
 			return fmt.Errorf("docusign: %w: no configuration leads to the URL", vendorapi.ErrUnknown)
 		},
 	}
+}
+
+// add adds events to a configuration.
+func (c *client) add(ctx context.Context, to configuration, events []string) error {
+	extended := maps.Clone(to)
+	extended["events"] = append(to.list("events"), without(events, to.list("events"))...)
+	return c.saving(http.MethodPut, extended)(ctx)
+}
+
+// addEach adds the events that DocuSign accepts, and returns the others in an error.
+func (c *client) addEach(ctx context.Context, to configuration, events []string) error {
+	var accepted, refused []string
+	for _, event := range events {
+		switch err := c.add(ctx, to, append(accepted, event)); {
+		case err == nil:
+			accepted = append(accepted, event)
+		case errors.Is(err, vendorapi.ErrInvalid):
+			refused = append(refused, event)
+		default:
+			return err
+		}
+	}
+	if len(refused) > 0 {
+		return fmt.Errorf("docusign: %w: %s", vendorapi.ErrInvalid, strings.Join(refused, ", "))
+	}
+	return nil
 }
 
 // saving returns a function that creates a configuration, or updates the one with its connectId.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ func settings(change map[string]any) map[string]any {
 		"requiresAcknowledgement": "true", "includeHMAC": "true", "deliveryMode": "SIM", "useSoapInterface": "false",
 		"includeDocuments": "false", "includeCertificateOfCompletion": "false", "includeEnvelopeVoidReason": "true",
 		"enableLog": "true", "pausePublish": "false", "events": texts(all()...),
-		"eventData": map[string]any{"version": "restv2.1", "includeData": texts("recipients")},
+		"eventData": map[string]any{"version": "restv2.1", "includeData": texts("recipients", "custom_fields")},
 	}
 	maps.Copy(all, change)
 	return all
@@ -64,6 +65,7 @@ func TestRegisterMakesAConfigurationOnce(t *testing.T) {
 	c := w.client(t, nil)
 	steps, err := c.Register(t.Context(), webhookURL+"/token")
 	if err != nil || len(steps) != 2 || !strings.Contains(steps[0].Description, `"esignhooks"`) ||
+		!strings.Contains(steps[0].Description, "discloses names and e-mail addresses") ||
 		strings.Contains(strings.Join(says(steps), " "), "/token") || steps[0].Optional || !steps[1].Optional {
 		t.Fatalf("steps %q, error %v", says(steps), err)
 	}
@@ -119,8 +121,6 @@ var wrong = map[string]struct {
 		"messages do not include: recipients", false},
 	"events missing": {map[string]any{"events": texts(all()[1:]...)}, false, "not send: " +
 		provider.Events()[0], false},
-	"unknown events": {map[string]any{"events": texts(append(all(), "click-agreed")...)},
-		false, "not understood: click-agreed", false},
 }
 
 func TestProblems(t *testing.T) {
@@ -169,6 +169,56 @@ func TestRegisterCorrectsAConfiguration(t *testing.T) {
 	}
 }
 
+// TestRegisterKeepsWhatTheOperatorAdded has a configuration of which Register changes as little as possible.
+func TestRegisterKeepsWhatTheOperatorAdded(t *testing.T) {
+	events := texts(append(all(), "click-agreed")...)
+	for name, tt := range map[string]struct {
+		data, want []any
+		says       string // empty: there is nothing to change
+	}{
+		"more data than is needed": {texts("recipients", "tabs", "custom_fields"), nil, ""},
+		"in other letters":         {texts("Recipients", "Custom_Fields", "tabs"), nil, ""},
+		"no custom fields": {texts("tabs", "recipients"), texts("recipients", "custom_fields", "tabs"),
+			"custom_fields, so that events carry no references"},
+		"no recipients": {texts("custom_fields", "folders"), texts("recipients", "custom_fields", "folders"),
+			"not include: recipients"},
+		"documents": {texts("recipients", "custom_fields", "tabs", "Documents"), texts("recipients", "custom_fields", "tabs"),
+			"messages include: documents"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.Subscribe("docusign", vendorstub.Subscription{ID: "7", URL: webhookURL, Settings: settings(map[string]any{
+				"events": events, "eventData": map[string]any{"version": "restv2.1", "includeData": tt.data, "more": "kept"}})})
+			c := w.client(t, nil)
+			steps, err := c.Register(t.Context(), webhookURL)
+			if err != nil || (len(steps) == 0) != (tt.says == "") {
+				t.Fatalf("steps %q, error %v", says(steps), err)
+			}
+			healthy, err := c.Subscriptions(t.Context())
+			if works := tt.says == "" || name == "no custom fields"; err != nil || healthy[0].Healthy() != works {
+				t.Errorf("subscriptions %+v, error %v", healthy, err)
+			}
+			if tt.says == "" {
+				return
+			}
+			said := steps[0].Description
+			if discloses := strings.Contains(said, "discloses names and e-mail addresses"); !strings.Contains(said, tt.says) ||
+				discloses != (name != "documents") {
+				t.Errorf("step %q", said)
+			}
+			do(t, steps)
+			is := w.Subscriptions("docusign")[0].Settings
+			want := map[string]any{"version": "restv2.1", "includeData": tt.want, "more": "kept"}
+			if diff := cmp.Diff(want, is["eventData"]); diff != "" {
+				t.Error(diff)
+			}
+			if got := subscribed(w); len(got) != len(events) || !slices.Contains(got, any("click-agreed")) {
+				t.Errorf("events %v", got)
+			}
+		})
+	}
+}
+
 // subscribed are the events of the first configuration.
 func subscribed(w world) []any {
 	events, _ := w.Subscriptions("docusign")[0].Settings["events"].([]any)
@@ -199,18 +249,25 @@ func TestRegisterAddsFurtherEventsInASecondCall(t *testing.T) {
 			if diff := cmp.Diff(texts(provider.Events()...), subscribed(w)); diff != "" {
 				t.Errorf("after the first call: %s", diff)
 			}
-			w.Fail(vendorstub.Failure{Method: "PUT", Path: "/connect", Status: 400, Body: `{"errorCode":"INVALID_EVENT"}`,
-				Times: 1})
-			if err := steps[tt.steps-1].Do(t.Context()); !errors.Is(err, vendorapi.ErrInvalid) {
-				t.Errorf("error %v", err)
+			more := provider.MoreEvents()
+			for _, refused := range []int{len(more), 2} { // together, and then so many of them alone
+				w.Fail(vendorstub.Failure{Method: "PUT", Path: "/connect", Status: 400, Body: `{"errorCode":"INVALID_EVENT"}`,
+					Times: 1 + refused})
+				err := steps[tt.steps-1].Do(t.Context())
+				if !errors.Is(err, vendorapi.ErrInvalid) || !strings.HasSuffix(err.Error(), strings.Join(more[:refused], ", ")) {
+					t.Errorf("error %v", err)
+				}
+				if diff := cmp.Diff(texts(append(provider.Events(), more[refused:]...)...), subscribed(w)); diff != "" {
+					t.Errorf("%d are refused: %s", refused, diff)
+				}
 			}
 			subscriptions, err := c.Subscriptions(t.Context())
 			if err != nil || len(subscriptions) != 1 || !subscriptions[0].Healthy() {
 				t.Errorf("without the further events: %+v, error %v", subscriptions, err)
 			}
 			do(t, steps[tt.steps-1:])
-			if diff := cmp.Diff(settings(nil), w.Subscriptions("docusign")[0].Settings); diff != "" {
-				t.Error(diff)
+			if got := subscribed(w); len(got) != len(all()) {
+				t.Errorf("with the further events: %v", got)
 			}
 		})
 	}
