@@ -62,9 +62,9 @@ type Client interface {
 	// Subscriptions lists the subscriptions at the vendor that the credentials may see.
 	Subscriptions(ctx context.Context) ([]Subscription, error)
 
-	// Register returns the steps after which the vendor sends exactly the events that we understand to this URL, without
-	// documents. It returns none if that is already so. The steps change a subscription to the same endpoint (see
-	// [SameEndpoint]) or create one.
+	// Register returns the steps after which the vendor sends the events that we understand to this URL, with references
+	// and people, without documents. It returns none if that is already so. The steps change a subscription to the same
+	// endpoint (see [SameEndpoint]) or create one, and say what that discloses.
 	Register(ctx context.Context, webhookURL string) ([]Step, error)
 
 	// Repair returns the steps after which the subscription to this URL works again and its undelivered events are
