@@ -50,9 +50,9 @@ registered: $(operated)
 logs: operator
 	@$(deployed)exec $(OPERATE) logs
 
-## inspect: show an agreement and its history: PROVIDER=docusign ID=id [STACK=localhost]
+## inspect: show an agreement and its history: PROVIDER=docusign ID=id, or find agreements: REFERENCE=deal_id:123 [STACK=localhost]
 inspect: $(operated)
-	@exec $(OPERATE) inspect -provider '$(PROVIDER)' -id '$(ID)'
+	@exec $(OPERATE) inspect -provider '$(PROVIDER)' -id '$(ID)' -reference '$(REFERENCE)'
 
 ## redrive: retry dead letters, publish what could not be published, confirm what has credentials now [STACK=localhost]
 redrive: $(operated)

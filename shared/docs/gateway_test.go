@@ -233,8 +233,9 @@ func (s *served) operate(agreement string) {
 		return strings.Count(body, `"eventId"`) == 2
 	})
 	for line, want := range map[string]string{
-		"inspect PROVIDER=docusign ID=" + agreement: "– → completed",
-		"redrive": "dead letters: 0 moved",
+		"inspect PROVIDER=docusign ID=" + agreement:                                  "– → completed",
+		"inspect REFERENCE=deal_id:123":                                              `none has the reference "deal_id:123"`,
+		"redrive":                                                                    "dead letters: 0 moved",
 		"replay PROVIDER=docusign ID=" + agreement:                                   "2 events published again",
 		"replay FROM=2020-11-02 TO=2120-11-03T12:00:00Z":                             "2 events published again",
 		"replay FROM=2020-11-02 TO=2020-11-03T12:00:00Z":                             "0 events published again",

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"esignhooks/shared/store/ledger"
 )
 
 // Usage describes the commands that [Parse] accepts.
 const Usage = `inspect -provider docusign -id ID             show an agreement and its history
+inspect -reference NAME:VALUE                 list the agreements that have one of the sender's own keys
 replay -provider docusign -id ID              publish an agreement's events again
 replay -from TIME -to TIME                    publish again the events committed from one TIME until before the other
 replay -rebuild -provider docusign -id ID     publish nothing; compare the stored agreement with its events
@@ -26,9 +29,10 @@ type Command func(context.Context, io.Writer, Target) error
 // flagValues are the values of all flags.
 type flagValues struct {
 	selection
-	rebuild bool
-	url     string
-	apply   bool
+	reference string
+	rebuild   bool
+	url       string
+	apply     bool
 }
 
 // Parse parses a command and its flags.
@@ -41,7 +45,10 @@ func Parse(arguments []string) (Command, error) {
 	var o flagValues
 	flags.StringVar(&o.Provider, "provider", "", "")
 	switch arguments[0] {
-	case "inspect", "archive":
+	case "inspect":
+		flags.StringVar(&o.ID, "id", "", "")
+		flags.StringVar(&o.reference, "reference", "", "")
+	case "archive":
 		flags.StringVar(&o.ID, "id", "", "")
 	case "replay":
 		flags.StringVar(&o.ID, "id", "", "")
@@ -73,7 +80,12 @@ func (o flagValues) command(name string) (Command, error) {
 		return nil, errors.New("register: name a provider, as in PROVIDER=docusign")
 	case name == "registered" && o.Provider == "" && o.url != "":
 		return nil, errors.New("registered: name the provider of the URL, as in PROVIDER=docusign")
-	case (name == "inspect" || name == "archive" || o.rebuild) && !agreement:
+	case o.reference != "":
+		return o.byReference(name)
+	case name == "inspect" && !agreement:
+		return nil, errors.New("inspect: name an agreement, by provider and id, as in PROVIDER=docusign ID=id, or one of " +
+			"the sender's own keys, as in REFERENCE=deal_id:123")
+	case (name == "archive" || o.rebuild) && !agreement:
 		return nil, fmt.Errorf("%s: name an agreement, by provider and id, as in PROVIDER=docusign ID=id", name)
 	case name == "replay" && !agreement && !between:
 		return nil, errors.New("replay: name an agreement, by provider and id, or a time range, by from and a later to, " +
@@ -93,6 +105,19 @@ func (o flagValues) command(name string) (Command, error) {
 			return rebuild(ctx, w, t.Ledger, o.Provider, o.ID)
 		}
 		return replay(ctx, w, t.Ledger, t.Bus, o.selection)
+	}, nil
+}
+
+func (o flagValues) byReference(name string) (Command, error) {
+	reference, err := ledger.ParseReference(o.reference)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if o.Provider != "" || o.ID != "" {
+		return nil, fmt.Errorf("%s: name either an agreement or a reference", name)
+	}
+	return func(ctx context.Context, w io.Writer, t Target) error {
+		return inspectReference(ctx, w, t.Ledger, reference)
 	}, nil
 }
 

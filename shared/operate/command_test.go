@@ -15,7 +15,12 @@ func TestWrongCommandsAreRefused(t *testing.T) {
 		"inspect -provider acmesign":             "provider and id",
 		"inspect -id e-1":                        "provider and id",
 		"inspect -provider acmesign -id e-1 e-2": `"e-2"`,
-		"inspect -from 2026-11-01 -to 2026-11-02": "from",
+		"inspect -reference deal_id":             "like deal_id:123",
+		"inspect -reference deal_id:123 -id e-1": "either an agreement or a reference",
+		"inspect -reference deal_id:123 -provider acmesign": "either an agreement or a reference",
+		"inspect -provider acmesign -reference=":            "REFERENCE=deal_id:123",
+		"archive -reference deal_id:123":                    "reference",
+		"inspect -from 2026-11-01 -to 2026-11-02":           "from",
 		"replay":                                                            "provider and id, or",
 		"replay -provider acmesign":                                         "provider and id, or",
 		"replay -from 2026-11-01":                                           "later to",
@@ -46,7 +51,8 @@ func TestWrongCommandsAreRefused(t *testing.T) {
 
 func TestAFlagThatIsEmptyIsNotGiven(t *testing.T) { // as make passes them on
 	for _, arguments := range [][]string{
-		{"inspect", "-provider", "acmesign", "-id", "e-1"},
+		{"inspect", "-provider", "acmesign", "-id", "e-1", "-reference", ""},
+		{"inspect", "-provider", "", "-id", "", "-reference", "deal_id:123"},
 		{"replay", "-provider", "acmesign", "-id", "e-1", "-from", "", "-to", ""},
 		{"replay", "-provider", "", "-id", "", "-from", "2026-11-01", "-to", "2026-11-02"},
 		{"replay", "-provider", "acmesign", "-id", "e-1", "-from", "", "-to", "", "-rebuild"},

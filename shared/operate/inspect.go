@@ -23,10 +23,16 @@ func inspect(ctx context.Context, w io.Writer, reader ledger.Reader, provider, i
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	inspectAgreement(table, r.Agreement)
+	leftOut := 0
 	for _, e := range r.committed() {
+		leftOut = max(leftOut, e.Event.ReferencesLeftOut)
 		for _, d := range e.Event.Documents {
 			row(table, "document "+d.Name, d.Location+" sha256 "+d.SHA256)
 		}
+	}
+	if leftOut > 0 {
+		row(table, "references left out", fmt.Sprintf("%d of an event: they are not on the list, parameter References of a "+
+			"stack, variable REFERENCES on localhost", leftOut))
 	}
 	fmt.Fprintln(table)
 	row(table, "OCCURRED (UTC)", "RECEIVED (UTC)", "TYPE", "VENDOR'S NAME", "STATE", "STATUS", "PROOF", "DUPLICATES",
@@ -47,6 +53,12 @@ func inspectAgreement(w io.Writer, a esign.Agreement) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(a.Participants)) {
 		row(w, "participant "+id, progress(a.Participants[id]))
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.References)) {
+		row(w, "reference "+name, a.References[name])
+	}
+	if len(a.ReferencesCut) > 0 {
+		row(w, "references cut", strings.Join(a.ReferencesCut, ", "))
 	}
 	if a.Conflict {
 		row(w, "conflict", "events claim different final statuses; the highest one is kept")

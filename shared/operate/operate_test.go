@@ -215,6 +215,38 @@ OCCURRED (UTC)        RECEIVED (UTC)       TYPE                 VENDOR'S NAME  S
 	}
 }
 
+func TestInspectFindsByReference(t *testing.T) {
+	l := open(t)
+	for agreement, references := range map[string]map[string]string{
+		"e-1": {"deal_id": "123", "crm.url": "https://x.example/?a=b:c\x1b[2J"}, "e-2": {"deal_id": "123"},
+		"e-3": {"deal_id": "1234"},
+	} {
+		take(t, l, happening{agreement, "a", esign.AgreementSent, 1}, func(c *ledger.Commit) {
+			c.Event.References, c.Event.ReferencesLeftOut = references, 2
+			after := esign.Fold(esign.Agreement{}, c.Event)
+			c.Agreement = &after
+		})
+	}
+	for command, want := range map[string]string{
+		"inspect -reference deal_id:123": `PROVIDER  ID   STATUS  REFERENCES
+acmesign  e-1  sent    crm.url:https://x.example/?a=b:c?[2J, deal_id:123
+acmesign  e-2  sent    deal_id:123
+`,
+		"inspect -reference crm.url:https://x.example/?a=b:c\x1b[2J": "e-1",
+		"inspect -provider acmesign -id e-1":                         "reference deal_id     123\n",
+		"inspect -provider acmesign -id e-2":                         "references left out   2 of an event",
+	} {
+		if got, err := do(t, l, nil, command); err != nil || !strings.Contains(got, want) {
+			t.Errorf("%s: %v, got\n%s\nwant\n%s", command, err, got, want)
+		}
+	}
+	for _, unknown := range []string{"deal_id:12", "deal_id:", "Deal_id:123", ":123", "deal:_id:123"} {
+		if got, err := do(t, l, nil, "inspect -reference "+unknown); !errors.Is(err, operate.ErrUnknown) || got != "" {
+			t.Errorf("%s: %q, %v", unknown, got, err)
+		}
+	}
+}
+
 func TestInspectShowsWhereTheDocumentsAre(t *testing.T) {
 	l := open(t)
 	takeAll(t, l, story...)

@@ -31,6 +31,12 @@ type event struct {
 	Cause       esign.Cause       `json:"cause,omitempty"`
 	Attributes  map[string]string `json:"attributes,omitempty"`
 	Documents   []esign.Document  `json:"documents,omitempty"`
+
+	References        map[string]string `json:"references,omitempty"`
+	ReferencesCut     []string          `json:"referencesCut,omitempty"`
+	ReferencesLeftOut int               `json:"referencesLeftOut,omitempty"`
+	Reason            string            `json:"reason,omitempty"`
+	Payload           *esign.Payload    `json:"payload,omitempty"`
 }
 
 func eventOf(e ledger.Entry) event {
@@ -45,6 +51,8 @@ func eventOf(e ledger.Entry) event {
 	if e.Event != nil {
 		shown.Approximate, shown.Participant, shown.Attributes = e.Event.Approximate, e.Event.Participant, e.Event.Attributes
 		shown.Cause, shown.Documents = e.Event.Cause, e.Event.Documents
+		shown.References, shown.ReferencesCut = e.Event.References, e.Event.ReferencesCut
+		shown.ReferencesLeftOut, shown.Reason, shown.Payload = e.Event.ReferencesLeftOut, e.Event.Reason, e.Event.Payload
 	}
 	if shown.Type == "" && e.State == ledger.Unreadable {
 		shown.Type = esign.Other
@@ -67,7 +75,7 @@ func (g *Gateway) serveReader(w http.ResponseWriter, r *http.Request, segments [
 	case r.URL.Path == "/":
 		read = func() { g.servePage(w) }
 	case slices.Equal(segments, []string{"api", "agreements"}):
-		read = func() { g.serveAgreements(w) }
+		read = func() { g.serveAgreements(w, r) }
 	case slices.Equal(segments, []string{"api", "events"}):
 		read = func() { g.serveEvents(w) }
 	case slices.Equal(segments, []string{"api", "published"}):
@@ -89,7 +97,11 @@ func (g *Gateway) serveReader(w http.ResponseWriter, r *http.Request, segments [
 	read()
 }
 
-func (g *Gateway) serveAgreements(w http.ResponseWriter) {
+func (g *Gateway) serveAgreements(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Has("reference") {
+		g.serveByReference(w, r)
+		return
+	}
 	agreements, err := g.ledger.Agreements()
 	answer(w, map[string]any{"agreements": agreements}, err)
 }

@@ -168,13 +168,16 @@ func TestTheReadAPIShowsEverything(t *testing.T) {
 		ID: "id", Provider: "p", Type: esign.AgreementSigned, VendorType: "v", AgreementID: "a", OccurredAt: at,
 		ReceivedAt: at.Add(1), State: ledger.Processed, Duplicates: 2, Proof: esign.ProofSigned, Via: []string{"1", "2"},
 		Approximate: true, Participant: "3", Cause: "c", Attributes: map[string]string{"k": "v"},
-		Documents: []esign.Document{{Name: "d"}},
+		Documents: []esign.Document{{Name: "d"}}, References: map[string]string{"k": "v"}, ReferencesCut: []string{"k"},
+		ReferencesLeftOut: 2, Reason: "r", Payload: &esign.Payload{SHA256: "00"},
 	}
 	entry := ledger.Entry{
 		Key: ledger.Key{Subject: "s", ID: want.ID}, Provider: want.Provider, Type: want.Type, VendorType: want.VendorType,
 		AgreementID: want.AgreementID, OccurredAt: at, ReceivedAt: want.ReceivedAt, State: want.State,
 		Duplicates: want.Duplicates, Proof: want.Proof, Via: want.Via, Event: &esign.Event{Approximate: true,
-			Participant: want.Participant, Cause: want.Cause, Attributes: want.Attributes, Documents: want.Documents},
+			Participant: want.Participant, Cause: want.Cause, Attributes: want.Attributes, Documents: want.Documents,
+			References: want.References, ReferencesCut: want.ReferencesCut, ReferencesLeftOut: want.ReferencesLeftOut,
+			Reason: want.Reason, Payload: want.Payload},
 	}
 	if diff := cmp.Diff(want, eventOf(entry)); diff != "" {
 		t.Error(diff)
