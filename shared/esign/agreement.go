@@ -16,12 +16,13 @@ type Agreement struct {
 	Participants map[string]Progress  `json:"participants,omitempty" jsonschema:"the progress of each participant, by the vendor's ID or a hash"`
 	Listing      *Listing             `json:"listing,omitempty" jsonschema:"the newest list of everybody whom the agreement concerns"`
 	// References are those that the operator allows, at most MaxReferences.
-	References      map[string]string    `json:"references,omitempty" jsonschema:"the sender's own keys, by the vendor's name for them; of each the newest value"`
-	ReferencesAt    time.Time            `json:"referencesAt,omitzero" jsonschema:"the time of the newest reference"`
-	ReferencesOlder map[string]time.Time `json:"referencesOlder,omitempty" jsonschema:"the time of each reference that is older"`
-	ReferencesCut   []string             `json:"referencesCut,omitempty" jsonschema:"the references whose value is cut, or that were dropped because the agreement was too large"`
-	SharedReference string               `json:"sharedReference,omitempty" jsonschema:"the name of the reference that the agreement has only while all its signers share one value"`
-	Conflict        bool                 `json:"conflict,omitempty" jsonschema:"true if events have reported different terminal statuses; status is the highest of them"`
+	References             map[string]string    `json:"references,omitempty" jsonschema:"the sender's own keys, by the vendor's name for them; of each the newest value"`
+	ReferencesAt           time.Time            `json:"referencesAt,omitzero" jsonschema:"the time of the newest reference"`
+	ReferencesOlder        map[string]time.Time `json:"referencesOlder,omitempty" jsonschema:"the time of each reference that is older"`
+	ReferencesCut          []string             `json:"referencesCut,omitempty" jsonschema:"the references whose value is cut, or that were dropped because the agreement was too large"`
+	SharedReference        string               `json:"sharedReference,omitempty" jsonschema:"the name of the reference that the agreement has only while all its signers share one value"`
+	SharedReferenceDiffers bool                 `json:"sharedReferenceDiffers,omitempty" jsonschema:"true if an event has named signers with different values of sharedReference who are not all in participants"`
+	Conflict               bool                 `json:"conflict,omitempty" jsonschema:"true if events have reported different terminal statuses; status is the highest of them"`
 }
 
 // Progress is the progress of one participant.
@@ -91,6 +92,7 @@ func Fold(a Agreement, e Event) Agreement {
 	if e.SharedReference > a.SharedReference {
 		a.SharedReference = e.SharedReference
 	}
+	a.SharedReferenceDiffers = a.SharedReferenceDiffers || e.SharedReferenceDiffers
 	return a.share().limited()
 }
 

@@ -485,7 +485,7 @@ func refer(random *rand.Rand, e *esign.Event) {
 		e.ReferencesCut = []string{name}
 	}
 	if random.IntN(3) == 0 {
-		e.SharedReference = "shared"
+		e.SharedReference, e.SharedReferenceDiffers = "shared", random.IntN(9) == 0
 	}
 }
 

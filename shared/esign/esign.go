@@ -168,6 +168,8 @@ type Event struct {
 	ReferencesCut     []string          `json:"referencesCut,omitempty" jsonschema:"the references whose value is cut, or that were dropped because the event was too large"`
 	ReferencesLeftOut int               `json:"referencesLeftOut,omitempty" jsonschema:"the number of references that the operator's list does not name"`
 	SharedReference   string            `json:"sharedReference,omitempty" jsonschema:"the name of the reference that the agreement has while all its signers share one value"`
+	// SharedReferenceDiffers covers signers who have no progress yet, and so are not in Participants.
+	SharedReferenceDiffers bool `json:"sharedReferenceDiffers,omitempty" jsonschema:"true if the event names signers with different values of sharedReference who are not all in participants"`
 
 	Payload *Payload `json:"payload,omitempty" jsonschema:"what the vendor sent; absent if the event is a finding"`
 

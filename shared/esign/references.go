@@ -72,7 +72,7 @@ func (p Policy) Apply(e Event, personReference string) Event {
 
 func (p Policy) applyToPeople(e Event, name string) Event {
 	if !p.Allows(e.SharedReference) {
-		e.SharedReference = ""
+		e.SharedReference, e.SharedReferenceDiffers = "", false
 	}
 	e.Participants = slices.Clone(e.Participants)
 	leftOut, shortened := false, false
@@ -174,6 +174,9 @@ func (a Agreement) referenceAt(name string) time.Time {
 // share makes the reference that all signers share the agreement's too.
 func (a Agreement) share() Agreement {
 	value := ""
+	if a.SharedReferenceDiffers {
+		return a.withShared("")
+	}
 	for _, p := range a.Participants {
 		switch {
 		case p.Replaced || p.Role != "" && !p.Role.acts():

@@ -92,19 +92,22 @@ func TestASharedReference(t *testing.T) {
 	person := func(id, reference string) esign.Participant {
 		return esign.Participant{ID: id, Status: esign.Sent, Reference: reference}
 	}
+	differs := about(2)
+	differs.SharedReferenceDiffers = true
 	copied := esign.Participant{ID: "c", Status: esign.Sent, Role: esign.RoleCopy}
 	replaced := esign.Participant{ID: "r", Status: esign.Sent, Reference: "y", Replaced: true}
 	for name, tt := range map[string]struct {
 		events []esign.Event
 		want   string
 	}{
-		"one":                   {[]esign.Event{about(1, person("a", "x"))}, "x"},
-		"two alike":             {[]esign.Event{about(1, person("a", "x")), about(2, person("b", "x"))}, "x"},
-		"two differ":            {[]esign.Event{about(1, person("a", "x")), about(2, person("b", "y")), about(3, person("c", "x"))}, ""},
-		"one has none":          {[]esign.Event{about(1, person("a", "x"), person("b", ""))}, ""},
-		"changed":               {[]esign.Event{about(1, person("a", "x")), about(2, person("a", "y"))}, "y"},
-		"copies do not count":   {[]esign.Event{about(1, person("a", "x"), copied)}, "x"},
-		"replaced do not count": {[]esign.Event{about(1, person("a", "x")), about(2, replaced)}, "x"},
+		"one":                          {[]esign.Event{about(1, person("a", "x"))}, "x"},
+		"two alike":                    {[]esign.Event{about(1, person("a", "x")), about(2, person("b", "x"))}, "x"},
+		"two differ":                   {[]esign.Event{about(1, person("a", "x")), about(2, person("b", "y")), about(3, person("c", "x"))}, ""},
+		"one has none":                 {[]esign.Event{about(1, person("a", "x"), person("b", ""))}, ""},
+		"changed":                      {[]esign.Event{about(1, person("a", "x")), about(2, person("a", "y"))}, "y"},
+		"copies do not count":          {[]esign.Event{about(1, person("a", "x"), copied)}, "x"},
+		"one without progress differs": {[]esign.Event{about(1, person("a", "x")), differs}, ""},
+		"replaced do not count":        {[]esign.Event{about(1, person("a", "x")), about(2, replaced)}, "x"},
 	} {
 		permute(tt.events, func(p []esign.Event) {
 			if got := fold(p...).References["businessId"]; got != tt.want {

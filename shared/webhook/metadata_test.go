@@ -16,11 +16,18 @@ func TestMetadata(t *testing.T) {
 		object string
 		want   map[string]string
 	}{
-		"a string":         {`{"deal_id":"\u00e9 \/ 7"}`, map[string]string{"deal_id": "é / 7"}},
-		"numbers":          {`{"a":12345678901234567890,"b":-1.50,"c":1e3}`, map[string]string{"a": "12345678901234567890", "b": "-1.50", "c": "1e3"}},
-		"booleans":         {`{"a":true,"b":false}`, map[string]string{"a": "true", "b": "false"}},
-		"a list":           {`{"a":[1, "b", {"c" : [null]}],"b":2}`, map[string]string{"a": `[1,"b",{"c":[null]}]`, "b": "2"}},
-		"nested":           {`{"crm":{"deal":"D-7","x":{"y":1}},"z":2}`, map[string]string{"crm.deal": "D-7", "crm.x.y": "1", "z": "2"}},
+		"a string": {`{"deal_id":"\u00e9 \/ 7"}`, map[string]string{"deal_id": "é / 7"}},
+		"numbers": {
+			`{"a":12345678901234567890,"b":-1.50,"c":1e3}`,
+			map[string]string{"a": "12345678901234567890", "b": "-1.50", "c": "1e3"},
+		},
+		"booleans": {`{"a":true,"b":false}`, map[string]string{"a": "true", "b": "false"}},
+		"a list": {
+			`{"a":[1, "b", {"c" : [null]}],"b":2}`, map[string]string{"a": `[1,"b",{"c":[null]}]`, "b": "2"},
+		},
+		"nested": {
+			`{"crm":{"deal":"D-7","x":{"y":1}},"z":2}`, map[string]string{"crm.deal": "D-7", "crm.x.y": "1", "z": "2"},
+		},
 		"null and empty":   {`{"a":null,"b":"","c":[],"d":{},"e":[ ],"f":{"g":null}}`, nil},
 		"the last counts":  {`{"a":"1","b":"1","a":null,"b":2}`, map[string]string{"b": "2"}},
 		"no object":        {`[]`, nil},
@@ -29,7 +36,8 @@ func TestMetadata(t *testing.T) {
 		"nothing":          {``, nil},
 		"cut off":          {`{"a":1,"b":{"c":`, map[string]string{"a": "1"}},
 		"a long name": {
-			`{"` + long + `":1,"` + long + `o":2,"a":{"` + long + `":{"b":[3]},"c":4},"` + strings.Repeat("x", 1000) + `":[5],"z":6}`,
+			`{"` + long + `":1,"` + long + `o":2,"a":{"` + long + `":{"b":[3]},"c":4},"` + strings.Repeat("x", 1000) +
+				`":[5],"z":6}`,
 			map[string]string{long: "1", "a.c": "4", "z": "6"},
 		},
 	} {
@@ -49,7 +57,8 @@ func TestMuchMetadata(t *testing.T) {
 		t.Errorf("%d values", len(got))
 	}
 	const deep = 5000
-	got = webhook.Metadata([]byte(`{"a":1,"b":` + strings.Repeat(`{"a":`, deep) + "1" + strings.Repeat("}", deep) + `,"c":3}`))
+	nested := strings.Repeat(`{"a":`, deep) + "1" + strings.Repeat("}", deep)
+	got = webhook.Metadata([]byte(`{"a":1,"b":` + nested + `,"c":3}`))
 	if diff := cmp.Diff(map[string]string{"a": "1", "c": "3"}, got); diff != "" {
 		t.Error(diff)
 	}

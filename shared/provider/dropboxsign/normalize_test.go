@@ -317,7 +317,8 @@ func TestParticipants(t *testing.T) {
 			[]esign.Participant{asked("s8", &yes), replaced(asked("s7", nil), "s8")}, []string{"s8"},
 		},
 		"reassigned twice, to an ID that is an e-mail address": {
-			`{"signature_id":"s8","status_code":"on_hold","reassigned_from":"s7"},{"signature_id":"a@b.c",=,"reassigned_from":"s8"}`,
+			`{"signature_id":"s8","status_code":"on_hold","reassigned_from":"s7"},
+			{"signature_id":"a@b.c",=,"reassigned_from":"s8"}`,
 			[]esign.Participant{asked(webhook.ParticipantKey("a@b.c"), &yes), replaced(asked("s7", nil), "s8"),
 				replaced(asked("s8", nil), webhook.ParticipantKey("a@b.c"))}, []string{webhook.ParticipantKey("a@b.c")},
 		},
@@ -346,8 +347,8 @@ func TestNobodyWaitsAtTheEnd(t *testing.T) {
 		"signature_request_remind": true, "signature_request_canceled": false, "signature_request_expired": false,
 		"signature_request_invalid": false, "signature_request_declined": false, "signature_request_all_signed": false,
 	} {
-		e := meaning(t, asJSON(callback(typ, at,
-			`,"signature_request":{"signature_request_id":"r1","signatures":[{"signature_id":"s1","status_code":"awaiting_signature"}]}`)))
+		e := meaning(t, asJSON(callback(typ, at, `,"signature_request":{"signature_request_id":"r1",
+			"signatures":[{"signature_id":"s1","status_code":"awaiting_signature"}]}`)))
 		if *e.Participants[0].Waiting != waits {
 			t.Errorf("%s: %t", typ, !waits)
 		}
@@ -360,7 +361,8 @@ func TestReferences(t *testing.T) {
 		want map[string]string
 	}{
 		"metadata": {
-			`,"signature_request":{"signature_request_id":"r1","metadata":{"deal_id":7,"crm":{"deal":"D-7","open":true},"l":["a"],"n":null}}`,
+			`,"signature_request":{"signature_request_id":"r1",
+			"metadata":{"deal_id":7,"crm":{"deal":"D-7","open":true},"l":["a"],"n":null}}`,
 			map[string]string{"deal_id": "7", "crm.deal": "D-7", "crm.open": "true", "l": `["a"]`},
 		},
 		"an empty list": {`,"signature_request":{"signature_request_id":"r1","metadata":[]}`, nil},
@@ -369,7 +371,8 @@ func TestReferences(t *testing.T) {
 		"a template's":  {`,"signature_request":{"signature_request_id":"r1"},"template":{"metadata":{"deal_id":7}}`, nil},
 		"of no request": {`,"signature_request":{"metadata":{"deal_id":7}}`, nil},
 	} {
-		if diff := cmp.Diff(tt.want, meaning(t, asJSON(callback("signature_request_sent", at, tt.rest))).References); diff != "" {
+		e := meaning(t, asJSON(callback("signature_request_sent", at, tt.rest)))
+		if diff := cmp.Diff(tt.want, e.References); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
@@ -383,7 +386,8 @@ func TestReferences(t *testing.T) {
 func TestReason(t *testing.T) {
 	const message = `{"event_message":" The price. "}`
 	request := `,"signature_request":{"signature_request_id":"r1","signatures":[{"signature_id":"s0"},
-		{"signature_id":"s1","status_code":"declined","decline_reason":"Too late.","error":"Bad file.","reassignment_reason":"Away."}]}`
+		{"signature_id":"s1","status_code":"declined","decline_reason":"Too late.","error":"Bad file.",
+		"reassignment_reason":"Away."}]}`
 	for typ, want := range map[string][2]string{ // with the event's message, and without
 		"signature_request_declined":   {"The price.", "Too late."},
 		"signature_request_invalid":    {"The price.", "Bad file."},

@@ -25,12 +25,13 @@ var _ webhook.Provider = Provider{}
 // https://www.esignglobal.com/developer-center/document/vfj16znziy18o17n4sc5y7ng, read 2026-11-23.
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
-		Name:           name,
-		Resource:       "ESignGlobal",
-		Title:          "eSignGlobal",
-		KeysVariable:   "ESIGNGLOBAL_SECRETS",
-		DevelopmentKey: "development-esignglobal-secret",
-		Allow:          http.MethodPost,
+		Name:            name,
+		Resource:        "ESignGlobal",
+		Title:           "eSignGlobal",
+		KeysVariable:    "ESIGNGLOBAL_SECRETS",
+		DevelopmentKey:  "development-esignglobal-secret",
+		PersonReference: SharedReference,
+		Allow:           http.MethodPost,
 		Registration: []string{
 			"Settings → Integrations → Apps: callback address of the app; or Settings → Integrations → Webhook",
 			"the URL's token suffices; the Secret Key goes into the secret only if eSignGlobal signs for you",

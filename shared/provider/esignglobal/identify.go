@@ -12,7 +12,7 @@ func (Provider) Identify(r *webhook.Request) ([]webhook.Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := p.eventID(p.identity(signer.identity), r.Body)
+	id := p.eventID(p.identity(Signer.identity), r.Body)
 	at, approximate := p.occurredAt()
 	return []webhook.Identity{{
 		EventID:     id,
@@ -39,7 +39,7 @@ func (p *payload) eventID(fields []string, body []byte) string {
 func (p *payload) formerIDs(id string, body []byte) []webhook.FormerID {
 	var fields []string
 	if p.event() != envelopeDeliveryFailed {
-		fields = p.identity(func(s signer) string {
+		fields = p.identity(func(s Signer) string {
 			return s.identify(string(s.Phone.object.CountryCode + s.Phone.object.Number))
 		})
 	}
@@ -54,7 +54,7 @@ func (p *payload) formerIDs(id string, body []byte) []webhook.FormerID {
 // Only v1 has times, so they are used only to distinguish two views by one signer.
 //
 // Two failures to reach the same people are one event: neither version has a time or a number for them.
-func (p *payload) identity(key func(signer) string) []string {
+func (p *payload) identity(key func(Signer) string) []string {
 	if p.event() == templateFillResult {
 		if p.Template.object.TaskID == "" || p.Template.object.Status == "" {
 			return nil
@@ -77,7 +77,7 @@ func (p *payload) identity(key func(signer) string) []string {
 		}
 		return with(set(p.about(), key), "viewed", id, string(e.SignerInfo.object.ViewedTime))
 	case envelopeDeclined, signerDeclined:
-		return with(set(p.about(), func(s signer) string { return string(s.Email) }), "declined", id)
+		return with(set(p.about(), func(s Signer) string { return string(s.Email) }), "declined", id)
 	case envelopeDeliveryFailed:
 		return with(p.unreached(), "undelivered", id)
 	}
@@ -94,7 +94,7 @@ func with(set []string, fields ...string) []string {
 
 // set returns the keys of the signers, sorted and without duplicates. It returns nil without signers, or if a signer
 // has no key.
-func set(signers []signer, key func(signer) string) []string {
+func set(signers []Signer, key func(Signer) string) []string {
 	var keys []string
 	for _, s := range signers {
 		keys = append(keys, key(s))
@@ -110,10 +110,10 @@ func set(signers []signer, key func(signer) string) []string {
 func (p *payload) unreached() []string {
 	unreached := p.about()
 	copies := p.envelope().copies()
-	if len(copies) > 0 && len(unreached) == 1 && unreached[0] == (signer{}) {
+	if len(copies) > 0 && len(unreached) == 1 && !unreached[0].named() {
 		unreached = nil
 	}
-	keys := set(unreached, signer.identity)
+	keys := set(unreached, Signer.identity)
 	if keys == nil && unreached != nil {
 		return nil
 	}
@@ -124,11 +124,17 @@ func (p *payload) unreached() []string {
 	return slices.Compact(keys)
 }
 
+// named reports whether anything is known of the signer.
+func (s Signer) named() bool {
+	s.Message, s.DeclineReason = "", ""
+	return s != Signer{}
+}
+
 // identity returns what identifies the signer within the envelope. It is empty if the signer has only a signing order,
 // which several signers may share.
-func (s signer) identity() string { return s.identify(s.Phone.object.String()) }
+func (s Signer) identity() string { return s.identify(s.Phone.object.String()) }
 
-func (s signer) identify(phone string) string {
+func (s Signer) identify(phone string) string {
 	if s.id() == "" && phone == "" {
 		return ""
 	}

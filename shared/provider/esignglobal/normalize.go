@@ -1,6 +1,8 @@
 package esignglobal
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -51,6 +53,11 @@ func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
 	event.Participant = people.participant()
 	event.Participants = people.participants(event.Type)
 	event.Present = people.present(event.Type)
+	if event.AgreementID != "" && slices.ContainsFunc(people.signers(), Signer.named) {
+		event.SharedReference = SharedReference
+		event.SharedReferenceDiffers = people.differ(people.signers(), event.Participants)
+	}
+	event.Reason = string(p.reason(event.Type))
 	return event, nil
 }
 
@@ -67,6 +74,29 @@ func (p *payload) eventType() esign.Type {
 		return known
 	}
 	return esign.AgreementUpdated
+}
+
+// reason returns why the envelope was declined, cancelled or interrupted, or why the template was not filled.
+//
+// SPEC: https://www.esignglobal.com/developer-center/api/vhqyt3ltiwqn8ifeeb6b4jyu (v1) and
+// https://www.esignglobal.com/developer-center/document/fjy4rotdw8b6r66mkflvur4c (v2), read 2026-11-30: signerMessage
+// and declineReason. https://www.esignglobal.com/developer-center/api/f6udt0g3kk1ty67u8o9dn0s3: cancelInfo.reason.
+// https://www.esignglobal.com/developer-center/api/hzf0ipligf96y2hsh4yrz8q7: description, beside the envelope.
+func (p *payload) reason(t esign.Type) (reason webhook.Text) {
+	switch e := p.envelope(); t {
+	case esign.AgreementDeclined:
+		reason = e.DeclineSigner.object.Message
+		for _, s := range e.having(signerHasDeclined) {
+			reason = cmp.Or(reason, s.DeclineReason)
+		}
+	case esign.AgreementCancelled:
+		reason = e.CancelInfo.object.Reason
+	case esign.AgreementFailed:
+		reason = p.Error
+	case esign.TemplateFailed:
+		reason = p.Template.object.Error
+	}
+	return reason
 }
 
 func taskType(status webhook.Text) esign.Type {
@@ -100,7 +130,7 @@ func (p *payload) occurredAt() (at time.Time, approximate bool) {
 	return time.Time{}, false
 }
 
-func lastSigned(signers []signer) (last time.Time) {
+func lastSigned(signers []Signer) (last time.Time) {
 	for _, s := range signers {
 		if at := moment(s.SignDate); at.After(last) {
 			last = at

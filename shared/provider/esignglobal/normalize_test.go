@@ -2,6 +2,8 @@ package esignglobal_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,18 +202,167 @@ func TestParticipants(t *testing.T) {
 			{"userEmail":"eve@example.com","Signer Status":"8","viewedTime":1793610000000}],
 		"signerList":[{"businessId":"f","signerStatus":3},{"userName":"Gus","signerStatus":2},{"businessId":"h"},null,
 			{"businessId":"i","signerStatus":{"code":2}},{"businessId":9,"signerStatus":2,"phoneNumber":"7700900101"}]`)
+	no := false
+	signer := func(reference string, status esign.Status, at time.Time) esign.Participant {
+		return esign.Participant{ID: webhook.SenderKey(reference), Reference: reference, Status: status, At: at,
+			Role: esign.RoleSigner, Waiting: &no}
+	}
+	eve := signer("eve@example.com", esign.Viewed, time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC))
+	eve.Reference = ""
 	want := []esign.Participant{
-		{ID: webhook.SenderKey("c"), Status: esign.Sent},
-		{
-			ID: webhook.SenderKey("eve@example.com"), Status: esign.Viewed,
-			At: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC),
-		},
-		{ID: webhook.SenderKey("a"), Status: esign.Signed, At: time.Date(2026, 11, 2, 9, 0, 32, 0, time.UTC)},
-		{ID: webhook.SenderKey("f"), Status: esign.Declined},
-		{ID: webhook.SenderKey("9"), Status: esign.Signed},
+		signer("c", esign.Sent, time.Time{}), eve,
+		signer("a", esign.Signed, time.Date(2026, 11, 2, 9, 0, 32, 0, time.UTC)),
+		signer("f", esign.Declined, time.Time{}), signer("9", esign.Signed, time.Time{}),
 	}
 	if diff := cmp.Diff(want, normalize(t, body).Participants, cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestPeople writes each participant of an event as the business ID, status, order, turn and problem.
+func TestPeople(t *testing.T) {
+	signer := func(id string, status int, order any) string {
+		return fmt.Sprintf(`{"businessId":%q,"signerStatus":%d,"signOrder":%v}`, id, status, order)
+	}
+	list := func(name string, signers ...string) string {
+		return `,"` + name + `":[` + strings.Join(signers, ",") + `]`
+	}
+	eve := `"ccInfo":{"userEmail":"eve@example.com","ccStatus":1}`
+	for name, tt := range map[string]struct{ body, want string }{
+		"one after the other": {
+			v1("ENVELOPE_START", list("nextSignerList", signer("a", 1, `"1"`), signer("b", 0, 2))), "a sent 1 waits",
+		},
+		"whose turn it is, without a status of progress": {
+			v1("ENVELOPE_START", list("nextSignerList", signer("a", 0, 1), signer("b", 0, 1))), "a sent 1 waits, b sent 1 waits",
+		},
+		"two at once, one of whom has viewed": {
+			v1("ENVELOPE_PAUSED", list("nextSignerList", signer("a", 8, 1), signer("b", 1, 1))),
+			"a viewed 1 waits, b sent 1 waits",
+		},
+		"the next one after a signature": {
+			v1("ENVELOPE_SIGNER_SIGNED", list("signedSignerList", signer("a", 2, 1))+list("nextSignerList", signer("b", 0, 2))),
+			"b sent 2 waits, a signed 1 no",
+		},
+		"who has signed, and nobody else": {
+			v1("ENVELOPE_SIGNER_SIGNED", list("signedSignerList", signer("a", 2, 1))), "a signed 1 no",
+		},
+		"the first in the order, v2": {
+			v2("ENVELOPE_START", list("signerList", signer("c", 0, 3), signer("b", 0, 2), signer("a", 2, 1))),
+			"b sent 2 waits, a signed 1 no",
+		},
+		"those in progress, v2": {
+			v2("ENVELOPE_PAUSED", list("signerList", signer("c", 1, 3), signer("b", 0, 2), signer("a", 3, 1), signer("d", 9, 3))),
+			"c sent 3 waits, a declined 1 no, d sent 3 undelivered",
+		},
+		"no list": {
+			v2("ENVELOPE_SIGNER_SIGNED", `,"signerInfo":`+signer("a", 2, 1)), "a signed 1",
+		},
+		"an order that cannot be read": {
+			v2("ENVELOPE_PAUSED", list("signerList", signer("a", 1, `"Ada"`), signer("b", 1, -1))), "a sent 0 waits, b sent 0 waits",
+		},
+		"a draft": {
+			v2("ENVELOPE_PAUSED", `,"envelopeStatus":0`+list("signerList", signer("a", 0, 1))), "",
+		},
+		"at the end": {
+			v1("ENVELOPE_EXPIRED", list("nextSignerList", signer("a", 1, 1))), "a expired 1 no",
+		},
+		"at the end, by the envelope's status": {
+			v2("ENVELOPE_FINISH", `,"envelopeStatus":5`+list("signerList", signer("a", 1, 1))), "a sent 1 no",
+		},
+		"who was not reached": {
+			v1("ENVELOPE_DELIVERY_FAILED", `,"envelopeStatus":1,"signerInfo":`+signer("a", 9, `"1"`)), "a sent 1 undelivered",
+		},
+		"who was not reached, without the status": {
+			v1("ENVELOPE_DELIVERY_FAILED", `,"signerInfo":{"businessId":"a"}`), "a sent 0 undelivered",
+		},
+		"who were not reached, v2": {
+			v2("ENVELOPE_DELIVERY_FAILED", list("signerList", signer("a", 9, 1), signer("b", 9, 2))),
+			"a sent 1 undelivered, b sent 2 undelivered",
+		},
+		"who was not reached at the start": {
+			v2("ENVELOPE_START", list("signerList", signer("a", 9, 1), signer("b", 0, 2))), "a sent 1 waits undelivered",
+		},
+		"a copy that was not delivered": {v1("ENVELOPE_DELIVERY_FAILED", ","+eve), "copy sent 0 undelivered"},
+		"a copy in another event":       {v1("ENVELOPE_PAUSED", ","+eve), ""},
+	} {
+		var said []string
+		for _, p := range normalize(t, tt.body).Participants {
+			one := fmt.Sprintf("%s %s %d", p.Reference, p.Status, p.Order)
+			if p.Role != esign.RoleSigner {
+				one = string(p.Role) + one
+			}
+			if p.Waiting != nil {
+				one += map[bool]string{true: " waits", false: " no"}[*p.Waiting]
+			}
+			said = append(said, strings.TrimSpace(one+" "+string(p.Problem)))
+		}
+		if got := strings.Join(said, ", "); got != tt.want {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+// TestSharedBusinessID folds the events in both orders.
+func TestSharedBusinessID(t *testing.T) {
+	sameAsAda := strings.Replace(ben, "emp-2", "emp-1", 1)
+	none := strings.Replace(ben, `"businessId":"emp-2",`, "", 1)
+	cc := v1("ENVELOPE_DELIVERY_FAILED", `,"ccInfo":{"userEmail":"eve@example.com","ccStatus":1}`)
+	start := func(status string, second string) string {
+		return v1("ENVELOPE_START", `,"nextSignerList":[{`+ada+`,"signerStatus":1},{`+second+`,"signerStatus":`+status+`}]`)
+	}
+	adaSigned := v2("ENVELOPE_SIGNER_SIGNED", signerInfo(ada+`,"signerStatus":2`))
+	for name, tt := range map[string]struct {
+		bodies []string
+		want   string
+	}{
+		"one signer":              {[]string{adaSigned, cc}, "emp-1"},
+		"the same":                {[]string{adaSigned, start("1", sameAsAda)}, "emp-1"},
+		"another":                 {[]string{adaSigned, start("1", ben)}, ""},
+		"the same, not asked yet": {[]string{adaSigned, start("0", sameAsAda)}, "emp-1"},
+		"another, not asked yet":  {[]string{adaSigned, start("0", ben)}, ""},
+		"none, not asked yet":     {[]string{adaSigned, start("0", none)}, ""},
+		"who declined, by e-mail": {
+			[]string{adaSigned, v1("ENVELOPE_DECLINED", `,"declineSigner":{"userEmail":"ada@example.com"}`)}, "emp-1",
+		},
+		"somebody else has declined": {
+			[]string{adaSigned, v1("ENVELOPE_DECLINED", `,"declineSigner":{"userEmail":"ben@example.com"}`)}, "",
+		},
+		"nobody has one": {[]string{v2("ENVELOPE_SIGNER_SIGNED", signerInfo(none))}, ""},
+	} {
+		for range 2 {
+			if got := folded(t, esign.Agreement{}, tt.bodies).References["businessId"]; got != tt.want {
+				t.Errorf("%s: %q", name, got)
+			}
+			slices.Reverse(tt.bodies)
+		}
+	}
+	if e := normalize(t, v1("ENVELOPE_CANCEL", "")); e.SharedReference != "" {
+		t.Error("an event without signers has a reference")
+	}
+}
+
+func TestReason(t *testing.T) {
+	declined := `,"signerList":[{` + ben + `,"signerStatus":2,"declineReason":"x"},{` + ada +
+		`,"signerStatus":3,"declineReason":"No."}]`
+	template := func(status string) string {
+		return strings.Replace(template(`"task-1"`, status), `"taskStatus"`, `"description":"No field.","taskStatus"`, 1)
+	}
+	for body, want := range map[string]string{
+		v1("ENVELOPE_DECLINED", `,"declineSigner":{"userEmail":"ada@example.com","signerMessage":" No. "}`): "No.",
+		v2("SIGNER_DECLINED", declined):                                            "No.",
+		v2("SIGNER_DECLINED", ""):                                                  "",
+		v1("ENVELOPE_CANCEL", `,"cancelInfo":{"reason":"Wrong annex."}`):           "Wrong annex.",
+		v2("ENVELOPE_CANCEL", `,"cancelInfo":{"reason":"Wrong annex."}`):           "Wrong annex.",
+		v2("ENVELOPE_FINISH", `,"cancelInfo":{"reason":"Wrong annex."}`):           "",
+		v1("ENVELOPE_EXPIRED", `,"cancelInfo":{"reason":"Wrong annex."}`):          "",
+		`{"description":"No certificate.",` + v1("ENVELOPE_SIGNER_FAILED", "")[1:]: "No certificate.",
+		`{"description":"No certificate.",` + v1("ENVELOPE_CANCEL", "")[1:]:        "",
+		template(`"3"`): "No field.",
+		template(`"2"`): "",
+	} {
+		if got := normalize(t, body).Reason; got != want {
+			t.Errorf("%s: %q", body, got)
+		}
 	}
 }
 
@@ -248,7 +399,8 @@ func TestNothingPersonalIsKept(t *testing.T) {
 	}
 	for name, r := range webhooktest.Examples(t, "esignglobal") {
 		event, id := normalize(t, string(r.Body)), identify(t, string(r.Body))
-		b, err := json.Marshal([]any{event, id})
+		// The sender's keys and the reasons are carried only if the operator wants them.
+		b, err := json.Marshal([]any{esign.Policy{}.Apply(event, provider.Info().PersonReference), id})
 		if err != nil {
 			t.Fatal(err)
 		}

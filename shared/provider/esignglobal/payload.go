@@ -35,6 +35,7 @@ const (
 type payload struct {
 	Enum     webhook.Text   `json:"callBackEnum"` // the action, if there is no callBackDesc
 	Desc     webhook.Text   `json:"callBackDesc"`
+	Error    webhook.Text   `json:"description"` // of ENVELOPE_SIGNER_FAILED
 	Envelope last[envelope] `json:"callBackEnvelopeVO"`
 	Template last[template] `json:"callBackTemplateVO"`
 
@@ -45,6 +46,7 @@ type payload struct {
 type template struct {
 	TaskID webhook.Text `json:"taskId"`
 	Status webhook.Text `json:"taskStatus"`
+	Error  webhook.Text `json:"description"`
 }
 
 type envelope struct {
@@ -53,13 +55,18 @@ type envelope struct {
 	CreateTime    webhook.Text         `json:"envelopeCreateTime"` // v1
 	StartTime     webhook.Text         `json:"envelopeStartTime"`  // v2
 	EndTime       webhook.Text         `json:"envelopeEndTime"`
-	SignerInfo    last[signer]         `json:"signerInfo"`
-	DeclineSigner last[signer]         `json:"declineSigner"`
-	NextSigners   webhook.List[signer] `json:"nextSignerList"`   // v1
-	SignedSigners webhook.List[signer] `json:"signedSignerList"` // v1, cumulative
-	Signers       webhook.List[signer] `json:"signerList"`       // v2
+	SignerInfo    last[Signer]         `json:"signerInfo"`
+	DeclineSigner last[Signer]         `json:"declineSigner"`
+	NextSigners   webhook.List[Signer] `json:"nextSignerList"`   // v1
+	SignedSigners webhook.List[Signer] `json:"signedSignerList"` // v1, cumulative
+	Signers       webhook.List[Signer] `json:"signerList"`       // v2
 	CC            last[copied]         `json:"ccInfo"`           // v1, of ENVELOPE_DELIVERY_FAILED
 	CCs           webhook.List[copied] `json:"ccList"`           // v2
+	CancelInfo    last[cancelled]      `json:"cancelInfo"`
+}
+
+type cancelled struct {
+	Reason webhook.Text `json:"reason"`
 }
 
 // copied is somebody who only gets a copy.
@@ -67,14 +74,17 @@ type copied struct {
 	Email webhook.Text `json:"userEmail"`
 }
 
-type signer struct {
-	BusinessID webhook.Text `json:"businessId"` // the integrator's own ID
-	Email      webhook.Text `json:"userEmail"`
-	Phone      last[phone]  `json:"phoneNumber"`
-	Order      webhook.Text `json:"signOrder"`
-	Status     webhook.Text `json:"signerStatus"`
-	SignDate   webhook.Text `json:"signDate"`
-	ViewedTime webhook.Text `json:"viewedTime"`
+// Signer is a signer, as callbacks and the API state one. It leaves out the name and the access code.
+type Signer struct {
+	BusinessID    webhook.Text `json:"businessId"` // the sender's own ID
+	Email         webhook.Text `json:"userEmail"`
+	Phone         last[phone]  `json:"phoneNumber"`
+	Order         webhook.Text `json:"signOrder"`
+	Status        webhook.Text `json:"signerStatus"`
+	SignDate      webhook.Text `json:"signDate"`
+	ViewedTime    webhook.Text `json:"viewedTime"`
+	Message       webhook.Text `json:"signerMessage"` // v1, why the signer declined
+	DeclineReason webhook.Text `json:"declineReason"` // v2
 }
 
 type phone struct {
@@ -84,7 +94,8 @@ type phone struct {
 
 // The values of envelopeStatus, signerStatus and taskStatus that the code uses.
 const (
-	envelopeCompleted = "2"
+	envelopeInProgress = "1"
+	envelopeCompleted  = "2"
 
 	signerPending     = "0"
 	signerInProgress  = "1"
@@ -199,7 +210,7 @@ func (p *payload) envelope() *envelope {
 }
 
 // about returns the signers that the event is about: one signer, or several if the payload has only a list.
-func (p *payload) about() []signer {
+func (p *payload) about() []Signer {
 	e := p.envelope()
 	switch p.event() {
 	case envelopeSignerSigned:
@@ -210,7 +221,7 @@ func (p *payload) about() []signer {
 		if e.DeclineSigner.object.id() == "" {
 			return e.having(signerHasDeclined)
 		}
-		return []signer{e.DeclineSigner.object}
+		return []Signer{e.DeclineSigner.object}
 	case envelopeSignerFailed:
 		return e.having(signerInterrupted)
 	case envelopeDeliveryFailed:
@@ -218,13 +229,13 @@ func (p *payload) about() []signer {
 			return unreached
 		}
 	}
-	return []signer{e.SignerInfo.object}
+	return []Signer{e.SignerInfo.object}
 }
 
-func (e *envelope) listed() []signer { return slices.Concat(e.NextSigners, e.SignedSigners, e.Signers) }
+func (e *envelope) listed() []Signer { return slices.Concat(e.NextSigners, e.SignedSigners, e.Signers) }
 
-func (e *envelope) having(status webhook.Text) []signer {
-	return slices.DeleteFunc(e.listed(), func(s signer) bool { return s.Status != status })
+func (e *envelope) having(status webhook.Text) []Signer {
+	return slices.DeleteFunc(e.listed(), func(s Signer) bool { return s.Status != status })
 }
 
 // copies returns the recipients of copies who were not reached.
@@ -233,10 +244,10 @@ func (e *envelope) copies() []copied {
 }
 
 // id identifies the signer. It is empty if the payload has neither kind of ID.
-func (s signer) id() string { return string(cmp.Or(s.BusinessID, s.Email)) }
+func (s Signer) id() string { return string(cmp.Or(s.BusinessID, s.Email)) }
 
 // contact is how the signer is reached: the e-mail address, or else the telephone number.
-func (s signer) contact() string { return cmp.Or(string(s.Email), s.Phone.object.String()) }
+func (s Signer) contact() string { return cmp.Or(string(s.Email), s.Phone.object.String()) }
 
 // String returns the number with its country code, which some of the vendor's pages print with a plus sign.
 func (p phone) String() string {

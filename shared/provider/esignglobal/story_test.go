@@ -248,8 +248,8 @@ func TestOnePerson(t *testing.T) {
 	}
 }
 
-// fold returns the participants' statuses after these messages, sorted.
-func fold(t *testing.T, a esign.Agreement, bodies []string) string {
+// folded returns the agreement after these messages.
+func folded(t *testing.T, a esign.Agreement, bodies []string) esign.Agreement {
 	t.Helper()
 	for _, body := range bodies {
 		event := normalize(t, body)
@@ -258,8 +258,14 @@ func fold(t *testing.T, a esign.Agreement, bodies []string) string {
 		}
 		a = esign.Fold(a, event)
 	}
+	return a
+}
+
+// fold returns the participants' statuses after these messages, sorted.
+func fold(t *testing.T, a esign.Agreement, bodies []string) string {
+	t.Helper()
 	var people []string
-	for id, p := range a.Participants {
+	for id, p := range folded(t, a, bodies).Participants {
 		if !strings.HasPrefix(id, "sha256:") {
 			t.Errorf("participant %q", id)
 		}

@@ -225,7 +225,7 @@ func full() bus.Detail {
 			ID: id, Provider: "acmesign", Type: esign.AgreementCompleted, VendorType: "completed",
 			Subject: "acmesign#a", AgreementID: "a", AccountID: "b", OccurredAt: at, Approximate: true, ReceivedAt: at,
 			Proof: esign.ProofSigned, Participant: "1", Attributes: map[string]string{"format": "sim"},
-			Cause: esign.CauseBounced, Reason: "too dear", SharedReference: "businessId",
+			Cause: esign.CauseBounced, Reason: "too dear", SharedReference: "businessId", SharedReferenceDiffers: true,
 			References: map[string]string{"deal": "1"}, ReferencesCut: []string{"deal"}, ReferencesLeftOut: 1,
 			Payload: &esign.Payload{SHA256: id, Location: "s3://bucket/key"},
 			Participants: []esign.Participant{{
@@ -248,7 +248,7 @@ func full() bus.Detail {
 				Problem: esign.CauseSMS, ProblemAt: at,
 			}},
 			References: map[string]string{"deal": "1"}, ReferencesAt: at,
-			ReferencesOlder: map[string]time.Time{"deal": at}, ReferencesCut: []string{"deal"}, SharedReference: "businessId",
+			ReferencesOlder: map[string]time.Time{"deal": at}, ReferencesCut: []string{"deal"}, SharedReference: "businessId", SharedReferenceDiffers: true,
 			Listing: &esign.Listing{At: at, IDs: []string{"1"}},
 		},
 	}

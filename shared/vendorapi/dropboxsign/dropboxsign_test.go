@@ -147,7 +147,8 @@ func TestAnswers(t *testing.T) {
 			vendorapi.Agreement{Status: esign.Signed, VendorStatus: "signed", ChangedAt: time.Unix(1763892000, 0).UTC()},
 		},
 		"the sender's keys, and the signers": {
-			`"metadata":{"crm":{"deal":7}},"signatures":[{"signature_id":"s1","status_code":"awaiting_signature","order":0,"signer_role":"Tenant"}]`,
+			`"metadata":{"crm":{"deal":7}},"signatures":[{"signature_id":"s1","status_code":"awaiting_signature","order":0,
+			"signer_role":"Tenant"}]`,
 			vendorapi.Agreement{Status: esign.Sent, VendorStatus: "awaiting_signature",
 				References: map[string]string{"crm.deal": "7"}, Participants: []esign.Participant{{ID: "s1", Status: esign.Sent,
 					Role: esign.RoleSigner, Order: 1, Reference: "Tenant", Waiting: &yes}}},

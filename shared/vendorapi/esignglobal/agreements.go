@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/provider/esignglobal"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
 )
@@ -26,19 +27,21 @@ var statuses = map[webhook.Text]esign.Status{
 	"7": esign.Failed,
 }
 
-const completed = "2"
+const (
+	inProgress = "1"
+	completed  = "2"
+)
 
 // Agreement implements [vendorapi.Client].
 //
-// SPEC: the same page: GET envelopeDetail; signerStatus 2 is signed; the form of a "timestamp" is not documented.
+// SPEC: the same page: GET envelopeDetail; signerStatus 0 is pending, 1 in progress, 2 signed; businessId and signOrder
+// as in callbacks; the form of a "timestamp" is not documented. It has no other key of the sender.
 func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement, error) {
 	var envelope struct {
-		ID      webhook.Text `json:"envelopeId"`
-		Status  webhook.Text `json:"envelopeStatus"`
-		EndTime webhook.Text `json:"envelopeEndTime"`
-		Signers webhook.List[struct {
-			Status webhook.Text `json:"signerStatus"`
-		}] `json:"signerInfos"`
+		ID      webhook.Text                     `json:"envelopeId"`
+		Status  webhook.Text                     `json:"envelopeStatus"`
+		EndTime webhook.Text                     `json:"envelopeEndTime"`
+		Signers webhook.List[esignglobal.Signer] `json:"signerInfos"`
 	}
 	if err := c.get(ctx, "envelope/envelopeDetail", url.Values{"envelopeId": {id}}, &envelope); err != nil {
 		return vendorapi.Agreement{}, err
@@ -56,6 +59,10 @@ func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement,
 		if a.Status == esign.Sent && signer.Status == "2" {
 			a.Status = esign.Signed
 		}
+	}
+	people, differ := esignglobal.Participants(envelope.Signers, envelope.Status == inProgress)
+	if a.Participants = people; len(people) > 0 && !differ {
+		a.SharedReference = esignglobal.SharedReference
 	}
 	return a, nil
 }

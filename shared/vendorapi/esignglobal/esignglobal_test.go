@@ -3,6 +3,7 @@ package esignglobal_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,12 +12,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/esignglobal"
+	"esignhooks/shared/webhook"
 )
 
 const (
@@ -104,7 +107,7 @@ func TestAgreement(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(got, "Participants", "SharedReference")); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -112,6 +115,17 @@ func TestAgreement(t *testing.T) {
 }
 
 func TestAnswers(t *testing.T) {
+	yes, no := true, false
+	ada := func(waiting *bool, id string, aliases ...string) []esign.Participant {
+		return []esign.Participant{{ID: webhook.SenderKey(id), Status: esign.Sent, Role: esign.RoleSigner, Order: 1,
+			Aliases: append([]string{}, aliases...), Reference: "emp-1", Waiting: waiting}}
+	}
+	const email = "ada@example.com"
+	signers := func(status int, second string) string {
+		return fmt.Sprintf(`"signerInfos":[
+			{"businessId":"emp-1","userEmail":"ada@example.com","signOrder":"1","signerStatus":%d},
+			{"businessId":%q,"phoneNumber":{"countryCode":"+44","number":"1"},"signOrder":2,"signerStatus":0}]`, status, second)
+	}
 	envelope := func(members string) string { return `{"envelopeId":"` + id + `",` + members + `}` }
 	for name, tt := range map[string]struct {
 		body string
@@ -130,6 +144,21 @@ func TestAnswers(t *testing.T) {
 		"an unknown status is empty": {
 			body: `{"code":"0","data":` + envelope(`"envelopeStatus":6`) + `}`,
 			want: vendorapi.Agreement{ID: id, VendorStatus: "6"},
+		},
+		"a signer in progress, and another who shares the businessId": {
+			body: `{"code":0,"data":` + envelope(`"envelopeStatus":1,`+signers(1, "emp-1")) + `}`,
+			want: vendorapi.Agreement{ID: id, Status: esign.Sent, VendorStatus: "1", Participants: ada(&yes, email),
+				SharedReference: "businessId"},
+		},
+		"the first signer, and another with another businessId": {
+			body: `{"code":0,"data":` + envelope(`"envelopeStatus":1,`+signers(0, "emp-2")) + `}`,
+			want: vendorapi.Agreement{ID: id, Status: esign.Sent, VendorStatus: "1",
+				Participants: ada(&yes, "emp-1", webhook.SenderKey(email))},
+		},
+		"nobody waits at the end": {
+			body: `{"code":0,"data":` + envelope(`"envelopeStatus":"5",`+signers(1, "emp-2")) + `}`,
+			want: vendorapi.Agreement{ID: id, Status: esign.Cancelled, VendorStatus: "5",
+				Participants: ada(&no, "emp-1", webhook.SenderKey(email))},
 		},
 		"an answer without a code": {body: `{"data":` + envelope(`"envelopeStatus":2`) + `}`, err: errPasses},
 		"an answer about another envelope": {body: `{"code":0,"data":{"envelopeId":"other","envelopeStatus":2}}`,
