@@ -32,7 +32,7 @@ var layers = [][]string{
 
 // testOnly are packages for tests and measurements. Tests may import them; product packages must not.
 var testOnly = []string{
-	"shared/docs", "shared/lab/*", "shared/lab/bench/*", "shared/lab/bench/baseline/*",
+	"shared/docs", "shared/docs/*", "shared/lab/*", "shared/lab/bench/*", "shared/lab/bench/baseline/*",
 	"shared/webhook/webhooktest", "shared/store/*/*test", "shared/plumbing/*/*test", "shared/wiring/lambda/lambdatest",
 }
 

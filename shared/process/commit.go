@@ -193,6 +193,9 @@ func (p *Processor) reportProcessed(ctx context.Context, c ledger.Commit) {
 		}
 		values = append(values, metric.Count("NoStatusChange", unchanged))
 	}
+	if c.Event.Type == esign.AgreementUndeliverable {
+		values = append(values, metric.Count("Undeliverable", 1))
+	}
 	p.putMetrics(c.Event.Provider, values...)
 }
 

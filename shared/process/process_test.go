@@ -517,6 +517,21 @@ func (telling) Info() webhook.Info {
 	return info
 }
 
+// unreached is a vendor that reaches nobody.
+type unreached struct{ acmesign.Provider }
+
+func (p unreached) Normalize(d *webhook.Delivery) (esign.Event, error) {
+	e, err := p.Provider.Normalize(d)
+	e.Type, e.Cause = esign.AgreementUndeliverable, esign.CauseBounced
+	return e, err
+}
+
+func TestWhoIsNotReachedIsCounted(t *testing.T) {
+	w := newWorld(t, unreached{})
+	w.handle(t, step("sent"))
+	w.wantMetrics(t, map[string]float64{"Processed": 1, "NoStatusChange": 1, "Undeliverable": 1})
+}
+
 func (p telling) Normalize(d *webhook.Delivery) (esign.Event, error) {
 	e, err := p.Provider.Normalize(d)
 	e.References, e.Reason = map[string]string{"deal": "1", "canary": "2"}, "too dear"

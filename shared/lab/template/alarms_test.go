@@ -464,7 +464,7 @@ func values(e ast.Expr, now map[string]float64) ([]float64, error) {
 
 // statistics are metrics of the code that no alarm reads: the documentation shows what they are for.
 var statistics = []string{"AcknowledgeTime", "Archived", "Confirmed", "Duplicate", "NoStatusChange", "Parked",
-	"Processed", "Unavailable", "Unreadable"}
+	"Processed", "Unavailable", "Undeliverable", "Unreadable"}
 
 // metricsOfTheCode expects that an alarm reads each metric of the code, with the dimension with which it is written, or
 // that it is a statistic. CloudWatch bills a metric with the dimension Provider once for each vendor.
