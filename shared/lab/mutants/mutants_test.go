@@ -45,6 +45,7 @@ var areas = []struct {
 	{"drivers", false, inDrivers},
 	{"commands", false, inCommands},
 	{"promises", false, inPromises},
+	{"adobesign", false, inAdobeSign},
 }
 
 var which = flag.String("plant", "",

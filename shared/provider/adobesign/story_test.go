@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/provider/adobesign"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/webhooktest"
@@ -28,9 +30,11 @@ func (r *recipient) email() string { return r.id + "@example.com" }
 type life struct {
 	*rand.Rand
 	now           time.Time
-	people        []*recipient // everybody in a set of their own
+	pause         time.Duration // between two events, at least
+	people        []*recipient  // everybody in a set of their own
 	minimal, full []webhooktest.Happening
 	told          map[string]bool
+	troubled      map[string]bool // who was not reached
 }
 
 // These are in no participant set. Only sender and copied are in the complete list.
@@ -38,7 +42,7 @@ var sender, copied, viewer = &recipient{id: "sender"}, &recipient{id: "copied"},
 
 // happens adds an event about each of the participants that it may name: only copies of an expiry name several.
 func (l *life) happens(event string, more object, participants ...*recipient) {
-	l.now = l.now.Add(time.Duration(l.IntN(2)) * time.Second)
+	l.now = l.now.Add(time.Duration(l.IntN(2))*time.Second + l.pause)
 	for l.told[fmt.Sprint(event, participants[0].id, more, l.now)] { // Adobe cannot tell two such events apart
 		l.now = l.now.Add(time.Second)
 	}
@@ -104,55 +108,63 @@ func (l *life) next(p *recipient) *recipient {
 	return made
 }
 
+// begin begins a life, and lets some things happen. It reports whether the least that Adobe says has the whole meaning.
+func begin(r *rand.Rand, pause time.Duration) (l *life, same bool) {
+	l = &life{Rand: r, now: webhook.Time("2026-11-02T08:00:00Z"), pause: pause, told: map[string]bool{}, troubled: map[string]bool{}}
+	for i := range 1 + r.IntN(3) {
+		role := []string{"SIGNER", "SIGNER", "APPROVER"}[r.IntN(3)]
+		l.people = append(l.people, &recipient{id: fmt.Sprint("u", i+1), role: role, status: later})
+	}
+	l.happens("AGREEMENT_CREATED", nil, sender)
+	for _, p := range slices.Clone(l.people) {
+		l.ask(p)
+	}
+	same = true
+	for range r.IntN(9) {
+		waiting := l.waiting()
+		if len(waiting) == 0 {
+			break
+		}
+		switch p := waiting[r.IntN(len(waiting))]; r.IntN(7) {
+		case 0:
+			who := []*recipient{p, sender, copied, viewer}[r.IntN(4)]
+			same = same && who != viewer
+			l.happens("AGREEMENT_DOCUMENTS_VIEWED", nil, who)
+		case 1, 2:
+			p.status = "COMPLETED"
+			action := object{"participantRole": p.role}
+			if r.IntN(2) == 0 {
+				action["actionType"] = map[string]string{"SIGNER": "ESIGNED", "APPROVER": "APPROVED"}[p.role]
+			}
+			l.happens("AGREEMENT_ACTION_COMPLETED", action, p)
+		case 3:
+			for i, p := range waiting {
+				l.happens("AGREEMENT_REMINDER_SENT", object{"reminderInfo": object{
+					"id": fmt.Sprint("r", i), "participantList": []any{object{"participantUserId": p.id, "email": p.email()}},
+				}}, sender)
+			}
+		case 4:
+			made := l.next(p)
+			from := object{"actingUserId": p.id, "actingUserEmail": p.email(), "participantRole": p.role}
+			l.happens("AGREEMENT_ACTION_DELEGATED", from, made)
+			l.ask(made)
+		case 5:
+			same = false
+			made := l.next(p)
+			l.happens("AGREEMENT_ACTION_REPLACED_SIGNER", object{"actingUserId": sender.id}, p)
+			l.ask(made)
+		case 6:
+			event := []string{"AGREEMENT_EMAIL_BOUNCED", "AGREEMENT_SMS_FAILED", "AGREEMENT_NEW"}[r.IntN(3)]
+			l.troubled[p.id] = l.troubled[p.id] || event != "AGREEMENT_NEW"
+			l.happens(event, nil, p)
+		}
+	}
+	return l, same
+}
+
 func TestAnyStory(t *testing.T) {
 	webhooktest.Tell(t, adobesign.Provider{}, func(r *rand.Rand) [][]webhooktest.Happening {
-		l := &life{Rand: r, now: webhook.Time("2026-11-02T08:00:00Z"), told: map[string]bool{}}
-		for i := range 1 + r.IntN(3) {
-			role := []string{"SIGNER", "SIGNER", "APPROVER"}[r.IntN(3)]
-			l.people = append(l.people, &recipient{id: fmt.Sprint("u", i+1), role: role, status: later})
-		}
-		l.happens("AGREEMENT_CREATED", nil, sender)
-		for _, p := range slices.Clone(l.people) {
-			l.ask(p)
-		}
-		same := true // whether the least that Adobe says has the whole meaning
-		for range r.IntN(9) {
-			waiting := l.waiting()
-			if len(waiting) == 0 {
-				break
-			}
-			switch p := waiting[r.IntN(len(waiting))]; r.IntN(7) {
-			case 0:
-				who := []*recipient{p, sender, copied, viewer}[r.IntN(4)]
-				same = same && who != viewer
-				l.happens("AGREEMENT_DOCUMENTS_VIEWED", nil, who)
-			case 1, 2:
-				p.status = "COMPLETED"
-				action := object{"participantRole": p.role}
-				if r.IntN(2) == 0 {
-					action["actionType"] = map[string]string{"SIGNER": "ESIGNED", "APPROVER": "APPROVED"}[p.role]
-				}
-				l.happens("AGREEMENT_ACTION_COMPLETED", action, p)
-			case 3:
-				for i, p := range waiting {
-					l.happens("AGREEMENT_REMINDER_SENT", object{"reminderInfo": object{
-						"id": fmt.Sprint("r", i), "participantList": []any{object{"participantUserId": p.id, "email": p.email()}},
-					}}, sender)
-				}
-			case 4:
-				made := l.next(p)
-				from := object{"actingUserId": p.id, "actingUserEmail": p.email(), "participantRole": p.role}
-				l.happens("AGREEMENT_ACTION_DELEGATED", from, made)
-				l.ask(made)
-			case 5:
-				same = false
-				made := l.next(p)
-				l.happens("AGREEMENT_ACTION_REPLACED_SIGNER", object{"actingUserId": sender.id}, p)
-				l.ask(made)
-			case 6:
-				l.happens([]string{"AGREEMENT_EMAIL_BOUNCED", "AGREEMENT_SMS_FAILED", "AGREEMENT_NEW"}[r.IntN(3)], nil, p)
-			}
-		}
+		l, same := begin(r, 0)
 		switch waiting := l.waiting(); {
 		case len(waiting) == 0:
 			l.happens("AGREEMENT_WORKFLOW_COMPLETED", nil, l.people[0])
@@ -172,4 +184,41 @@ func TestAnyStory(t *testing.T) {
 		}
 		return [][]webhooktest.Happening{l.full}
 	})
+}
+
+// TestWhoseTurnItIs folds a life that has not ended, in any order. Of two events in one second, none is known to be the
+// later, so there are no such events.
+func TestWhoseTurnItIs(t *testing.T) {
+	for seed := range uint64(slow.Cases(100, 1000)) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		l, same := begin(r, time.Second)
+		var want []string
+		for _, p := range l.waiting() {
+			want = append(want, p.id)
+		}
+		for i, family := range [][]webhooktest.Happening{l.full, l.minimal} {
+			if i == 1 && !same {
+				continue
+			}
+			r.Shuffle(len(family), func(i, j int) { family[i], family[j] = family[j], family[i] })
+			var agreement esign.Agreement
+			for _, happening := range family {
+				agreement = esign.Fold(agreement, normalize(t, string(happening[0].Body)))
+			}
+			var got []string
+			for id, p := range agreement.Participants {
+				if p.Waiting {
+					got = append(got, id)
+				}
+				if p.Status != esign.Signed && p.Problem == "" && l.troubled[id] {
+					t.Errorf("seed %d, family %d: %s has no problem", seed, i, id)
+				}
+			}
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Fatalf("seed %d, family %d: %v wait, want %v", seed, i, got, want)
+			}
+		}
+	}
 }
