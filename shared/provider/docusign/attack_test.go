@@ -28,6 +28,15 @@ var claims = webhooktest.Claims{
 		"lists of recipients": func(repeat func(string) string) string {
 			return about("envelope-sent", `"envelopeSummary":{"recipients":{`+repeat(`"a":[{}],`)+`"b":[]}}`)
 		},
+		"custom fields": func(repeat func(string) string) string {
+			return about("envelope-sent", `"envelopeSummary":{"customFields":{"textCustomFields":[`+repeat("{},")+`{}]}}`)
+		},
+		"XML's custom fields": func(repeat func(string) string) string {
+			return legacy("<Status>Sent</Status><CustomFields>"+repeat("<CustomField/>")+"</CustomFields>", "")
+		},
+		"delegations": func(repeat func(string) string) string {
+			return about("envelope-sent", `"envelopeSummary":{"recipients":{"signers":[{"delegatedTo":[`+repeat("{},")+`{}]}]}}`)
+		},
 		"documents": func(repeat func(string) string) string {
 			return about("envelope-sent", `"envelopeSummary":{"envelopeDocuments":[`+repeat("{},")+`{}]}`)
 		},

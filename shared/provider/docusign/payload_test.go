@@ -281,6 +281,10 @@ func FuzzParse(f *testing.F) {
 		f.Add(examples[name].Body)
 	}
 	f.Add([]byte(`{"event":"","data":{"envelopeId":"\u0000"}}`))
+	f.Add([]byte(about("recipient-reassign", `"recipientId":"1","reassignedRecipientId":"2",`+summary(`"status":"sent",
+		"customFields":{"textCustomFields":[{"name":"a","value":"b","show":"false"}]},"recipients":{"currentRoutingOrder":"1",
+		"signers":[{"recipientId":"1","status":"sent","routingOrder":"1","clientUserId":"u","email":"a"}],
+		"agents":[{"recipientId":"2","status":"completed","delegatedTo":[{"email":"a"}]}]}`))))
 	f.Add([]byte(`<?xml version="1.0" encoding="utf-16"?>` +
 		legacy("<Status>Sent</Status><Subject>&#1;\xff</Subject>", "")))
 	f.Add([]byte(utf16(legacy("<Status>Sent</Status>", ""), 1, 0)))
@@ -306,6 +310,13 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("subject %q of agreement %q", id.Subject, id.AgreementID)
 		case e.AgreementID != id.AgreementID, e.VendorType != id.VendorType, !e.OccurredAt.Equal(id.OccurredAt):
 			t.Errorf("identified as %+v, normalised to %+v", id, e)
+		case slices.ContainsFunc(e.Participants, func(p esign.Participant) bool {
+			return p.Order < 0 || p.ID == "" || p.Status == "" ||
+				p.ReplacedBy != "" && !p.Replaced || p.Replaced && p.Waiting != nil && *p.Waiting
+		}):
+			t.Errorf("people %+v", e.Participants)
+		case e.References[""] != "", slices.Contains(slices.Collect(maps.Values(e.References)), ""):
+			t.Errorf("references %q", e.References)
 		case e.Type == "", strings.HasPrefix(string(e.Type), "agreement.") && e.AgreementID == "":
 			t.Errorf("type %q of agreement %q", e.Type, e.AgreementID)
 		}

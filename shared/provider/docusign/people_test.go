@@ -229,7 +229,7 @@ func TestWhoseTurnItIs(t *testing.T) {
 		"an agent has acted": {jsonOf("sent", at1, "agents", "sent", "created", "created", "completed"), "1 4-"},
 		"an editor":          {jsonOf("sent", at1, "editors", "created", "created", "created", "delivered"), "4"},
 		"a certified copy":   {jsonOf("sent", at1, "certifiedDeliveries", "created", "created", "created", "sent"), "4"},
-		"a copy never":       {jsonOf("sent", at1, "carbonCopies", "sent", "created", "created", "sent"), "1"},
+		"a copy never":       {jsonOf("sent", at1, "carbonCopies", "sent", "created", "created", "autoresponded"), "1 4-"},
 		"completed": {jsonOf("completed", at2, "agents", "completed", "completed", "completed", "completed"),
 			"1- 2- 3- 4-"},
 		"voided":              {jsonOf("voided", at1, "agents", "sent", "sent", "created", "sent"), "1- 2- 4-"},
