@@ -46,7 +46,7 @@ var areas = []struct {
 	{"commands", false, inCommands},
 	{"promises", false, inPromises},
 	{"adobesign", false, inAdobeSign},
-	{"vendors", false, inVendors},
+	{"docusign", false, inDocuSign},
 }
 
 var which = flag.String("plant", "",

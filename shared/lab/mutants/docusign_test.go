@@ -1,7 +1,7 @@
 package mutants
 
-// inVendors are mistakes in what is read of one vendor's messages and answers, and in what is registered at it.
-var inVendors = []mistake{
+// inDocuSign are mistakes in what is read of DocuSign's messages and answers, and in what is registered there.
+var inDocuSign = []mistake{
 	{"carry the menu of a list", "shared/provider/docusign/fields.go", "`json:\"value\" xml:\"Value\"`",
 		"`json:\"listItems\" xml:\"ListItems\"`", "provider/docusign TestReferences"},
 	{"carry DocuSign's own fields", "shared/provider/docusign/fields.go", `if !strings.EqualFold(string(f.Show), "false") {`,
