@@ -25,14 +25,15 @@ var _ webhook.Provider = Provider{}
 // https://developers.boldsign.com/webhooks/verify-webhook-events, read 2026-11-30.
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
-		Name:           name,
-		Resource:       "BoldSign",
-		Disabled:       true,
-		Title:          "BoldSign",
-		KeysVariable:   "BOLDSIGN_SECRETS",
-		DevelopmentKey: "development-boldsign-secret",
-		SignsAll:       true,
-		Allow:          http.MethodPost,
+		Name:            name,
+		Resource:        "BoldSign",
+		Disabled:        true,
+		Title:           "BoldSign",
+		KeysVariable:    "BOLDSIGN_SECRETS",
+		DevelopmentKey:  "development-boldsign-secret",
+		SignsAll:        true,
+		PersonReference: "signerRole",
+		Allow:           http.MethodPost,
 		Registration: []string{
 			"API → Webhooks → Add Webhook: account level, or app level for the documents of one OAuth app",
 			"choose the events, press Verify, then Save",

@@ -52,6 +52,11 @@ var causes = map[webhook.Text]esign.Cause{
 }
 
 // Normalize implements [webhook.Provider].
+//
+// SPEC: https://developers.boldsign.com/documents/update-metadata, read 2026-11-30: up to 50 pairs, included in the
+// webhooks. Labels are no keys.
+// SPEC: https://github.com/boldsign/boldsign-node-sdk docs/WebhookEventData.md and docs/DocumentSignerWebhookModel.md,
+// read 2026-11-30: metaData, revokeMessage, errorMessage; order, signerRole, declineMessage.
 func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
 	p, err := parse(d.Payload)
 	if err != nil {
@@ -68,10 +73,30 @@ func (Provider) Normalize(d *webhook.Delivery) (esign.Event, error) {
 		event.Cause = causes[p.Event.Type]
 	}
 	if event.AgreementID != "" {
+		event.References = webhook.Metadata(p.Data.MetaData)
+		event.Reason = string(p.reason(event.Type))
 		people := p.people()
-		event.Participant, event.Participants, event.Present = people.participant(), people.participants(), people.present()
+		event.Participant, event.Present = people.participant(), people.present()
+		event.Participants = people.participants(event)
 	}
 	return event, nil
+}
+
+// reason returns why the document was declined or revoked, or could not be sent.
+func (p *payload) reason(t esign.Type) (reason webhook.Text) {
+	switch t {
+	case esign.AgreementDeclined:
+		for _, s := range p.Data.Signers {
+			if s.Status == "Declined" && reason == "" {
+				reason = s.Declined
+			}
+		}
+	case esign.AgreementCancelled:
+		reason = p.Data.Revoked
+	case esign.AgreementFailed:
+		reason = p.Data.Error
+	}
+	return reason
 }
 
 func (p *payload) eventType() esign.Type {

@@ -1,6 +1,10 @@
 package boldsign
 
-import "esignhooks/shared/webhook"
+import (
+	"encoding/json"
+
+	"esignhooks/shared/webhook"
+)
 
 // payload is what we read of a message. The rest, much of it personal, is skipped.
 //
@@ -31,6 +35,9 @@ type data struct {
 	TemplateID webhook.Text         `json:"templateId"`
 	ID         webhook.Text         `json:"id"` // of a sender identity
 	Status     webhook.Text         `json:"status"`
+	MetaData   json.RawMessage      `json:"metaData"` // the sender's own
+	Revoked    webhook.Text         `json:"revokeMessage"`
+	Error      webhook.Text         `json:"errorMessage"`
 	Ordered    webhook.Text         `json:"enableSigningOrder"`
 	Signers    webhook.List[signer] `json:"signerDetails"`
 	Signer     signer               `json:"signerDetail"` // of an identity verification
@@ -46,6 +53,10 @@ type signer struct {
 	ID           webhook.Text `json:"id"`
 	Email        webhook.Text `json:"signerEmail"`
 	Status       webhook.Text `json:"status"`
+	Type         webhook.Text `json:"signerType"`
+	Role         webhook.Text `json:"signerRole"` // of the template
+	Order        webhook.Text `json:"order"`
+	Declined     webhook.Text `json:"declineMessage"`
 	Viewed       webhook.Text `json:"isViewed"`
 	Undelivered  webhook.Text `json:"isDeliveryFailed"`
 	Unidentified webhook.Text `json:"isAuthenticationFailed"`

@@ -80,38 +80,46 @@ func TestPeople(t *testing.T) {
 		"not delivered": {
 			"DeliveryFailed", "", fields{"signerDetails": []fields{
 				signer("1", "", "Completed"), signer("2", "", "NotCompleted", "isDeliveryFailed", true),
-			}}, "2", []esign.Participant{{ID: "1", Status: esign.Signed}}, []string{"1", "2"},
+			}}, "2", []esign.Participant{
+				{ID: "1", Status: esign.Signed}, {ID: "2", Status: esign.Sent, Problem: esign.CauseBounced},
+			}, []string{"1", "2"},
 		},
 		"two not delivered": {
 			"DeliveryFailed", "1", fields{"signerDetails": []fields{
 				signer("1", "", "NotCompleted", "isDeliveryFailed", true), signer("2", "", "None", "isDeliveryFailed", true),
-			}}, "", nil, []string{"1", "2"},
+			}}, "", []esign.Participant{
+				{ID: "1", Status: esign.Sent, Problem: esign.CauseBounced},
+				{ID: "2", Status: esign.Sent, Problem: esign.CauseBounced},
+			}, []string{"1", "2"},
 		},
 		"not authenticated": {
 			"AuthenticationFailed", "", fields{"signerDetails": []fields{
 				signer("1", "", "None"), signer("2", "", "None", "isAuthenticationFailed", true),
-			}}, "2", nil, []string{"1", "2"},
+			}}, "2", []esign.Participant{{ID: "2", Status: esign.Sent, Problem: esign.CauseIdentification}}, []string{"1", "2"},
 		},
 		"not authenticated, an actor": {
 			"AuthenticationFailed", "1", fields{"signerDetails": []fields{
 				signer("1", "", "None"), signer("2", "", "None", "isAuthenticationFailed", true),
-			}}, "1", nil, []string{"1", "2"},
+			}}, "1", []esign.Participant{
+				{ID: "1", Status: esign.Sent, Problem: esign.CauseIdentification},
+				{ID: "2", Status: esign.Sent, Problem: esign.CauseIdentification},
+			}, []string{"1", "2"},
 		},
 		"a signer of their own is no complete list": {
 			"IdentityVerificationFailed", "1", fields{"signerDetail": signer("1", "", "NotCompleted", "isViewed", true)}, "1",
-			[]esign.Participant{{ID: "1", Status: esign.Viewed}}, nil,
+			[]esign.Participant{{ID: "1", Status: esign.Viewed, Problem: esign.CauseIdentification}}, nil,
 		},
 		"listed, and on their own": {
 			"IdentityVerificationFailed", "1", fields{
 				"signerDetails": []fields{signer("1", ada, "NotCompleted", "isViewed", true), signer("2", ben, "NotCompleted")},
 				"signerDetail":  signer("1", ada, "NotCompleted", "isViewed", true),
-			}, "1", []esign.Participant{{ID: "1", Status: esign.Viewed}}, []string{"1", "2"},
+			}, "1", []esign.Participant{{ID: "1", Status: esign.Viewed, Problem: esign.CauseIdentification}}, []string{"1", "2"},
 		},
 		"listed, and on their own without an ID": {
 			"IdentityVerificationFailed", "1", fields{
 				"signerDetails": []fields{signer("1", ada, "NotCompleted", "isViewed", true)},
 				"signerDetail":  signer("", ada, "NotCompleted", "isViewed", true),
-			}, "1", []esign.Participant{{ID: "1", Status: esign.Viewed}}, []string{"1"},
+			}, "1", []esign.Participant{{ID: "1", Status: esign.Viewed, Problem: esign.CauseIdentification}}, []string{"1"},
 		},
 		"somebody of whom nothing is known": {
 			"Viewed", "1", fields{"signerDetails": []fields{signer("1", ada, "Completed"), signer("", "", "NotCompleted")}}, "1",
@@ -137,13 +145,80 @@ func TestPeople(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tt.data["documentId"] = "a"
 			got := normalize(t, message(tt.event, tt.actor, 1, tt.data))
-			if diff := cmp.Diff(tt.want, got.Participants, cmpopts.EquateEmpty()); diff != "" {
+			ignored := cmpopts.IgnoreFields(esign.Participant{}, "Role", "Waiting")
+			if diff := cmp.Diff(tt.want, got.Participants, cmpopts.EquateEmpty(), ignored); diff != "" {
 				t.Error(diff)
 			}
 			if diff := cmp.Diff(tt.present, got.Present); got.Participant != tt.participant || diff != "" {
 				t.Errorf("participant %q, present %s", got.Participant, diff)
 			}
 		})
+	}
+}
+
+// TestTurns writes each participant as the template's role, status, order and turn.
+func TestTurns(t *testing.T) {
+	one := func(order any, status string, more ...any) fields {
+		return signer(fmt.Sprint(order), "", status, append(more, "order", order, "signerRole", "Tenant")...)
+	}
+	for name, tt := range map[string]struct {
+		event, status string
+		ordered       any
+		signers       []fields
+		want          string
+	}{
+		"at once": {"Sent", "InProgress", false, []fields{one(1, "NotCompleted"), one(2, "NotCompleted", "isViewed", true)},
+			"Tenant sent 1 waits, Tenant viewed 2 waits"},
+		"one after the other": {"Signed", "InProgress", true, []fields{one(3, "NotCompleted"), one("2", "NotCompleted"),
+			one(1, "Completed")}, "Tenant sent 2 waits, Tenant signed 1 no"},
+		"the successor is unknown": {"Reassigned", "InProgress", true, []fields{one(1, "NotCompleted"), one(2, "NotCompleted")},
+			"Tenant sent 1 no"},
+		"a draft":                {"DraftCreated", "Draft", true, []fields{one(1, "NotCompleted")}, ""},
+		"the end":                {"Revoked", "InProgress", false, []fields{one(1, "NotCompleted")}, "Tenant sent 1 no"},
+		"the end, by the status": {"Reminder", "Revoked", false, []fields{one(1, "NotCompleted")}, "Tenant sent 1 no"},
+		"no order":               {"Signed", "InProgress", nil, []fields{one(1, "Completed")}, "Tenant signed 1"},
+		"who only views": {"Sent", "InProgress", false, []fields{one("x", "NotCompleted", "signerType", "Reviewer")},
+			"other: Tenant sent 0 waits"},
+	} {
+		e := normalize(t, message(tt.event, "1", 1, fields{
+			"documentId": "a", "status": tt.status, "enableSigningOrder": tt.ordered, "signerDetails": tt.signers,
+		}))
+		var said []string
+		for _, p := range e.Participants {
+			text := fmt.Sprintf("%s %s %d", p.Reference, p.Status, p.Order)
+			if p.Role != esign.RoleSigner {
+				text = string(p.Role) + ": " + text
+			}
+			if p.Waiting != nil {
+				text += map[bool]string{true: " waits", false: " no"}[*p.Waiting]
+			}
+			said = append(said, text)
+		}
+		if got := strings.Join(said, ", "); got != tt.want {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+// TestTheSendersWords tests the references of a document, and the reason of its end.
+func TestTheSendersWords(t *testing.T) {
+	data := fields{
+		"documentId": "a", "metaData": fields{"deal": "D-7", "none": nil}, "labels": []string{"msa"},
+		"revokeMessage": "By mistake.", "errorMessage": "No file.",
+		"signerDetails": []fields{signer("1", "", "Completed", "declineMessage", "x"),
+			signer("2", "", "Declined", "declineMessage", "Too dear.", "reassignMessage", "y")},
+	}
+	for event, want := range map[string]string{
+		"Declined": "Too dear.", "Revoked": "By mistake.", "SendFailed": "No file.", "Expired": "", "Reassigned": "",
+	} {
+		e := normalize(t, message(event, "1", 1, data))
+		if diff := cmp.Diff(map[string]string{"deal": "D-7"}, e.References); e.Reason != want || diff != "" {
+			t.Errorf("%s: %q %s", event, e.Reason, diff)
+		}
+	}
+	delete(data, "documentId")
+	if e := normalize(t, message("TemplateCreateFailed", "1", 1, data)); e.References != nil || e.Reason != "" {
+		t.Errorf("a template has %v, %q", e.References, e.Reason)
 	}
 }
 
@@ -178,7 +253,8 @@ func life(r *rand.Rand) [][]webhooktest.Happening {
 	happens := func(event string, by fields) {
 		now += 1 + r.IntN(9)
 		actor, _ := by["id"].(string)
-		data := fields{"documentId": "a", "status": "InProgress", "enableSigningOrder": ordered, "signerDetails": signers}
+		data := fields{"documentId": "a", "status": "InProgress", "enableSigningOrder": ordered, "signerDetails": signers,
+			"metaData": fields{"deal": fmt.Sprint(now)}}
 		if strings.HasPrefix(event, "Identity") {
 			data["signerDetail"] = by
 			if r.IntN(2) == 0 {

@@ -448,6 +448,7 @@ func TestRegister(t *testing.T) {
 			"set the callback URL of the account to https://api.example.com/webhooks/dropboxsign/…;"},
 		"the first URL of the app": {vendorstub.DropboxSignApp, "", false, "set the callback URL of the app " +
 			vendorstub.DropboxSignApp + " to https://api"},
+		"what callbacks disclose":   {"", "", false, "names and e-mail addresses"},
 		"a URL that was cleared":    {"", ourURL, true, "set the callback URL of the account"},
 		"nothing if the URL is set": {"", ourURL, false, ""},
 		"another token":             {"", ourURL + "2", false, "which is set with another token"},

@@ -74,6 +74,13 @@ func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, e
 	return found, nil
 }
 
+// discloses tells an operator what callbacks contain.
+//
+// SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml (EventCallbackRequest), read 2026-11-30: a callback
+// has the whole signature request. No setting leaves anything out.
+const discloses = "Every callback discloses to this stack's queue the names and e-mail addresses of all people, what " +
+	"they have filled in, and the metadata; the vendor has no choice of contents"
+
 // Register implements [vendorapi.Client]. There is only one URL, so a URL of another application is replaced; the step
 // says so. The API cannot send a test event.
 func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.Step, error) {
@@ -90,7 +97,7 @@ func (c *client) Register(ctx context.Context, webhookURL string) ([]vendorapi.S
 	default:
 		says += fmt.Sprintf(" in place of %s, which gets no events from then on", vendorapi.Masked(now))
 	}
-	says += "; press Test in the settings afterwards: the API cannot"
+	says += "; press Test in the settings afterwards: the API cannot. " + discloses
 	return []vendorapi.Step{{Description: says, Do: func(ctx context.Context) error {
 		var answer callbacks
 		in := map[string]string{"callback_url": webhookURL}
