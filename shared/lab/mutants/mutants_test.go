@@ -46,6 +46,7 @@ var areas = []struct {
 	{"commands", false, inCommands},
 	{"promises", false, inPromises},
 	{"adobesign", false, inAdobeSign},
+	{"references", false, inReferences},
 	{"docusign", false, inDocuSign},
 }
 

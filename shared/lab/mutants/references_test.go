@@ -1,0 +1,43 @@
+package mutants
+
+// inReferences are mistakes in what Dropbox Sign, eSignGlobal and BoldSign state of the sender's keys and of people.
+var inReferences = []mistake{
+	{"read any amount of metadata", "shared/webhook/metadata.go", `value != "" && len(m.values) < maxMetadata`,
+		`value != ""`, "webhook TestMuchMetadata"},
+	{"keep a value that is null later", "shared/webhook/metadata.go", `if delete(m.values, name); value != ""`,
+		`if value != ""`, "webhook TestMetadata"},
+	{"carry a template's metadata", "shared/provider/dropboxsign/normalize.go",
+		`if event.AgreementID != "" {
+			event.References = p.request.References()`,
+		`event.References = p.request.References()
+		if event.AgreementID != "" {`, "provider/dropboxsign TestReferences"},
+	{"count Dropbox Sign's order from 0", "shared/provider/dropboxsign/people.go", `s.order() + 1`,
+		`max(s.order(), 0)`, "provider/dropboxsign TestParticipants"},
+	{"let people wait for a request on hold", "shared/provider/dropboxsign/people.go",
+		`case strings.HasPrefix(string(s.Status), onHold), s.Failed():`, `case s.Failed():`,
+		"provider/dropboxsign TestParticipants"},
+	{"skip a signer with an invalid address", "shared/provider/dropboxsign/people.go",
+		`case s.Status != awaiting && s.Status != invalidEmail || s.order() < 0:`,
+		`case s.Status != awaiting || s.order() < 0:`, "provider/dropboxsign TestParticipants"},
+	{"let people wait for a cancelled request", "shared/provider/dropboxsign/people.go",
+		`p.request.Participants(event.Type.Status().Terminal())`, `p.request.Participants(false)`,
+		"provider/dropboxsign TestNobodyWaitsAtTheEnd"},
+	{"do not name the successor", "shared/provider/dropboxsign/people.go",
+		`replaced[s.ReassignedFrom] = s.key()`, `replaced[s.ReassignedFrom] = ""`,
+		"provider/dropboxsign TestParticipants"},
+	{"give a cancelled request a reason", "shared/provider/dropboxsign/normalize.go",
+		`if t != esign.AgreementDeclined && t != esign.AgreementFailed {`, `if t == esign.AgreementExpired {`,
+		"provider/dropboxsign TestReason"},
+	{"share a businessId that a pending signer has not", "shared/provider/esignglobal/people.go",
+		`return missing && len(values) > 1`, `return missing && len(values) > 99`, "provider/esignglobal TestSharedBusinessID"},
+	{"let only the first of the next signers wait", "shared/provider/esignglobal/people.go", `isTurn = i < next`,
+		`isTurn = i < 1`, "provider/esignglobal TestPeople"},
+	{"let the unreached wait as if the list were complete", "shared/provider/esignglobal/people.go",
+		`listed -= len(e.Signers)`, `_ = listed`, "provider/esignglobal TestPeople"},
+	{"take an undelivered copy for a signer", "shared/provider/esignglobal/people.go",
+		`Role: esign.RoleCopy`, `Role: esign.RoleSigner`, "provider/esignglobal TestSharedBusinessID"},
+	{"take the reason of a signer who has signed", "shared/provider/esignglobal/normalize.go",
+		`range e.having(signerHasDeclined) {`, `range e.listed() {`, "provider/esignglobal TestReason"},
+	{"pass over who has reassigned the document", "shared/provider/boldsign/people.go",
+		`if open(s) && (first < 0`, `if open(s) && !p.replaces(s) && (first < 0`, "provider/boldsign TestTurns"},
+}
