@@ -1,6 +1,7 @@
 package esign
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
@@ -117,7 +118,7 @@ func (p Progress) facts() facts {
 	return facts{
 		told[Role]{p.Role, either(p.RoleAt, p.ToldAt)}, told[int]{p.Order, either(p.OrderAt, p.ToldAt)},
 		told[string]{p.Reference, either(p.ReferenceAt, p.ToldAt)}, waiting, told[Cause]{p.Problem, p.ProblemAt},
-		told[string]{p.ReplacedBy, either(p.ReplacedByAt, p.ReplacedAt)},
+		told[string]{cmp.Or(p.ReplacedByAlias, p.ReplacedBy), either(p.ReplacedByAt, p.ReplacedAt)},
 	}
 }
 
@@ -134,7 +135,8 @@ func (f facts) in(p *Progress) {
 	p.ReferenceAt = unless(f.reference.time(), p.ToldAt)
 	p.Waiting, p.WasWaiting, p.WaitingAt = f.waiting.value == 2, false, f.waiting.time()
 	p.Problem, p.ProblemAt = f.problem.value, f.problem.time()
-	p.ReplacedBy, p.ReplacedByAt = f.replacedBy.value, unless(f.replacedBy.time(), p.ReplacedAt)
+	p.ReplacedBy, p.ReplacedByAlias = f.replacedBy.value, ""
+	p.ReplacedByAt = unless(f.replacedBy.time(), p.ReplacedAt)
 }
 
 // settled returns p without what no longer matters once somebody has acted, or the agreement has ended.
@@ -304,8 +306,8 @@ func (p people) join(id string, others []string, said Progress) {
 	p.put(id, others, said)
 }
 
-// settle limits the number of people, ends their waiting, and marks who was replaced: who is missing from the newest list, and was not
-// named since.
+// settle limits the number of people, ends their waiting, and marks who was replaced: who is missing from the newest
+// list, and was not named since.
 func (p people) settle(newest *Listing, ended bool) {
 	for _, id := range slices.Sorted(maps.Keys(p.byID))[min(len(p.byID), MaxParticipants):] {
 		delete(p.byID, id)
@@ -324,8 +326,26 @@ func (p people) settle(newest *Listing, ended bool) {
 	for id, known := range p.byID {
 		seen := known.lastSeen()
 		replaced := !known.ReplacedAt.Before(seen) || !incomplete && !listed[id] && seen.Before(newest.At)
-		p.byID[id] = known.settled(replaced, ended)
+		p.byID[id] = p.linked(id, known.settled(replaced, ended))
 	}
+}
+
+// linked returns known, whose ID is id, with the ID of who has taken over, if one other person has the alias that is
+// known.
+func (p people) linked(id string, known Progress) Progress {
+	named := cmp.Or(known.ReplacedByAlias, known.ReplacedBy)
+	known.ReplacedBy, known.ReplacedByAlias = named, ""
+	if named == "" {
+		return known
+	}
+	by, ok := p.withID(named)
+	if others := slices.DeleteFunc(p.having(named), func(s string) bool { return s == id }); !ok && len(others) == 1 {
+		by, ok = others[0], true
+	}
+	if ok && by != named {
+		known.ReplacedBy, known.ReplacedByAlias = by, named
+	}
+	return known
 }
 
 // newest returns the newer of two lists, or all who are in either if they are of the same time. A list of too many has

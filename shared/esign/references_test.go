@@ -145,6 +145,17 @@ func TestPeoplesFacts(t *testing.T) {
 		"replaced": {[]esign.Event{stated(1, person(esign.Sent, waiting(&yes))),
 			stated(2, person(esign.Sent, func(p *esign.Participant) { p.Replaced, p.ReplacedBy = true, "b" }))},
 			func(p esign.Progress) bool { return !p.Waiting && p.Replaced && p.ReplacedBy == "b" }},
+		"replaced by somebody who is named by an alias": {[]esign.Event{
+			stated(1, person(esign.Sent, func(p *esign.Participant) { p.Replaced, p.ReplacedBy = true, "2" })),
+			stated(2, esign.Participant{ID: "b", Aliases: []string{"2"}, Status: esign.Sent})},
+			func(p esign.Progress) bool {
+				return p.ReplacedBy == "b" && p.ReplacedByAlias == "2" && p.ReplacedAt.Equal(at(1))
+			}},
+		"replaced by one of two who have the alias": {[]esign.Event{
+			stated(1, person(esign.Sent, func(p *esign.Participant) { p.Replaced, p.ReplacedBy = true, "2" })),
+			stated(2, esign.Participant{ID: "b", Aliases: []string{"2"}, Status: esign.Sent}),
+			stated(2, esign.Participant{ID: "c", Aliases: []string{"2"}, Status: esign.Sent})},
+			func(p esign.Progress) bool { return p.ReplacedBy == "2" && p.ReplacedByAlias == "" }},
 		"the newest facts, each by itself": {[]esign.Event{
 			stated(1, person(esign.Sent, func(p *esign.Participant) { p.Role, p.Order = esign.RoleSigner, 2 })),
 			stated(2, person(esign.Sent, func(p *esign.Participant) { p.Order, p.Reference = 1, "x" })),

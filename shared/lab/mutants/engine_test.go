@@ -118,6 +118,8 @@ var engine = []mistake{
 	{"publish only claimed events", "shared/store/ledger/item/event.go",
 		`if StateOf(after) != ledger.Processed {`, `if StateOf(after) != ledger.Processed || StateOf(before) == "" {`,
 		worlds(300)},
+	{"do not link a successor who is named by an alias", "shared/esign/people.go", `!ok && len(others) == 1`,
+		`!ok && len(others) == 9`, "esign TestPeoplesFacts"},
 	{"make one event of two signers", "shared/provider/docusign/identify.go",
 		`return webhook.EventID(name, "recipient", p.envelopeID, p.event, p.recipientID)`,
 		`return webhook.EventID(name, "recipient", p.envelopeID, p.event)`, worlds(200)},
