@@ -117,7 +117,7 @@ func (p *payload) participants(about esign.Participant, ended bool) (said []esig
 	add(about)
 	add(p.unidentified())
 	tasks := tasks{map[string]task{}, map[string]task{}}
-	active, asked := map[string]bool{}, map[string]bool{} // by all IDs of the person
+	active := map[string]bool{} // by all IDs of the person
 	for _, set := range p.sets() {
 		members := set.active()
 		status := set.status(len(members))
@@ -126,7 +126,6 @@ func (p *payload) participants(about esign.Participant, ended bool) (said []esig
 			tasks.add(person, set.task())
 			for _, id := range keys(person) {
 				active[id] = true
-				asked[id] = asked[id] || status == esign.Sent
 			}
 			if set.done() && !ended { // who was asked, perhaps in an earlier event, no longer is
 				person.Status = cmp.Or(status, esign.Sent)
@@ -134,8 +133,8 @@ func (p *payload) participants(about esign.Participant, ended bool) (said []esig
 			add(person)
 		}
 	}
-	replace := func(person esign.Participant, by string, unless map[string]bool) {
-		if !slices.ContainsFunc(keys(person), func(id string) bool { return unless[id] }) {
+	replace := func(person esign.Participant, by string, unless bool) {
+		if !unless {
 			person.Replaced, person.ReplacedBy = true, by
 		}
 		add(person)
@@ -145,13 +144,13 @@ func (p *payload) participants(about esign.Participant, ended bool) (said []esig
 			if m.Status == replaced && set.Status != "" && set.Status != later {
 				was := one(esign.Sent, m.ids()...)
 				tasks.add(was, task{role: role(set.Role), order: set.order()})
-				replace(was, p.successor(set), active)
+				replace(was, p.successor(set), slices.ContainsFunc(keys(was), func(id string) bool { return active[id] }))
 			}
 		}
 	}
-	replace(p.delegator(), p.delegatee(), asked)
+	replace(p.delegator(), p.delegatee(), p.keepsTask())
 	for i := range said {
-		if said[i] = tasks.of(said[i]); ended {
+		if said[i] = tasks.of(said[i]); ended || said[i].Replaced {
 			said[i].Waiting = nil
 		}
 	}
@@ -210,6 +209,27 @@ func (p *payload) delegator() esign.Participant {
 		return esign.Participant{}
 	}
 	return one(esign.Sent, p.ActingID, p.ActingEmail)
+}
+
+// keepsTask reports whether the delegator is asked in another set than in the one whose task was handed over. If no set
+// shows which one that was, the sets may be older than the event.
+func (p *payload) keepsTask() bool {
+	from, to := p.delegator(), one("", p.ParticipantID, p.ParticipantEmail)
+	shown, keeps := false, false
+	for _, set := range p.sets() {
+		has := func(who esign.Participant, active bool) bool {
+			return slices.ContainsFunc(set.MemberInfos, func(m member) bool {
+				return (m.Status != replaced) == active && same(one("", m.ids()...), who)
+			})
+		}
+		switch {
+		case has(from, false), has(from, true) && has(to, true):
+			shown = true
+		case has(from, true):
+			keeps = keeps || set.waits()
+		}
+	}
+	return shown && keeps
 }
 
 // delegatee returns the ID of the participant, as the sets have it.

@@ -199,6 +199,11 @@ func TestReplacements(t *testing.T) {
 		"delegated nobody": {delegated, `"actingUserId":"u1",`, "", "u1 sent ->"},
 		"delegated within a group": {delegated, from, set("1", "SIGNER", sign, gone("u1"), u("u2"), u("u3")),
 			"u2 sent signer 1 waits, u3 sent signer 1 waits, u1 sent signer 1 -> u2"},
+		"delegated, and the sets lag": {delegated, from, set("1", "SIGNER", sign, u("u1")), "u1 sent signer 1 -> u2"},
+		"delegated, and both are listed": {delegated, from, set("1", "SIGNER", sign, u("u1"), u("u2")),
+			"u1 sent signer 1 -> u2, u2 sent signer 1 waits"},
+		"delegated one of two tasks, and both are listed": {delegated, from, set("1", "SIGNER", sign, u("u1"), u("u2")) +
+			"," + set("2", "APPROVER", sign, u("u1")), "u1 sent signer 1 waits, u2 sent signer 1 waits"},
 		"delegated one of two tasks": {delegated, from, set("1", "SIGNER", sign, gone("u1"), u("u2")) + "," +
 			set("2", "APPROVER", sign, u("u1")), "u2 sent signer 1 waits, u1 sent approver 2 waits"},
 		"delegated to an address, the set has the ID": {delegated,
