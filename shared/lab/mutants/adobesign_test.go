@@ -17,7 +17,7 @@ var inAdobeSign = []mistake{
 	{"take any member for the successor", "shared/provider/adobesign/people.go",
 		`if len(active) == 1 {`, `if len(active) >= 1 {`, "provider/adobesign TestReplacements"},
 	{"replace a delegator who is still asked", "shared/provider/adobesign/people.go",
-		`return shown && keeps`, `return false`, "provider/adobesign TestReplacements"},
+		`return shown && keeps`, `return keeps && !shown`, "provider/adobesign TestReplacements"},
 	{"link the delegatee to the delegator", "shared/provider/adobesign/people.go",
 		`replace(p.delegator(), p.delegatee(), p.keepsTask())`,
 		`replace(one(esign.Sent, p.ParticipantID), p.delegator().ID, p.keepsTask())`,
