@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send urls register registered logs inspect redrive replay archive test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send urls register registered logs inspect redrive replay archive confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
 
 STACK ?= esignhooks
 
@@ -65,6 +65,10 @@ replay: $(operated)
 ## archive: fetch and store an agreement's documents now: PROVIDER=docusign ID=id [STACK=localhost]
 archive: $(operated)
 	@exec $(OPERATE) archive -provider '$(PROVIDER)' -id '$(ID)'
+
+## confirm: ask the vendor about an agreement now, and enter what is new: PROVIDER=docusign ID=id [STACK=localhost]
+confirm: $(operated)
+	@exec $(OPERATE) confirm -provider '$(PROVIDER)' -id '$(ID)'
 
 operator:
 	@CGO_ENABLED=0 go build -trimpath -o $(OPERATOR) ./functions/operator

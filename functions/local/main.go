@@ -3,7 +3,7 @@
 //
 //	local
 //	local send -provider docusign -event envelope-completed [-agreement ID] [-url URL]
-//	local inspect|replay|redrive|archive|register|registered …
+//	local inspect|replay|redrive|archive|confirm|register|registered …
 package main
 
 import (

@@ -193,7 +193,7 @@ func isUsed(t *testing.T, target, name string, variables [][]string) bool {
 func TestOperatorTargetsPassTheirVariables(t *testing.T) {
 	flags := map[string][]string{
 		"urls": nil, "logs": nil, "redrive": nil, "register": {"provider", "url", "apply"}, "registered": {"provider", "url"},
-		"inspect": {"provider", "id", "reference"}, "archive": {"provider", "id"},
+		"inspect": {"provider", "id", "reference"}, "archive": {"provider", "id"}, "confirm": {"provider", "id"},
 		"replay": {"provider", "id", "from", "to", "rebuild"}, "send": {"provider", "event", "agreement", "url"},
 	}
 	for target, text := range readMakefile(t).help {

@@ -17,6 +17,7 @@ inspect -reference NAME:VALUE                 list the agreements that have one 
 replay -provider docusign -id ID              publish an agreement's events again
 replay -from TIME -to TIME                    publish again the events committed from one TIME until before the other
 replay -rebuild -provider docusign -id ID     publish nothing; compare the stored agreement with its events
+confirm -provider docusign -id ID             ask the vendor about an agreement now, and enter what is new
 archive -provider docusign -id ID             fetch and store an agreement's documents now
 register -provider docusign [-url URL]        show what must change at the vendor so that it calls us; -apply changes it
 registered [-provider docusign [-url URL]]    list subscriptions and their problems, and unconfirmed completions
@@ -48,7 +49,7 @@ func Parse(arguments []string) (Command, error) {
 	case "inspect":
 		flags.StringVar(&o.ID, "id", "", "")
 		flags.StringVar(&o.reference, "reference", "", "")
-	case "archive":
+	case "archive", "confirm":
 		flags.StringVar(&o.ID, "id", "", "")
 	case "replay":
 		flags.StringVar(&o.ID, "id", "", "")
@@ -85,7 +86,7 @@ func (o flagValues) command(name string) (Command, error) {
 	case name == "inspect" && !agreement:
 		return nil, errors.New("inspect: name an agreement, by provider and id, as in PROVIDER=docusign ID=id, or one of " +
 			"the sender's own keys, as in REFERENCE=deal_id:123")
-	case (name == "archive" || o.rebuild) && !agreement:
+	case (name == "archive" || name == "confirm" || o.rebuild) && !agreement:
 		return nil, fmt.Errorf("%s: name an agreement, by provider and id, as in PROVIDER=docusign ID=id", name)
 	case name == "replay" && !agreement && !between:
 		return nil, errors.New("replay: name an agreement, by provider and id, or a time range, by from and a later to, " +
@@ -95,6 +96,8 @@ func (o flagValues) command(name string) (Command, error) {
 		switch {
 		case name == "inspect":
 			return inspect(ctx, w, t.Ledger, o.Provider, o.ID)
+		case name == "confirm":
+			return confirm(ctx, w, t, o.Provider, o.ID)
 		case name == "archive":
 			return archive(ctx, w, t, o.Provider, o.ID)
 		case name == "register":

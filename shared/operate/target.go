@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"esignhooks/shared/reconcile"
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
@@ -35,6 +36,8 @@ type Target struct {
 	// Notes hold the list of completions that the archiver has not asked about.
 	Notes ledger.Notes
 	Now   func() time.Time
+	// Confirm asks a vendor about one agreement now, as [reconcile.Reconciler] does.
+	Confirm func(context.Context, reconcile.Question) reconcile.Reply
 }
 
 func (t Target) find(provider string) (webhook.Provider, error) {

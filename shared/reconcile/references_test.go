@@ -66,7 +66,8 @@ func TestReferencesThatWebhooksOmitted(t *testing.T) {
 			[]said{people(esign.Participant{ID: "3", Status: esign.Signed, Reference: "x"}), people()}, 1,
 			refs("shared", "x").References},
 		"only how far people are": {people(one), -time.Hour,
-			[]said{people(esign.Participant{ID: "1", Status: esign.Viewed, Reference: "x"})}, 0, refs("shared", "x").References},
+			[]said{people(esign.Participant{ID: "1", Status: esign.Viewed, Reference: "x"})}, 0, refs("shared",
+				"x").References},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -76,7 +77,8 @@ func TestReferencesThatWebhooksOmitted(t *testing.T) {
 			d := finding.Reconciled("acmesign", "e-1", esign.Sent, "sent", start.Add(tt.oursAt), start, tt.ours)
 			w.deliver(&d)
 			for _, says := range tt.vendor {
-				w.vendor.truth["e-1"] = vendorapi.Agreement{ID: "e-1", Status: esign.Sent, ChangedAt: start.Add(-2 * time.Hour),
+				w.vendor.truth["e-1"] = vendorapi.Agreement{ID: "e-1", Status: esign.Sent,
+					ChangedAt:  start.Add(-2 * time.Hour),
 					References: says.References, SharedReference: says.SharedReference, Participants: says.Participants}
 				must(t, w.pass())
 				w.now = w.now.Add(tick)

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,9 +21,11 @@ import (
 	"github.com/aws/smithy-go"
 
 	"esignhooks/shared/archive"
+	"esignhooks/shared/esign"
 	"esignhooks/shared/operate"
 	"esignhooks/shared/outlet"
 	"esignhooks/shared/provider"
+	"esignhooks/shared/reconcile"
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/bus/eventbridge"
 	"esignhooks/shared/store/ledger/dynamodb"
@@ -93,7 +98,27 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 func (s *Stack) Target() operate.Target {
 	return operate.Target{
 		Providers: provider.All(), Ledger: s.ledger(), Bus: s.bus(), Archive: s.archive, Clients: s.client,
-		Webhook: s.webhook, Notes: s.ledger(), Now: time.Now,
+		Webhook: s.webhook, Notes: s.ledger(), Now: time.Now, Confirm: s.reconciler().Confirm,
+	}
+}
+
+// reconciler asks a vendor about one agreement as the stack's function does, but with the operator's permissions.
+func (s *Stack) reconciler() *reconcile.Reconciler {
+	days, _ := strconv.Atoi(s.parameters["ExpireAfterDays"])
+	return &reconcile.Reconciler{
+		Providers: provider.All(), Agreements: s.ledger(), Notes: s.ledger(),
+		Clients: func(ctx context.Context, provider string) (vendorapi.Client, error) {
+			client, err := s.client(ctx, provider)
+			if errors.Is(err, operate.ErrDisabled) {
+				err = fmt.Errorf("%w: %w", vendorapi.ErrOff, err)
+			}
+			return client, err
+		},
+		Queue:  queue.New(sqs.NewFromConfig(s.config), s.outputs["QueueUrl"]),
+		Policy: esign.Policy{References: esign.ParseReferences(s.parameters["References"])},
+
+		Remembers: time.Duration(days) * 24 * time.Hour, Now: time.Now,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 }
 

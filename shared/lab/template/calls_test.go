@@ -399,5 +399,6 @@ func (r *recorder) reconcile(stub *vendorstub.Server) {
 	}
 	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Minute)
 	defer cancel()
-	reconciler(ctx)
+	reconciler(ctx, nil)
+	reconciler(ctx, []byte(`{"provider":"docusign","agreementId":"68740f95-2187-4b01-9a69-452ae3140752"}`))
 }

@@ -16,6 +16,7 @@ import (
 
 	"esignhooks/shared/archive"
 	"esignhooks/shared/operate"
+	"esignhooks/shared/reconcile"
 	"esignhooks/shared/store/bus"
 )
 
@@ -56,11 +57,35 @@ func Operate(ctx context.Context, w io.Writer, config Config, arguments []string
 	return err
 }
 
-// operate runs a command. It refuses other web pages: a browser sends their origin.
-func (g *Gateway) operate(w http.ResponseWriter, r *http.Request) {
+// foreign refuses an order of another web page, and reports whether it has: a browser sends the page's origin.
+func foreign(w http.ResponseWriter, r *http.Request) bool {
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err := new(http.CrossOriginProtection).Check(r); err != nil || mediaType != "application/json" {
 		http.Error(w, "run commands by make, not by a web page", http.StatusForbidden)
+		return true
+	}
+	return false
+}
+
+// confirm asks a vendor about one agreement now, as an invocation of the reconciler does.
+func (g *Gateway) confirm(w http.ResponseWriter, r *http.Request) {
+	if foreign(w, r) {
+		return
+	}
+	payload, _ := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10)) // too long: no question
+	q, _ := reconcile.ReadQuestion(payload)
+	reply := g.reconciler.Confirm(r.Context(), q)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if reply.Error != nil {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+	}
+	json.NewEncoder(w).Encode(reply)
+}
+
+// operate runs a command.
+func (g *Gateway) operate(w http.ResponseWriter, r *http.Request) {
+	if foreign(w, r) {
 		return
 	}
 	var arguments []string
@@ -99,7 +124,7 @@ func parse(arguments []string) (func(context.Context, io.Writer, *Gateway) error
 func (g *Gateway) target() operate.Target {
 	return operate.Target{
 		Providers: g.providers, Ledger: g.ledger, Bus: withArchive{g}, Clients: g.client, Webhook: g.webhook, Notes: g.ledger,
-		Now:     time.Now,
+		Now: time.Now, Confirm: g.reconciler.Confirm,
 		Archive: func(ctx context.Context, e bus.Event) error { return g.jobs.Add(ctx, archive.Job(e)) },
 	}
 }

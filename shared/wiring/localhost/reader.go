@@ -85,6 +85,9 @@ func (g *Gateway) serveReader(w http.ResponseWriter, r *http.Request, segments [
 	case slices.Equal(segments, []string{"api", "operate"}) && r.Method == http.MethodPost:
 		g.operate(w, r)
 		return
+	case slices.Equal(segments, []string{"api", "confirm"}) && r.Method == http.MethodPost:
+		g.confirm(w, r)
+		return
 	default:
 		http.NotFound(w, r)
 		return

@@ -2,6 +2,7 @@ package background
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,13 +26,22 @@ import (
 
 // Reconciler returns the function that asks the vendors for what webhooks never brought. A vendor that cannot be asked
 // is logged and counted. It is not an error of the function.
-func Reconciler(providers []webhook.Provider) func(context.Context) {
+//
+// An invocation with a [reconcile.Question] asks about one agreement, and returns the [reconcile.Reply]. An error is a
+// reply too, so that a caller can act on it. Any other invocation makes a pass, and returns null.
+func Reconciler(providers []webhook.Provider) func(context.Context, json.RawMessage) (any, error) {
 	log := lambdacontext.NewLogger()
 	reconciler, err := newReconciler(providers, log, os.Stdout)
 	if err != nil {
 		wiring.Fail(log, err)
 	}
-	return func(ctx context.Context) { reconciler.Run(ctx) }
+	return func(ctx context.Context, payload json.RawMessage) (any, error) {
+		if q, ok := reconcile.ReadQuestion(payload); ok {
+			return reconciler.Confirm(ctx, q), nil
+		}
+		reconciler.Run(ctx)
+		return nil, nil
+	}
 }
 
 func newReconciler(providers []webhook.Provider, log *slog.Logger, metrics io.Writer) (*reconcile.Reconciler, error) {
