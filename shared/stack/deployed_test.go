@@ -18,7 +18,9 @@ import (
 
 	"esignhooks/shared/operate"
 	"esignhooks/shared/provider"
+	"esignhooks/shared/reconcile"
 	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/queue"
 	"esignhooks/shared/wiring/lambda/lambdatest"
 )
 
@@ -111,6 +113,22 @@ func TestADeployedStack(t *testing.T) {
 	wants("replay", "events PutEvents EventBus", "sqs SendMessage OutletQueue")
 	must(t, target.Archive(t.Context(), bus.Event{}))
 	wants("archive", "sqs SendMessage DocumentQueue")
+	r := s.reconciler()
+	r.Agreements.Agreement(t.Context(), "s")
+	r.Notes.PutNote(t.Context(), "n", "text", 0)
+	must(t, r.Queue.Send(t.Context(), queue.Message{Group: "g", DeduplicationID: "d", Body: "b"}))
+	wants("confirm", "dynamodb GetItem Table", "dynamodb PutItem Table", "sqs SendMessage Queue")
+	if diff := cmp.Diff([]string{parameters["References"]}, r.Policy.References); diff != "" ||
+		fmt.Sprint(r.Remembers.Hours()/24) != parameters["ExpireAfterDays"] {
+		t.Errorf("remembers %s: %s", r.Remembers, diff)
+	}
+	for _, p := range target.Providers { // one is disabled, the others have no credentials
+		reply := target.Confirm(t.Context(), reconcile.Question{Provider: p.Info().Name, AgreementID: "a"})
+		if reply.Error == nil || reply.Error.Code != "not-asked" {
+			t.Errorf("%s: %+v", p.Info().Name, reply)
+		}
+	}
+	c.calls()
 	if now := target.Now(); time.Since(now) > time.Minute {
 		t.Errorf("it is %v", now)
 	}

@@ -90,11 +90,34 @@ func TestMalformedOperatorCommands(t *testing.T) {
 			t.Errorf("%s: no %q, %v\n%s", arguments, want, err, out)
 		}
 	}
-	order := request{path: "/api/operate", body: `["redrive"]`,
-		header: map[string]string{"Content-Type": "application/json"}}
-	if got := g.send(order); got.Status != 200 {
-		t.Errorf("%+v", got)
+	for _, o := range []struct {
+		path, body string
+		status     int
+	}{{"/api/operate", `["redrive"]`, 200}, {"/api/confirm", `{"provider":"docusign","agreementId":"x"}`, 422}} {
+		order := request{path: o.path, body: o.body, header: map[string]string{"Content-Type": "application/json"}}
+		if got := g.send(order); got.Status != o.status {
+			t.Errorf("%+v", got)
+		}
+		refuses(t, g, order)
 	}
+	// the URL's host takes precedence over the header's
+	for _, host := range []string{"localhost", "127.0.0.1", "tunnel.example"} {
+		connection, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(connection, "GET http://%s/api/events HTTP/1.1\r\nHost: tunnel.example\r\nConnection: close\r\n\r\n",
+			host)
+		if answer, err := io.ReadAll(connection); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 404 ") {
+			t.Errorf("a URL with the host %s: %s, %v", host, answer, err)
+		}
+		connection.Close()
+	}
+}
+
+// refuses checks that an order is refused unless it comes from this machine, and not from a web page.
+func refuses(t *testing.T, g *gateway, order request) {
+	t.Helper()
 	for name, r := range map[string]request{
 		"from a web page elsewhere": order.with("Origin", "https://example.com"),
 		"from another site":         order.with("Sec-Fetch-Site", "cross-site"),
@@ -118,18 +141,5 @@ func TestMalformedOperatorCommands(t *testing.T) {
 		if got := g.send(r); got.Status != 404 {
 			t.Errorf("%s: %+v", name, got)
 		}
-	}
-	// the URL's host takes precedence over the header's
-	for _, host := range []string{"localhost", "127.0.0.1", "tunnel.example"} {
-		connection, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(connection, "GET http://%s/api/events HTTP/1.1\r\nHost: tunnel.example\r\nConnection: close\r\n\r\n",
-			host)
-		if answer, err := io.ReadAll(connection); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 404 ") {
-			t.Errorf("a URL with the host %s: %s, %v", host, answer, err)
-		}
-		connection.Close()
 	}
 }

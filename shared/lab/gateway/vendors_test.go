@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/vendorapi/all"
 )
@@ -344,5 +346,59 @@ func TestRegisteringATunnel(t *testing.T) {
 	}
 	if got := stub.Subscriptions("dropboxsign"); len(got) != 1 || got[0].URL != tunnel+"/canary-new" {
 		t.Errorf("registered %+v", got)
+	}
+}
+
+// TestConfirmNow asks about an agreement before its webhook arrives, as an application does, and then as an operator.
+func TestConfirmNow(t *testing.T) {
+	t.Parallel()
+	stub := vendorstub.New(t)
+	g := start(t, credentials(stub)...)
+	type reply struct {
+		Agreement struct{ ID, Status string }
+		Entered   bool
+		Recently  bool
+		AskedAt   time.Time
+		Error     struct{ Code, Message string }
+	}
+	ask := func(provider, id string, status int) (r reply) {
+		t.Helper()
+		got := g.send(request{path: "/api/confirm", header: map[string]string{"Content-Type": "application/json"},
+			body: fmt.Sprintf(`{"provider":%q,"agreementId":%q}`, provider, id)})
+		if err := json.Unmarshal([]byte(got.Body), &r); err != nil || got.Status != status {
+			t.Errorf("%+v, %v", got, err)
+		}
+		return r
+	}
+	for _, p := range all.Providers() {
+		name, id := p.Info().Name, guid()
+		stub.Set(name, vendorstub.Agreement{ID: id, Status: esign.Completed, CreatedAt: time.Now().Add(-time.Hour)})
+		first := ask(name, id, 200)
+		if a := first.Agreement; a.Status != "completed" || a.ID != id || !first.Entered || first.Recently {
+			t.Errorf("%s: %+v", name, first)
+		}
+		second := ask(name, id, 200)
+		if second.Agreement != first.Agreement || second.Entered || !second.Recently || !second.AskedAt.Equal(first.AskedAt) {
+			t.Errorf("%s, a second time: %+v", name, second)
+		}
+		g.await("the finding's event", func() bool { return g.types(id)["agreement.completed"] == 1 })
+		out, err := g.operate("confirm", "-provider", name, "-id", id)
+		if err != nil || !strings.Contains(out, `"status": "completed"`) || !strings.Contains(out, `"recently": true`) {
+			t.Errorf("%s: %s, %v", name, out, err)
+		}
+		if got := ask(name, guid(), 422); got.Error.Code != "unknown-agreement" || got.Error.Message == "" {
+			t.Errorf("%s, an unknown one: %+v", name, got)
+		}
+		g.complete(name, id) // the webhook arrives
+		g.await("the webhook's event", func() bool { return len(g.agreement(name, id).Events) >= 2 })
+		if got := g.agreement(name, id); got.Status != "completed" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if got := ask("boldsign", "x", 422); got.Error.Code != "not-asked" {
+		t.Errorf("%+v", got)
+	}
+	if out, err := g.operate("confirm", "-provider", "boldsign", "-id", "x"); err == nil || !strings.Contains(out, "not-asked") {
+		t.Errorf("%s, %v", out, err)
 	}
 }

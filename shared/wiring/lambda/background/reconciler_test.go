@@ -26,6 +26,7 @@ import (
 	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/plumbing/metric/metrictest"
+	"esignhooks/shared/reconcile"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
@@ -110,8 +111,15 @@ func TestAVendorThatCannotBeAskedIsNoErrorOfTheFunction(t *testing.T) {
 	gone.Close()
 	enter(t, map[string]string{"AWS_ENDPOINT_URL": gone.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
 	function := lambda.NewHandler(Reconciler(acme))
-	if answer, err := function.Invoke(t.Context(), []byte(`{"detail-type":"Scheduled Event"}`)); err != nil {
-		t.Errorf("%s, %v", answer, err)
+	for event, want := range map[string]string{
+		`{"detail-type":"Scheduled Event"}`:           `null`,
+		`{"provider":"acmesign","agreementId":"e-1"}`: `{"error":{"code":"not-asked",`, // without an API client
+		`{"provider":"acmesign"}`:                     `{"error":{"code":"bad-request",`,
+		`{"provider":"x","agreementId":"e-1"}`:        `{"error":{"code":"unknown-provider",`,
+	} {
+		if answer, err := function.Invoke(t.Context(), []byte(event)); err != nil || !strings.HasPrefix(string(answer), want) {
+			t.Errorf("%s: %s, %v", event, answer, err)
+		}
 	}
 }
 
@@ -185,6 +193,16 @@ func TestAReconcilerInAnAccount(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff, log.String())
 	}
+	for _, p := range all.Providers() {
+		q := reconcile.Question{Provider: p.Info().Name, AgreementID: id}
+		for _, recently := range []bool{false, true} {
+			if got := r.Confirm(t.Context(), q); got.Error != nil || got.Agreement.Status != esign.Completed ||
+				got.Entered == recently || got.Recently != recently {
+				t.Errorf("%s: %+v, %+v", q.Provider, got.Confirmation, got.Error)
+			}
+		}
+	}
+	found = len(all.Providers()) // the same findings, and those of vendors that list nothing
 	received, err := queues.ReceiveMessage(t.Context(), &awssqs.ReceiveMessageInput{
 		QueueUrl: queue.QueueUrl, MaxNumberOfMessages: 10,
 	})
