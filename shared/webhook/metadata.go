@@ -9,7 +9,7 @@ import (
 	"esignhooks/shared/esign"
 )
 
-// maxMetadata is the number of values that are read of a sender's metadata. Vendors allow about 50.
+// maxMetadata is the number of values after which no more of a sender's metadata is read. Vendors allow about 50.
 const maxMetadata = 100_000
 
 // Metadata returns the values of a JSON object whose keys the sender has chosen. The name of a value in a nested object
@@ -36,7 +36,7 @@ type metadata struct {
 
 // read reads the rest of an object, whose names begin with the prefix.
 func (m *metadata) read(prefix string) {
-	for m.More() {
+	for m.More() && len(m.values) < maxMetadata {
 		token, _ := m.Token()
 		key, ok := token.(string)
 		if !ok {
@@ -73,7 +73,7 @@ func (m *metadata) readValue(name string) {
 	case bool:
 		value = strconv.FormatBool(token)
 	}
-	if delete(m.values, name); value != "" && len(m.values) < maxMetadata {
+	if delete(m.values, name); value != "" {
 		m.values[name] = value
 	}
 }

@@ -2,8 +2,8 @@ package mutants
 
 // inReferences are mistakes in what Dropbox Sign, eSignGlobal and BoldSign state of the sender's keys and of people.
 var inReferences = []mistake{
-	{"read any amount of metadata", "shared/webhook/metadata.go", `value != "" && len(m.values) < maxMetadata`,
-		`value != ""`, "webhook TestMuchMetadata"},
+	{"read any amount of metadata", "shared/webhook/metadata.go", `m.More() && len(m.values) < maxMetadata`,
+		`m.More()`, "webhook TestMuchMetadata"},
 	{"keep a value that is null later", "shared/webhook/metadata.go", `if delete(m.values, name); value != ""`,
 		`if value != ""`, "webhook TestMetadata"},
 	{"carry a template's metadata", "shared/provider/dropboxsign/normalize.go",

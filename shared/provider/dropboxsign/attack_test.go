@@ -31,6 +31,14 @@ var claims = webhooktest.Claims{
 			return `{"event":{"event_type":"signature_request_sent","event_time":"1793610180"},` +
 				`"signature_request":{"signature_request_id":"r","signatures":[` + repeat("{},") + `{}]}}`
 		},
+		"metadata": func(repeat func(string) string) string {
+			return `{"event":{"event_type":"signature_request_sent","event_time":"1793610180"},"signature_request":` +
+				`{"signature_request_id":"r","metadata":{"a":[` + repeat("{},") + `{}]}}}`
+		},
+		"keys of metadata": func(repeat func(string) string) string {
+			return `{"event":{"event_type":"signature_request_sent","event_time":"1793610180"},"signature_request":` +
+				`{"signature_request_id":"r","metadata":{` + repeat(`"a":1,`) + `"a":1}}}`
+		},
 		"signatures of an event that is told apart by them": func(repeat func(string) string) string {
 			return `{"event":{"event_type":"signature_request_remind","event_time":"1793610180",` +
 				`"event_metadata":{"related_signature_id":"s1","reported_for_app_id":"p1"}},"client_id":"p1",` +
