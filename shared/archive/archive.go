@@ -245,7 +245,7 @@ func (a *Archiver) store(ctx context.Context, client vendorapi.Client, j job) (m
 			return manifest{}, fmt.Errorf("archive: %s: %w", d.Name, err)
 		}
 		m.Documents = append(m.Documents, esign.Document{
-			Name: d.Name, Location: stored.Location, ContentType: stored.ContentType,
+			Kind: d.Kind, Name: d.Name, Location: stored.Location, ContentType: stored.ContentType,
 			SHA256: stored.SHA256, Size: stored.Size,
 		})
 	}

@@ -44,7 +44,7 @@ func (w *world) check() {
 		content, err := os.ReadFile(d.Location)
 		sum := sha256.Sum256(content)
 		want := esign.Document{
-			Name: d.Name, Location: filepath.Join(w.dir, "acmesign", agreementID, d.Name), ContentType: "application/pdf",
+			Kind: kindOf(d.Name), Name: d.Name, Location: filepath.Join(w.dir, "acmesign", agreementID, d.Name), ContentType: "application/pdf",
 			SHA256: hex.EncodeToString(sum[:]), Size: int64(len(content)),
 		}
 		if diff := cmp.Diff(want, d); err != nil || diff != "" {
@@ -62,6 +62,17 @@ func (w *world) check() {
 	if len(w.jobs)+len(w.parked)+len(w.dead) > 0 {
 		w.t.Errorf("left %d, parked %v, dead %v", len(w.jobs), w.parked, w.dead)
 	}
+}
+
+// kindOf returns the kind of a document that has this name at every vendor.
+func kindOf(name string) esign.DocumentKind {
+	switch name {
+	case "audit-trail.pdf":
+		return esign.KindAuditTrail
+	case "form-data.json":
+		return esign.KindFormData
+	}
+	return esign.KindDocument
 }
 
 func index(sent []webhook.Delivery, kind string) int {
@@ -183,7 +194,7 @@ func TestAStoredDocumentIsNotDownloadedAgain(t *testing.T) {
 	opened, failed := map[string]int{}, false
 	var all []vendorapi.Document
 	for _, name := range []string{"documents.pdf", "audit-trail.pdf"} {
-		all = append(all, vendorapi.Document{Name: name, PDF: true, Open: func(context.Context) (vendorapi.Content, error) {
+		all = append(all, vendorapi.Document{Kind: kindOf(name), Name: name, PDF: true, Open: func(context.Context) (vendorapi.Content, error) {
 			if opened[name]++; name == "audit-trail.pdf" && !failed {
 				failed = true
 				return vendorapi.Content{}, vendorapi.ErrNotReady

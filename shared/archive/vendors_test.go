@@ -51,7 +51,7 @@ func TestEveryVendorsDocumentsAreArchived(t *testing.T) {
 			for _, d := range documents {
 				content, err := os.ReadFile(d.Location)
 				if err != nil || d.ContentType != "application/pdf" || d.Size != int64(len(content)) ||
-					filepath.Base(d.Location) != d.Name {
+					filepath.Base(d.Location) != d.Name || d.Kind != kindOf(d.Name) {
 					t.Errorf("%+v, %v", d, err)
 				}
 				kept = kept || bytes.Equal(content, contract)

@@ -329,9 +329,9 @@ func (v *vendor) Documents(context.Context, string) (all []vendorapi.Document, e
 			return err
 		}
 		all = []vendorapi.Document{
-			{Name: "documents.pdf", PDF: true,
+			{Kind: esign.KindDocument, Name: "documents.pdf", PDF: true,
 				Open: func(context.Context) (vendorapi.Content, error) { return v.content("the contract") }},
-			{Name: "audit-trail.pdf", PDF: true, Open: func(context.Context) (vendorapi.Content, error) {
+			{Kind: esign.KindAuditTrail, Name: "audit-trail.pdf", PDF: true, Open: func(context.Context) (vendorapi.Content, error) {
 				v.mu.Lock()
 				v.downloads++
 				n := v.downloads

@@ -207,11 +207,23 @@ type Payload struct {
 	Location string `json:"location,omitempty" jsonschema:"where it is kept: s3://bucket/key, or a path on localhost; absent if the operator does not keep payloads"`
 }
 
+// DocumentKind is what a stored document is.
+type DocumentKind string
+
+// The kinds of documents.
+const (
+	KindDocument   DocumentKind = "document"
+	KindAuditTrail DocumentKind = "audit-trail"
+	KindFormData   DocumentKind = "form-data" // what the participants have filled in
+)
+
 // Document is a stored document of an agreement.
 type Document struct {
-	Name        string `json:"name" jsonschema:"the file name, chosen by esignhooks"`
-	Location    string `json:"location" jsonschema:"s3://bucket/key, or a path on localhost"`
-	ContentType string `json:"contentType"`
-	SHA256      string `json:"sha256" jsonschema:"SHA-256 of the content, in lower-case hex"`
-	Size        int64  `json:"size" jsonschema:"in bytes"`
+	// Kind is absent if an earlier release has stored the document.
+	Kind        DocumentKind `json:"kind,omitempty" jsonschema:"what it is: document, audit-trail or form-data; more kinds may be added; absent if an earlier release has stored it"`
+	Name        string       `json:"name" jsonschema:"the file name, chosen by esignhooks"`
+	Location    string       `json:"location" jsonschema:"s3://bucket/key, or a path on localhost"`
+	ContentType string       `json:"contentType"`
+	SHA256      string       `json:"sha256" jsonschema:"SHA-256 of the content, in lower-case hex"`
+	Size        int64        `json:"size" jsonschema:"in bytes"`
 }

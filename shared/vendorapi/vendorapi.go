@@ -94,6 +94,7 @@ func (a Agreement) Said() finding.Said {
 
 // Document is a file that belongs to an agreement.
 type Document struct {
+	Kind esign.DocumentKind
 	Name string // chosen by the client: stable, without a path, and safe for file systems and S3
 	PDF  bool   // whether it must be a PDF
 	// Open starts the download. The caller must close the content.

@@ -234,7 +234,8 @@ func full() bus.Detail {
 			}},
 			Present: []string{"1", "2"},
 			Documents: []esign.Document{
-				{Name: "document.pdf", Location: "s3://bucket/key", ContentType: "application/pdf", SHA256: id, Size: 1},
+				{Kind: esign.KindDocument, Name: "document.pdf", Location: "s3://bucket/key", ContentType: "application/pdf",
+					SHA256: id, Size: 1},
 			},
 		},
 		Agreement: &esign.Agreement{
@@ -326,7 +327,7 @@ func TestOtherDetailsAreNotValid(t *testing.T) {
 func TestNewFieldsAreValid(t *testing.T) {
 	detail := string(marshal(t, full()))
 	for _, object := range []string{
-		`{"version"`, `{"id":"0a`, `{"id":"1"`, `{"name"`, `{"provider":"acmesign","id":"a"`, `{"status":"signed"`,
+		`{"version"`, `{"id":"0a`, `{"id":"1"`, `{"kind":"document"`, `{"provider":"acmesign","id":"a"`, `{"status":"signed"`,
 	} {
 		more := strings.Replace(detail, object, `{"new":1,`+object[1:], 1)
 		if more == detail {

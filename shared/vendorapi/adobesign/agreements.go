@@ -151,13 +151,14 @@ func (c *client) Documents(_ context.Context, id string) ([]vendorapi.Document, 
 		return nil, err
 	}
 	return []vendorapi.Document{
-		c.document("document.pdf", path+"/combinedDocument?attachSupportingDocuments=true&attachAuditReport=false"),
-		c.document("audit-trail.pdf", path+"/auditTrail"),
+		c.document(esign.KindDocument, "document.pdf",
+			path+"/combinedDocument?attachSupportingDocuments=true&attachAuditReport=false"),
+		c.document(esign.KindAuditTrail, "audit-trail.pdf", path+"/auditTrail"),
 	}, nil
 }
 
-func (c *client) document(name, path string) vendorapi.Document {
-	return vendorapi.Document{Name: name, PDF: true,
+func (c *client) document(kind esign.DocumentKind, name, path string) vendorapi.Document {
+	return vendorapi.Document{Kind: kind, Name: name, PDF: true,
 		Open: func(ctx context.Context) (content vendorapi.Content, err error) {
 			err = c.asOwner(ctx, func(user string) error {
 				return c.at(ctx, func(base string) error {

@@ -89,13 +89,14 @@ func (c *client) Documents(ctx context.Context, id string) ([]vendorapi.Document
 	case strings.HasSuffix(string(envelope.PurgeState), "_purged"):
 		return nil, fmt.Errorf("docusign: the documents are purged: %w", vendorapi.ErrUnknown)
 	}
-	signed := vendorapi.Document{Name: "document.pdf", PDF: true,
+	signed := vendorapi.Document{Kind: esign.KindDocument, Name: "document.pdf", PDF: true,
 		Open: c.open(id, "combined?certificate=false", "application/pdf")}
 	if strings.EqualFold(string(envelope.SignatureProvider), "true") {
-		signed = vendorapi.Document{Name: "documents.zip", Open: c.open(id, "archive", "application/zip")}
+		signed.Name, signed.PDF, signed.Open = "documents.zip", false, c.open(id, "archive", "application/zip")
 	}
 	return []vendorapi.Document{
-		signed, {Name: "audit-trail.pdf", PDF: true, Open: c.open(id, "certificate", "application/pdf")},
+		signed, {Kind: esign.KindAuditTrail, Name: "audit-trail.pdf", PDF: true,
+			Open: c.open(id, "certificate", "application/pdf")},
 	}, nil
 }
 

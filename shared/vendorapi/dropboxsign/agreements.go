@@ -129,7 +129,7 @@ func (c *client) Documents(_ context.Context, id string) ([]vendorapi.Document, 
 	if !validID.MatchString(id) {
 		return nil, fmt.Errorf("dropboxsign: %w: not the ID of a signature request", vendorapi.ErrUnknown)
 	}
-	return []vendorapi.Document{{Name: "document.pdf", PDF: true,
+	return []vendorapi.Document{{Kind: esign.KindDocument, Name: "document.pdf", PDF: true,
 		Open: func(ctx context.Context) (vendorapi.Content, error) {
 			content, err := c.files.Open(ctx, c.base+"/signature_request/files/"+id+"?file_type=pdf",
 				http.Header{"Accept": {"*/*"}})

@@ -139,8 +139,12 @@ func (f file) document(kind string, number int, links vendorapi.HTTP) vendorapi.
 	if number == 1 && (kind == "audit-trail" || kind == "combined") {
 		name = kind + suffix
 	}
+	is := esign.KindDocument
+	if kind == "audit-trail" {
+		is = esign.KindAuditTrail
+	}
 	link := string(f.Link)
-	return vendorapi.Document{Name: name, PDF: pdf, Open: func(ctx context.Context) (vendorapi.Content, error) {
+	return vendorapi.Document{Kind: is, Name: name, PDF: pdf, Open: func(ctx context.Context) (vendorapi.Content, error) {
 		content, err := links.Open(ctx, link, nil)
 		if err != nil {
 			return vendorapi.Content{}, fmt.Errorf("esignglobal: %s: %w", name, err)
