@@ -361,23 +361,29 @@ func TestConfirmNow(t *testing.T) {
 		AskedAt   time.Time
 		Error     struct{ Code, Message string }
 	}
-	ask := func(provider, id string, status int) (r reply) {
+	ask := func(provider, id string) (r reply) {
 		t.Helper()
 		got := g.send(request{path: "/api/confirm", header: map[string]string{"Content-Type": "application/json"},
 			body: fmt.Sprintf(`{"provider":%q,"agreementId":%q}`, provider, id)})
-		if err := json.Unmarshal([]byte(got.Body), &r); err != nil || got.Status != status {
+		err := json.Unmarshal([]byte(got.Body), &r)
+		if status := map[bool]int{true: 200, false: 422}[r.Error.Code == ""]; err != nil || got.Status != status {
 			t.Errorf("%+v, %v", got, err)
 		}
 		return r
 	}
 	for _, p := range all.Providers() {
-		name, id := p.Info().Name, guid()
-		stub.Set(name, vendorstub.Agreement{ID: id, Status: esign.Completed, CreatedAt: time.Now().Add(-time.Hour)})
-		first := ask(name, id, 200)
+		name, id, first := p.Info().Name, "", reply{}
+		for range 20 { // on a busy machine, the stub may be too slow
+			id = guid()
+			stub.Set(name, vendorstub.Agreement{ID: id, Status: esign.Completed, CreatedAt: time.Now().Add(-time.Hour)})
+			if first = ask(name, id); first.Error.Code != "too-slow" && first.Error.Code != "unavailable" {
+				break
+			}
+		}
 		if a := first.Agreement; a.Status != "completed" || a.ID != id || !first.Entered || first.Recently {
 			t.Errorf("%s: %+v", name, first)
 		}
-		second := ask(name, id, 200)
+		second := ask(name, id)
 		if second.Agreement != first.Agreement || second.Entered || !second.Recently || !second.AskedAt.Equal(first.AskedAt) {
 			t.Errorf("%s, a second time: %+v", name, second)
 		}
@@ -386,7 +392,7 @@ func TestConfirmNow(t *testing.T) {
 		if err != nil || !strings.Contains(out, `"status": "completed"`) || !strings.Contains(out, `"recently": true`) {
 			t.Errorf("%s: %s, %v", name, out, err)
 		}
-		if got := ask(name, guid(), 422); got.Error.Code != "unknown-agreement" || got.Error.Message == "" {
+		if got := ask(name, guid()); got.Error.Code != "unknown-agreement" || got.Error.Message == "" {
 			t.Errorf("%s, an unknown one: %+v", name, got)
 		}
 		g.complete(name, id) // the webhook arrives
@@ -395,7 +401,7 @@ func TestConfirmNow(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	if got := ask("boldsign", "x", 422); got.Error.Code != "not-asked" {
+	if got := ask("boldsign", "x"); got.Error.Code != "not-asked" {
 		t.Errorf("%+v", got)
 	}
 	if out, err := g.operate("confirm", "-provider", "boldsign", "-id", "x"); err == nil || !strings.Contains(out, "not-asked") {

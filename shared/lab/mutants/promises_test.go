@@ -72,4 +72,30 @@ var inPromises = []mistake{
 		`case seen["-"]:`, "store/bus/embedded TestAFailedEventBlocksLaterOnesOfItsAgreement"},
 	{"wait for a clock that was ahead", "shared/store/bus/embedded/embedded.go", `due = latest`, `_ = latest`,
 		"store/bus/embedded TestAClockThatWasAheadDelaysNoAttempt"},
+	{"answer a forged completion", "shared/reconcile/confirm.go",
+		`ours.Status.Terminal() && ours.Status != a.Status {`, `ours.Status.Before(a.Status) {`, "reconcile TestConfirm"},
+	{"answer what a forger says of people", "shared/reconcile/confirm.go",
+		`says.Status != "" && says.Status.Before(known.Status)`, `known.Status.Before(says.Status)`, "reconcile TestConfirm"},
+	{"enter nothing that was confirmed", "shared/reconcile/confirm.go", `found != nil && p.enter(ctx, *found)`,
+		`found != nil`, "reconcile TestConfirm"},
+	{"ask for as long as the vendor likes", "shared/reconcile/confirm.go", `p.client.Agreement(asking, last.id)`,
+		`p.client.Agreement(context.WithoutCancel(ctx), last.id)`, "reconcile TestConfirmEndsInTime"},
+	{"ask without a reservation", "shared/reconcile/asked.go", `return false, nil
+	}
+	return err == nil, err`, `return true, nil
+	}
+	return err == nil, err`, "reconcile TestConcurrentQuestionsAreOne"},
+	{"let a question forget the rate limit", "shared/reconcile/confirm.go",
+		`p.progress.RetryAfter = p.settings.Now().UTC().Add(min(later.After, maxWait))`, ``,
+		"reconcile TestARateLimitIsKept"},
+	{"take what is not allowed for a difference", "shared/reconcile/references.go",
+		`esign.Fold(ours, d.Complete(p.settings.Policy.Apply(e, p.personReference)))`, `esign.Fold(ours, d.Complete(e))`,
+		"reconcile TestReferencesThatWebhooksOmitted"},
+	{"find each value once", "shared/reconcile/references.go", `return at.UTC().Format(time.RFC3339Nano)`, `return ""`,
+		"reconcile TestReferencesThatWebhooksOmitted"},
+	{"let a person without a reference end the shared one", "shared/reconcile/references.go",
+		`func(p esign.Participant) bool { return p.Reference == "" }`, `func(p esign.Participant) bool { return false }`,
+		"reconcile TestReferencesThatWebhooksOmitted"},
+	{"keep the sender's texts in a note", "shared/reconcile/asked.go", `people[i].Reference = ""`, `_ = i`,
+		"reconcile TestNotesThatCannotBeTrusted"},
 }
