@@ -127,4 +127,6 @@ var inLocalhost = []mistake{
 		`g.jobs.DeadLetters.Redrive(g.jobs.Queue)`, `g.jobs.DeadLetters.Redrive(g.jobs.DeadLetters)`, retrying},
 	{"localhost redrives no deliveries", "shared/wiring/localhost/operator.go",
 		`g.dead.Redrive(g.queue)`, `g.dead.Redrive(g.dead)`, retrying},
+	{"list more agreements than the limit", "shared/wiring/localhost/reference.go",
+		`limit-len(page.Agreements)`, `limit`, "wiring/localhost TestAgreementsAreFoundByReference"},
 }

@@ -1,5 +1,5 @@
-// Package ledger is the contract of the table: claims, the history of every subject, the state of every agreement, and
-// notes. Its drivers are dynamodb, and embedded for localhost. Both pass the suite in ledgertest.
+// Package ledger is the contract of the table: claims, the history of every subject, the state of every agreement, its
+// references, and notes. Its drivers are dynamodb, and embedded for localhost. Both pass the suite in ledgertest.
 //
 // There are no locks and no leases. Conditional writes decide which of several writers was first, and every write is
 // idempotent.
