@@ -117,7 +117,7 @@ func testByReference(t *testing.T, l Ledger, subject string) {
 // many events as fit.
 func testManyReferences(t *testing.T, l Ledger, subject string) {
 	var effects []ledger.Commit
-	before, all := esign.Agreement{}, many(subject, esign.MaxReferences)
+	before, all := esign.Agreement{}, many(subject, ledger.MaxIndexed+2)
 	for i := range int64(ledger.MaxCommits) {
 		says := map[int64]map[string]string{0: {subject + "00": "only in between"}, ledger.MaxCommits - 1: all}[i]
 		c := referring(subject, fmt.Sprint(i), before, i, says)
@@ -125,7 +125,7 @@ func testManyReferences(t *testing.T, l Ledger, subject string) {
 	}
 	must(t, l.Commit(t.Context(), effects...))
 	wantFound(t, l, "together", subject, map[string]string{subject + "00": "only in between"})
-	others := many("other"+subject, esign.MaxReferences)
+	others := many("other"+subject, ledger.MaxIndexed+2)
 	late := referring(subject, "late", esign.Agreement{}, 1, others)
 	if err := l.Commit(t.Context(), late); !errors.Is(err, ledger.ErrConflict) {
 		t.Errorf("on another version: %v", err)
@@ -134,7 +134,7 @@ func testManyReferences(t *testing.T, l Ledger, subject string) {
 }
 
 func testReferencesCorrected(t *testing.T, l Ledger, subject string) {
-	for _, n := range []int{1, esign.MaxReferences} {
+	for _, n := range []int{1, ledger.MaxIndexed + 2} {
 		subject := fmt.Sprint(subject, "-", n)
 		signed := inexact(subject, "a", esign.AgreementSigned, esign.Agreement{}, 0)
 		signed.Event.References = many(subject, n)
