@@ -149,23 +149,30 @@ func (p *payload) key(named string) string {
 	return webhook.ParticipantKey(canonical(text(named)))
 }
 
+// maxDelegations is how many delegations of one recipient are read. Each is compared with all recipients.
+const maxDelegations = 10
+
 // delegate is the ID of the recipient to whom r has delegated, or "" if the message does not describe exactly one.
-func (p *payload) delegate(r recipient) (id string) {
+func (p *payload) delegate(r recipient) string {
+	var found []recipient
 	for _, other := range p.Recipients {
-		found, _ := p.keys(other)
-		if own, _ := p.keys(r); found == "" || found == own || !r.delegatesTo(other) {
-			continue
+		if (other.RecipientID != r.RecipientID || other.GUID != r.GUID) && r.delegatesTo(other) {
+			found = append(found, other)
 		}
-		if id != "" {
+		if len(found) > 1 {
 			return ""
 		}
-		id = found
 	}
+	if len(found) == 0 {
+		return ""
+	}
+	id, _ := p.keys(found[0])
 	return id
 }
 
 func (r recipient) delegatesTo(other recipient) bool {
-	return other.DelegatedBy.is(r) || slices.ContainsFunc(r.DelegatedTo, func(u user) bool { return u.is(other) })
+	to := r.DelegatedTo[:min(len(r.DelegatedTo), maxDelegations)]
+	return other.DelegatedBy.is(r) || slices.ContainsFunc(to, func(u user) bool { return u.is(other) })
 }
 
 // is reports whether the user is the recipient. A recipient without an account has a user ID of zeros.
