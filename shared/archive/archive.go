@@ -40,9 +40,11 @@ type Archiver struct {
 	Queue     queue.Sender // for the findings
 	Jobs      Jobs
 	Notes     ledger.Notes // for the completions that are not asked about
-	Now       func() time.Time
-	Log       *slog.Logger
-	Metrics   *metric.Log // nil: none
+	// Tombstones are those of the agreements that are forgotten. Nothing is archived of them.
+	Tombstones ledger.Tombstones
+	Now        func() time.Time
+	Log        *slog.Logger
+	Metrics    *metric.Log // nil: none
 
 	mu    sync.Mutex
 	until map[string]time.Time // by provider: when its rate limit is reset
@@ -76,6 +78,7 @@ var (
 	errIncomplete   = errors.New("archive: incomplete document")
 	errPermanent    = errors.New("archive: can never be archived")
 	errForeign      = errors.New("archive: the agreement belongs to another account")
+	errForgotten    = errors.New("archive: the agreement is forgotten")
 	errDoubt        = errors.New("archive: the agreement is unknown, and may belong to another account")
 )
 
@@ -109,6 +112,9 @@ func (a *Archiver) finish(ctx context.Context, j job, pause time.Duration, err e
 	}
 	switch {
 	case err == nil, errors.Is(err, vendorapi.ErrOff):
+		return true
+	case errors.Is(err, errForgotten):
+		a.Log.InfoContext(ctx, "dropped: the agreement is forgotten", "provider", j.provider, "event", j.event)
 		return true
 	case errors.Is(err, errContradicted), errors.Is(err, errUnconfirmed) && final,
 		errors.Is(err, errDoubt) && j.attempt >= doubtAttempts && a.Now().Sub(j.at) >= doubtAge:
@@ -199,6 +205,9 @@ func (a *Archiver) block(provider string, d time.Duration) {
 // archive does what is not done yet. The manifest is written last. If it exists, the vendor has confirmed the
 // completion and all documents are stored, so only the finding is left to send, perhaps again.
 func (a *Archiver) archive(ctx context.Context, client vendorapi.Client, j job) error {
+	if err := a.forgotten(ctx, j); err != nil {
+		return err
+	}
 	m, err := a.manifest(ctx, j)
 	made := errors.Is(err, document.ErrNotFound)
 	if made {
@@ -213,6 +222,18 @@ func (a *Archiver) archive(ctx context.Context, client vendorapi.Client, j job) 
 	a.log(j).InfoContext(ctx, "archived", "documents", len(m.Documents), "before", !made)
 	if made {
 		a.Metrics.Put(j.provider, metric.Count("Archived", 1))
+	}
+	return nil
+}
+
+// forgotten returns errForgotten if the agreement is forgotten.
+func (a *Archiver) forgotten(ctx context.Context, j job) error {
+	at, err := a.Tombstones.Forgotten(ctx, webhook.AgreementSubject(j.provider, j.agreement))
+	if err != nil {
+		return fmt.Errorf("archive: tombstone: %w", err)
+	}
+	if !at.IsZero() {
+		return errForgotten
 	}
 	return nil
 }
@@ -240,6 +261,9 @@ func (a *Archiver) store(ctx context.Context, client vendorapi.Client, j job) (m
 			return manifest{}, fmt.Errorf("%w: two documents have the same name", errPermanent)
 		}
 		names[d.Name] = true
+		if err := a.forgotten(ctx, j); err != nil { // meanwhile
+			return manifest{}, err
+		}
 		stored, err := a.fetch(ctx, d, document.Key(j.provider, j.agreement, d.Name), m.metadata())
 		if err != nil {
 			return manifest{}, fmt.Errorf("archive: %s: %w", d.Name, err)

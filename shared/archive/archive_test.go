@@ -854,3 +854,32 @@ func TestAJobIsWhatEventBridgeDelivers(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestNothingIsArchivedOfAForgottenAgreement lets an operator forget an agreement before its job is received, and while
+// its documents are fetched.
+func TestNothingIsArchivedOfAForgottenAgreement(t *testing.T) {
+	for name, tt := range map[string]struct {
+		looks, documents int
+		confirmed        bool
+	}{
+		"before":                    {0, 0, false},
+		"before the first document": {1, 0, true},
+		"between the two documents": {2, 1, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, looked := newWorld(t), 0
+			w.forgotten = func() bool { looked++; return looked > tt.looks }
+			w.archive()
+			documents, err := filepath.Glob(filepath.Join(w.dir, "acmesign", agreementID, "*.pdf"))
+			if err != nil || len(documents) != tt.documents || (index(w.sent, "confirmed") >= 0) != tt.confirmed ||
+				index(w.sent, "archived") >= 0 || len(w.jobs)+len(w.parked)+len(w.dead) > 0 {
+				t.Errorf("%q, %v; sent %+v", documents, err, w.sent)
+			}
+			log := w.log.String()
+			if !strings.Contains(log, "dropped: the agreement is forgotten") ||
+				strings.Contains(log[strings.Index(log, "dropped"):], agreementID) {
+				t.Errorf("log: %s", log)
+			}
+		})
+	}
+}

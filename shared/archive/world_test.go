@@ -60,6 +60,8 @@ type world struct {
 	dir    string
 	log    buffer
 	out    buffer // metrics
+	// forgotten reports whether the agreement is forgotten by now. It is optional.
+	forgotten func() bool
 
 	mu     sync.Mutex
 	now    time.Time
@@ -109,10 +111,19 @@ func (w *world) clock() time.Time {
 func (w *world) archiver() *archive.Archiver {
 	return &archive.Archiver{
 		Clients:   func(ctx context.Context, provider string) (vendorapi.Client, error) { return w.open(ctx, provider) },
-		Documents: documents{w}, Queue: findings{w}, Jobs: jobs{w}, Notes: notes{w}, Now: w.clock,
+		Documents: documents{w}, Queue: findings{w}, Jobs: jobs{w}, Notes: notes{w}, Tombstones: w,
+		Now:     w.clock,
 		Log:     slog.New(slog.NewJSONHandler(&w.log, nil)),
 		Metrics: metric.New(&w.out, namespace, w.clock),
 	}
+}
+
+// Forgotten implements [ledger.Tombstones].
+func (w *world) Forgotten(_ context.Context, subject string) (time.Time, error) {
+	if w.forgotten != nil && subject == webhook.AgreementSubject("acmesign", agreementID) && w.forgotten() {
+		return start, nil
+	}
+	return time.Time{}, nil
 }
 
 // add puts a job on the queue.

@@ -46,7 +46,8 @@ func (d decoded) hasOtherID(id string) bool {
 // commit folds events into their agreement and commits them in one transaction. If another writer changed the agreement
 // meanwhile, it reads the agreement and tries again. If the transaction fails for another reason, such as an event that
 // is already processed, each event is committed by itself. An event that is already processed under another ID becomes
-// a duplicate of that one. It returns how many are done, and why the next one failed.
+// a duplicate of that one. An event of a forgotten agreement is dropped. It returns how many are done, and why the next
+// one failed.
 func (p *Processor) commit(ctx context.Context, events []decoded) (done int, err error) {
 	wait := p.Pause
 	if wait == nil {
@@ -57,7 +58,9 @@ func (p *Processor) commit(ctx context.Context, events []decoded) (done int, err
 			wait(ctx, attempt)
 		}
 		var effects []ledger.Commit
-		if effects, err = p.fold(ctx, events); err != nil {
+		if effects, err = p.fold(ctx, events); errors.Is(err, errForgotten) {
+			return p.drop(ctx, events)
+		} else if err != nil {
 			return 0, err
 		}
 		// The agreement was read before. So if another worker settles an event after the lookup, the commit conflicts.
@@ -156,7 +159,8 @@ func (p *Processor) commitEach(ctx context.Context, events []decoded, reason err
 	return len(events), nil
 }
 
-// fold reads the agreement of the events, and folds them into it one by one. It returns the effect of each.
+// fold reads the agreement of the events, and folds them into it one by one. It returns the effect of each. It returns
+// errForgotten if there is no agreement because it is forgotten. An agreement that exists costs no further read.
 func (p *Processor) fold(ctx context.Context, events []decoded) ([]ledger.Commit, error) {
 	var agreement esign.Agreement
 	var version int64
@@ -165,6 +169,11 @@ func (p *Processor) fold(ctx context.Context, events []decoded) ([]ledger.Commit
 		var err error
 		if agreement, version, err = p.Ledger.Agreement(ctx, events[0].claim.Subject); err != nil {
 			return nil, err
+		}
+		if version == 0 {
+			if err := p.forgotten(ctx, events[0].claim.Subject); err != nil {
+				return nil, err
+			}
 		}
 	}
 	effects, now := make([]ledger.Commit, len(events)), p.Now().UTC()

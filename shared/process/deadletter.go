@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,11 +17,20 @@ import (
 const lastDay = 24 * time.Hour
 
 // deadLetter sends an unreadable message to the dead-letter queue, then marks its event. If marking fails, the message
-// is redelivered and both are done again, so nothing is lost. A copy of an event that is already there is dropped.
+// is redelivered and both are done again, so nothing is lost. A copy of an event that is already there is dropped, and so
+// is an event of a forgotten agreement.
 //
 // The dead letter's deduplication ID is the message ID. A redrive makes a new message ID. So the dead-letter queue
 // accepts a message that was redriven and is still unreadable, instead of dropping it as a duplicate.
 func (p *Processor) deadLetter(ctx context.Context, message queue.Received, result decoded) error {
+	if result.claim.ID != "" {
+		if err := p.forgotten(ctx, result.claim.Subject); errors.Is(err, errForgotten) {
+			_, err = p.drop(ctx, []decoded{result})
+			return err
+		} else if err != nil {
+			return err
+		}
+	}
 	kept, err := p.isDeadLetter(ctx, message, result.claim)
 	if err != nil {
 		return err

@@ -57,20 +57,24 @@ func (p *Processor) decode(ctx context.Context, message queue.Received) ([]decod
 		return nil, err
 	}
 	claim := ledger.NewClaim(delivery, "", "", time.Time{})
-	if err := p.archive(ctx, delivery, claim.SHA256); err != nil {
+	events, unreadable := p.eventsOf(delivery, claim)
+	if err := p.archive(ctx, delivery, claim.SHA256, events); err != nil {
 		return nil, err
 	}
-	events, err := p.eventsOf(delivery, claim)
-	if err != nil {
-		return []decoded{{claim: claim, unreadable: err}}, nil
+	if unreadable != nil {
+		return []decoded{{claim: claim, unreadable: unreadable}}, nil
 	}
 	return events, nil
 }
 
-// archive keeps the payload. It runs before the event has any effect, so every effect has its payload in the archive.
-func (p *Processor) archive(ctx context.Context, d *webhook.Delivery, sha256 string) error {
+// archive keeps the payload, unless its agreement is forgotten. It runs before the events have any effect, so every
+// effect has its payload in the archive.
+func (p *Processor) archive(ctx context.Context, d *webhook.Delivery, sha256 string, events []decoded) error {
 	if p.Archive == nil {
 		return nil
+	}
+	if keeps, err := p.keeps(ctx, d.Subject, events); err != nil || !keeps {
+		return err
 	}
 	if err := p.Archive.Put(ctx, payload.ArchiveKey(d.Provider, sha256), d.Payload); err != nil {
 		return fmt.Errorf("process: archive: %w", err)

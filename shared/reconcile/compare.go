@@ -43,6 +43,9 @@ func (p *pass) compare(ctx context.Context, a vendorapi.Agreement, underway bool
 		return p.fillIn(ctx, ours, a)
 	}
 	if ours.ID == "" {
+		if forgotten, err := p.forgotten(ctx, a.ID); forgotten || err != nil {
+			return err
+		}
 		if expired, err := p.mayHaveExpired(ctx, a); expired || err != nil {
 			return err
 		}
@@ -85,6 +88,12 @@ func (p *pass) expired(at time.Time) bool {
 func (p *pass) ours(ctx context.Context, id string) (esign.Agreement, error) {
 	a, _, err := p.settings.Agreements.Agreement(ctx, webhook.AgreementSubject(p.provider, id))
 	return a, err
+}
+
+// forgotten reports whether an operator has had the agreement forgotten. Only an agreement that we lack can be.
+func (p *pass) forgotten(ctx context.Context, id string) (bool, error) {
+	at, err := p.settings.Tombstones.Forgotten(ctx, webhook.AgreementSubject(p.provider, id))
+	return !at.IsZero(), err
 }
 
 // contradicts reports whether our agreement has ended, and the vendor still says otherwise an hour later. Then its last
@@ -150,6 +159,12 @@ func (p *pass) postponed(ctx context.Context) error {
 			continue
 		}
 		ours, err := p.ours(ctx, s.ID)
+		if err == nil && ours.ID == "" {
+			var forgotten bool
+			if forgotten, err = p.forgotten(ctx, s.ID); forgotten {
+				continue
+			}
+		}
 		if err == nil && misses(ours, s.Status) {
 			a := vendorapi.Agreement{ID: s.ID, Status: s.Status, VendorStatus: s.VendorStatus}
 			err = p.sendFinding(ctx, ours, a)

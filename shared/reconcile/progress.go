@@ -3,11 +3,14 @@ package reconcile
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/plumbing/format"
+	"esignhooks/shared/store/ledger"
 )
 
 // progressVersion is the format version of the progress that this release writes.
@@ -88,4 +91,31 @@ func (p *pass) save(ctx context.Context) error {
 	}
 	p.noteVersion++
 	return nil
+}
+
+const forgetTries = 5 // while passes change the note too
+
+// Forget removes an agreement from what the passes have noted, and returns how many places named it. A pass in progress
+// then leaves the rest to the next one.
+func Forget(ctx context.Context, notes ledger.Notes, provider, agreementID string) (named int, err error) {
+	for range forgetTries {
+		p := pass{settings: &Reconciler{Notes: notes}, provider: provider}
+		if err = p.load(ctx); err != nil {
+			break
+		}
+		g := &p.progress
+		before := len(g.Postponed) + len(g.Round.Waiting)
+		g.Postponed = slices.DeleteFunc(g.Postponed, func(s statement) bool { return s.ID == agreementID })
+		g.Round.Waiting = slices.DeleteFunc(g.Round.Waiting, func(id string) bool { return id == agreementID })
+		if named = before - len(g.Postponed) - len(g.Round.Waiting); named == 0 {
+			return 0, nil
+		}
+		if err = p.save(ctx); !errors.Is(err, ledger.ErrConflict) {
+			break
+		}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reconcile: forget: %w", err)
+	}
+	return named, nil
 }

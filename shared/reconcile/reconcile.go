@@ -37,9 +37,11 @@ type Reconciler struct {
 	Agreements interface {
 		Agreement(ctx context.Context, subject string) (esign.Agreement, int64, error)
 	}
-	Notes ledger.Notes
-	Table ledger.Patroller
-	Queue queue.Sender
+	// Tombstones are those of the agreements that are forgotten. We miss nothing of them.
+	Tombstones ledger.Tombstones
+	Notes      ledger.Notes
+	Table      ledger.Patroller
+	Queue      queue.Sender
 	// Policy is the worker's. What it does not let through is no difference.
 	Policy esign.Policy
 	// Repair allows a pass to repair a subscription that does not work. Otherwise a pass changes nothing at the vendor.

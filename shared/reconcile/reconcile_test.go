@@ -18,6 +18,7 @@ import (
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/lab/stored"
+	"esignhooks/shared/reconcile"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
@@ -717,5 +718,55 @@ func TestLogsHoldNoSecret(t *testing.T) {
 	}
 	if !slices.Equal(w.vendor.repaired, []string{address + "/token-secret"}) {
 		t.Errorf("repaired %q", w.vendor.repaired)
+	}
+}
+
+// TestAForgottenAgreementIsNotMissed lets an operator forget agreements that the vendor still lists: one that a pass has
+// postponed, one that waits to be asked about, and one that changes at the vendor.
+func TestAForgottenAgreementIsNotMissed(t *testing.T) {
+	for name, inNotes := range map[string]bool{"by the tombstone alone": false, "by the notes too": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.happen("untimed", esign.Sent, start.Add(-time.Hour)) // of a change without a time
+			w.open("silent", start.Add(-48*time.Hour))
+			w.happen("changed", esign.Completed, start.Add(-time.Hour))
+			w.forget("silent", esign.Completed)
+			w.vendor.answer = func(call string) error {
+				if call == "agreement silent" {
+					return errDown // it waits for the next pass
+				}
+				return nil
+			}
+			if err := w.pass(); err == nil {
+				t.Fatal("the vendor was reached")
+			}
+			w.vendor.answer, w.sent = nil, nil
+			for id, noted := range map[string]int{"untimed": 1, "silent": 1, "changed": 0} {
+				subject := webhook.AgreementSubject(acmesign.Name, id)
+				must(t, w.ledger.Bury(t.Context(), subject, w.now))
+				_, err := w.ledger.Erase(t.Context(), subject, nil)
+				must(t, err)
+				if !inNotes {
+					continue
+				}
+				for _, want := range []int{noted, 0} {
+					named, err := reconcile.Forget(t.Context(), w, acmesign.Name, id)
+					if must(t, err); named != want {
+						t.Errorf("%s was in %d places, want %d", id, named, want)
+					}
+				}
+			}
+			w.happen("changed", esign.Declined, w.now.Add(time.Minute))
+			w.happen("other", esign.Sent, w.now.Add(time.Minute))
+			w.counted()
+			w.now = w.now.Add(2 * tick)
+			if must(t, w.pass()); len(w.sent) != 1 || w.counted()["Reconciled"] != 1 || w.status("other") != esign.Sent {
+				t.Errorf("%d findings", len(w.sent))
+			}
+			note, _, err := w.ledger.Note(t.Context(), acmesign.Name+"/reconciled")
+			if must(t, err); strings.Contains(note, "silent") || strings.Contains(note, "untimed") {
+				t.Errorf("the note: %s", note)
+			}
+		})
 	}
 }

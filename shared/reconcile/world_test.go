@@ -98,7 +98,7 @@ func newWorld(t *testing.T) *world {
 		Webhook: func(context.Context, string) (string, webhook.Keys, error) {
 			return address, webhook.Keys{}, nil
 		},
-		Agreements: w, Notes: w, Table: w, Queue: w, SilentAfter: 24 * time.Hour,
+		Agreements: w, Tombstones: w.ledger, Notes: w, Table: w, Queue: w, SilentAfter: 24 * time.Hour,
 		Now: clock, Log: slog.New(slog.NewJSONHandler(&w.log, nil)), Metrics: metric.New(&w.lines, namespace, clock),
 	}
 	return w

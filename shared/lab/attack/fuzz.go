@@ -56,6 +56,8 @@ func (b *books) Commit(_ context.Context, effects ...ledger.Commit) error {
 func (b *books) Event(_ context.Context, k ledger.Key) (ledger.Entry, error) {
 	return ledger.Entry{Key: k}, nil
 }
+func (b *books) Forgotten(context.Context, string) (time.Time, error)      { return time.Time{}, nil }
+func (b *books) Drop(context.Context, ledger.Key, time.Time) error         { return nil }
 func (b *books) MarkDuplicate(context.Context, ledger.Claim, string) error { return nil }
 func (b *books) Correct(context.Context, ledger.Correction) error          { return nil }
 func (b *books) History(context.Context, string) ([]ledger.Entry, error)   { return nil, nil }

@@ -53,12 +53,12 @@ func (s *simulation) newAftermath() {
 	}
 	a.clients = func(_ context.Context, name string) (vendorapi.Client, error) { return a.offices[name], nil }
 	a.archiver = &archive.Archiver{Clients: a.clients, Documents: a.documents, Queue: s.queue, Jobs: a.jobs,
-		Notes: s.table, Now: time.Now,
+		Notes: s.table, Tombstones: s.table, Now: time.Now,
 		Log: slog.New(slog.NewJSONHandler(&a.log, &slog.HandlerOptions{Level: slog.LevelError}))}
 	for _, p := range simulated() {
 		a.reconcilers = append(a.reconcilers, &reconcile.Reconciler{
-			Providers: []webhook.Provider{p}, Clients: a.clients, Agreements: s.table, Notes: s.table, Table: s.table,
-			Queue: s.queue,
+			Providers: []webhook.Provider{p}, Clients: a.clients, Agreements: s.table, Tombstones: s.table, Notes: s.table,
+			Table: s.table, Queue: s.queue,
 			Webhook: func(_ context.Context, name string) (string, webhook.Keys, error) {
 				return a.offices[name].url, webhook.Keys{}, nil
 			},

@@ -288,6 +288,12 @@ func (t *table) Event(ctx context.Context, k ledger.Key) (e ledger.Entry, err er
 	return e, err
 }
 
+// Forgotten implements [ledger.Ledger]. No operator forgets anything.
+func (t *table) Forgotten(context.Context, string) (time.Time, error) { return time.Time{}, nil }
+
+// Drop implements [ledger.Ledger].
+func (t *table) Drop(context.Context, ledger.Key, time.Time) error { return nil }
+
 // MarkDuplicate implements [ledger.Ledger].
 func (t *table) MarkDuplicate(ctx context.Context, c ledger.Claim, of string) error {
 	return t.mark(ctx, c, func(e *ledger.Entry) {

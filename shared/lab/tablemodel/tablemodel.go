@@ -140,7 +140,7 @@ func (t *Table) Holds(pk, sk string) bool {
 	return t.items[keyOf(pk, sk)] != nil
 }
 
-// write is a Put or an Update, alone or in a transaction.
+// write is a Put or an Update, alone or in a transaction, or a Delete.
 type write struct {
 	TableName                           string
 	Item, Key                           item
@@ -149,6 +149,7 @@ type write struct {
 	ExpressionAttributeNames            map[string]string
 	ExpressionAttributeValues           map[string]value
 	ReturnValuesOnConditionCheckFailure string
+	ReturnValues                        string // of a DeleteItem
 }
 
 // read is a GetItem, a Query or a Scan.
@@ -214,7 +215,7 @@ func (t *Table) answer(operation string, body []byte) (any, error) {
 	var w write
 	var r read
 	var all transaction
-	input := map[string]any{"PutItem": &w, "UpdateItem": &w, "GetItem": &r, "Query": &r, "Scan": &r,
+	input := map[string]any{"PutItem": &w, "UpdateItem": &w, "DeleteItem": &w, "GetItem": &r, "Query": &r, "Scan": &r,
 		"TransactWriteItems": &all}[operation]
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
@@ -228,6 +229,17 @@ func (t *Table) answer(operation string, body []byte) (any, error) {
 			t.put(after, 1)
 		}
 		return struct{}{}, err
+	case "DeleteItem":
+		if _, err := t.try(w); err != nil {
+			return struct{}{}, err
+		}
+		before := t.items[w.Key.key()]
+		t.units += (before.size() + 1<<10 - 1) >> 10
+		delete(t.items, w.Key.key())
+		if before == nil || w.ReturnValues != "ALL_OLD" {
+			return struct{}{}, nil
+		}
+		return map[string]any{"Attributes": before}, nil
 	case "TransactWriteItems":
 		return struct{}{}, t.transact(all, body)
 	case "GetItem":

@@ -39,6 +39,9 @@ const (
 	// Failed means that the queue gave up on the message. Only localhost has this state. On AWS the event stays Received,
 	// and the message is in the dead-letter queue.
 	Failed State = "failed"
+	// Dropped means that the event arrived after its agreement was forgotten, see [Forgetter]. Nothing else is kept of it,
+	// and the record expires at once. To a release that does not know this state, the event is not processed yet.
+	Dropped State = "dropped"
 )
 
 // Settled reports whether the event has had its effect, under its own ID or under another one.
@@ -189,6 +192,7 @@ type Claimer interface {
 // Ledger is what the worker needs.
 type Ledger interface {
 	Claimer
+	Tombstones
 
 	// Agreement reads the agreement of a subject, strongly consistent. Version is 0 if it does not exist.
 	Agreement(ctx context.Context, subject string) (agreement esign.Agreement, version int64, err error)
@@ -227,6 +231,29 @@ type Ledger interface {
 	// MarkUnreadable records that the event cannot be read, as of the given time. A claim is not required. For an
 	// Unreadable event it changes the time only. It does nothing for a settled event.
 	MarkUnreadable(ctx context.Context, c Claim, at time.Time) error
+	// Drop removes what a claim has left of an event, because the agreement is forgotten. A driver that may not delete
+	// makes it a Dropped event instead. Drop does nothing for an event that is unknown or settled.
+	Drop(ctx context.Context, key Key, at time.Time) error
+}
+
+// Tombstones are what is left of the subjects that were forgotten.
+type Tombstones interface {
+	// Forgotten returns when the subject was forgotten, strongly consistent. It is zero if it never was.
+	Forgotten(ctx context.Context, subject string) (time.Time, error)
+}
+
+// Forgetter is what the operator's command forget needs.
+type Forgetter interface {
+	Tombstones
+	// Bury records that the subject is forgotten, as of the given time, under the hash of the subject. It removes nothing.
+	// From then on, the worker drops the events of the subject if it has no agreement. A worker that looked before may
+	// still commit, until its batch ends. So the caller must wait that long, and erase again.
+	Bury(ctx context.Context, subject string, at time.Time) error
+	// Remains reads the events of a subject as they are stored, also each Duplicate, in any order.
+	Remains(ctx context.Context, subject string) ([]Entry, error)
+	// Erase removes the agreement, all events of a subject, and the items of these references of it. It returns how many
+	// it has removed. If a newer release has written one of them, that one stays.
+	Erase(ctx context.Context, subject string, references []Reference) (removed int, err error)
 }
 
 // MaxNote is the largest text of a note, in bytes.

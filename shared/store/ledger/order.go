@@ -21,11 +21,11 @@ func (e Entry) occurred() time.Time {
 }
 
 // Merge removes each [Duplicate], and adds its requests and subscriptions to the event that it duplicates. If that
-// event has expired, they are not shown.
+// event has expired, they are not shown. Merge also removes each [Dropped] event.
 func Merge(history []Entry) []Entry {
 	events, index := make([]Entry, 0, len(history)), map[Key]int{}
 	for _, e := range history {
-		if e.State != Duplicate {
+		if e.State != Duplicate && e.State != Dropped {
 			index[e.Key] = len(events)
 			events = append(events, e)
 		}

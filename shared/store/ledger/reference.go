@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -51,4 +52,31 @@ func Unindexed(before, after esign.Agreement) (missing []Reference) {
 		}
 	}
 	return missing
+}
+
+// ReferencesOf returns all references that an agreement has or had, as far as its events show it. The items of all
+// others have expired.
+func ReferencesOf(a esign.Agreement, events []Entry) []Reference {
+	seen := map[Reference]bool{}
+	add := func(references map[string]string) {
+		for name, value := range references {
+			seen[Reference{name, value}] = true
+		}
+	}
+	add(a.References)
+	for _, e := range events {
+		if e.Agreement != nil {
+			add(e.Agreement.References)
+		}
+		if e.Event == nil {
+			continue
+		}
+		add(e.Event.References)
+		for _, p := range e.Event.Participants { // see [esign.Event.SharedReference]
+			add(map[string]string{e.Event.SharedReference: p.Reference})
+		}
+	}
+	return slices.SortedFunc(maps.Keys(seen), func(a, b Reference) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value))
+	})
 }

@@ -68,12 +68,12 @@ func (g *Gateway) wireClients() (err error) {
 		return err
 	}
 	g.archiver = &archive.Archiver{
-		Clients: g.client, Documents: folder.New(documents), Queue: g.queue, Jobs: g.jobs, Notes: g.ledger,
+		Clients: g.client, Documents: folder.New(documents), Queue: g.queue, Jobs: g.jobs, Notes: g.ledger, Tombstones: g.ledger,
 		Now: time.Now, Log: g.log,
 	}
 	g.reconciler = &reconcile.Reconciler{
 		Providers: g.providers, Clients: g.client, Webhook: g.webhook,
-		Agreements: g.ledger, Notes: g.ledger, Table: g.ledger, Queue: g.queue,
+		Agreements: g.ledger, Tombstones: g.ledger, Notes: g.ledger, Table: g.ledger, Queue: g.queue,
 		Policy: g.worker.Policy, SilentAfter: silentAfter, Now: time.Now, Log: g.log,
 	}
 	return nil

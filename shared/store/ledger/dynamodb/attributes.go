@@ -84,9 +84,13 @@ func (p placeholders) absent(now time.Time) string {
 
 // unsettled is the condition that an event is not settled, nor written by a newer release.
 func (p placeholders) unsettled(now time.Time) string {
-	settled := "(" + p.value("processed", item.S(string(ledger.Processed))) + ", " +
+	return p.absent(now) + " OR NOT (" + p.settled() + ") AND " + p.readable()
+}
+
+// settled is the condition that an event is settled.
+func (p placeholders) settled() string {
+	return p.name(item.State) + " IN (" + p.value("processed", item.S(string(ledger.Processed))) + ", " +
 		p.value("duplicate", item.S(string(ledger.Duplicate))) + ")"
-	return p.absent(now) + " OR NOT (" + p.name(item.State) + " IN " + settled + ") AND " + p.readable()
 }
 
 // inexact is the condition that an event is processed without its exact time, and is readable.

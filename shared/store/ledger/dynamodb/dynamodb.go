@@ -30,6 +30,7 @@ var (
 	_ ledger.Reader    = (*Ledger)(nil)
 	_ ledger.Notes     = (*Ledger)(nil)
 	_ ledger.Patroller = (*Ledger)(nil)
+	_ ledger.Forgetter = (*Ledger)(nil)
 )
 
 // New returns the ledger in a table. Items expire after the given time without a further effect; never if expiry is 0.
@@ -231,12 +232,17 @@ func (l *Ledger) eventUpdate(c ledger.Commit, event, agreement string) *types.Up
 }
 
 // agreementPut writes the agreement after its last event, if it still has the version that the first event was folded
-// into.
+// into. An agreement that has been deleted since has none.
 func (l *Ledger) agreementPut(last ledger.Commit, agreement string, expected int64) *types.Put {
 	after := item.OfAgreement(last, agreement)
 	l.expire(after, last.At)
 	p := newPlaceholders()
-	unchanged := p.absent(last.At) + " OR " + p.unchanged(expected)
+	var unchanged string
+	if expected == 0 {
+		unchanged = p.absent(last.At)
+	} else {
+		unchanged = p.unchanged(expected)
+	}
 	return &types.Put{
 		TableName: &l.table, Item: attributesOf(after), ConditionExpression: &unchanged,
 		ExpressionAttributeNames: p.names, ExpressionAttributeValues: p.values,
@@ -324,7 +330,33 @@ func (l *Ledger) mark(ctx context.Context, c ledger.Claim, changed item.Item) (s
 
 // History implements [ledger.Reader].
 func (l *Ledger) History(ctx context.Context, subject string) ([]ledger.Entry, error) {
-	var history []ledger.Entry
+	history, err := l.Remains(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	history = ledger.Merge(history)
+	ledger.Sort(history)
+	return history, nil
+}
+
+// Remains implements [ledger.Forgetter].
+func (l *Ledger) Remains(ctx context.Context, subject string) (all []ledger.Entry, err error) {
+	err = l.eachOf(ctx, subject, func(i item.Item) error {
+		if i.IsAgreement() {
+			return nil
+		}
+		e, err := item.ReadEvent(i)
+		all = append(all, e)
+		return err
+	})
+	if err != nil {
+		return nil, wrap("history", err)
+	}
+	return all, nil
+}
+
+// eachOf visits all items of a subject.
+func (l *Ledger) eachOf(ctx context.Context, subject string, visit func(item.Item) error) error {
 	p := newPlaceholders()
 	ofSubject := p.name(item.PK) + " = " + p.value("subject", item.S(subject))
 	pages := dynamodb.NewQueryPaginator(l.client, &dynamodb.QueryInput{
@@ -334,23 +366,15 @@ func (l *Ledger) History(ctx context.Context, subject string) ([]ledger.Entry, e
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, wrap("history", err)
+			return err
 		}
 		for _, found := range page.Items {
-			i := itemOf(found)
-			if i.IsAgreement() {
-				continue
+			if err := visit(itemOf(found)); err != nil {
+				return err
 			}
-			e, err := item.ReadEvent(i)
-			if err != nil {
-				return nil, wrap("history", err)
-			}
-			history = append(history, e)
 		}
 	}
-	history = ledger.Merge(history)
-	ledger.Sort(history)
-	return history, nil
+	return nil
 }
 
 // Committed implements [ledger.Reader]. A scan returns the items of a partition one after the other.

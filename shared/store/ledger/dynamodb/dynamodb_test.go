@@ -2,6 +2,8 @@ package dynamodb_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -149,6 +151,32 @@ func TestItemsExpire(t *testing.T) {
 					{Subject: claim.Subject, ID: "@"}: hold && strings.Contains(writes, "commit"),
 				})
 			}
+		}
+	}
+}
+
+// TestWhatIsForgottenExpires looks at the tombstone, which expires like all items, and at a dropped event, which expires
+// at once.
+func TestWhatIsForgottenExpires(t *testing.T) {
+	begin := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+	claim := ledger.Claim{Key: ledger.Key{Subject: "acmesign#a", ID: "e"}, ReceivedAt: begin, Provider: "acmesign"}
+	sum := sha256.Sum256([]byte(claim.Subject))
+	tombstone := ledger.Key{Subject: "@forgotten#" + hex.EncodeToString(sum[:]), ID: "@"}
+	for _, expiry := range []time.Duration{0, time.Hour} {
+		model := tablemodel.New()
+		l := dynamodb.New(model.Client(), table, expiry)
+		_, err := l.Claim(t.Context(), claim)
+		if err := errors.Join(err, l.Bury(t.Context(), claim.Subject, begin), l.Drop(t.Context(), claim.Key, begin)); err != nil {
+			t.Fatal(err)
+		}
+		for late, want := range map[time.Duration][2]bool{
+			0: {true, true}, 2 * time.Second: {false, true}, time.Hour + 2*time.Second: {false, expiry == 0},
+		} {
+			model := model.Clone()
+			model.Expire(begin.Add(late))
+			wantHolds(t, fmt.Sprintf("expiry %v + %v", expiry, late), model, map[ledger.Key]bool{
+				claim.Key: want[0], tombstone: want[1],
+			})
 		}
 	}
 }

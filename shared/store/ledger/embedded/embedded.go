@@ -3,7 +3,6 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -28,12 +27,13 @@ var (
 	_ ledger.Reader    = (*Ledger)(nil)
 	_ ledger.Notes     = (*Ledger)(nil)
 	_ ledger.Patroller = (*Ledger)(nil)
+	_ ledger.Forgetter = (*Ledger)(nil)
 )
 
 // New opens the ledger in db, and creates it if it does not exist.
 func New(db *groupcommit.DB) (*Ledger, error) {
 	err := db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{itemsBucket, referencesBucket, streamBucket, notesBucket} {
+		for _, name := range [][]byte{itemsBucket, referencesBucket, streamBucket, notesBucket, tombstonesBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
@@ -139,6 +139,13 @@ func commitAgreement(tx *bbolt.Tx, effects []ledger.Commit) error {
 	last := effects[len(effects)-1]
 	if last.Agreement == nil {
 		return nil
+	}
+	if effects[0].Version == 0 {
+		if at, err := forgotten(tx, last.Subject); err != nil {
+			return err
+		} else if !at.IsZero() {
+			return ledger.ErrConflict
+		}
 	}
 	if err := putAgreement(tx, last.Subject, effects[0].Version, *last.Agreement, last.Version+1); err != nil {
 		return err
@@ -261,23 +268,8 @@ func mark(c ledger.Claim, state ledger.State) func(*ledger.Entry) bool {
 }
 
 // History implements [ledger.Reader].
-func (l *Ledger) History(_ context.Context, subject string) ([]ledger.Entry, error) {
-	prefix := key(ledger.Key{Subject: subject})
-	var history []ledger.Entry
-	err := l.db.View(func(tx *bbolt.Tx) error {
-		cursor := tx.Bucket(itemsBucket).Cursor()
-		for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
-			if isAgreement(k) {
-				continue
-			}
-			var r eventRecord
-			if err := decode(v, &r); err != nil {
-				return err
-			}
-			history = append(history, r.Entry)
-		}
-		return nil
-	})
+func (l *Ledger) History(ctx context.Context, subject string) ([]ledger.Entry, error) {
+	history, err := l.Remains(ctx, subject)
 	history = ledger.Merge(history)
 	ledger.Sort(history)
 	return history, err

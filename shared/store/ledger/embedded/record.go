@@ -22,6 +22,7 @@ var (
 	referencesBucket = []byte("ledger.references") // hash of a reference, NUL, subject → referenceRecord
 	streamBucket     = []byte("ledger.stream")     // sequence → Change
 	notesBucket      = []byte("ledger.notes")      // name → noteRecord
+	tombstonesBucket = []byte("ledger.forgotten")  // hash of a subject → tombstoneRecord
 )
 
 // stamp is the format version of a record. Records without one are of version 1.

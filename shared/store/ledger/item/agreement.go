@@ -1,6 +1,8 @@
 package item
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -74,6 +76,37 @@ func ReferencePK(r ledger.Reference) string { return "@reference#" + r.Hash() }
 
 // ReadReference reads a reference's item. It returns the subject of the agreement.
 func ReadReference(i Item) (subject string, err error) { return i.string(SK), i.CheckVersion() }
+
+// TombstoneKey returns the key of a tombstone. It is outside of every subject, and of no note or reference.
+func TombstoneKey(subject string) Item {
+	sum := sha256.Sum256([]byte(subject))
+	return NoteKey("forgotten#" + hex.EncodeToString(sum[:]))
+}
+
+// OfTombstone returns the tombstone of a subject: that it was forgotten, and when. It holds nothing else.
+func OfTombstone(subject string, at time.Time) Item {
+	i := TombstoneKey(subject)
+	i[V] = N(Version)
+	i[ForgottenAt] = Instant(at)
+	return i
+}
+
+// ReadTombstone returns when a subject was forgotten.
+func ReadTombstone(i Item) (time.Time, error) {
+	if err := i.CheckVersion(); err != nil {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339Nano, i.string(ForgottenAt))
+}
+
+// OfDropped returns a dropped event, which expires at once.
+func OfDropped(k ledger.Key, at time.Time) Item {
+	i := Key(k)
+	i[V] = N(Version)
+	i[State] = S(string(ledger.Dropped))
+	i[Expires] = Unix(at)
+	return i
+}
 
 // ReadStanding reads an agreement or event that a patrol finds. A time that cannot be read becomes the zero time. So
 // one item does not stop the patrol, and counts as old.

@@ -4,7 +4,8 @@
 //
 // Each subject has one partition. It holds one item for each event, under the event's ID, and one for the agreement,
 // under the sort key [AgreementSK]. Each note has a partition of its own, "@" and its name. Each reference has a
-// partition, see [ReferencePK], with one item for each agreement that has or had it, under its subject.
+// partition, see [ReferencePK], with one item for each agreement that has or had it, under its subject. Each subject that
+// was forgotten has a partition with one item, see [OfTombstone].
 //
 // The package depends neither on the AWS SDK nor on the Lambda events, which represent attributes differently. Its
 // users convert.
@@ -26,12 +27,12 @@ import (
 // processed yet, and the publisher ignores it. With a newer version, that release could read no history of the subject.
 const Version = 1
 
-// AgreementSK is the sort key of agreements and notes. Event IDs are hexadecimal, so it is no event's.
+// AgreementSK is the sort key of agreements, notes and tombstones. Event IDs are hexadecimal, so it is no event's.
 const AgreementSK = "@"
 
 // The names of the attributes. template.yaml names PK, SK, Expires and State too.
 const (
-	PK      = "pk"      // the subject; of a note "@" and its name; of a reference ReferencePK
+	PK      = "pk"      // the subject; "@" and a note's name; of a reference ReferencePK; of a tombstone TombstoneKey
 	SK      = "sk"      // the event's ID, or AgreementSK; of a reference the subject
 	V       = "v"       // the format version; absent means 1
 	Expires = "expires" // TTL, in seconds since 1970; absent means never
@@ -64,13 +65,15 @@ const (
 	UpdatedAt     = "updatedAt"
 	RecordVersion = "version" // of the agreement or note; the condition of the next write
 	Text          = "text"
+
+	ForgottenAt = "forgottenAt" // of a tombstone
 )
 
 // Names are the names of all attributes.
 var Names = []string{
 	PK, SK, V, Expires, Provider, AgreementID, Agreement, State, Type, VendorType, OccurredAt, ReceivedAt, ProcessedAt,
 	CorrectedAt, UnreadableAt, Proof, SHA256, Size, Via, Duplicates, DuplicateOf, Event, StatusBefore, StatusAfter, Status,
-	UpdatedAt, RecordVersion, Text,
+	UpdatedAt, RecordVersion, Text, ForgottenAt,
 }
 
 // Kind is the type of an attribute's value.
@@ -147,7 +150,7 @@ func (i Item) CheckVersion() error {
 // isEvent reports whether the item is an event.
 func (i Item) isEvent() bool { return !i.IsAgreement() && !strings.HasPrefix(i.string(PK), "@") }
 
-// IsAgreement reports whether the item is an agreement or a note.
+// IsAgreement reports whether the item is an agreement, a note or a tombstone.
 func (i Item) IsAgreement() bool { return i.string(SK) == AgreementSK }
 
 // KeyOf returns the key of an event's item.

@@ -28,6 +28,7 @@ type Ledger interface {
 	ledger.Reader
 	ledger.Notes
 	ledger.Patroller
+	ledger.Forgetter
 }
 
 // Run runs the suite. open makes an empty ledger, or one in which no other test has used the subject that it is asked
@@ -78,6 +79,9 @@ func Run(t *testing.T, open func(t *testing.T) Ledger) {
 		"ByReference":                    testByReference,
 		"ManyReferences":                 testManyReferences,
 		"ReferencesCorrected":            testReferencesCorrected,
+		"Erase":                          testErase,
+		"Drop":                           testDrop,
+		"EraseDuringCommit":              testEraseDuringCommit,
 		"FoundInPages":                   testFoundInPages,
 	} {
 		t.Run(name, func(t *testing.T) {

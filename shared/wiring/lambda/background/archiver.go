@@ -58,14 +58,15 @@ func newArchiver(providers []webhook.Provider, log *slog.Logger, metrics io.Writ
 	options := vendorapi.Options{HTTP: vendorapi.NewHTTPClient(), Notes: notes, Now: time.Now}
 	client := awssqs.NewFromConfig(a)
 	return &archive.Archiver{
-		Clients:   newVendorClients(secretsmanager.NewFromConfig(a), c.SecretARNs, options, log).get,
-		Documents: s3.New(wiring.S3Client(forUploads(a)), c.DocumentBucket),
-		Queue:     sqs.New(client, c.QueueURL),
-		Jobs:      sqs.NewJobs(client, c.JobQueueURL, c.JobDeadLetterQueueURL),
-		Notes:     notes,
-		Now:       time.Now,
-		Log:       log,
-		Metrics:   metric.New(metrics, c.MetricsNamespace, time.Now),
+		Clients:    newVendorClients(secretsmanager.NewFromConfig(a), c.SecretARNs, options, log).get,
+		Documents:  s3.New(wiring.S3Client(forUploads(a)), c.DocumentBucket),
+		Queue:      sqs.New(client, c.QueueURL),
+		Jobs:       sqs.NewJobs(client, c.JobQueueURL, c.JobDeadLetterQueueURL),
+		Notes:      notes,
+		Tombstones: notes,
+		Now:        time.Now,
+		Log:        log,
+		Metrics:    metric.New(metrics, c.MetricsNamespace, time.Now),
 	}, nil
 }
 

@@ -198,6 +198,8 @@ func (w *wired) use(t *testing.T, field any) (facts []string) {
 		(*f).Claim(ctx, claim)
 		(*f).Commit(ctx, ledger.Commit{Claim: claim, Agreement: &esign.Agreement{}, At: now})
 		(*f).MarkUnreadable(ctx, claim, now)
+	case *ledger.Tombstones:
+		(*f).Forgotten(ctx, "s")
 	case *ledger.Notes:
 		(*f).Note(ctx, "n")
 		(*f).PutNote(ctx, "n", "text", 0)
@@ -404,9 +406,9 @@ func want(s *lambdatest.Stack, function string) facts {
 	case "ArchiverFunction":
 		found["Documents"] = []string{"s3 PUT DocumentBucket", "s3 HEAD DocumentBucket"}
 		found["Jobs"] = []string{"sqs ChangeMessageVisibility DocumentQueue", "sqs SendMessage DocumentDeadLetterQueue"}
-		found["Notes"], found["Clients"] = notes, asks(s)
+		found["Notes"], found["Tombstones"], found["Clients"] = notes, notes[:1], asks(s)
 	case "ReconcilerFunction":
-		found["Agreements"], found["Table"] = notes[:1], []string{"dynamodb Scan Table"}
+		found["Agreements"], found["Tombstones"], found["Table"] = notes[:1], notes[:1], []string{"dynamodb Scan Table"}
 		found["Notes"], found["Clients"], found["Providers"] = notes, asks(s), names
 		found["Remembers"], found["Repair"] = []string{kept.String()}, []string{s.Parameters["RepairSubscriptions"]}
 		found["Policy"] = policy

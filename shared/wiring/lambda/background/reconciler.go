@@ -61,6 +61,7 @@ func newReconciler(providers []webhook.Provider, log *slog.Logger, metrics io.Wr
 		Clients:     newVendorClients(secrets, c.SecretARNs, options, log).get,
 		Webhook:     webhooks{c, providers, secrets}.get,
 		Agreements:  l,
+		Tombstones:  l,
 		Notes:       l,
 		Table:       l,
 		Queue:       sqs.New(awssqs.NewFromConfig(a), c.QueueURL),
