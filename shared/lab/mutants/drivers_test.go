@@ -82,10 +82,10 @@ var inDrivers = []mistake{
 		`for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, wrap("history", err)`, `if pages.HasMorePages() {
+			return err`, `if pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, wrap("history", err)`, table},
+			return err`, table},
 	{"read one page of effects", "shared/store/ledger/dynamodb/dynamodb.go",
 		`for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

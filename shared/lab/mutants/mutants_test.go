@@ -47,6 +47,7 @@ var areas = []struct {
 	{"promises", false, inPromises},
 	{"adobesign", false, inAdobeSign},
 	{"references", false, inReferences},
+	{"forget", false, inForget},
 	{"docusign", false, inDocuSign},
 }
 
