@@ -196,9 +196,12 @@ func TestEveryEventOfEveryProviderIsValid(t *testing.T) {
 
 func TestEveryFindingIsValid(t *testing.T) {
 	at := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+	said := finding.Said{References: map[string]string{"deal": "1"}, SharedReference: "shared",
+		Participants: []esign.Participant{{ID: "1", Status: esign.Sent, Reference: "x", Role: esign.RoleSigner}}}
 	for _, d := range []webhook.Delivery{
 		finding.Reconciled("acmesign", "a", esign.Declined, "Declined", at, at, finding.Said{}),
-		finding.Confirmed("acmesign", "a", "completed", at, finding.Said{}),
+		finding.Confirmed("acmesign", "a", "completed", at, said),
+		finding.Updated("acmesign", "a", "sent", at, at, said, []string{"deal", "1"}),
 		finding.Archived("acmesign", "a", full().Event.Documents, at, at),
 	} {
 		e, err := finding.Event(&d)
