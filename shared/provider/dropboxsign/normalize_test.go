@@ -232,7 +232,6 @@ func TestUndeliverable(t *testing.T) {
 
 func TestParticipants(t *testing.T) {
 	yes, no := true, false
-	const viewed = `"status_code":"awaiting_signature","last_viewed_at":1793609985`
 	asked := func(id string, waiting *bool) esign.Participant {
 		return esign.Participant{ID: id, Status: esign.Sent, Role: esign.RoleSigner, Waiting: waiting}
 	}
