@@ -321,6 +321,10 @@ func (v *vendor) Documents(context.Context, string) ([]vendorapi.Document, error
 	return nil, errors.New("not the reconciler's")
 }
 
+func (v *vendor) FormData(context.Context, string) ([]vendorapi.Field, error) {
+	return nil, errors.New("not the reconciler's")
+}
+
 func (v *vendor) Register(context.Context, string) ([]vendorapi.Step, error) {
 	return nil, errors.New("not the reconciler's")
 }

@@ -54,6 +54,10 @@ type Client interface {
 	// ErrUnknown, and so may opening a document.
 	Documents(ctx context.Context, id string) ([]Document, error)
 
+	// FormData returns what the participants of a completed agreement have filled in, and no fields if it has no form. It
+	// returns ErrDenied, ErrInvalid or [errors.ErrUnsupported] if there is none to be had, and ErrUnreadable.
+	FormData(ctx context.Context, id string) ([]Field, error)
+
 	// Changed lists the agreements that changed at or after from and before to, one page at a time. The cursor is empty
 	// for the first page; next is the cursor of the following page, or empty after the last. The list may contain further
 	// agreements, and may repeat one. Changed returns ErrInvalid or ErrUnknown for an unknown cursor: start again without.

@@ -180,6 +180,11 @@ func (o *office) Register(context.Context, string) ([]vendorapi.Step, error) {
 	panic("nobody registers")
 }
 
+// FormData is never called: the archiver of the simulation does not archive form data.
+func (o *office) FormData(context.Context, string) ([]vendorapi.Field, error) {
+	return nil, errors.ErrUnsupported
+}
+
 func (o *office) Repair(ctx context.Context, _ string) (steps []vendorapi.Step, err error) {
 	err = o.ask(ctx, "what is to be repaired", func() error {
 		if o.disabled {

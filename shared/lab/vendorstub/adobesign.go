@@ -62,6 +62,7 @@ func serveAdobeSign(a *account, mux *http.ServeMux) *adobeSign {
 			"GET /agreements/{id}":                  with(d.find, d.get),
 			"GET /agreements/{id}/events":           with(d.find, d.events),
 			"GET /agreements/{id}/combinedDocument": with(d.find, d.combined),
+			"GET /agreements/{id}/formData":         with(d.find, d.form),
 			"GET /agreements/{id}/auditTrail":       with(d.find, d.auditTrail),
 			"GET /webhooks":                         d.webhooks,
 			"POST /webhooks":                        with(d.settings, d.create),
@@ -267,6 +268,13 @@ func (d *adobeSign) combined(r *http.Request, a *Agreement) *reply {
 		kind += " alone"
 	}
 	return document(a, kind)
+}
+
+func (d *adobeSign) form(_ *http.Request, a *Agreement) *reply {
+	if a.Form == "" {
+		return d.refuse(http.StatusNotFound, "NO_FORM_DATA")
+	}
+	return &reply{http.StatusOK, http.Header{"Content-Type": {"text/csv"}}, []byte(a.Form)}
 }
 
 func (d *adobeSign) auditTrail(_ *http.Request, a *Agreement) *reply {

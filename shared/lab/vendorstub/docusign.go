@@ -74,6 +74,7 @@ func serveDocuSign(a *account, mux *http.ServeMux) *docuSign {
 	a.routes(mux, "/restapi/v2.1", d.authorize, map[string]handler{"GET /accounts/{account}": d.information})
 	a.routes(mux, "/restapi/v2.1/accounts/{account}", d.admit, map[string]handler{
 		"GET /envelopes": d.envelopes, "GET /envelopes/{envelope}": with(d.find, d.envelope),
+		"GET /envelopes/{envelope}/form_data":            with(d.find, d.form),
 		"GET /envelopes/{envelope}/documents/{document}": with(d.find, d.document),
 		"GET /connect": d.configurations, "POST /connect": d.save, "PUT /connect": d.save,
 		"GET /connect/failures": d.undelivered, "PUT /connect/envelopes/retry_queue": d.retry,
@@ -321,6 +322,12 @@ func (d *docuSign) find(r *http.Request) (*Agreement, *reply) {
 		return nil, d.refuse(http.StatusNotFound, "ENVELOPE_DOES_NOT_EXIST")
 	}
 	return a, nil
+}
+
+// form serves what the recipients have filled in.
+func (d *docuSign) form(_ *http.Request, a *Agreement) *reply {
+	fields := cmp.Or(a.Form, `"formData":[]`)
+	return answer(http.StatusOK, json.RawMessage(`{"envelopeId":"`+strings.ToLower(a.ID)+`",`+fields+`}`))
 }
 
 // document serves a document. DocuSign does not document its answer while one is not ready: here, an unknown code.

@@ -117,8 +117,9 @@ func signatureRequest(a *Agreement) object {
 	request := object{
 		"signature_request_id": a.ID, "title": "Agreement", "metadata": []any{}, "created_at": a.CreatedAt.Unix(),
 		"expires_at": nil, "is_complete": a.Status == esign.Completed, "is_declined": a.Status == esign.Declined,
-		"has_error":  a.Status == esign.Failed || strings.HasPrefix(a.VendorStatus, "error_"),
-		"signatures": signatures, "cc_email_addresses": []any{}, "test_mode": false,
+		"has_error":     a.Status == esign.Failed || strings.HasPrefix(a.VendorStatus, "error_"),
+		"response_data": json.RawMessage(cmp.Or(a.Form, "[]")),
+		"signatures":    signatures, "cc_email_addresses": []any{}, "test_mode": false,
 	}
 	if a.Status == esign.Expired {
 		request["expires_at"] = a.ChangedAt.Unix()

@@ -58,6 +58,8 @@ type Agreement struct {
 	VendorStatus string
 	// PDF is the signed document. Nil means a small valid one.
 	PDF []byte
+	// Form is what the participants have filled in, in the vendor's format: JSON of form_data or response_data, or CSV.
+	Form string
 	// NotReady is how many more requests for documents are answered "not ready", in the vendor's way.
 	NotReady int
 	// Deleted means that the vendor no longer has it.

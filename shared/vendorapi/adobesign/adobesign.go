@@ -134,6 +134,8 @@ var meanings = map[string]error{
 	"DUPLICATE_WEBHOOK_CONFIGURATION":     fmt.Errorf("%w: %w", vendorapi.ErrInvalid, errDuplicate),
 	"INVALID_WEBHOOK_SUBSCRIPTION_EVENTS": fmt.Errorf("%w: %w", vendorapi.ErrInvalid, errEvents),
 
+	"NO_FORM_DATA": errNoForm,
+
 	"RESOURCE_MODIFIED": errors.New("changed concurrently: retry"),
 	"MISC_ERROR":        errors.New("internal failure"), // status 400, but not the fault of the request
 }

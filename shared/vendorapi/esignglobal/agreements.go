@@ -162,6 +162,12 @@ func explainLink(r *vendorapi.Refusal) error {
 	return nil
 }
 
+// FormData implements [vendorapi.Client]. No page of the vendor's documentation has a call for what signers have filled
+// in: the signed document is the only source.
+func (c *client) FormData(context.Context, string) ([]vendorapi.Field, error) {
+	return nil, unsupported("the API offers no form data")
+}
+
 // Changed implements [vendorapi.Client]. This vendor has no such call.
 func (c *client) Changed(context.Context, time.Time, time.Time, string) ([]vendorapi.Agreement, string, error) {
 	return nil, "", unsupported("the API cannot list envelopes; known ones can be requested one by one")
