@@ -40,6 +40,7 @@ type Archiver struct {
 	Queue     queue.Sender // for the findings
 	Jobs      Jobs
 	Notes     ledger.Notes // for the completions that are not asked about
+	FormData  bool         // whether what the participants have filled in is archived too
 	// Tombstones are those of the agreements that are forgotten. Nothing is archived of them.
 	Tombstones ledger.Tombstones
 	Now        func() time.Time
@@ -48,6 +49,8 @@ type Archiver struct {
 
 	mu    sync.Mutex
 	until map[string]time.Time // by provider: when its rate limit is reset
+	// refused holds the refusals of form data that are logged.
+	refused []string
 }
 
 // Reserve is the part of an invocation's time that is kept for delaying unfinished jobs.
@@ -106,7 +109,7 @@ func (a *Archiver) log(j job) *slog.Logger {
 // finish acts on the outcome of a job: it parks or delays the job, and reports whether Lambda may delete it.
 func (a *Archiver) finish(ctx context.Context, j job, pause time.Duration, err error) (done bool) {
 	log := a.log(j)
-	final := j.attempt >= finalAttempts && a.Now().Sub(j.at) >= finalAge
+	final := a.final(j)
 	if errors.Is(err, errForeign) {
 		err = a.setAside(ctx, log, j)
 	}
@@ -149,6 +152,11 @@ func (a *Archiver) park(ctx context.Context, log *slog.Logger, j job, reason err
 	log.ErrorContext(ctx, message, "attempt", j.attempt, "error", reason)
 	a.Metrics.Put(j.provider, values...)
 	return true
+}
+
+// final reports whether a problem is final that may only be the vendor's delay.
+func (a *Archiver) final(j job) bool {
+	return j.attempt >= finalAttempts && a.Now().Sub(j.at) >= finalAge
 }
 
 // setAside puts a job on the list of completions that are not asked about, and logs and counts that.
@@ -208,7 +216,7 @@ func (a *Archiver) archive(ctx context.Context, client vendorapi.Client, j job) 
 	if err := a.forgotten(ctx, j); err != nil {
 		return err
 	}
-	m, err := a.manifest(ctx, j)
+	m, err := a.manifest(ctx, j, manifestName)
 	made := errors.Is(err, document.ErrNotFound)
 	if made {
 		m, err = a.store(ctx, client, j)
@@ -220,9 +228,14 @@ func (a *Archiver) archive(ctx context.Context, client vendorapi.Client, j job) 
 		return err
 	}
 	a.log(j).InfoContext(ctx, "archived", "documents", len(m.Documents), "before", !made)
-	if made {
-		a.Metrics.Put(j.provider, metric.Count("Archived", 1))
+	if !made {
+		added, err := a.later(ctx, client, j, m)
+		if added {
+			a.log(j).InfoContext(ctx, "form data added")
+		}
+		return err
 	}
+	a.Metrics.Put(j.provider, metric.Count("Archived", 1))
 	return nil
 }
 
@@ -255,7 +268,7 @@ func (a *Archiver) store(ctx context.Context, client vendorapi.Client, j job) (m
 	if len(all) == 0 {
 		return manifest{}, fmt.Errorf("%w: the vendor lists no documents", errIncomplete)
 	}
-	names := map[string]bool{manifestName: true}
+	names := map[string]bool{manifestName: true, laterManifestName: true, formName: true}
 	for _, d := range all {
 		if names[d.Name] {
 			return manifest{}, fmt.Errorf("%w: two documents have the same name", errPermanent)
@@ -273,8 +286,13 @@ func (a *Archiver) store(ctx context.Context, client vendorapi.Client, j job) (m
 			SHA256: stored.SHA256, Size: stored.Size,
 		})
 	}
+	if a.FormData { // last: nothing that its vendor answers may hold up the documents
+		if err := a.addForm(ctx, client, j, &m, confirmed.Participants); err != nil {
+			return manifest{}, err
+		}
+	}
 	m.ArchivedAt = a.Now().UTC()
-	return a.putManifest(ctx, j, m)
+	return a.putManifest(ctx, j, manifestName, m)
 }
 
 // confirm asks the vendor whether the agreement is completed, whatever the event's proof, and sends the finding if it

@@ -44,8 +44,9 @@ func (w *world) check() {
 		content, err := os.ReadFile(d.Location)
 		sum := sha256.Sum256(content)
 		want := esign.Document{
-			Kind: kindOf(d.Name), Name: d.Name, Location: filepath.Join(w.dir, "acmesign", agreementID, d.Name), ContentType: "application/pdf",
-			SHA256: hex.EncodeToString(sum[:]), Size: int64(len(content)),
+			Kind: kindOf(d.Name), Name: d.Name, Location: filepath.Join(w.dir, "acmesign", agreementID, d.Name),
+			ContentType: "application/pdf",
+			SHA256:      hex.EncodeToString(sum[:]), Size: int64(len(content)),
 		}
 		if diff := cmp.Diff(want, d); err != nil || diff != "" {
 			w.t.Errorf("%v %s", err, diff)
@@ -194,13 +195,14 @@ func TestAStoredDocumentIsNotDownloadedAgain(t *testing.T) {
 	opened, failed := map[string]int{}, false
 	var all []vendorapi.Document
 	for _, name := range []string{"documents.pdf", "audit-trail.pdf"} {
-		all = append(all, vendorapi.Document{Kind: kindOf(name), Name: name, PDF: true, Open: func(context.Context) (vendorapi.Content, error) {
-			if opened[name]++; name == "audit-trail.pdf" && !failed {
-				failed = true
-				return vendorapi.Content{}, vendorapi.ErrNotReady
-			}
-			return content(pdf(name), ""), nil
-		}})
+		all = append(all, vendorapi.Document{Kind: kindOf(name), Name: name, PDF: true,
+			Open: func(context.Context) (vendorapi.Content, error) {
+				if opened[name]++; name == "audit-trail.pdf" && !failed {
+					failed = true
+					return vendorapi.Content{}, vendorapi.ErrNotReady
+				}
+				return content(pdf(name), ""), nil
+			}})
 	}
 	w.vendor.files = func() ([]vendorapi.Document, error) { return all, nil }
 	w.archive()

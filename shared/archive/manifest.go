@@ -28,6 +28,8 @@ type manifest struct {
 	CompletedAt  time.Time        `json:"completedAt,omitzero"` // zero if unknown
 	ArchivedAt   time.Time        `json:"archivedAt"`
 	Documents    []esign.Document `json:"documents"`
+	// FormData is the outcome of asking for form data; empty if it was not asked for.
+	FormData string `json:"formData,omitempty"`
 }
 
 // metadata returns the metadata of each document.
@@ -43,8 +45,8 @@ func (m manifest) metadata() map[string]string {
 }
 
 // manifest reads the manifest of an agreement. It returns document.ErrNotFound if there is none.
-func (a *Archiver) manifest(ctx context.Context, j job) (m manifest, err error) {
-	text, err := a.Documents.Get(ctx, document.Key(j.provider, j.agreement, manifestName))
+func (a *Archiver) manifest(ctx context.Context, j job, name string) (m manifest, err error) {
+	text, err := a.Documents.Get(ctx, document.Key(j.provider, j.agreement, name))
 	if err != nil {
 		return m, fmt.Errorf("archive: manifest: %w", err)
 	}
@@ -62,19 +64,19 @@ func (a *Archiver) manifest(ctx context.Context, j job) (m manifest, err error) 
 }
 
 // putManifest stores a manifest, and returns the stored one: another archiver may have been faster.
-func (a *Archiver) putManifest(ctx context.Context, j job, m manifest) (manifest, error) {
+func (a *Archiver) putManifest(ctx context.Context, j job, name string, m manifest) (manifest, error) {
 	m.V = manifestVersion
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return m, err
 	}
 	sum := sha256.Sum256(text)
-	_, err = a.Documents.Put(ctx, document.Key(j.provider, j.agreement, manifestName), document.File{
+	_, err = a.Documents.Put(ctx, document.Key(j.provider, j.agreement, name), document.File{
 		Body: bytes.NewReader(text), Size: int64(len(text)), ContentType: "application/json",
 		SHA256: hex.EncodeToString(sum[:]), Metadata: m.metadata(),
 	})
 	if err != nil {
 		return m, fmt.Errorf("archive: manifest: %w", err)
 	}
-	return a.manifest(ctx, j)
+	return a.manifest(ctx, j, name)
 }

@@ -305,6 +305,8 @@ type vendor struct {
 	foreign          func(esign.Event) (bool, error) // nil: never
 	pause            time.Duration
 	downloads        int
+	form             func() ([]vendorapi.Field, error) // nil: must not be asked for
+	formCalls        int
 	asked            []time.Time // for the status
 }
 
@@ -342,13 +344,14 @@ func (v *vendor) Documents(context.Context, string) (all []vendorapi.Document, e
 		all = []vendorapi.Document{
 			{Kind: esign.KindDocument, Name: "documents.pdf", PDF: true,
 				Open: func(context.Context) (vendorapi.Content, error) { return v.content("the contract") }},
-			{Kind: esign.KindAuditTrail, Name: "audit-trail.pdf", PDF: true, Open: func(context.Context) (vendorapi.Content, error) {
-				v.mu.Lock()
-				v.downloads++
-				n := v.downloads
-				v.mu.Unlock()
-				return v.content(fmt.Sprint("audit trail, download ", n))
-			}},
+			{Kind: esign.KindAuditTrail, Name: "audit-trail.pdf", PDF: true,
+				Open: func(context.Context) (vendorapi.Content, error) {
+					v.mu.Lock()
+					v.downloads++
+					n := v.downloads
+					v.mu.Unlock()
+					return v.content(fmt.Sprint("audit trail, download ", n))
+				}},
 		}
 		return nil
 	})

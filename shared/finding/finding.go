@@ -121,6 +121,13 @@ func Archived(provider, agreementID string, documents []esign.Document, at, now 
 	return b.delivery(provider, agreementID, now)
 }
 
+// FormData reports that the form data of an archived agreement was stored at the given time, after its documents were.
+// documents are all that are stored of the agreement.
+func FormData(provider, agreementID string, documents []esign.Document, at, now time.Time) webhook.Delivery {
+	b := body{Type: esign.AgreementArchived, Kind: archived, OccurredAt: at, Documents: documents}
+	return b.delivery(provider, agreementID, now, "form-data")
+}
+
 func attributes(vendorStatus string) map[string]string {
 	if label := webhook.Label(vendorStatus); label != "" {
 		return map[string]string{"vendorStatus": label}

@@ -24,10 +24,14 @@ func inspect(ctx context.Context, w io.Writer, reader ledger.Reader, provider, i
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	inspectAgreement(table, r.Agreement)
 	leftOut := 0
+	shown := map[string]bool{} // an event about form data that was stored later has all documents again
 	for _, e := range r.committed() {
 		leftOut = max(leftOut, e.Event.ReferencesLeftOut)
 		for _, d := range e.Event.Documents {
-			row(table, "document "+d.Name, d.Location+" sha256 "+d.SHA256)
+			if !shown[d.Location] {
+				row(table, "document "+d.Name, d.Location+" sha256 "+d.SHA256)
+			}
+			shown[d.Location] = true
 		}
 	}
 	if leftOut > 0 {

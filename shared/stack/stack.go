@@ -141,7 +141,7 @@ func (s *Stack) bus() bus.Bus {
 // archive gives the archiver a job, as the rule of the bus does.
 func (s *Stack) archive(ctx context.Context, e bus.Event) error {
 	_, err := sqs.NewFromConfig(s.config).SendMessage(ctx, &sqs.SendMessageInput{
-		QueueUrl: aws.String(s.outputs["DocumentQueueUrl"]), MessageBody: aws.String(archive.Job(e)),
+		QueueUrl: aws.String(s.outputs["DocumentQueueUrl"]), MessageBody: aws.String(archive.Order(e)),
 	})
 	return err
 }

@@ -49,6 +49,7 @@ var areas = []struct {
 	{"references", false, inReferences},
 	{"forget", false, inForget},
 	{"docusign", false, inDocuSign},
+	{"forms", false, inForms},
 }
 
 var which = flag.String("plant", "",

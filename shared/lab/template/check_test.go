@@ -260,7 +260,8 @@ func readRoot(t *testing.T) *yaml.Node {
 func stacks() []map[string]string {
 	changed := map[string]string{
 		"AccessLogs": "use-role", "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms", "Arch": "x86_64",
-		"ArchiveDays": "7", "DeletionProtection": "true", "ExpireAfterDays": "365", "IncludeReasons": "true",
+		"ArchiveDays": "7", "ArchiveFormData": "true",
+		"DeletionProtection": "true", "ExpireAfterDays": "365", "IncludeReasons": "true",
 		"LogRetentionDays": "14", "References": "deal_id,crm",
 		"MaxConcurrency": "9", "OutletUrl": "https://app.example.com/events", "PublicUrl": "https://hooks.example.com", "RefusedThreshold": "5",
 		"RepairSubscriptions": "true", "RequireUrlToken": "false", "SilentAgreementHours": "48",

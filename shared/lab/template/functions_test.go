@@ -236,6 +236,7 @@ func (c *checker) variablesOf(function, vendor string, memory int) {
 	want := map[string]string{
 		"API_URL":                        c.apiURL(),
 		"ARCHIVE_BUCKET":                 archive,
+		"ARCHIVE_FORM_DATA":              c.parameters["ArchiveFormData"],
 		"REFERENCES":                     c.parameters["References"],
 		"INCLUDE_REASONS":                c.parameters["IncludeReasons"],
 		"DEAD_LETTER_QUEUE_URL":          "<DeadLetterQueue>",

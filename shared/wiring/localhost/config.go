@@ -34,6 +34,8 @@ type Config struct {
 	References []string
 	// INCLUDE_REASONS: true or false. If true, events carry why somebody declined or cancelled. Default: false.
 	IncludeReasons bool
+	// ARCHIVE_FORM_DATA: true or false. If true, what the participants have filled in is archived too. Default: false.
+	ArchiveFormData bool
 	// Keys has an entry for each provider, by name.
 	Keys map[string]Keys
 }
@@ -78,11 +80,15 @@ func ReadConfig(providers []webhook.Provider, lookup func(string) (string, bool)
 	if !ok {
 		references = "*"
 	}
-	reasons := value("INCLUDE_REASONS", "false")
-	if reasons != "true" && reasons != "false" {
-		problems = append(problems, fmt.Errorf("INCLUDE_REASONS is %q, neither true nor false", reasons))
+	is := func(name string) bool {
+		s := value(name, "false")
+		if s != "true" && s != "false" {
+			problems = append(problems, fmt.Errorf("%s is %q, neither true nor false", name, s))
+		}
+		return s == "true"
 	}
-	config.References, config.IncludeReasons = esign.ParseReferences(references), reasons == "true"
+	config.References = esign.ParseReferences(references)
+	config.IncludeReasons, config.ArchiveFormData = is("INCLUDE_REASONS"), is("ARCHIVE_FORM_DATA")
 	for _, secret := range webhook.Secrets(strings.Split(value("FORWARD_SECRET", ""), ",")...) {
 		key, err := outlet.ParseKey(secret)
 		if err != nil {

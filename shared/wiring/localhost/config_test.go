@@ -131,17 +131,18 @@ func TestReadConfigReportsAllProblemsAtOnce(t *testing.T) {
 		"a token with a slash":     {env{"ACMESIGN_URL_TOKENS": "canary/1"}, tokens},
 		"a whole URL for a token": {env{"ACMESIGN_URL_TOKENS": "https://canary.example/webhooks/acmesign/t"},
 			tokens},
-		"a token with a question mark":        {env{"ACMESIGN_URL_TOKENS": "canary?x"}, tokens},
-		"a token with a number sign":          {env{"ACMESIGN_URL_TOKENS": "canary#x"}, tokens},
-		"a token that is escaped":             {env{"ACMESIGN_URL_TOKENS": "canary%41"}, tokens},
-		"a token with a space":                {env{"ACMESIGN_URL_TOKENS": "canary x"}, tokens},
-		"a bad token after a good one":        {env{"ACMESIGN_URL_TOKENS": "good,canary/1"}, tokens},
-		"an application without a scheme":     {env{"FORWARD_URL": "canary:8080/events"}, []string{"FORWARD_URL"}},
-		"an application by another protocol":  {env{"FORWARD_URL": "ftp://canary/events"}, []string{"FORWARD_URL"}},
-		"a secret that is too short":          {env{"FORWARD_SECRET": "whsec_canary"}, []string{"FORWARD_SECRET"}},
-		"settings that are not true or false": {env{"INCLUDE_REASONS": "yes"}, []string{"INCLUDE_REASONS"}},
-		"an application without a port":       {env{"FORWARD_URL": "http://canary:port"}, []string{"FORWARD_URL"}},
-		"an application without a host":       {env{"FORWARD_URL": "http:///canary"}, []string{"FORWARD_URL"}},
+		"a token with a question mark":       {env{"ACMESIGN_URL_TOKENS": "canary?x"}, tokens},
+		"a token with a number sign":         {env{"ACMESIGN_URL_TOKENS": "canary#x"}, tokens},
+		"a token that is escaped":            {env{"ACMESIGN_URL_TOKENS": "canary%41"}, tokens},
+		"a token with a space":               {env{"ACMESIGN_URL_TOKENS": "canary x"}, tokens},
+		"a bad token after a good one":       {env{"ACMESIGN_URL_TOKENS": "good,canary/1"}, tokens},
+		"an application without a scheme":    {env{"FORWARD_URL": "canary:8080/events"}, []string{"FORWARD_URL"}},
+		"an application by another protocol": {env{"FORWARD_URL": "ftp://canary/events"}, []string{"FORWARD_URL"}},
+		"a secret that is too short":         {env{"FORWARD_SECRET": "whsec_canary"}, []string{"FORWARD_SECRET"}},
+		"settings that are not true or false": {env{"INCLUDE_REASONS": "yes", "ARCHIVE_FORM_DATA": "1"},
+			[]string{"INCLUDE_REASONS", "ARCHIVE_FORM_DATA"}},
+		"an application without a port": {env{"FORWARD_URL": "http://canary:port"}, []string{"FORWARD_URL"}},
+		"an application without a host": {env{"FORWARD_URL": "http:///canary"}, []string{"FORWARD_URL"}},
 		"everything is wrong": {
 			env{"PORT": "x", "FORWARD_URL": "canary", "ACMESIGN_URL_TOKENS": "/canary", "OTHER_URL_TOKENS": "canary?"},
 			[]string{"PORT", "FORWARD_URL", "ACMESIGN_URL_TOKENS", "OTHER_URL_TOKENS"},
@@ -189,7 +190,7 @@ func TestReadConfigReadsNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]bool{"PORT": true, "DATA": true, "FORWARD_URL": true, "FORWARD_SECRET": true,
-		"REFERENCES": true, "INCLUDE_REASONS": true}
+		"REFERENCES": true, "INCLUDE_REASONS": true, "ARCHIVE_FORM_DATA": true}
 	for _, p := range provider.All() {
 		info := p.Info()
 		maps.Copy(want, map[string]bool{info.KeysVariable: true, info.TokensVariable(): true, info.APIVariable(): true})

@@ -157,6 +157,8 @@ func (office) Documents(context.Context, string) ([]vendorapi.Document, error) {
 	}}}, nil
 }
 
+func (office) FormData(context.Context, string) ([]vendorapi.Field, error) { return nil, nil }
+
 func (o office) Changed(ctx context.Context, _, to time.Time, _ string) ([]vendorapi.Agreement, string, error) {
 	if o.changed != nil {
 		if err := o.changed.call(ctx); err != nil {

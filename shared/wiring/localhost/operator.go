@@ -125,7 +125,7 @@ func (g *Gateway) target() operate.Target {
 	return operate.Target{
 		Providers: g.providers, Ledger: g.ledger, Bus: withArchive{g}, Clients: g.client, Webhook: g.webhook, Notes: g.ledger,
 		Now: time.Now, Confirm: g.reconciler.Confirm,
-		Archive: func(ctx context.Context, e bus.Event) error { return g.jobs.Add(ctx, archive.Job(e)) },
+		Archive: func(ctx context.Context, e bus.Event) error { return g.jobs.Add(ctx, archive.Order(e)) },
 	}
 }
 

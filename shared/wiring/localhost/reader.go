@@ -134,7 +134,9 @@ func (g *Gateway) serveAgreement(w http.ResponseWriter, r *http.Request, provide
 	events := eventsOf(found.History)
 	var documents []esign.Document
 	for _, e := range events {
-		documents = append(documents, e.Documents...) // one event has them: an agreement is archived once
+		if len(e.Documents) > len(documents) { // an event with form data that was stored later has all
+			documents = e.Documents
+		}
 	}
 	answer(w, struct {
 		esign.Agreement

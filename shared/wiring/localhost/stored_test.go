@@ -27,7 +27,7 @@ import (
 func openFolder(t *testing.T, data string, providers ...webhook.Provider) *Gateway {
 	t.Helper()
 	config, err := ReadConfig(providers, func(name string) (string, bool) {
-		value, ok := map[string]string{"DATA": data, "PORT": "0"}[name]
+		value, ok := map[string]string{"DATA": data, "PORT": "0", "ARCHIVE_FORM_DATA": "true"}[name]
 		return value, ok
 	})
 	if err != nil {

@@ -68,8 +68,8 @@ func (g *Gateway) wireClients() (err error) {
 		return err
 	}
 	g.archiver = &archive.Archiver{
-		Clients: g.client, Documents: folder.New(documents), Queue: g.queue, Jobs: g.jobs, Notes: g.ledger, Tombstones: g.ledger,
-		Now: time.Now, Log: g.log,
+		Clients: g.client, Documents: folder.New(documents), Queue: g.queue, Jobs: g.jobs, Notes: g.ledger,
+		Tombstones: g.ledger, FormData: g.config.ArchiveFormData, Now: time.Now, Log: g.log,
 	}
 	g.reconciler = &reconcile.Reconciler{
 		Providers: g.providers, Clients: g.client, Webhook: g.webhook,

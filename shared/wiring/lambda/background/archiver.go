@@ -64,6 +64,7 @@ func newArchiver(providers []webhook.Provider, log *slog.Logger, metrics io.Writ
 		Jobs:       sqs.NewJobs(client, c.JobQueueURL, c.JobDeadLetterQueueURL),
 		Notes:      notes,
 		Tombstones: notes,
+		FormData:   c.ArchiveFormData,
 		Now:        time.Now,
 		Log:        log,
 		Metrics:    metric.New(metrics, c.MetricsNamespace, time.Now),

@@ -117,6 +117,8 @@ type ArchiverConfig struct {
 	// <PROVIDER>_SECRET_ARN: the ARN of each provider's secret, by provider. Empty by default: no documents are fetched
 	// from this vendor.
 	SecretARNs map[string]string
+	// ARCHIVE_FORM_DATA: true or false. If true, what the participants have filled in is archived too. Required.
+	ArchiveFormData bool
 	// METRICS_NAMESPACE: the CloudWatch namespace of the metrics. Required.
 	MetricsNamespace string
 }
@@ -131,6 +133,7 @@ func ReadArchiverConfig(providers []webhook.Provider, lookup func(string) (strin
 		JobDeadLetterQueueURL: e.Required("DOCUMENT_DEAD_LETTER_QUEUE_URL"),
 		QueueURL:              e.Required("QUEUE_URL"),
 		SecretARNs:            secretARNs(e, providers),
+		ArchiveFormData:       e.Bool("ARCHIVE_FORM_DATA"),
 		MetricsNamespace:      e.Required("METRICS_NAMESPACE"),
 	}
 	return c, e.Err()

@@ -407,6 +407,7 @@ func want(s *lambdatest.Stack, function string) facts {
 		found["Documents"] = []string{"s3 PUT DocumentBucket", "s3 HEAD DocumentBucket"}
 		found["Jobs"] = []string{"sqs ChangeMessageVisibility DocumentQueue", "sqs SendMessage DocumentDeadLetterQueue"}
 		found["Notes"], found["Tombstones"], found["Clients"] = notes, notes[:1], asks(s)
+		found["FormData"] = []string{s.Parameters["ArchiveFormData"]}
 	case "ReconcilerFunction":
 		found["Agreements"], found["Tombstones"], found["Table"] = notes[:1], notes[:1], []string{"dynamodb Scan Table"}
 		found["Notes"], found["Clients"], found["Providers"] = notes, asks(s), names

@@ -29,6 +29,7 @@ var arrivals = map[string]struct {
 	"Arch":                     {[]string{"Globals.Function", "all Function.Metadata"}, nil},
 	"ArchiveDays": {[]string{"Bucket", "BucketPolicy", "Function.Environment", "Function.Policies", "Outputs"},
 		[]string{"Worker.Archive"}},
+	"ArchiveFormData":    {[]string{"Function.Environment"}, []string{"Archiver.FormData"}},
 	"DeletionProtection": {[]string{"all Table.DeletionProtectionEnabled"}, nil},
 	"ExpireAfterDays": {[]string{"Globals.Function"},
 		[]string{"Reconciler.Remembers", "Worker.Ledger", "vendors' Claims"}},

@@ -26,6 +26,7 @@ func Variables() map[string]string {
 		"OUTLET_QUEUE_URL":               "http://127.0.0.1:1/outlet.fifo",
 		"OUTLET_DEAD_LETTER_QUEUE_URL":   "http://127.0.0.1:1/outlet-dead-letters.fifo",
 		"OUTLET_SECRET_ARN":              "outlet",
+		"ARCHIVE_FORM_DATA":              "false",
 		"INCLUDE_REASONS":                "true",
 		"REFERENCES":                     "*",
 		"METRICS_NAMESPACE":              "esignhooks/stack",

@@ -1,0 +1,32 @@
+package mutants
+
+// inForms are mistakes in what is archived of forms.
+var inForms = []mistake{
+	{"archive form data unasked", "shared/archive/archive.go", `if a.FormData {`, `if a.FormData || a.Now != nil {`,
+		"archive TestFormDataIsOffUnlessSet"},
+	{"let a refusal of form data stop the archive", "shared/archive/form.go",
+		`case errors.Is(err, vendorapi.ErrDenied):`, `case errors.Is(err, vendorapi.ErrDenied) && final:`,
+		"archive TestARefusalOfFormDataDoesNotStopTheArchive"},
+	{"give up form data at the first failure", "shared/archive/form.go",
+		`case errors.Is(err, vendorapi.ErrUnknown) && final:`, `case errors.Is(err, vendorapi.ErrUnknown):`,
+		"archive TestARefusalOfFormDataDoesNotStopTheArchive"},
+	{"log each refusal of form data", "shared/archive/form.go", `!slices.Contains(a.refused, which)`,
+		`slices.Index(a.refused, which) < 99`, "archive TestARefusalOfFormDataDoesNotStopTheArchive"},
+	{"add form data to every archive", "shared/archive/form.go", `!j.ordered ||`, ``,
+		"archive TestFormDataIsAddedOnlyByOrder"},
+	{"report form data that came later as the first archive", "shared/finding/finding.go",
+		`b.delivery(provider, agreementID, now, "form-data")`, `b.delivery(provider, agreementID, now)`,
+		"archive TestFormDataIsAddedOnlyByOrder"},
+	{"take an alias of two people for the first", "shared/archive/form.go", `len(found) == 1`, `len(found) > 0`,
+		"archive TestWhoFilledInAField"},
+	{"write addresses into the form data", "shared/vendorapi/adobesign/form.go",
+		`webhook.ParticipantKey(strings.TrimSpace(row[1]))`, `strings.TrimSpace(row[1])`, "vendorapi/all TestFormData"},
+	{"read any amount of form data", "shared/vendorapi/form.go", `case len(body) > MaxForm:`,
+		`case len(body) > 99*MaxForm:`, "vendorapi/all TestFormData"},
+	{"ask for a form that is not there as every user", "shared/vendorapi/adobesign/adobesign.go",
+		`"NO_FORM_DATA": errNoForm,`, ``, "vendorapi/all TestFormDataIsAskedForOnce"},
+	{"state DocuSign's fields twice", "shared/vendorapi/docusign/form.go", `add("", answer.All, listed)`,
+		`add("", answer.All, nil)`, "vendorapi/all TestFormData"},
+	{"call the audit trail a document", "shared/vendorapi/esignglobal/agreements.go", `is = esign.KindAuditTrail`,
+		`is = esign.KindDocument`, "archive TestEveryVendorsDocumentsAreArchived"},
+}
