@@ -12,8 +12,9 @@ import (
 
 // FormData implements [vendorapi.Client].
 //
-// SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml (SignatureRequestResponseDataBase), read 2026-11-30:
-// response_data has api_id, signature_id, name and value, a string or a boolean. Names may repeat, api_id is unique.
+// SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml (SignatureRequestResponseDataBase), read
+// 2026-11-30: response_data has api_id, signature_id, name and value, a string or a boolean. Names may repeat, api_id
+// is unique.
 func (c *client) FormData(ctx context.Context, id string) ([]vendorapi.Field, error) {
 	if !validID.MatchString(id) {
 		return nil, fmt.Errorf("dropboxsign: %w: not the ID of a signature request", vendorapi.ErrUnknown)
