@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send urls register registered logs inspect redrive replay archive confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send urls register registered logs inspect redrive replay archive forget confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
 
 STACK ?= esignhooks
 
@@ -65,6 +65,10 @@ replay: $(operated)
 ## archive: fetch and store an agreement's documents now: PROVIDER=docusign ID=id [STACK=localhost]
 archive: $(operated)
 	@exec $(OPERATE) archive -provider '$(PROVIDER)' -id '$(ID)'
+
+## forget: show what there is of an agreement: PROVIDER=docusign ID=id; APPLY=1, or yes, removes it for good [STACK=localhost]
+forget: $(operated)
+	@exec $(OPERATE) forget -provider '$(PROVIDER)' -id '$(ID)' $(if $(filter 1,$(APPLY)),-apply)
 
 ## confirm: ask the vendor about an agreement now, and enter what is new: PROVIDER=docusign ID=id [STACK=localhost]
 confirm: $(operated)

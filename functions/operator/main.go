@@ -46,7 +46,15 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	return act(ctx, s)
+	if err := act(ctx, s); err != nil {
+		return err
+	}
+	if applying, ok := operate.Agreed(os.Stdin, os.Stdout, flag.Args()); ok {
+		if act, err = action(applying); err == nil {
+			err = act(ctx, s)
+		}
+	}
+	return err
 }
 
 // actions are the commands without flags.

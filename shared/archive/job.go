@@ -46,6 +46,12 @@ func newJob(e bus.Event, ordered bool) string {
 	return string(body)
 }
 
+// IsOf reports whether the body is that of a job of this agreement.
+func IsOf(body, provider, agreementID string) bool {
+	j, err := readJob(events.SQSMessage{Body: body})
+	return err == nil && j.provider == provider && j.agreement == agreementID
+}
+
 // readJob reads a message. Even with an error, the job has the message's body and receipt.
 //
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html, read 2026-11-23:

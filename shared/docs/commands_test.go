@@ -194,6 +194,7 @@ func TestOperatorTargetsPassTheirVariables(t *testing.T) {
 	flags := map[string][]string{
 		"urls": nil, "logs": nil, "redrive": nil, "register": {"provider", "url", "apply"}, "registered": {"provider", "url"},
 		"inspect": {"provider", "id", "reference"}, "archive": {"provider", "id"}, "confirm": {"provider", "id"},
+		"forget": {"provider", "id", "apply"},
 		"replay": {"provider", "id", "from", "to", "rebuild"}, "send": {"provider", "event", "agreement", "url"},
 	}
 	for target, text := range readMakefile(t).help {

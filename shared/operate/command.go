@@ -17,6 +17,7 @@ inspect -reference NAME:VALUE                 list the agreements that have one 
 replay -provider docusign -id ID              publish an agreement's events again
 replay -from TIME -to TIME                    publish again the events committed from one TIME until before the other
 replay -rebuild -provider docusign -id ID     publish nothing; compare the stored agreement with its events
+forget -provider docusign -id ID              show what there is of an agreement; -apply removes it for good
 confirm -provider docusign -id ID             ask the vendor about an agreement now, and enter what is new
 archive -provider docusign -id ID             fetch and store an agreement's documents now
 register -provider docusign [-url URL]        show what must change at the vendor so that it calls us; -apply changes it
@@ -49,6 +50,9 @@ func Parse(arguments []string) (Command, error) {
 	case "inspect":
 		flags.StringVar(&o.ID, "id", "", "")
 		flags.StringVar(&o.reference, "reference", "", "")
+	case "forget":
+		flags.StringVar(&o.ID, "id", "", "")
+		flags.BoolVar(&o.apply, "apply", false, "")
 	case "archive", "confirm":
 		flags.StringVar(&o.ID, "id", "", "")
 	case "replay":
@@ -86,7 +90,7 @@ func (o flagValues) command(name string) (Command, error) {
 	case name == "inspect" && !agreement:
 		return nil, errors.New("inspect: name an agreement, by provider and id, as in PROVIDER=docusign ID=id, or one of " +
 			"the sender's own keys, as in REFERENCE=deal_id:123")
-	case (name == "archive" || name == "confirm" || o.rebuild) && !agreement:
+	case (name == "archive" || name == "confirm" || name == "forget" || o.rebuild) && !agreement:
 		return nil, fmt.Errorf("%s: name an agreement, by provider and id, as in PROVIDER=docusign ID=id", name)
 	case name == "replay" && !agreement && !between:
 		return nil, errors.New("replay: name an agreement, by provider and id, or a time range, by from and a later to, " +
@@ -96,6 +100,8 @@ func (o flagValues) command(name string) (Command, error) {
 		switch {
 		case name == "inspect":
 			return inspect(ctx, w, t.Ledger, o.Provider, o.ID)
+		case name == "forget":
+			return forget(ctx, w, t, o.Provider, o.ID, o.apply)
 		case name == "confirm":
 			return confirm(ctx, w, t, o.Provider, o.ID)
 		case name == "archive":

@@ -38,6 +38,11 @@ type Target struct {
 	Now   func() time.Time
 	// Confirm asks a vendor about one agreement now, as [reconcile.Reconciler] does.
 	Confirm func(context.Context, reconcile.Question) reconcile.Reply
+	// Forgetter is the ledger too. Only the command forget writes it.
+	Forgetter ledger.Forgetter
+	Places    []Place
+	// InFlight is how long the worker may process an event before it ends. 0 means that it does no harm.
+	InFlight time.Duration
 }
 
 func (t Target) find(provider string) (webhook.Provider, error) {

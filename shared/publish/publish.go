@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -111,6 +112,32 @@ func Records(object []byte) (events.DynamoDBEvent, error) {
 	return batch, nil
 }
 
+// Without returns an object of [Folder] or [LambdaFolder] without the records of a subject, and how many these are. It
+// returns nil if nothing is left.
+func Without(object []byte, subject string) (rest []byte, removed int, err error) {
+	batch, err := Records(object)
+	if err != nil {
+		return nil, 0, err
+	}
+	others := slices.DeleteFunc(slices.Clone(batch.Records), func(r events.DynamoDBEventRecord) bool {
+		return item.KeyOf(itemOf(r.Change.Keys)).Subject == subject
+	})
+	removed = len(batch.Records) - len(others)
+	if len(others) == 0 {
+		return nil, removed, nil
+	}
+	rest, err = objectOf(others)
+	return rest, removed, err
+}
+
+func objectOf(records []events.DynamoDBEventRecord) ([]byte, error) {
+	body, err := json.Marshal(events.DynamoDBEvent{Records: records})
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(kept{string(body)})
+}
+
 // Folder is where in the bucket the publisher stores records that can never be published. LambdaFolder is where Lambda
 // stores records that could not be published for hours.
 const (
@@ -119,11 +146,7 @@ const (
 )
 
 func (p *Publisher) setAside(ctx context.Context, record events.DynamoDBEventRecord, reason error) error {
-	body, err := json.Marshal(events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{record}})
-	if err != nil {
-		return err
-	}
-	object, err := json.Marshal(kept{string(body)})
+	object, err := objectOf([]events.DynamoDBEventRecord{record})
 	if err != nil {
 		return err
 	}

@@ -95,9 +95,11 @@ func (p *pass) save(ctx context.Context) error {
 
 const forgetTries = 5 // while passes change the note too
 
-// Forget removes an agreement from what the passes have noted, and returns how many places named it. A pass in progress
-// then leaves the rest to the next one.
-func Forget(ctx context.Context, notes ledger.Notes, provider, agreementID string) (named int, err error) {
+// Forget returns how often the passes have noted an agreement. If remove is set, it removes that; a pass in progress then
+// leaves the rest to the next one.
+func Forget(
+	ctx context.Context, notes ledger.Notes, provider, agreementID string, remove bool,
+) (named int, err error) {
 	for range forgetTries {
 		p := pass{settings: &Reconciler{Notes: notes}, provider: provider}
 		if err = p.load(ctx); err != nil {
@@ -107,8 +109,8 @@ func Forget(ctx context.Context, notes ledger.Notes, provider, agreementID strin
 		before := len(g.Postponed) + len(g.Round.Waiting)
 		g.Postponed = slices.DeleteFunc(g.Postponed, func(s statement) bool { return s.ID == agreementID })
 		g.Round.Waiting = slices.DeleteFunc(g.Round.Waiting, func(id string) bool { return id == agreementID })
-		if named = before - len(g.Postponed) - len(g.Round.Waiting); named == 0 {
-			return 0, nil
+		if named = before - len(g.Postponed) - len(g.Round.Waiting); named == 0 || !remove {
+			return named, nil
 		}
 		if err = p.save(ctx); !errors.Is(err, ledger.ErrConflict) {
 			break

@@ -750,7 +750,7 @@ func TestAForgottenAgreementIsNotMissed(t *testing.T) {
 					continue
 				}
 				for _, want := range []int{noted, 0} {
-					named, err := reconcile.Forget(t.Context(), w, acmesign.Name, id)
+					named, err := reconcile.Forget(t.Context(), w, acmesign.Name, id, true)
 					if must(t, err); named != want {
 						t.Errorf("%s was in %d places, want %d", id, named, want)
 					}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -145,18 +144,11 @@ func pause(ctx context.Context, d time.Duration) {
 // redriveUnpublished publishes the records of the table's stream that were kept in the bucket, and deletes each object
 // when all its records are published.
 func (s *Stack) redriveUnpublished(ctx context.Context, w io.Writer) error {
-	resource, err := cloudformation.NewFromConfig(s.config).DescribeStackResource(ctx,
-		&cloudformation.DescribeStackResourceInput{
-			StackName: &s.name, LogicalResourceId: aws.String("PayloadBucket"),
-		})
+	bucket, err := s.payloadBucket(ctx)
 	if err != nil {
 		return err
 	}
-	bucket := *resource.StackResourceDetail.PhysicalResourceId
-	client := awss3.NewFromConfig(s.config, func(o *awss3.Options) {
-		o.UsePathStyle = o.BaseEndpoint != nil             // local engines have no names for buckets
-		o.DisableLogOutputChecksumValidationSkipped = true // a warning for each object that was written without
-	})
+	client := s.s3()
 	published, left := 0, 0
 	for _, folder := range []string{publish.Folder, publish.LambdaFolder} {
 		pages := awss3.NewListObjectsV2Paginator(client, &awss3.ListObjectsV2Input{Bucket: &bucket, Prefix: &folder})

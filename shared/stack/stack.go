@@ -99,6 +99,7 @@ func (s *Stack) Target() operate.Target {
 	return operate.Target{
 		Providers: provider.All(), Ledger: s.ledger(), Bus: s.bus(), Archive: s.archive, Clients: s.client,
 		Webhook: s.webhook, Notes: s.ledger(), Now: time.Now, Confirm: s.reconciler().Confirm,
+		Forgetter: s.ledger(), Places: s.places(), InFlight: inFlight,
 	}
 }
 
@@ -123,8 +124,9 @@ func (s *Stack) reconciler() *reconcile.Reconciler {
 }
 
 func (s *Stack) ledger() *dynamodb.Ledger {
-	// an expiry of 0: the operator only reads
-	return dynamodb.New(awsdynamodb.NewFromConfig(s.config), s.outputs["TableName"], 0)
+	// Of what operators write, tombstones expire, and notes do not.
+	days, _ := strconv.Atoi(s.parameters["ExpireAfterDays"])
+	return dynamodb.New(awsdynamodb.NewFromConfig(s.config), s.outputs["TableName"], time.Duration(days)*24*time.Hour)
 }
 
 func (s *Stack) bus() bus.Bus {

@@ -54,8 +54,11 @@ const digestPrefix = "sha256-"
 // Key returns the key of a file of an agreement: <provider>/<agreement>/<name>. An agreement ID or name that is not
 // safe in a key is replaced by its hash.
 func Key(provider, agreementID, name string) string {
-	return provider + "/" + segment(agreementID) + "/" + segment(name)
+	return Folder(provider, agreementID) + segment(name)
 }
+
+// Folder returns what the keys of all files of an agreement begin with: <provider>/<agreement>/.
+func Folder(provider, agreementID string) string { return provider + "/" + segment(agreementID) + "/" }
 
 func segment(s string) string {
 	if safeName.MatchString(s) && !strings.HasPrefix(s, digestPrefix) {

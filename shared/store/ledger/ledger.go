@@ -251,9 +251,9 @@ type Forgetter interface {
 	Bury(ctx context.Context, subject string, at time.Time) error
 	// Remains reads the events of a subject as they are stored, also each Duplicate, in any order.
 	Remains(ctx context.Context, subject string) ([]Entry, error)
-	// Erase removes the agreement, all events of a subject, and the items of these references of it. It returns how many
-	// it has removed. If a newer release has written one of them, that one stays.
-	Erase(ctx context.Context, subject string, references []Reference) (removed int, err error)
+	// Erase removes the agreement, all events of a subject, the items of these references of it, and these notes. It
+	// returns how many items it has removed. If a newer release has written one of them, that one stays.
+	Erase(ctx context.Context, subject string, references []Reference, notes ...string) (removed int, err error)
 }
 
 // MaxNote is the largest text of a note, in bytes.

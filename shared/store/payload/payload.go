@@ -25,7 +25,12 @@ type Store interface {
 // stored once, and old payloads can expire.
 func Key(provider string, receivedAt time.Time, payload []byte) string {
 	sum := sha256.Sum256(payload)
-	return receivedAt.UTC().Format("2006/01/02/") + provider + "/" + hex.EncodeToString(sum[:])
+	return KeyOf(provider, receivedAt, hex.EncodeToString(sum[:]))
+}
+
+// KeyOf is [Key], by the hash of the payload in lower-case hex.
+func KeyOf(provider string, receivedAt time.Time, sha256 string) string {
+	return receivedAt.UTC().Format("2006/01/02/") + provider + "/" + sha256
 }
 
 // ArchiveKey returns the key of a payload in the archive. It is made of fields in the event's history, so the payload

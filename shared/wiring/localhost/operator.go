@@ -124,7 +124,7 @@ func parse(arguments []string) (func(context.Context, io.Writer, *Gateway) error
 func (g *Gateway) target() operate.Target {
 	return operate.Target{
 		Providers: g.providers, Ledger: g.ledger, Bus: withArchive{g}, Clients: g.client, Webhook: g.webhook, Notes: g.ledger,
-		Now: time.Now, Confirm: g.reconciler.Confirm,
+		Now: time.Now, Confirm: g.reconciler.Confirm, Forgetter: g.ledger, Places: g.places(), InFlight: inFlight,
 		Archive: func(ctx context.Context, e bus.Event) error { return g.jobs.Add(ctx, archive.Order(e)) },
 	}
 }

@@ -176,6 +176,34 @@ func (b *Bus) Redrive() (int, error) {
 	return len(failed), nil
 }
 
+// Forget returns how many events of a subject are published. If remove is set, it removes them.
+func (b *Bus) Forget(subject string, remove bool) (int, error) {
+	var found []uint64
+	err := b.db.Update(func(tx *bbolt.Tx) error {
+		found = nil
+		err := walk(tx, func(sequence uint64, p Published) {
+			if _, of := about(p); of == subject {
+				found = append(found, sequence)
+			}
+		})
+		if !remove || err != nil {
+			return err
+		}
+		tx.OnCommit(func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.waiting = slices.DeleteFunc(b.waiting, func(a attempt) bool { return a.subject == subject })
+		})
+		for _, sequence := range found {
+			if err := tx.Bucket(eventsBucket).Delete(sequenceKey(sequence)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return len(found), err
+}
+
 // wait adds attempts, and wakes up Forward.
 func (b *Bus) wait(added []attempt) {
 	b.mu.Lock()

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -65,6 +66,9 @@ func (b *Bus) postpone(sequence uint64, due time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i := slices.IndexFunc(b.waiting, func(a attempt) bool { return a.sequence == sequence })
+	if i < 0 { // it was forgotten meanwhile
+		return
+	}
 	if due.IsZero() {
 		b.waiting = slices.Delete(b.waiting, i, i+1)
 	} else {
@@ -72,13 +76,21 @@ func (b *Bus) postpone(sequence uint64, due time.Time) {
 	}
 }
 
+var errForgotten = errors.New("bus/embedded: the event was forgotten")
+
 // forward makes one attempt and records its result. It returns an error only if the store fails.
 func (b *Bus) forward(ctx context.Context, log *slog.Logger, sequence uint64) error {
 	var p Published
 	err := b.db.View(func(tx *bbolt.Tx) error {
-		return json.Unmarshal(tx.Bucket(eventsBucket).Get(sequenceKey(sequence)), &p)
+		v := tx.Bucket(eventsBucket).Get(sequenceKey(sequence))
+		if v == nil {
+			return errForgotten
+		}
+		return json.Unmarshal(v, &p)
 	})
-	if err != nil {
+	if errors.Is(err, errForgotten) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	body, err := json.Marshal(p.Envelope)
@@ -100,9 +112,16 @@ func (b *Bus) forward(ctx context.Context, log *slog.Logger, sequence uint64) er
 	default:
 		p.Error, p.Next = failure.Error(), b.now().Add(pause).UTC()
 	}
-	// Only this goroutine changes a waiting event, so p is still current.
-	err = b.db.Update(func(tx *bbolt.Tx) error { return put(tx.Bucket(eventsBucket), sequence, p) })
-	if err != nil {
+	// Only this goroutine changes a waiting event, so p is still current, unless the event was forgotten.
+	err = b.db.Update(func(tx *bbolt.Tx) error {
+		if tx.Bucket(eventsBucket).Get(sequenceKey(sequence)) == nil {
+			return errForgotten
+		}
+		return put(tx.Bucket(eventsBucket), sequence, p)
+	})
+	if errors.Is(err, errForgotten) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	b.postpone(sequence, p.Next)

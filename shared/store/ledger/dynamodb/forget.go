@@ -59,8 +59,12 @@ func (l *Ledger) replace(ctx context.Context, i item.Item, p placeholders, condi
 }
 
 // Erase implements [ledger.Forgetter]. The references come first: their items are found by the events alone.
-func (l *Ledger) Erase(ctx context.Context, subject string, references []ledger.Reference) (removed int, err error) {
-	keys := make([]item.Item, 0, len(references))
+func (l *Ledger) Erase(ctx context.Context, subject string, references []ledger.Reference, notes ...string) (
+	removed int, err error) {
+	var keys []item.Item
+	for _, name := range notes {
+		keys = append(keys, item.NoteKey(name))
+	}
 	for _, r := range references {
 		keys = append(keys, item.Key(ledger.Key{Subject: item.ReferencePK(r), ID: subject}))
 	}

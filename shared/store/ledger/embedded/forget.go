@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -80,7 +81,8 @@ func (l *Ledger) Remains(_ context.Context, subject string) (all []ledger.Entry,
 }
 
 // Erase implements [ledger.Forgetter]. It also removes what is still to be published.
-func (l *Ledger) Erase(_ context.Context, subject string, references []ledger.Reference) (removed int, err error) {
+func (l *Ledger) Erase(_ context.Context, subject string, references []ledger.Reference, notes ...string) (
+	removed int, err error) {
 	err = l.db.Update(func(tx *bbolt.Tx) error {
 		removed = 0
 		prefix := key(ledger.Key{Subject: subject})
@@ -92,19 +94,15 @@ func (l *Ledger) Erase(_ context.Context, subject string, references []ledger.Re
 			return err
 		}
 		removed += n
-		bucket := tx.Bucket(referencesBucket)
 		for _, r := range references {
-			k := referenceKey(r, subject)
-			if bucket.Get(k) == nil {
-				continue
-			}
-			if err := get(bucket, k, &referenceRecord{}); err != nil {
+			if err := remove(tx.Bucket(referencesBucket), referenceKey(r, subject), &removed); err != nil {
 				return err
 			}
-			if err := bucket.Delete(k); err != nil {
+		}
+		for _, name := range notes {
+			if err := remove(tx.Bucket(notesBucket), []byte(name), &removed); err != nil {
 				return err
 			}
-			removed++
 		}
 		_, err = erase(tx.Bucket(streamBucket), nil, func(v []byte) (bool, error) {
 			var c Change
@@ -114,6 +112,15 @@ func (l *Ledger) Erase(_ context.Context, subject string, references []ledger.Re
 		return err
 	})
 	return removed, err
+}
+
+// remove removes a record, if it exists, and counts it.
+func remove(bucket *bbolt.Bucket, k []byte, removed *int) error {
+	if bucket.Get(k) == nil {
+		return nil
+	}
+	*removed++
+	return errors.Join(get(bucket, k, &stamp{}), bucket.Delete(k))
 }
 
 // erase removes the records with a prefix for which ours returns true.

@@ -316,16 +316,7 @@ func (q *Queue) moveToDeadLetters(tx *bbolt.Tx, e *entry, m queue.Message) error
 // Redrive moves all messages that are not in flight to another queue of the file, and returns how many it moved. It is
 // meant for a dead-letter queue.
 func (q *Queue) Redrive(to *Queue) (int, error) {
-	var moved []*entry
-	now := q.config.Now()
-	q.mu.Lock()
-	for _, e := range q.pending {
-		if !e.reserved && !e.visibleAt.After(now) {
-			e.reserved = true
-			moved = append(moved, e)
-		}
-	}
-	q.mu.Unlock()
+	moved := q.visible()
 	defer q.release(moved)
 	err := q.db.Update(func(tx *bbolt.Tx) error {
 		for _, e := range moved {
@@ -346,6 +337,60 @@ func (q *Queue) Redrive(to *Queue) (int, error) {
 		return 0, err
 	}
 	return len(moved), nil
+}
+
+// Count returns how many messages match, also those in flight.
+func (q *Queue) Count(match func(queue.Message) bool) (n int, err error) {
+	err = q.db.View(func(tx *bbolt.Tx) error {
+		n = 0
+		return tx.Bucket(q.messages).ForEach(func(_, v []byte) error {
+			var r record
+			err := json.Unmarshal(v, &r)
+			if err == nil && match(r.Message) {
+				n++
+			}
+			return err
+		})
+	})
+	return n, err
+}
+
+// Remove removes the messages that match and are not in flight, and returns how many it removed.
+func (q *Queue) Remove(match func(queue.Message) bool) (removed int, err error) {
+	reserved := q.visible()
+	defer q.release(reserved)
+	err = q.db.Update(func(tx *bbolt.Tx) error {
+		removed = 0
+		for _, e := range reserved {
+			var r record
+			if err := json.Unmarshal(tx.Bucket(q.messages).Get(sequenceKey(e.sequence)), &r); err != nil {
+				return err
+			}
+			if !match(r.Message) {
+				continue
+			}
+			if err := q.drop(tx, e); err != nil {
+				return err
+			}
+			removed++
+		}
+		return nil
+	})
+	return removed, err
+}
+
+// visible reserves all messages that are not in flight.
+func (q *Queue) visible() (reserved []*entry) {
+	now := q.config.Now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range q.pending {
+		if !e.reserved && !e.visibleAt.After(now) {
+			e.reserved = true
+			reserved = append(reserved, e)
+		}
+	}
+	return reserved
 }
 
 // Delete removes a received message. A receipt is valid until the message is received again.
