@@ -181,7 +181,8 @@ func (t Target) forgetNotes(ctx context.Context, f Traces, remove bool) (found, 
 // Agreed asks at a terminal whether to apply what a command has listed. It returns the arguments that apply it.
 func Agreed(in *os.File, w io.Writer, arguments []string) (applying []string, ok bool) {
 	info, err := in.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 || len(arguments) == 0 || arguments[0] != "forget" ||
+	null, _ := os.Stat(os.DevNull)
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 || os.SameFile(info, null) || len(arguments) == 0 || arguments[0] != "forget" ||
 		slices.Contains(arguments, "-apply") {
 		return nil, false
 	}
