@@ -36,7 +36,7 @@ func (g *Gateway) places() []operate.Place {
 		}}
 	}
 	return []operate.Place{
-		g.deliveries(), ofQueue("dead letters", g.dead),
+		ofQueue("deliveries", g.queue), ofQueue("dead letters", g.dead),
 		ofQueue("jobs of the archiver", g.jobs.Queue), ofQueue("dead letters of the archiver", g.jobs.DeadLetters),
 		files("stored payloads", func(t operate.Traces) (paths []string) {
 			for _, e := range t.Events {
@@ -53,24 +53,6 @@ func (g *Gateway) places() []operate.Place {
 			return n, 0, err
 		}},
 	}
-}
-
-// deliveries is the queue of deliveries. It also forgets the events that it would not accept again for five minutes: if
-// the vendor repeats one of them, the worker must drop it, and what the receiver's claim leaves.
-func (g *Gateway) deliveries() operate.Place {
-	place := ofQueue("deliveries", g.queue)
-	forget := place.Forget
-	place.Forget = func(ctx context.Context, t operate.Traces, remove bool) (found, kept int, err error) {
-		if found, kept, err = forget(ctx, t, remove); err != nil || !remove {
-			return found, kept, err
-		}
-		var ids []string
-		for _, e := range t.Events {
-			ids = append(ids, e.ID)
-		}
-		return found, kept, g.queue.Accept(ids)
-	}
-	return place
 }
 
 // ofQueue is a queue of localhost. Messages in flight stay: the worker and the archiver drop them.

@@ -45,18 +45,25 @@ func New(db *groupcommit.DB) (*Ledger, error) {
 	return l, err
 }
 
-// Claim implements [ledger.Claimer].
+// Claim implements [ledger.Claimer]. It records nothing of a subject that is forgotten: the queue may know the event
+// already, and then the worker does not see it again.
 func (l *Ledger) Claim(_ context.Context, c ledger.Claim) (found ledger.Found, err error) {
-	err = l.update(c.Key, func(e *ledger.Entry) bool {
-		found = ledger.Found{
-			State: e.State, Inexact: e.State != ledger.New && inexact(*e), UnreadableAt: e.UnreadableAt,
+	err = l.db.Update(func(tx *bbolt.Tx) error {
+		buried, err := forgotten(tx, c.Subject)
+		if err != nil {
+			return err
 		}
-		if e.State != ledger.New {
-			return false
-		}
-		fill(e, c)
-		e.State = ledger.Received
-		return true
+		return l.updateIn(tx, c.Key, func(e *ledger.Entry) bool {
+			found = ledger.Found{
+				State: e.State, Inexact: e.State != ledger.New && inexact(*e), UnreadableAt: e.UnreadableAt,
+			}
+			if e.State != ledger.New || !buried.IsZero() {
+				return false
+			}
+			fill(e, c)
+			e.State = ledger.Received
+			return true
+		})
 	})
 	return found, err
 }

@@ -379,25 +379,6 @@ func (q *Queue) Remove(match func(queue.Message) bool) (removed int, err error) 
 	return removed, err
 }
 
-// Accept lets the queue accept messages again whose deduplication IDs begin with one of the prefixes.
-func (q *Queue) Accept(prefixes []string) error {
-	return q.db.Update(func(tx *bbolt.Tx) error {
-		cursor := tx.Bucket(q.deduplicated).Cursor()
-		for _, prefix := range prefixes {
-			for {
-				id, _ := cursor.Seek([]byte(prefix))
-				if !strings.HasPrefix(string(id), prefix) {
-					break
-				}
-				if err := cursor.Delete(); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-}
-
 // visible reserves all messages that are not in flight.
 func (q *Queue) visible() (reserved []*entry) {
 	now := q.config.Now()
