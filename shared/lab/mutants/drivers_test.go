@@ -131,11 +131,11 @@ var inDrivers = []mistake{
 		`i[RecordVersion] = N(last.Version + 1)`, `i[RecordVersion] = N(last.Version)`, table},
 
 	{"embedded: claim a known event again", "shared/store/ledger/embedded/embedded.go",
-		`if e.State != ledger.New {
+		`if e.State != ledger.New || !buried.IsZero() {
 			return false
 		}
 		fill(e, c)
-		e.State = ledger.Received`, `if e.State.Settled() {
+		e.State = ledger.Received`, `if e.State.Settled() || !buried.IsZero() {
 			return false
 		}
 		fill(e, c)

@@ -33,6 +33,25 @@ var inForget = []mistake{
 		`if !at.IsZero() {
 		return errForgotten`, `if at.IsZero() && err != nil {
 		return errForgotten`, "archive TestNothingIsArchivedOfAForgottenAgreement"},
+	{"forget an agreement unasked", "Makefile", "-id '$(ID)' $(if $(filter 1,$(APPLY)),-apply)", "-id '$(ID)' -apply",
+		"docs TestVariablesOfTheHelpHaveTheirEffect"},
+	{"remove an agreement that is only to be shown", "shared/operate/forget.go", `if !apply {`,
+		`if !apply && at.IsZero() && found < 0 {`, "operate TestForget"},
+	{"remove before the tombstone is written", "shared/operate/forget.go",
+		`if err := t.Forgetter.Bury(ctx, f.Subject, t.Now().UTC()); err != nil {`,
+		`defer t.Forgetter.Bury(ctx, f.Subject, t.Now().UTC())
+		if err := ctx.Err(); err != nil {`, "operate TestForget"},
+	{"erase before the places are swept", "shared/operate/forget.go",
+		`places := append(slices.Clone(t.Places), Place{"notes", t.forgetNotes},
+		Place{"items of the table", func(ctx context.Context, _ Traces, remove bool) (int, int, error) {
+			return t.forgetItems(ctx, f, remove)
+		}})`, `places := append([]Place{{"notes", t.forgetNotes},
+		{"items of the table", func(ctx context.Context, _ Traces, remove bool) (int, int, error) {
+			return t.forgetItems(ctx, f, remove)
+		}}}, t.Places...)`, "operate TestForgetGoesOnAfterAFailure"},
+	{"claim what localhost has forgotten", "shared/store/ledger/embedded/embedded.go",
+		`e.State != ledger.New || !buried.IsZero()`, `e.State != ledger.New || buried.IsZero() && false`,
+		"lab/gateway TestAnOperatorForgetsAnAgreement"},
 	{"miss a forgotten agreement", "shared/reconcile/compare.go",
 		`return !at.IsZero(), err`, `return at.IsZero() && err != nil, err`, "reconcile TestAForgottenAgreementIsNotMissed"},
 }
