@@ -284,8 +284,14 @@ func (r *recorder) receive(p webhook.Provider) {
 		if err := p.Sign(request, webhook.NewSecret(info.DevelopmentKey), time.Now()); err != nil {
 			r.t.Fatal(err)
 		}
-		if response := receiver.Receive(r.t.Context(), request); response.Status != http.StatusOK {
-			r.t.Errorf("%s: %d", info.Name, response.Status)
+		status := 0
+		for range 5 { // like a vendor: a busy machine may be too slow for the deadlines
+			if status = receiver.Receive(r.t.Context(), request).Status; status != http.StatusServiceUnavailable {
+				break
+			}
+		}
+		if status != http.StatusOK {
+			r.t.Errorf("%s: %d", info.Name, status)
 		}
 	}
 }
