@@ -201,6 +201,15 @@ func (p *pass) askNow(ctx context.Context, last *lastAsked) Reply {
 	}
 	p.reportContradiction(ctx, ours, a)
 	c, found := p.compose(ours, a, last.At)
+	if ours.ID == "" {
+		if forgotten, err := p.forgotten(ctx, a.ID); err != nil {
+			last.release(ctx, retryFailed)
+			return p.failed(ctx, err, unavailable)
+		} else if forgotten { // nothing is kept of it
+			last.release(ctx, 0)
+			return Reply{Confirmation: &c}
+		}
+	}
 	var both sync.WaitGroup
 	both.Go(func() { last.keep(ctx, a) })
 	both.Go(func() { c.Entered = found != nil && p.enter(ctx, *found) })

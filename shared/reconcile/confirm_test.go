@@ -523,3 +523,16 @@ func TestReadQuestion(t *testing.T) {
 		}
 	}
 }
+
+func TestAForgottenAgreementIsNotEnteredAgain(t *testing.T) {
+	w, _ := confirming(t, vendorapi.Agreement{ID: "e-1", Status: esign.Completed, ChangedAt: start.Add(-time.Second)})
+	must(t, w.ledger.Bury(t.Context(), "acmesign#e-1", start))
+	if reply := w.ask(t); reply.Error != nil || reply.Agreement.Status != esign.Completed || reply.Entered ||
+		len(w.sent) > 0 {
+		t.Errorf("%+v", reply)
+	}
+	note, _, err := w.ledger.Note(t.Context(), reconcile.LastAskedNote(acmesign.Name, "e-1"))
+	if must(t, err); strings.Contains(note, "state") {
+		t.Errorf("the note: %s", note)
+	}
+}

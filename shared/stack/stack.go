@@ -107,7 +107,7 @@ func (s *Stack) Target() operate.Target {
 func (s *Stack) reconciler() *reconcile.Reconciler {
 	days, _ := strconv.Atoi(s.parameters["ExpireAfterDays"])
 	return &reconcile.Reconciler{
-		Providers: provider.All(), Agreements: s.ledger(), Notes: s.ledger(),
+		Providers: provider.All(), Agreements: s.ledger(), Tombstones: s.ledger(), Notes: s.ledger(),
 		Clients: func(ctx context.Context, provider string) (vendorapi.Client, error) {
 			client, err := s.client(ctx, provider)
 			if errors.Is(err, operate.ErrDisabled) {
