@@ -34,8 +34,9 @@ type Place struct {
 	Forget func(ctx context.Context, traces Traces, remove bool) (found, kept int, err error)
 }
 
-// forget lists what there is of an agreement. If apply is set, it removes it: first the tombstone is written, so nothing
-// comes back meanwhile. The ledger comes last, since it leads to everything else. So a command that failed is run again.
+// forget lists what there is of an agreement. If apply is set, it removes it: first the tombstone is written, so
+// nothing comes back meanwhile. The ledger comes last, since it leads to everything else. So a command that failed is
+// run again.
 func forget(ctx context.Context, w io.Writer, t Target, provider, id string, apply bool) error {
 	if _, err := t.find(provider); err != nil {
 		return err
@@ -133,8 +134,8 @@ func (t Target) readEvents(ctx context.Context, f *Traces) error {
 	return err
 }
 
-// forgetItems counts or removes the agreement, its events and its references, and what the vendor said of it last. Events
-// that were stored since the last time are added first, since they may lead to more.
+// forgetItems counts or removes the agreement, its events and its references, and what the vendor said of it last.
+// Events that were stored since the last time are added first, since they may lead to more.
 func (t Target) forgetItems(ctx context.Context, f *Traces, remove bool) (found, kept int, err error) {
 	if remove {
 		if err := t.readEvents(ctx, f); err != nil {
@@ -182,7 +183,8 @@ func (t Target) forgetNotes(ctx context.Context, f Traces, remove bool) (found, 
 func Agreed(in *os.File, w io.Writer, arguments []string) (applying []string, ok bool) {
 	info, err := in.Stat()
 	null, _ := os.Stat(os.DevNull)
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 || os.SameFile(info, null) || len(arguments) == 0 || arguments[0] != "forget" ||
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 || os.SameFile(info, null) || len(arguments) == 0 ||
+		arguments[0] != "forget" ||
 		slices.Contains(arguments, "-apply") {
 		return nil, false
 	}

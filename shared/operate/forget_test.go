@@ -87,13 +87,15 @@ func TestForget(t *testing.T) {
 	l, s, target := forgetting(t)
 	out, err := act(t, target, "forget -provider acmesign -id E-1")
 	got := strings.Join(strings.Fields(out), " ")
-	const list = "of acmesign e-1 there is: shelf 2 notes 2 items of the table 5 nothing is removed yet: APPLY=1 removes it"
+	const list = "of acmesign e-1 there is: shelf 2 notes 2 items of the table 5 nothing is removed yet: APPLY=1 " +
+		"removes it"
 	if err != nil || got != list || s.holds != 2 || s.buried() {
 		t.Errorf("%q, %v", got, err)
 	}
 	for range 2 {
 		out, err = act(t, target, "forget -provider acmesign -id e-1 -apply")
-		if err != nil || !strings.HasSuffix(out, "it is forgotten: an event that still arrives is acknowledged and dropped\n") ||
+		if err != nil || !strings.HasSuffix(out,
+			"it is forgotten: an event that still arrives is acknowledged and dropped\n") ||
 			s.holds != 0 {
 			t.Errorf("%s, %v", out, err)
 		}
@@ -110,12 +112,13 @@ func TestForget(t *testing.T) {
 // TestForgetGoesOnAfterAFailure checks that what a place holds is still found by the events after a failure.
 func TestForgetGoesOnAfterAFailure(t *testing.T) {
 	l, s, target := forgetting(t)
-	failing := operate.Place{Name: "failing", Forget: func(_ context.Context, _ operate.Traces, remove bool) (int, int, error) {
-		if remove {
-			return 0, 0, errors.New("on purpose")
-		}
-		return 0, 0, nil
-	}}
+	failing := operate.Place{Name: "failing",
+		Forget: func(_ context.Context, _ operate.Traces, remove bool) (int, int, error) {
+			if remove {
+				return 0, 0, errors.New("on purpose")
+			}
+			return 0, 0, nil
+		}}
 	places := target.Places
 	target.Places = []operate.Place{failing, places[0]}
 	if out, err := act(t, target, "forget -provider acmesign -id e-1 -apply"); err == nil || s.holds != 2 ||

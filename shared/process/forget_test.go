@@ -43,10 +43,12 @@ func TestAForgottenAgreementStaysForgotten(t *testing.T) {
 		meanwhile  bool                // the operator's command runs between reading and writing
 		deliveries []*webhook.Delivery
 	}{
-		"a vendor's retries":       {[]*webhook.Delivery{step("sent")}, false, []*webhook.Delivery{step("sent"), step("viewed")}},
-		"an unreadable event":      {nil, false, []*webhook.Delivery{strange}},
-		"a commit to an agreement": {[]*webhook.Delivery{step("created")}, true, []*webhook.Delivery{step("sent"), step("viewed")}},
-		"the first commit":         {nil, true, []*webhook.Delivery{step("completed")}},
+		"a vendor's retries": {[]*webhook.Delivery{step("sent")}, false,
+			[]*webhook.Delivery{step("sent"), step("viewed")}},
+		"an unreadable event": {nil, false, []*webhook.Delivery{strange}},
+		"a commit to an agreement": {[]*webhook.Delivery{step("created")}, true,
+			[]*webhook.Delivery{step("sent"), step("viewed")}},
+		"the first commit": {nil, true, []*webhook.Delivery{step("completed")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, archive := newWorld(t), newStore(t)

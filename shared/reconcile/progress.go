@@ -95,8 +95,8 @@ func (p *pass) save(ctx context.Context) error {
 
 const forgetTries = 5 // while passes change the note too
 
-// Forget returns how often the passes have noted an agreement. If remove is set, it removes that; a pass in progress then
-// leaves the rest to the next one.
+// Forget returns how often the passes have noted an agreement. If remove is set, it removes that; a pass in progress
+// then leaves the rest to the next one.
 func Forget(
 	ctx context.Context, notes ledger.Notes, provider, agreementID string, remove bool,
 ) (named int, err error) {

@@ -721,8 +721,8 @@ func TestLogsHoldNoSecret(t *testing.T) {
 	}
 }
 
-// TestAForgottenAgreementIsNotMissed lets an operator forget agreements that the vendor still lists: one that a pass has
-// postponed, one that waits to be asked about, and one that changes at the vendor.
+// TestAForgottenAgreementIsNotMissed lets an operator forget agreements that the vendor still lists: one that a pass
+// has postponed, one that waits to be asked about, and one that changes at the vendor.
 func TestAForgottenAgreementIsNotMissed(t *testing.T) {
 	for name, inNotes := range map[string]bool{"by the tombstone alone": false, "by the notes too": true} {
 		t.Run(name, func(t *testing.T) {

@@ -69,7 +69,8 @@ var errLongQueue = errors.New("the queue is too long to be looked through; redri
 // forgetMessages receives all messages of a queue, and counts those of an agreement. If remove is set, it deletes them.
 // All others become visible again.
 //
-// SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html:
+// SPEC:
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html:
 // while a message of a group is invisible, no other of that group is received. So those of the agreement are deleted at
 // once, before the next ones are received. If they are only counted, at most ten are found at a time.
 func forgetMessages(ctx context.Context, client *sqs.Client, url string, t operate.Traces, remove bool) (found int,
@@ -218,8 +219,8 @@ func forgetObjects(ctx context.Context, client *awss3.Client, bucket, prefix str
 	return found, kept, nil
 }
 
-// forgetUnpublished counts the records of an agreement that were set aside. If remove is set, it removes them, and keeps
-// the records of others in the same object.
+// forgetUnpublished counts the records of an agreement that were set aside. If remove is set, it removes them, and
+// keeps the records of others in the same object.
 func (s *Stack) forgetUnpublished(ctx context.Context, t operate.Traces, remove bool) (found, kept int, err error) {
 	bucket, err := s.payloadBucket(ctx)
 	if err != nil {
