@@ -125,7 +125,11 @@ func foldReferences(a Agreement, e Event) Agreement {
 		known[name] = known[name].or(said)
 	}
 	names := slices.Sorted(maps.Keys(known))
-	a.References, a.ReferencesAt, a.ReferencesOlder, a.ReferencesCut = map[string]string{}, time.Time{}, nil, nil
+	dropped := slices.DeleteFunc(slices.Clone(a.ReferencesCut), func(name string) bool {
+		_, kept := known[name]
+		return kept || len(known) >= MaxReferences // then it was one too many, and not too large
+	})
+	a.References, a.ReferencesAt, a.ReferencesOlder, a.ReferencesCut = map[string]string{}, time.Time{}, nil, dropped
 	for _, name := range names[:min(len(names), MaxReferences)] {
 		if r := known[name]; r.at.After(a.ReferencesAt) {
 			a.ReferencesAt = r.at
@@ -135,7 +139,7 @@ func foldReferences(a Agreement, e Event) Agreement {
 		r := known[name]
 		a.References[name] = r.value
 		if r.cut {
-			a.ReferencesCut = append(a.ReferencesCut, name)
+			a.ReferencesCut = with(a.ReferencesCut, name)
 		}
 		if r.at.Equal(a.ReferencesAt) {
 			continue

@@ -67,7 +67,8 @@ func (p *pass) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("progress: %w", err)
 	}
-	if p.noteVersion = version; note == "" {
+	if note == "" {
+		p.noteVersion = version
 		return nil
 	}
 	malformed := json.Unmarshal([]byte(note), &p.progress)
@@ -77,6 +78,7 @@ func (p *pass) load(ctx context.Context) error {
 	if malformed != nil {
 		return fmt.Errorf("progress: %w", malformed)
 	}
+	p.noteVersion = version // a note that cannot be read is not overwritten
 	return nil
 }
 

@@ -18,7 +18,6 @@ type detail struct {
 	EventID       string `json:"eventId"` // the same for each copy of an event
 	StatusAfter   string `json:"statusAfter"`
 	StatusChanged bool   `json:"statusChanged"` // true for one event of each status
-	Replay        bool   `json:"replay"`        // an operator has had it published again
 	Event         struct {
 		Cause string `json:"cause"`
 	} `json:"event"`
@@ -30,7 +29,8 @@ type detail struct {
 }
 
 // action is what the application does for one of its records. The key makes it safe to do twice: the bus delivers an
-// event at least once, so store the key with the effect, and do nothing if it is there already.
+// event at least once, and an operator may have it published again. So store the key with the effect, and do nothing if
+// it is there already.
 type action struct {
 	deal, what, key string
 }
@@ -43,7 +43,7 @@ func decide(e events.EventBridgeEvent) (action, error) {
 	}
 	deal := d.Agreement.References["deal_id"]
 	switch {
-	case deal == "" || d.Replay: // not sent by this application, or seen before
+	case deal == "": // not sent by this application
 		return action{}, nil
 	case e.DetailType == "agreement.confirmed": // once for each agreement, whatever the vendor signs
 		return action{deal, "pay", d.EventID}, nil

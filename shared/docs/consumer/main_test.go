@@ -25,7 +25,7 @@ func TestTheApplicationActsOncePerStatusAndPaysWhatIsConfirmed(t *testing.T) {
 		"no new status":  {esign.AgreementCompleted, deal, func(*bus.Detail) {}, action{}},
 		"another sender": {esign.AgreementCompleted, nil, func(d *bus.Detail) { d.StatusChanged = true }, action{}},
 		"confirmed":      {esign.AgreementConfirmed, deal, func(*bus.Detail) {}, action{"d1", "pay", id}},
-		"replayed":       {esign.AgreementConfirmed, deal, func(d *bus.Detail) { d.Replay = true }, action{}},
+		"replayed":       {esign.AgreementConfirmed, deal, func(d *bus.Detail) { d.Replay = true }, action{"d1", "pay", id}},
 		"not reached": {esign.AgreementUndeliverable, deal, func(d *bus.Detail) { d.Event.Cause = esign.CauseBounced },
 			action{"d1", "tell the sender: bounced", id}},
 	} {

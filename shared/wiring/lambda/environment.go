@@ -48,6 +48,10 @@ func (e *Environment) Bool(name string) bool {
 	return value == "true"
 }
 
+// Option returns a variable that may be true or false. It is false if the variable is unset, as it is while a stack is
+// updated from a release that does not know it.
+func (e *Environment) Option(name string) bool { return e.Optional(name) != "" && e.Bool(name) }
+
 // References returns REFERENCES, a list of names separated by commas. If it is set but empty, there are none.
 func (e *Environment) References() []string {
 	list, ok := e.lookup("REFERENCES")

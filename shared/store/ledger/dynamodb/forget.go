@@ -13,7 +13,7 @@ import (
 	"esignhooks/shared/store/ledger/item"
 )
 
-// Forgotten implements [ledger.Ledger]. An expired tombstone that is still in the table counts.
+// Forgotten implements [ledger.Ledger].
 func (l *Ledger) Forgotten(ctx context.Context, subject string) (time.Time, error) {
 	out, err := l.client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &l.table, Key: attributesOf(item.TombstoneKey(subject)), ConsistentRead: aws.Bool(true),
@@ -25,12 +25,10 @@ func (l *Ledger) Forgotten(ctx context.Context, subject string) (time.Time, erro
 	return at, wrap("forgotten", err)
 }
 
-// Bury implements [ledger.Forgetter].
+// Bury implements [ledger.Forgetter]. A tombstone never expires: the agreement may still be open at its vendor.
 func (l *Ledger) Bury(ctx context.Context, subject string, at time.Time) error {
-	tombstone := item.OfTombstone(subject, at)
-	l.expire(tombstone, at)
 	p := newPlaceholders()
-	return wrap("bury", l.replace(ctx, tombstone, p, p.readable()))
+	return wrap("bury", l.replace(ctx, item.OfTombstone(subject, at), p, p.readable()))
 }
 
 // Drop implements [ledger.Ledger]. No function may delete an item, so the event expires.

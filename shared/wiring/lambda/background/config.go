@@ -24,7 +24,8 @@ type WorkerConfig struct {
 	// REFERENCES: the names of the references that events may carry, separated by commas, or * for all. If it is set but
 	// empty, they carry none. Default: externalId.
 	References []string
-	// INCLUDE_REASONS: true or false. If true, events carry why somebody declined or cancelled. Required.
+	// INCLUDE_REASONS: true or false. If true, events carry why somebody declined or cancelled.
+	// Default: false.
 	IncludeReasons bool
 	// DEAD_LETTER_QUEUE_URL: the URL of the FIFO queue for deliveries that cannot be read. Required.
 	DeadLetterQueueURL string
@@ -41,7 +42,7 @@ func ReadWorkerConfig(lookup func(string) (string, bool)) (WorkerConfig, error) 
 		PayloadBucket:      e.Required("PAYLOAD_BUCKET"),
 		ArchiveBucket:      e.Optional("ARCHIVE_BUCKET"),
 		References:         e.References(),
-		IncludeReasons:     e.Bool("INCLUDE_REASONS"),
+		IncludeReasons:     e.Option("INCLUDE_REASONS"),
 		DeadLetterQueueURL: e.Required("DEAD_LETTER_QUEUE_URL"),
 		MetricsNamespace:   e.Required("METRICS_NAMESPACE"),
 	}
@@ -55,7 +56,7 @@ type PublisherConfig struct {
 	EventBus string
 	// OUTLET_QUEUE_URL: the URL of the FIFO queue of the events for the application. Empty by default: there is none.
 	OutletQueueURL string
-	// ACCOUNT_ID: the ID of the stack's AWS account.
+	// ACCOUNT_ID: the ID of the stack's AWS account. Required with OUTLET_QUEUE_URL.
 	AccountID string
 	// PAYLOAD_BUCKET: the name of the S3 bucket that keeps events which the bus refuses.
 	PayloadBucket string
@@ -69,9 +70,12 @@ func ReadPublisherConfig(lookup func(string) (string, bool)) (PublisherConfig, e
 	c := PublisherConfig{
 		EventBus:         e.Required("EVENT_BUS_NAME"),
 		OutletQueueURL:   e.Optional("OUTLET_QUEUE_URL"),
-		AccountID:        e.Required("ACCOUNT_ID"),
+		AccountID:        e.Optional("ACCOUNT_ID"),
 		PayloadBucket:    e.Required("PAYLOAD_BUCKET"),
 		MetricsNamespace: e.Required("METRICS_NAMESPACE"),
+	}
+	if c.OutletQueueURL != "" {
+		e.Required("ACCOUNT_ID")
 	}
 	return c, e.Err()
 }
@@ -117,7 +121,8 @@ type ArchiverConfig struct {
 	// <PROVIDER>_SECRET_ARN: the ARN of each provider's secret, by provider. Empty by default: no documents are fetched
 	// from this vendor.
 	SecretARNs map[string]string
-	// ARCHIVE_FORM_DATA: true or false. If true, what the participants have filled in is archived too. Required.
+	// ARCHIVE_FORM_DATA: true or false. If true, what the participants have filled in is archived too.
+	// Default: false.
 	ArchiveFormData bool
 	// METRICS_NAMESPACE: the CloudWatch namespace of the metrics. Required.
 	MetricsNamespace string
@@ -133,7 +138,7 @@ func ReadArchiverConfig(providers []webhook.Provider, lookup func(string) (strin
 		JobDeadLetterQueueURL: e.Required("DOCUMENT_DEAD_LETTER_QUEUE_URL"),
 		QueueURL:              e.Required("QUEUE_URL"),
 		SecretARNs:            secretARNs(e, providers),
-		ArchiveFormData:       e.Bool("ARCHIVE_FORM_DATA"),
+		ArchiveFormData:       e.Option("ARCHIVE_FORM_DATA"),
 		MetricsNamespace:      e.Required("METRICS_NAMESPACE"),
 	}
 	return c, e.Err()
@@ -179,7 +184,7 @@ func ReadReconcilerConfig(providers []webhook.Provider, lookup func(string) (str
 		ExpireAfter:         e.Expiry("EXPIRE_AFTER_DAYS"),
 		QueueURL:            e.Required("QUEUE_URL"),
 		References:          e.References(),
-		IncludeReasons:      e.Bool("INCLUDE_REASONS"),
+		IncludeReasons:      e.Option("INCLUDE_REASONS"),
 		SecretARNs:          secretARNs(e, providers),
 		APIURL:              e.Required("API_URL"),
 		RequireURLToken:     e.Bool("REQUIRE_URL_TOKEN"),

@@ -272,6 +272,40 @@ func (p persistent) Note(ctx context.Context, name string) (text string, version
 	return text, version, err
 }
 
+func (p persistent) ByReference(ctx context.Context, r ledger.Reference, cursor string, limit int) (
+	found []esign.Agreement, next string, err error) {
+	err = again(func() (err error) { found, next, err = p.Ledger.ByReference(ctx, r, cursor, limit); return err })
+	return found, next, err
+}
+
+func (p persistent) Forgotten(ctx context.Context, subject string) (at time.Time, err error) {
+	err = again(func() (err error) { at, err = p.Ledger.Forgotten(ctx, subject); return err })
+	return at, err
+}
+
+func (p persistent) Bury(ctx context.Context, subject string, at time.Time) error {
+	return again(func() error { return p.Ledger.Bury(ctx, subject, at) })
+}
+
+func (p persistent) Drop(ctx context.Context, key ledger.Key, at time.Time) error {
+	return again(func() error { return p.Ledger.Drop(ctx, key, at) })
+}
+
+func (p persistent) Remains(ctx context.Context, subject string) (entries []ledger.Entry, err error) {
+	err = again(func() (err error) { entries, err = p.Ledger.Remains(ctx, subject); return err })
+	return entries, err
+}
+
+func (p persistent) Erase(ctx context.Context, subject string, references []ledger.Reference,
+	notes ...string) (removed int, err error) {
+	err = again(func() error {
+		n, err := p.Ledger.Erase(ctx, subject, references, notes...)
+		removed += n
+		return err
+	})
+	return removed, err
+}
+
 func (p persistent) PutNote(ctx context.Context, name, text string, version int64) error {
 	return again(func() error { return p.Ledger.PutNote(ctx, name, text, version) })
 }
