@@ -125,10 +125,12 @@ func foldReferences(a Agreement, e Event) Agreement {
 		known[name] = known[name].or(said)
 	}
 	names := slices.Sorted(maps.Keys(known))
-	dropped := slices.DeleteFunc(slices.Clone(a.ReferencesCut), func(name string) bool {
-		_, kept := known[name]
-		return kept || len(known) >= MaxReferences // then it was one too many, and not too large
-	})
+	var dropped []string // for their size
+	for _, name := range a.ReferencesCut {
+		if _, kept := known[name]; !kept && len(known) < MaxReferences {
+			dropped = append(dropped, name)
+		}
+	}
 	a.References, a.ReferencesAt, a.ReferencesOlder, a.ReferencesCut = map[string]string{}, time.Time{}, nil, dropped
 	for _, name := range names[:min(len(names), MaxReferences)] {
 		if r := known[name]; r.at.After(a.ReferencesAt) {

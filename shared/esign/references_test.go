@@ -180,3 +180,13 @@ func TestPeoplesFacts(t *testing.T) {
 		})
 	}
 }
+
+// What was dropped because the agreement was too large stays named, also after an event with other references.
+func TestWhatWasDroppedStaysNamed(t *testing.T) {
+	a := fold(referring(1, map[string]string{"a": "1"}))
+	a.ReferencesCut = []string{"participants.reference", "z"}
+	a = esign.Fold(a, referring(2, map[string]string{"b": "2"}))
+	if diff := cmp.Diff([]string{"participants.reference", "z"}, a.ReferencesCut); diff != "" {
+		t.Error(diff)
+	}
+}
