@@ -309,7 +309,7 @@ func (s *stack) openFunctions(folders map[string]string) {
 			"AWS_ENDPOINT_URL_S3=" + stub.URL, "AWS_ENDPOINT_URL_SECRETS_MANAGER=" + stub.URL, "AWS_REGION=us-east-1",
 			"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_SESSION_TOKEN=test", "TABLE_NAME=Table",
 			"PAYLOAD_BUCKET=payloads", "EXPIRE_AFTER_DAYS=0", "METRICS_NAMESPACE=esignhooks/soak", "ARCHIVE_BUCKET=",
-			"INCLUDE_REASONS=false",
+			"INCLUDE_REASONS=false", "REFERENCES=*",
 			"REQUIRE_URL_TOKEN=true", "SECRET_ARN=" + name, "QUEUE_URL=" + s.queue, "DEAD_LETTER_QUEUE_URL=" + s.dead,
 		}
 		binary := filepath.Join(folder, "bootstrap")
