@@ -47,8 +47,8 @@ type Progress struct {
 	ProblemAt   time.Time `json:"problemAt,omitzero" jsonschema:"the latest event that stated the problem"`
 	StatedAt    time.Time `json:"statedAt,omitzero" jsonschema:"the latest event that named the participant; absent if not later than at"`
 	ReplacedAt  time.Time `json:"replacedAt,omitzero" jsonschema:"the latest event that stated that the participant was replaced"`
-	// ReplacedBy is the person's ID even if the event named an alias, which is then ReplacedByAlias. ReplacedByAt is absent
-	// if it is ReplacedAt.
+	// ReplacedBy is the person's ID even if the event named an alias, which is then ReplacedByAlias. ReplacedByAt is
+	// absent if it is ReplacedAt.
 	ReplacedBy      string    `json:"replacedBy,omitempty" jsonschema:"who has taken over, if the vendor says so"`
 	ReplacedByAlias string    `json:"replacedByAlias,omitempty" jsonschema:"how the event named who has taken over, if not by the ID in replacedBy"`
 	ReplacedByAt    time.Time `json:"replacedByAt,omitzero" jsonschema:"the latest event that stated who has taken over, if not replacedAt"`

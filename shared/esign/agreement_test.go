@@ -407,7 +407,7 @@ func TestFoldIgnoresOrderAndRepetition(t *testing.T) {
 				if random.IntN(2) == 0 {
 					p.At = at(random.IntN(6))
 				}
-				tell(random, &p)
+				stateFacts(random, &p)
 				switch random.IntN(8) {
 				case 0:
 					p.ID = esign.Digest(p.ID)
@@ -455,8 +455,8 @@ func TestFoldIgnoresOrderAndRepetition(t *testing.T) {
 	}
 }
 
-// tell adds some of what an event may state about a participant.
-func tell(random *rand.Rand, p *esign.Participant) {
+// stateFacts adds some of what an event may state about a participant.
+func stateFacts(random *rand.Rand, p *esign.Participant) {
 	switch random.IntN(8) {
 	case 0:
 		p.Role = []esign.Role{esign.RoleSigner, esign.RoleApprover, esign.RoleCopy}[random.IntN(3)]
@@ -568,7 +568,8 @@ func TestAnEventWithItsAgreementFitsIntoAnEntryOfTheBus(t *testing.T) {
 	e = esign.Policy{References: []string{"*"}}.Apply(e, "clientUserId")
 	a := fold(e, event(esign.AgreementViewed, 59, ""))
 	e = e.Limited()
-	if encoded, _ := json.Marshal(a); len(encoded) > 100<<10 || !slices.Contains(a.ReferencesCut, "participants.reference") {
+	encoded, _ := json.Marshal(a)
+	if len(encoded) > 100<<10 || !slices.Contains(a.ReferencesCut, "participants.reference") {
 		t.Errorf("an agreement of %d bytes", len(encoded))
 	}
 	entry, err := json.Marshal(map[string]any{"event": e, "agreement": esign.Fold(a, e)})

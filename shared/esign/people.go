@@ -116,9 +116,9 @@ func (p Progress) facts() facts {
 		waiting = turn(&yes, p.WaitingAt)
 	}
 	return facts{
-		told[Role]{p.Role, either(p.RoleAt, p.ToldAt)}, told[int]{p.Order, either(p.OrderAt, p.ToldAt)},
-		told[string]{p.Reference, either(p.ReferenceAt, p.ToldAt)}, waiting, told[Cause]{p.Problem, p.ProblemAt},
-		told[string]{cmp.Or(p.ReplacedByAlias, p.ReplacedBy), either(p.ReplacedByAt, p.ReplacedAt)},
+		told[Role]{p.Role, cmp.Or(p.RoleAt, p.ToldAt)}, told[int]{p.Order, cmp.Or(p.OrderAt, p.ToldAt)},
+		told[string]{p.Reference, cmp.Or(p.ReferenceAt, p.ToldAt)}, waiting, told[Cause]{p.Problem, p.ProblemAt},
+		told[string]{cmp.Or(p.ReplacedByAlias, p.ReplacedBy), cmp.Or(p.ReplacedByAt, p.ReplacedAt)},
 	}
 }
 
@@ -153,13 +153,7 @@ func (p Progress) settled(replaced, ended bool) Progress {
 	return p
 }
 
-func either(at, usual time.Time) time.Time {
-	if at.IsZero() {
-		return usual
-	}
-	return at
-}
-
+// unless returns at, or zero if it is the usual time.
 func unless(at, usual time.Time) time.Time {
 	if at.Equal(usual) {
 		return time.Time{}
@@ -330,8 +324,8 @@ func (p people) settle(newest *Listing, ended bool) {
 	}
 }
 
-// linked returns known, whose ID is id, with the ID of who has taken over, if one other person has the alias that is
-// known.
+// linked returns the person with this ID, and names the ID of who has taken over. An event may have named an alias: if
+// exactly one other person has it, it is that person's.
 func (p people) linked(id string, known Progress) Progress {
 	named := cmp.Or(known.ReplacedByAlias, known.ReplacedBy)
 	known.ReplacedBy, known.ReplacedByAlias = named, ""

@@ -57,14 +57,14 @@ func (p Policy) Apply(e Event, personReference string) Event {
 			if e.References == nil {
 				e.References = map[string]string{}
 			}
-			cut := limited(value, MaxReference)
+			cut := Truncate(value, MaxReference)
 			if e.References[name] = cut; cut != value {
 				e.ReferencesCut = append(e.ReferencesCut, name)
 			}
 		}
 	}
 	e = p.applyToPeople(e, personReference)
-	if e.Reason = limited(strings.ToValidUTF8(e.Reason, "\uFFFD"), MaxReason); !p.Reasons {
+	if e.Reason = Truncate(strings.ToValidUTF8(e.Reason, "\uFFFD"), MaxReason); !p.Reasons {
 		e.Reason = ""
 	}
 	return e
@@ -81,7 +81,7 @@ func (p Policy) applyToPeople(e Event, name string) Event {
 			continue
 		}
 		said := strings.ToValidUTF8(person.Reference, "\uFFFD")
-		cut := limited(said, MaxPersonReference)
+		cut := Truncate(said, MaxPersonReference)
 		if !p.Allows(name) {
 			cut, leftOut = "", true
 		}
@@ -91,15 +91,14 @@ func (p Policy) applyToPeople(e Event, name string) Event {
 	if leftOut {
 		e.ReferencesLeftOut++
 	}
-	if shortened && !slices.Contains(e.ReferencesCut, name) {
-		e.ReferencesCut = append(e.ReferencesCut, name)
-		slices.Sort(e.ReferencesCut)
+	if shortened {
+		e.ReferencesCut = with(e.ReferencesCut, name)
 	}
 	return e
 }
 
-// limited returns the first code points of s.
-func limited(s string, codePoints int) string {
+// Truncate returns the first code points of s.
+func Truncate(s string, codePoints int) string {
 	for i := range s {
 		if codePoints == 0 {
 			return s[:i]
@@ -125,6 +124,7 @@ func foldReferences(a Agreement, e Event) Agreement {
 		known[name] = known[name].or(said)
 	}
 	names := slices.Sorted(maps.Keys(known))
+	names = names[:min(len(names), MaxReferences)]
 	var dropped []string // for their size
 	for _, name := range a.ReferencesCut {
 		if _, kept := known[name]; !kept && len(known) < MaxReferences {
@@ -132,12 +132,12 @@ func foldReferences(a Agreement, e Event) Agreement {
 		}
 	}
 	a.References, a.ReferencesAt, a.ReferencesOlder, a.ReferencesCut = map[string]string{}, time.Time{}, nil, dropped
-	for _, name := range names[:min(len(names), MaxReferences)] {
+	for _, name := range names {
 		if r := known[name]; r.at.After(a.ReferencesAt) {
 			a.ReferencesAt = r.at
 		}
 	}
-	for _, name := range names[:min(len(names), MaxReferences)] {
+	for _, name := range names {
 		r := known[name]
 		a.References[name] = r.value
 		if r.cut {
@@ -179,24 +179,21 @@ func (a Agreement) referenceAt(name string) time.Time {
 
 // share makes the reference that all signers share the agreement's too.
 func (a Agreement) share() Agreement {
-	value := ""
-	if a.SharedReferenceDiffers {
-		return a.withShared("")
+	if a.SharedReference == "" {
+		return a
 	}
+	value, differs := "", a.SharedReferenceDiffers
 	for _, p := range a.Participants {
-		switch {
-		case p.Replaced || p.Role != "" && !p.Role.acts():
-		case p.Reference == "" || value != "" && p.Reference != value:
-			return a.withShared("")
-		default:
-			value = p.Reference
+		if p.Replaced || p.Role != "" && !p.Role.acts() {
+			continue
 		}
+		differs = differs || p.Reference == "" || value != "" && p.Reference != value
+		value = p.Reference
 	}
-	return a.withShared(value)
-}
-
-func (a Agreement) withShared(value string) Agreement {
-	if a.SharedReference == "" || a.References[a.SharedReference] == value {
+	if differs {
+		value = ""
+	}
+	if a.References[a.SharedReference] == value {
 		return a
 	}
 	a.References = maps.Clone(a.References)
@@ -227,7 +224,7 @@ func (t told[T]) or(u told[T]) told[T] {
 	return u
 }
 
-// time is when the value was told; zero if there is none.
+// time is when the value was told; zero if it was not.
 func (t told[T]) time() (at time.Time) {
 	var none T
 	if t.value == none {

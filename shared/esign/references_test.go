@@ -19,7 +19,8 @@ func TestOnlyAllowedReferencesAreCarried(t *testing.T) {
 		carried map[string]string
 		leftOut int
 	}{
-		"*":           {map[string]string{"deal": "1", "crm": "2", "crm.deal": "3", "crmx": "4", strings.Repeat("é", 128): "7"}, 0},
+		"*": {map[string]string{"deal": "1", "crm": "2", "crm.deal": "3", "crmx": "4",
+			strings.Repeat("é", 128): "7"}, 0},
 		"":            {nil, 5},
 		"crm":         {map[string]string{"crm": "2", "crm.deal": "3"}, 3},
 		"Crm,crm.":    {nil, 5},
@@ -55,7 +56,8 @@ func TestReferencesAreLimited(t *testing.T) {
 		t.Error("the argument has changed")
 	}
 	none := esign.Policy{References: []string{"b"}}.Apply(e, "clientUserId")
-	if none.Reason != "" || none.Participants[1].Reference != "" || none.ReferencesLeftOut != 63 || len(none.References) != 1 {
+	if none.Reason != "" || none.Participants[1].Reference != "" || none.ReferencesLeftOut != 63 ||
+		len(none.References) != 1 {
 		t.Errorf("%+v", none)
 	}
 }
@@ -100,9 +102,10 @@ func TestASharedReference(t *testing.T) {
 		events []esign.Event
 		want   string
 	}{
-		"one":                          {[]esign.Event{about(1, person("a", "x"))}, "x"},
-		"two alike":                    {[]esign.Event{about(1, person("a", "x")), about(2, person("b", "x"))}, "x"},
-		"two differ":                   {[]esign.Event{about(1, person("a", "x")), about(2, person("b", "y")), about(3, person("c", "x"))}, ""},
+		"one":       {[]esign.Event{about(1, person("a", "x"))}, "x"},
+		"two alike": {[]esign.Event{about(1, person("a", "x")), about(2, person("b", "x"))}, "x"},
+		"two differ": {[]esign.Event{about(1, person("a", "x")), about(2, person("b", "y")),
+			about(3, person("c", "x"))}, ""},
 		"one has none":                 {[]esign.Event{about(1, person("a", "x"), person("b", ""))}, ""},
 		"changed":                      {[]esign.Event{about(1, person("a", "x")), about(2, person("a", "y"))}, "y"},
 		"copies do not count":          {[]esign.Event{about(1, person("a", "x"), copied)}, "x"},
@@ -132,11 +135,14 @@ func TestPeoplesFacts(t *testing.T) {
 	}{
 		"waits": {[]esign.Event{stated(1, person(esign.Sent, waiting(&yes)))},
 			func(p esign.Progress) bool { return p.Waiting }},
-		"no longer": {[]esign.Event{stated(1, person(esign.Sent, waiting(&yes))), stated(2, person(esign.Sent, waiting(&no)))},
+		"no longer": {[]esign.Event{stated(1, person(esign.Sent, waiting(&yes))),
+			stated(2, person(esign.Sent, waiting(&no)))},
 			func(p esign.Progress) bool { return !p.Waiting && p.WaitingAt.Equal(at(2)) }},
-		"not told": {[]esign.Event{stated(1, person(esign.Sent, waiting(&yes))), stated(2, person(esign.Viewed, waiting(nil)))},
+		"not told": {[]esign.Event{stated(1, person(esign.Sent, waiting(&yes))),
+			stated(2, person(esign.Viewed, waiting(nil)))},
 			func(p esign.Progress) bool { return p.Waiting }},
-		"at one time": {[]esign.Event{stated(1, person(esign.Sent, waiting(&yes))), stated(1, person(esign.Sent, waiting(&no)))},
+		"at one time": {[]esign.Event{stated(1, person(esign.Sent, waiting(&yes))),
+			stated(1, person(esign.Sent, waiting(&no)))},
 			func(p esign.Progress) bool { return p.Waiting }},
 		"signed": {[]esign.Event{stated(1, person(esign.Signed, waiting(nil))), stated(2, person(esign.Sent, waiting(&yes)))},
 			func(p esign.Progress) bool { return !p.Waiting && p.WaitingAt.IsZero() }},

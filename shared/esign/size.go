@@ -10,7 +10,7 @@ import (
 // entry of EventBridge, which has 256 KB.
 const maxSize = 100 << 10
 
-// peoplesReferences stands in referencesCut for the references of participants.
+// peoplesReferences is the name in referencesCut that means the references of participants.
 const peoplesReferences = "participants.reference"
 
 // limited returns a with as much as fits. It drops references from the end, then people's references from the end, and
@@ -34,7 +34,7 @@ func (a Agreement) limited() Agreement {
 	return a
 }
 
-// fitting is the same for an event.
+// fitting returns e with as much as fits, in the same way.
 func (e Event) fitting() Event {
 	if len(e.Participants) < 50 && roomy(e.References, map[string]Progress{}) {
 		return e

@@ -46,7 +46,7 @@ func (s Said) bounded() Said {
 		if utf8.RuneCountInString(name) > esign.MaxReferenceName {
 			continue
 		}
-		value := first(s.References[name], esign.MaxReference+1)
+		value := esign.Truncate(s.References[name], esign.MaxReference+1)
 		encoded, _ := json.Marshal(name + value) // texts always marshal
 		if size += len(encoded); size > maxReferences {
 			break
@@ -58,21 +58,10 @@ func (s Said) bounded() Said {
 	}
 	people := slices.Clone(s.Participants)
 	for i, p := range people {
-		people[i].Reference = first(p.Reference, esign.MaxPersonReference+1)
+		people[i].Reference = esign.Truncate(p.Reference, esign.MaxPersonReference+1)
 	}
 	people = esign.Event{Participants: people}.Limited().Participants
-	return Said{references, first(s.SharedReference, esign.MaxReferenceName), people}
-}
-
-// first returns the first code points of s.
-func first(s string, codePoints int) string {
-	for i := range s {
-		if codePoints == 0 {
-			return s[:i]
-		}
-		codePoints--
-	}
-	return s
+	return Said{references, esign.Truncate(s.SharedReference, esign.MaxReferenceName), people}
 }
 
 // The kinds of findings. A finding's kind takes the place of the vendor's event name.

@@ -184,8 +184,7 @@ func Agreed(in *os.File, w io.Writer, arguments []string) (applying []string, ok
 	info, err := in.Stat()
 	null, _ := os.Stat(os.DevNull)
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 || os.SameFile(info, null) || len(arguments) == 0 ||
-		arguments[0] != "forget" ||
-		slices.Contains(arguments, "-apply") {
+		arguments[0] != "forget" || slices.Contains(arguments, "-apply") {
 		return nil, false
 	}
 	fmt.Fprint(w, "remove it now? It cannot be undone. Type yes: ")

@@ -17,8 +17,8 @@ import (
 const lastDay = 24 * time.Hour
 
 // deadLetter sends an unreadable message to the dead-letter queue, then marks its event. If marking fails, the message
-// is redelivered and both are done again, so nothing is lost. A copy of an event that is already there is dropped, and so
-// is an event of a forgotten agreement.
+// is redelivered and both are done again, so nothing is lost. A copy of an event that is already there is dropped, and
+// so is an event of a forgotten agreement.
 //
 // The dead letter's deduplication ID is the message ID. A redrive makes a new message ID. So the dead-letter queue
 // accepts a message that was redriven and is still unreadable, instead of dropping it as a duplicate.

@@ -178,7 +178,7 @@ func (p *pass) repeat(ctx context.Context, last *lastAsked) Reply {
 
 // askNow asks the vendor, and keeps the answer. The question is reserved.
 func (p *pass) askNow(ctx context.Context, last *lastAsked) Reply {
-	if err := p.load(ctx); err != nil { // then the vendor itself tells us its limit
+	if err := p.load(ctx); err != nil { // then the vendor itself answers with its limit
 		p.log.ErrorContext(ctx, "not known whether the vendor's rate limit is exhausted", "error", err)
 	} else if wait := p.progress.RetryAfter.Sub(p.settings.Now()); wait > 0 && wait <= maxWait {
 		last.release(ctx, 0)
@@ -262,9 +262,8 @@ func (p *pass) refused(ctx context.Context, last *lastAsked, err error, late boo
 		wait := last.release(ctx, p.client.Pause())
 		p.log.InfoContext(ctx, "not confirmed", "error", err)
 		return problem(askedRecently, wait)
-	case errors.Is(err, vendorapi.ErrUnknown), errors.Is(err, vendorapi.ErrInvalid), errors.Is(err,
-		vendorapi.ErrDenied),
-		errors.Is(err, errors.ErrUnsupported):
+	case errors.Is(err, vendorapi.ErrUnknown), errors.Is(err, vendorapi.ErrInvalid),
+		errors.Is(err, vendorapi.ErrDenied), errors.Is(err, errors.ErrUnsupported):
 		last.release(ctx, 0)
 		return p.failed(ctx, err, vendorFailed)
 	}

@@ -340,7 +340,7 @@ func TestWhyThereIsNoConfirmation(t *testing.T) {
 			reconcile.Problem{Code: "bad-request", Message: "agreementId"}, false},
 		"no provider": {reconcile.Question{AgreementID: "e-1"}, nil, nil,
 			reconcile.Problem{Code: "bad-request", Message: "agreementId"}, false},
-		"a provider that is none": {reconcile.Question{Provider: secret, AgreementID: "e-1"}, nil, nil,
+		"an unknown provider": {reconcile.Question{Provider: secret, AgreementID: "e-1"}, nil, nil,
 			reconcile.Problem{Code: "unknown-provider", Message: "acmesign"}, false},
 		"no credentials": {client: vendorapi.ErrOff, want: reconcile.Problem{Code: "not-asked",
 			Message: "credentials"}},

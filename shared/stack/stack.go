@@ -124,9 +124,8 @@ func (s *Stack) reconciler() *reconcile.Reconciler {
 }
 
 func (s *Stack) ledger() *dynamodb.Ledger {
-	// Of what operators write, tombstones expire, and notes do not.
-	days, _ := strconv.Atoi(s.parameters["ExpireAfterDays"])
-	return dynamodb.New(awsdynamodb.NewFromConfig(s.config), s.outputs["TableName"], time.Duration(days)*24*time.Hour)
+	// an expiry of 0: operators write tombstones and notes, and neither expires
+	return dynamodb.New(awsdynamodb.NewFromConfig(s.config), s.outputs["TableName"], 0)
 }
 
 func (s *Stack) bus() bus.Bus {

@@ -55,7 +55,7 @@ type Client interface {
 	Documents(ctx context.Context, id string) ([]Document, error)
 
 	// FormData returns what the participants of a completed agreement have filled in, and no fields if it has no form. It
-	// returns ErrDenied, ErrInvalid or [errors.ErrUnsupported] if there is none to be had, and ErrUnreadable.
+	// returns ErrDenied, ErrInvalid or [errors.ErrUnsupported] if the vendor gives none, and ErrUnreadable.
 	FormData(ctx context.Context, id string) ([]Field, error)
 
 	// Changed lists the agreements that changed at or after from and before to, one page at a time. The cursor is empty

@@ -1,6 +1,6 @@
-// Command consumer is an example of a consumer: a Lambda function behind a rule of the event bus. It finds the record of
-// the application by the reference "deal_id", shows each new status, and pays only when the vendor's API has confirmed
-// the completion. Copy it, and replace what act does.
+// Command consumer is an example of a consumer: a Lambda function behind a rule of the event bus. It finds the
+// application's own record by the reference "deal_id", shows each new status, and pays only when the vendor's API has
+// confirmed the completion. Copy it, and replace what handle does.
 package main
 
 import (
@@ -48,7 +48,7 @@ func decide(e events.EventBridgeEvent) (action, error) {
 	case e.DetailType == "agreement.confirmed": // once for each agreement, whatever the vendor signs
 		return action{deal, "pay", d.EventID}, nil
 	case e.DetailType == "agreement.undeliverable":
-		return action{deal, "tell the sender: " + d.Event.Cause, d.EventID}, nil
+		return action{deal, "notify the sender: " + d.Event.Cause, d.EventID}, nil
 	case d.StatusChanged: // events come in no order: the agreement's status never falls
 		return action{deal, "show " + d.StatusAfter, d.EventID}, nil
 	}

@@ -27,7 +27,7 @@ func TestTheApplicationActsOncePerStatusAndPaysWhatIsConfirmed(t *testing.T) {
 		"confirmed":      {esign.AgreementConfirmed, deal, func(*bus.Detail) {}, action{"d1", "pay", id}},
 		"replayed":       {esign.AgreementConfirmed, deal, func(d *bus.Detail) { d.Replay = true }, action{"d1", "pay", id}},
 		"not reached": {esign.AgreementUndeliverable, deal, func(d *bus.Detail) { d.Event.Cause = esign.CauseBounced },
-			action{"d1", "tell the sender: bounced", id}},
+			action{"d1", "notify the sender: bounced", id}},
 	} {
 		e := bus.Event{DetailType: string(tt.typ), Detail: bus.Detail{
 			EventID: id, StatusAfter: esign.Completed, Event: esign.Event{ID: id, Type: tt.typ},

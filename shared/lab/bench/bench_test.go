@@ -33,9 +33,9 @@ func TestEveryFigureIsMeasured(t *testing.T) {
 		"cold start, a bare function's with the two calls, by TLS":               "CPU",
 		"acknowledgement of 5 MB: CPU":                                           "ns a byte",
 		"acknowledgement of 100 KB: memory at its peak":                          "MiB",
-		"worker, batch of 1, of 1 agreements: CPU of an event":                   "; 3.00 calls", // it reads the agreement and the tombstone, and commits
+		"worker, batch of 1, of 1 agreements: CPU of an event":                   "; 3.00 calls", // agreement, tombstone, commit
 		"worker, batch of 10, of 1 agreements: CPU of an event":                  "; 0.20 calls",
-		"worker, batch of 10, of 10 agreements: CPU of an event":                 " calls", // two, and the tombstone of a new one
+		"worker, batch of 10, of 10 agreements: CPU of an event":                 " calls", // a new one needs a third
 		"memory at 128 MB, 2,000 requests of 2 KB":                               "resident at most",
 		"zipped binary, worker":                                                  "MB",
 		"localhost: acknowledged, with a kill -9 meanwhile":                      ", 0 doubled",

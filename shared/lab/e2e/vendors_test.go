@@ -268,8 +268,10 @@ func (d *deployment) checkArchive(history []ledger.Entry, pdf []byte) {
 		content, err := io.ReadAll(object.Body)
 		must(d.t, err)
 		sum := sha256.Sum256(pdf)
-		want := esign.Document{Kind: document.Kind, Name: document.Name, Location: document.Location, ContentType: "application/pdf", SHA256: hex.EncodeToString(sum[:]), Size: int64(len(pdf))}
-		if diff := cmp.Diff(want, document); diff != "" || !bytes.Equal(content, pdf) || aws.ToString(object.ContentType) != want.ContentType {
+		want := esign.Document{Kind: document.Kind, Name: document.Name, Location: document.Location,
+			ContentType: "application/pdf", SHA256: hex.EncodeToString(sum[:]), Size: int64(len(pdf))}
+		if diff := cmp.Diff(want, document); diff != "" || !bytes.Equal(content, pdf) ||
+			aws.ToString(object.ContentType) != want.ContentType {
 			d.t.Errorf("%s, %d bytes of %s: %s", key, len(content), aws.ToString(object.ContentType), diff)
 		}
 	}

@@ -43,7 +43,8 @@ func TestAnOperatorForgetsAnAgreement(t *testing.T) {
 			}
 		}
 	}
-	forget([]string{"documents 1", "published events 2", "items of the table ", "nothing is removed yet: APPLY=1 removes it"})
+	forget([]string{"documents 1", "published events 2", "items of the table ",
+		"nothing is removed yet: APPLY=1 removes it"})
 	if g.agreement(reference, id); len(g.published()) != 3 || len(g.files("documents")) != 1 {
 		t.Error("it was removed without being asked for")
 	}

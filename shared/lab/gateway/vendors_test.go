@@ -404,7 +404,8 @@ func TestConfirmNow(t *testing.T) {
 	if got := ask("boldsign", "x"); got.Error.Code != "not-asked" {
 		t.Errorf("%+v", got)
 	}
-	if out, err := g.operate("confirm", "-provider", "boldsign", "-id", "x"); err == nil || !strings.Contains(out, "not-asked") {
+	out, err := g.operate("confirm", "-provider", "boldsign", "-id", "x")
+	if err == nil || !strings.Contains(out, "not-asked") {
 		t.Errorf("%s, %v", out, err)
 	}
 }

@@ -11,7 +11,8 @@ func aftermath(n int) string { return fmt.Sprintf("lab/sim TestAfterTheEvent -se
 // engine are mistakes in what the simulation runs. It must find each within the stated number of worlds.
 var engine = []mistake{
 	{"index no new reference", "shared/process/commit.go",
-		`effects[i].Before, effects[i].Agreement = agreement, &after`, `effects[i].Before, effects[i].Agreement = after, &after`,
+		`effects[i].Before, effects[i].Agreement = agreement, &after`,
+		`effects[i].Before, effects[i].Agreement = after, &after`,
 		worlds(100)},
 	{"index no reference that a correction changes", "shared/process/correct.go",
 		`Before: stored,`, `Before: append(after[:0:0], stored, after[i])[1],`, worlds(1000)},

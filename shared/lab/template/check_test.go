@@ -263,7 +263,8 @@ func stacks() []map[string]string {
 		"ArchiveDays": "7", "ArchiveFormData": "true",
 		"DeletionProtection": "true", "ExpireAfterDays": "365", "IncludeReasons": "true",
 		"LogRetentionDays": "14", "References": "deal_id,crm",
-		"MaxConcurrency": "9", "OutletUrl": "https://app.example.com/events", "PublicUrl": "https://hooks.example.com", "RefusedThreshold": "5",
+		"MaxConcurrency": "9", "OutletUrl": "https://app.example.com/events",
+		"PublicUrl": "https://hooks.example.com", "RefusedThreshold": "5",
 		"RepairSubscriptions": "true", "RequireUrlToken": "false", "SilentAgreementHours": "48",
 	}
 	received := maps.Clone(changed) // with all vendors

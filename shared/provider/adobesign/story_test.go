@@ -110,7 +110,8 @@ func (l *life) next(p *recipient) *recipient {
 
 // begin begins a life, and lets some things happen. It reports whether the least that Adobe says has the whole meaning.
 func begin(r *rand.Rand, pause time.Duration) (l *life, same bool) {
-	l = &life{Rand: r, now: webhook.Time("2026-11-02T08:00:00Z"), pause: pause, told: map[string]bool{}, troubled: map[string]bool{}}
+	l = &life{Rand: r, now: webhook.Time("2026-11-02T08:00:00Z"), pause: pause, told: map[string]bool{},
+		troubled: map[string]bool{}}
 	for i := range 1 + r.IntN(3) {
 		role := []string{"SIGNER", "SIGNER", "APPROVER"}[r.IntN(3)]
 		l.people = append(l.people, &recipient{id: fmt.Sprint("u", i+1), role: role, status: later})

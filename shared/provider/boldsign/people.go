@@ -136,9 +136,9 @@ func (s signer) order() int {
 	return 0
 }
 
-// turn returns whether it is a signer's turn; nil if the message does not say. It is that of all, or of the first in the
-// order if the document is sent to one after the other, and nobody's unless the document is in progress. Somebody who
-// has reassigned the document still holds back those who come later: the successor may be missing from the list.
+// turn returns whether it is a signer's turn; nil if the message does not say. It is that of all, or of the first in
+// the order if the document is sent to one after the other, and nobody's unless the document is in progress. Somebody
+// who has reassigned the document still holds back those who come later: the successor may be missing from the list.
 func (p people) turn(t esign.Type) func(signer) bool {
 	open := func(s signer) bool { return s.Status == "NotCompleted" }
 	inProgress := p.Data.Status == "InProgress" && !t.Status().Terminal()

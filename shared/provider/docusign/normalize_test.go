@@ -178,7 +178,8 @@ func TestReasons(t *testing.T) {
 		"voided":                        {about("envelope-voided", summary(inJSON("voided", sent))), "a mistake"},
 		"voided, in XML":                {inXML("Voided", "<DeclineReason>no</DeclineReason>"), "a mistake"},
 		"voided, with the vendor's word": {about("envelope-voided",
-			summary(`"voidedReason":"Envelope has expired.","expireDateTime":"2027-01-01T00:00:00Z","statusChangedDateTime":"`+generated+`"`)), ""},
+			summary(`"voidedReason":"Envelope has expired.","expireDateTime":"2027-01-01T00:00:00Z",`+
+				`"statusChangedDateTime":"`+generated+`"`)), ""},
 		"expired": {about("envelope-voided", summary(`"voidedReason":"Envelope has expired."`)), ""},
 		"completed": {about("envelope-completed", summary(inJSON("completed", declined("01", "no")))),
 			""},

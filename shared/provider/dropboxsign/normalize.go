@@ -92,7 +92,7 @@ func (p *payload) cause(t esign.Type) esign.Cause {
 //
 // SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml (event_message, decline_reason, error), read
 // 2026-11-30: the message about a declined or failed flow; the signer's reason for declining; the error of a signature.
-// There is none for a cancelled or expired request. The reason for a reassignment is no reason of the request.
+// A cancelled or expired request has none. The reason for a reassignment is no reason of the request.
 func (p *payload) reason(t esign.Type) (reason webhook.Text) {
 	if t != esign.AgreementDeclined && t != esign.AgreementFailed {
 		return ""

@@ -104,7 +104,7 @@ func (r *Request) Participants(ended bool) []esign.Participant {
 
 func (s Signature) key() string { return webhook.ParticipantKey(string(s.ID)) }
 
-// order returns the place in the order of signing, from 0. It is -1 if there is none.
+// order returns the place in the order of signing, from 0. It is -1 without one.
 func (s Signature) order() int {
 	if n, err := strconv.Atoi(string(s.Order)); err == nil && n >= 0 && n < webhook.MaxList {
 		return n

@@ -36,7 +36,7 @@ func (l *life) happens(typ string, signer map[string]any) {
 	elsewhere := related // what an app's copy names
 	switch typ {
 	case "signature_request_signed", "signature_request_viewed", "signature_request_declined":
-	case "signature_request_email_bounce": // the status tells in both copies who was not reached
+	case "signature_request_email_bounce": // both copies show by the status who was not reached
 	default:
 		if elsewhere = nil; l.IntN(2) == 0 {
 			related = l.signatures[l.IntN(len(l.signatures))]["signature_id"]

@@ -81,7 +81,7 @@ func (p *payload) eventType() esign.Type {
 // SPEC: https://www.esignglobal.com/developer-center/api/vhqyt3ltiwqn8ifeeb6b4jyu (v1) and
 // https://www.esignglobal.com/developer-center/document/fjy4rotdw8b6r66mkflvur4c (v2), read 2026-11-30: signerMessage
 // and declineReason. https://www.esignglobal.com/developer-center/api/f6udt0g3kk1ty67u8o9dn0s3: cancelInfo.reason.
-// https://www.esignglobal.com/developer-center/api/hzf0ipligf96y2hsh4yrz8q7: description, beside the envelope.
+// https://www.esignglobal.com/developer-center/api/hzf0ipligf96y2hsh4yrz8q7: description, next to the envelope.
 func (p *payload) reason(t esign.Type) (reason webhook.Text) {
 	switch e := p.envelope(); t {
 	case esign.AgreementDeclined:

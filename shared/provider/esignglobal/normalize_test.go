@@ -251,14 +251,16 @@ func TestPeople(t *testing.T) {
 			"b sent 2 waits, a signed 1 no",
 		},
 		"those in progress, v2": {
-			v2("ENVELOPE_PAUSED", list("signerList", signer("c", 1, 3), signer("b", 0, 2), signer("a", 3, 1), signer("d", 9, 3))),
+			v2("ENVELOPE_PAUSED", list("signerList", signer("c", 1, 3), signer("b", 0, 2), signer("a", 3, 1),
+				signer("d", 9, 3))),
 			"c sent 3 waits, a declined 1 no, d sent 3 undelivered",
 		},
 		"no list": {
 			v2("ENVELOPE_SIGNER_SIGNED", `,"signerInfo":`+signer("a", 2, 1)), "a signed 1",
 		},
 		"an order that cannot be read": {
-			v2("ENVELOPE_PAUSED", list("signerList", signer("a", 1, `"Ada"`), signer("b", 1, -1))), "a sent 0 waits, b sent 0 waits",
+			v2("ENVELOPE_PAUSED", list("signerList", signer("a", 1, `"Ada"`), signer("b", 1, -1))),
+			"a sent 0 waits, b sent 0 waits",
 		},
 		"a draft": {
 			v2("ENVELOPE_PAUSED", `,"envelopeStatus":0`+list("signerList", signer("a", 0, 1))), "",

@@ -247,12 +247,14 @@ func full() bus.Detail {
 			Approximate: map[esign.Status]bool{esign.Sent: true},
 			Participants: map[string]esign.Progress{"1": {
 				Status: esign.Signed, At: at, Approximate: true, Aliases: []string{"2"}, Replaced: true, StatedAt: at,
-				ReplacedAt: at, ReplacedBy: "2", ReplacedByAlias: "b", ReplacedByAt: at, Role: esign.RoleSigner, RoleAt: at, Order: 1, OrderAt: at,
+				ReplacedAt: at, ReplacedBy: "2", ReplacedByAlias: "b", ReplacedByAt: at,
+				Role: esign.RoleSigner, RoleAt: at, Order: 1, OrderAt: at,
 				Reference: "x", ReferenceAt: at, ToldAt: at, Waiting: true, WasWaiting: true, WaitingAt: at,
 				Problem: esign.CauseSMS, ProblemAt: at,
 			}},
 			References: map[string]string{"deal": "1"}, ReferencesAt: at,
-			ReferencesOlder: map[string]time.Time{"deal": at}, ReferencesCut: []string{"deal"}, SharedReference: "businessId", SharedReferenceDiffers: true,
+			ReferencesOlder: map[string]time.Time{"deal": at}, ReferencesCut: []string{"deal"},
+			SharedReference: "businessId", SharedReferenceDiffers: true,
 			Listing: &esign.Listing{At: at, IDs: []string{"1"}},
 		},
 	}

@@ -58,7 +58,8 @@ func (c conditions) include(condition string) bool { return c[ofAgreements][cond
 // disclosed are the conditions that we need, with what each discloses.
 var disclosed = []struct{ condition, what string }{
 	{details, "externalId, the message and the e-mail addresses of the sender and of those who get a copy"},
-	{participants, "everybody's names, companies, e-mail addresses, user IDs, roles and turns, and the private messages to them"},
+	{participants, "everybody's names, companies, e-mail addresses, user IDs, roles and turns, and the private messages " +
+		"to them"},
 }
 
 // add includes what other includes.

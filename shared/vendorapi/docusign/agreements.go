@@ -29,8 +29,8 @@ func (c *client) Agreement(ctx context.Context, id string) (vendorapi.Agreement,
 // further is what answers include about an envelope.
 //
 // SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
-// 2.1, read 2026-11-30: include of one envelope and of the list takes custom_fields and recipients, among others. A list
-// has no clientUserId.
+// 2.1, read 2026-11-30: include of one envelope and of the list takes custom_fields and recipients, among others. A
+// list has no clientUserId.
 const further = "custom_fields,recipients"
 
 // envelope reads an envelope. DocuSign's IDs are GUIDs.

@@ -47,7 +47,7 @@ const (
 	documents    = "documents"
 )
 
-// discloses tells an operator what the data contains.
+// discloses is what the data contains, for an operator.
 const discloses = "recipients discloses names and e-mail addresses to this stack's queue, and custom_fields the " +
 	"sender's own fields; documents are never included"
 

@@ -74,7 +74,7 @@ func (c *client) Subscriptions(ctx context.Context) ([]vendorapi.Subscription, e
 	return found, nil
 }
 
-// discloses tells an operator what callbacks contain.
+// discloses is what callbacks contain, for an operator.
 //
 // SPEC: https://github.com/hellosign/hellosign-openapi openapi.yaml (EventCallbackRequest), read 2026-11-30: a callback
 // has the whole signature request. No setting leaves anything out.

@@ -52,7 +52,7 @@ func (e *Environment) Bool(name string) bool {
 // updated from a release that does not know it.
 func (e *Environment) Option(name string) bool { return e.Optional(name) != "" && e.Bool(name) }
 
-// References returns REFERENCES, a list of names separated by commas. If it is set but empty, there are none.
+// References returns REFERENCES, a list of names separated by commas. It is empty if the variable is set but empty.
 func (e *Environment) References() []string {
 	list, ok := e.lookup("REFERENCES")
 	if !ok {

@@ -100,8 +100,8 @@ func (g *Gateway) webhook(_ context.Context, provider string) (string, webhook.K
 	return "", keys.Keys, nil
 }
 
-// withArchive is the bus with a rule that gives the archiver its jobs. A job is on disk before its event is on the bus. An
-// event that is published again is archived again, which has no effect.
+// withArchive is the bus with a rule that gives the archiver its jobs. A job is on disk before its event is on the bus.
+// An event that is published again is archived again, which has no effect.
 type withArchive struct{ g *Gateway }
 
 // Publish implements [bus.Bus].

@@ -61,8 +61,8 @@ type attempt struct {
 
 var _ bus.Bus = (*Bus)(nil)
 
-// New returns a bus in db. Events that wait in db will be forwarded too. The requests to the application are signed with
-// the keys. Without an application, to is nil.
+// New returns a bus in db. Events that wait in db will be forwarded too. The requests to the application are signed
+// with the keys. Without an application, to is nil.
 func New(db *groupcommit.DB, to *outlet.Sender, keys []outlet.Key, now func() time.Time) (*Bus, error) {
 	b := &Bus{db: db, outlet: to, keys: keys, now: now, changed: make(chan struct{}, 1)}
 	err := db.Update(func(tx *bbolt.Tx) error {

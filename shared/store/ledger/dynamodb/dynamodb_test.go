@@ -155,8 +155,7 @@ func TestItemsExpire(t *testing.T) {
 	}
 }
 
-// TestWhatIsForgottenExpires looks at the tombstone, which expires like all items, and at a dropped event, which expires
-// at once.
+// TestADroppedEventExpiresAndATombstoneStays also if items expire: the event at once, the tombstone never.
 func TestADroppedEventExpiresAndATombstoneStays(t *testing.T) {
 	begin := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
 	claim := ledger.Claim{Key: ledger.Key{Subject: "acmesign#a", ID: "e"}, ReceivedAt: begin, Provider: "acmesign"}
@@ -166,7 +165,8 @@ func TestADroppedEventExpiresAndATombstoneStays(t *testing.T) {
 		model := tablemodel.New()
 		l := dynamodb.New(model.Client(), table, expiry)
 		_, err := l.Claim(t.Context(), claim)
-		if err := errors.Join(err, l.Bury(t.Context(), claim.Subject, begin), l.Drop(t.Context(), claim.Key, begin)); err != nil {
+		err = errors.Join(err, l.Bury(t.Context(), claim.Subject, begin), l.Drop(t.Context(), claim.Key, begin))
+		if err != nil {
 			t.Fatal(err)
 		}
 		for late, want := range map[time.Duration][2]bool{

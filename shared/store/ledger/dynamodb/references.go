@@ -37,8 +37,7 @@ const maxWrites = 100
 // index appends the reference items to the writes of a commit. If there are more than MaxIndexed, it writes the others
 // at once: see [ledger.Reference].
 func (l *Ledger) index(ctx context.Context, writes []types.TransactWriteItem, missing []ledger.Reference,
-	subject string,
-	now time.Time) ([]types.TransactWriteItem, error) {
+	subject string, now time.Time) ([]types.TransactWriteItem, error) {
 	puts := make([]types.TransactWriteItem, len(missing))
 	for i, r := range missing {
 		puts[i].Put = l.referencePut(r, subject, now)

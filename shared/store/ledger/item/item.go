@@ -4,8 +4,8 @@
 //
 // Each subject has one partition. It holds one item for each event, under the event's ID, and one for the agreement,
 // under the sort key [AgreementSK]. Each note has a partition of its own, "@" and its name. Each reference has a
-// partition, see [ReferencePK], with one item for each agreement that has or had it, under its subject. Each subject that
-// was forgotten has a partition with one item, see [OfTombstone].
+// partition, see [ReferencePK], with one item for each agreement that has or had it, under its subject. Each subject
+// that was forgotten has a partition with one item, see [OfTombstone].
 //
 // The package depends neither on the AWS SDK nor on the Lambda events, which represent attributes differently. Its
 // users convert.

@@ -96,7 +96,8 @@ func newAccount(t *testing.T) *account {
 	}
 	worker, err := newWorker(providers, a.log, &a.metrics)
 	must(t, err)
-	a.worker, a.ledger, a.archive = lambda.NewHandler(worker.Handle), worker.Ledger.(ledgertest.Ledger), worker.Archive.(payload.Store)
+	a.worker, a.ledger = lambda.NewHandler(worker.Handle), worker.Ledger.(ledgertest.Ledger)
+	a.archive = worker.Archive.(payload.Store)
 	return a
 }
 

@@ -54,7 +54,7 @@ func ReadWorkerConfig(lookup func(string) (string, bool)) (WorkerConfig, error) 
 type PublisherConfig struct {
 	// EVENT_BUS_NAME: the name of the EventBridge bus.
 	EventBus string
-	// OUTLET_QUEUE_URL: the URL of the FIFO queue of the events for the application. Empty by default: there is none.
+	// OUTLET_QUEUE_URL: the URL of the FIFO queue of the events for the application. Empty by default: no application.
 	OutletQueueURL string
 	// ACCOUNT_ID: the ID of the stack's AWS account. Required with OUTLET_QUEUE_URL.
 	AccountID string

@@ -116,7 +116,8 @@ func TestAVendorThatCannotBeAskedIsNoErrorOfTheFunction(t *testing.T) {
 		`{"provider":"acmesign"}`:                     `{"error":{"code":"bad-request",`,
 		`{"provider":"x","agreementId":"e-1"}`:        `{"error":{"code":"unknown-provider",`,
 	} {
-		if answer, err := function.Invoke(t.Context(), []byte(event)); err != nil || !strings.HasPrefix(string(answer), want) {
+		answer, err := function.Invoke(t.Context(), []byte(event))
+		if err != nil || !strings.HasPrefix(string(answer), want) {
 			t.Errorf("%s: %s, %v", event, answer, err)
 		}
 	}
