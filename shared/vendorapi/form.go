@@ -22,8 +22,8 @@ const (
 type Field struct {
 	Name string `json:"name"` // as the sender has named the field; several fields may have one name
 	// ID distinguishes fields with the same name, where the vendor has an ID for them.
-	ID     string `json:"id,omitempty"`
-	Value any `json:"value"` // a string or [json.RawMessage], as the vendor has it
+	ID    string `json:"id,omitempty"`
+	Value any    `json:"value"` // a string or [json.RawMessage], as the vendor has it
 	// Person is a key of the participant, as in [esign.Participant]; empty for what the sender has filled in.
 	Person string `json:"person,omitempty"`
 }
