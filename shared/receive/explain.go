@@ -39,7 +39,8 @@ func (l *limiter) permit(now time.Time) (skipped int, ok bool) {
 
 // explain returns what the log says of the cause of a refusal: nothing if the provider does not know it or the limit is
 // reached. The next explanation counts the refusals that were not explained.
-func (r *Receiver) explain(ctx context.Context, request *webhook.Request, keys webhook.Keys) (attributes []any) {
+func (r *Receiver) explain(ctx context.Context, request *webhook.Request, keys webhook.Keys,
+	o *Observation) (attributes []any) {
 	explainer, ok := r.Provider.(webhook.Explainer)
 	if !ok {
 		return nil
@@ -56,8 +57,8 @@ func (r *Receiver) explain(ctx context.Context, request *webhook.Request, keys w
 			r.Log.ErrorContext(ctx, "panic in the provider's explanation", "stack", string(debug.Stack()))
 		}
 	}()
-	if causes := explainer.Explain(request, keys); len(causes) > 0 {
-		attributes = append(attributes, "cause", causes[0].Code, "hint", causes[0].Hint)
+	if o.Causes = explainer.Explain(request, keys); len(o.Causes) > 0 {
+		attributes = append(attributes, "cause", o.Causes[0].Code, "hint", o.Causes[0].Hint)
 	}
 	return attributes
 }

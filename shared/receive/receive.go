@@ -50,6 +50,8 @@ type Receiver struct {
 	Now      func() time.Time
 	Log      *slog.Logger // with the provider's name
 	Metrics  *metric.Log  // nil: none
+	// Observe is called with what became of each request, before Receive returns. Nil: nobody observes.
+	Observe func(context.Context, *webhook.Request, *webhook.Response, Observation)
 
 	first sync.Once
 }
@@ -59,9 +61,13 @@ func (r *Receiver) Receive(ctx context.Context, request *webhook.Request) *webho
 	start := r.Now()
 	ctx, cancel := context.WithTimeout(ctx, Deadline)
 	defer cancel()
-	response, keys, err := r.receive(ctx, request, start)
+	var o Observation
+	response, keys, err := r.receive(ctx, request, start, &o)
 	if err != nil {
-		return r.refuse(ctx, request, keys, err)
+		response = r.refuse(ctx, request, keys, err, &o)
+	}
+	if r.Observe != nil {
+		r.Observe(ctx, request, response, o)
 	}
 	return response
 }
@@ -72,8 +78,8 @@ var (
 	errTooLarge  = errors.New("receive: body over the limit")
 )
 
-func (r *Receiver) receive(ctx context.Context, request *webhook.Request,
-	start time.Time) (response *webhook.Response, keys webhook.Keys, err error) {
+func (r *Receiver) receive(ctx context.Context, request *webhook.Request, start time.Time,
+	o *Observation) (response *webhook.Response, keys webhook.Keys, err error) {
 	if keys, err = r.Keys(ctx); err != nil {
 		return nil, keys, fmt.Errorf("receive: keys: %w", err)
 	}
@@ -90,9 +96,10 @@ func (r *Receiver) receive(ctx context.Context, request *webhook.Request,
 	response, err = r.challenge(ctx, request, keys)
 	switch {
 	case err == nil:
+		o.Outcome = Challenge
 		r.Log.InfoContext(ctx, "challenge answered", "method", request.Method)
 	case request.Method == http.MethodPost && errors.Is(err, webhook.ErrNoChallenge):
-		response, err = r.post(ctx, request, keys, start)
+		response, err = r.post(ctx, request, keys, start, o)
 	}
 	return response, keys, err
 }
@@ -110,13 +117,14 @@ func (r *Receiver) challenge(ctx context.Context, request *webhook.Request,
 	return r.Provider.Challenge(request, keys)
 }
 
-func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webhook.Keys,
-	start time.Time) (*webhook.Response, error) {
+func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webhook.Keys, start time.Time,
+	o *Observation) (*webhook.Response, error) {
 	request.LimitContentType()
 	proof, err := r.Provider.Verify(request, keys)
 	if err != nil {
 		return nil, err
 	}
+	o.Proof = proof
 	r.first.Do(func() { r.logHeaders(ctx, request) })
 	ids, duplicates, unreachable := r.identify(ctx, request), 0, false
 	var counting sync.WaitGroup
@@ -132,6 +140,7 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 		if !unreachable { // or it would use up the queue's time
 			found, unreachable = r.claim(ctx, claim)
 		}
+		o.Events = append(o.Events, ObservedEvent{id, found.State})
 		if found.State != ledger.New {
 			duplicates++
 			counting.Go(func() { r.count(ctx, claim) }) // while the message is sent
@@ -141,6 +150,7 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 		}
 	}
 	response := r.Provider.Acknowledge(request)
+	o.Outcome = outcome(r.Provider.Info().Name, o.Events, duplicates)
 	r.measure(metric.ProviderCount("Received", len(ids)), metric.Count("Duplicate", duplicates),
 		metric.Milliseconds("AcknowledgeTime", r.Now().Sub(start)))
 	return response, nil
@@ -272,9 +282,10 @@ func (r *Receiver) send(ctx context.Context, delivery *webhook.Delivery, suffix 
 
 // refuse turns an error into an answer. It is the only place that does, and the answer shows nothing of the error or of
 // the request.
-func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, keys webhook.Keys,
-	err error) *webhook.Response {
+func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, keys webhook.Keys, err error,
+	o *Observation) *webhook.Response {
 	info := r.Provider.Info()
+	o.Outcome, o.Err = Refused, err
 	switch {
 	case errors.Is(err, errNoSuchURL):
 		r.measure(metric.ProviderCount("Refused", 1))
@@ -291,7 +302,7 @@ func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, keys we
 			reason = "no key"
 		}
 		r.measure(metric.ProviderCount("Refused", 1), metric.ProviderCount("WrongKey", 1))
-		r.Log.With(r.explain(ctx, request, keys)...).WarnContext(ctx, "refused", "reason", reason, "error", err,
+		r.Log.With(r.explain(ctx, request, keys, o)...).WarnContext(ctx, "refused", "reason", reason, "error", err,
 			"method", webhook.Label(request.Method), "encoded", encoded(request))
 		return &webhook.Response{Status: http.StatusUnauthorized}
 	case errors.Is(err, errTooLarge):
@@ -299,6 +310,7 @@ func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, keys we
 		r.Log.ErrorContext(ctx, "refused", "reason", "size", "bytes", len(request.Body))
 		return plainText(http.StatusRequestEntityTooLarge, "the body is larger than 10 MiB: do not include documents\n")
 	default: // a service that we depend on is unavailable
+		o.Outcome = Unavailable
 		r.measure(metric.Count("Unavailable", 1))
 		r.Log.ErrorContext(ctx, "unavailable", "error", err)
 		return plainText(http.StatusServiceUnavailable, "try again later\n", "Retry-After", retryAfter)
