@@ -157,6 +157,8 @@ type Info struct {
 	// PersonReference is the vendor's name for the sender's own ID of a participant, under which the operator allows it;
 	// empty if the vendor has none.
 	PersonReference string
+	// AnswerWithin is how long the vendor waits for the answer.
+	AnswerWithin time.Duration
 	// Allow lists the methods that the vendor uses, as the Allow header does.
 	Allow string
 	// Registration describes, in short lines and in the vendor's words, where to register the URL and what to set there.
@@ -225,6 +227,12 @@ type Explainer interface {
 	// Explain returns why a request was refused under these keys, the most likely cause first. The answer to the vendor
 	// never shows it.
 	Explain(*Request, Keys) []Refusal
+}
+
+// Challenger is a [Provider] whose vendor verifies a URL before it sends events there.
+type Challenger interface {
+	// ChallengeRequest returns such a verification, as the vendor sends it to the owner of the key.
+	ChallengeRequest(key Secret) *Request
 }
 
 // RefusesAll reports whether these keys make the provider refuse every request. An operator must know of it.

@@ -30,7 +30,10 @@ type Provider struct {
 	Renamed bool
 }
 
-var _ webhook.Provider = Provider{}
+var (
+	_ webhook.Provider   = Provider{}
+	_ webhook.Challenger = Provider{}
+)
 
 // Event is one event of a request.
 type Event struct {
@@ -52,7 +55,8 @@ func (Provider) Info() webhook.Info {
 	return webhook.Info{
 		Name: Name, Resource: "AcmeSign", Title: "AcmeSign",
 		KeysVariable: "ACMESIGN_KEYS", DevelopmentKey: "development-acmesign-key",
-		SignsAll: true, Allow: http.MethodPost, Registration: []string{"Settings → Callbacks"},
+		SignsAll: true, AnswerWithin: 10 * time.Second, Allow: http.MethodPost,
+		Registration: []string{"Settings → Callbacks"},
 	}
 }
 
@@ -166,6 +170,9 @@ func Challenge(text string) *webhook.Request {
 	content, _ := json.Marshal(body{Challenge: text}) // a string can be written
 	return &webhook.Request{Method: http.MethodPost, Header: http.Header{}, Body: content}
 }
+
+// ChallengeRequest implements [webhook.Challenger].
+func (Provider) ChallengeRequest(webhook.Secret) *webhook.Request { return Challenge("challenge") }
 
 func signature(key webhook.Secret, content []byte) string {
 	return hex.EncodeToString(key.HMAC(sha256.New, content))

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"esignhooks/shared/webhook"
 )
@@ -24,8 +25,9 @@ const name = "adobesign"
 type Provider struct{}
 
 var (
-	_ webhook.Provider  = Provider{}
-	_ webhook.Explainer = Provider{}
+	_ webhook.Provider   = Provider{}
+	_ webhook.Explainer  = Provider{}
+	_ webhook.Challenger = Provider{}
 )
 
 // Info implements [webhook.Provider].
@@ -35,6 +37,7 @@ var (
 // includeSignedDocuments.
 // SPEC: https://developer.adobe.com/acrobat-sign/docs/overview/acrobat_sign_events, read 2026-11-30: without
 // conditional parameters a notification has the agreement's ID, name and status.
+// SPEC: https://helpx.adobe.com/sign/developer/webhook/overview.html, read 2026-11-22: an answer within 5 seconds.
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
 		Name:           name,
@@ -42,6 +45,7 @@ func (Provider) Info() webhook.Info {
 		Title:          "Adobe Acrobat Sign",
 		KeysVariable:   "ADOBESIGN_CLIENT_IDS",
 		DevelopmentKey: "DEVELOPMENTCLIENTID",
+		AnswerWithin:   5 * time.Second,
 		Allow:          "GET, POST",
 		Registration: []string{
 			"Admin → Webhooks → Create webhook, or POST /webhooks of the API",
@@ -67,6 +71,13 @@ func (Provider) Challenge(r *webhook.Request, keys webhook.Keys) (*webhook.Respo
 		return nil, err
 	}
 	return echo(clientID(r)), nil
+}
+
+// ChallengeRequest implements [webhook.Challenger].
+func (Provider) ChallengeRequest(key webhook.Secret) *webhook.Request {
+	r := &webhook.Request{Method: http.MethodGet, Header: http.Header{}}
+	r.Header.Set(clientIDHeader, key.Reveal())
+	return r
 }
 
 // Acknowledge implements [webhook.Provider].

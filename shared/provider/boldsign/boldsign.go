@@ -8,6 +8,7 @@ package boldsign
 import (
 	"bytes"
 	"net/http"
+	"time"
 
 	"esignhooks/shared/webhook"
 )
@@ -17,7 +18,10 @@ const name = "boldsign"
 // Provider implements [webhook.Provider].
 type Provider struct{}
 
-var _ webhook.Provider = Provider{}
+var (
+	_ webhook.Provider   = Provider{}
+	_ webhook.Challenger = Provider{}
+)
 
 // Info implements [webhook.Provider].
 //
@@ -33,6 +37,7 @@ func (Provider) Info() webhook.Info {
 		DevelopmentKey:  "development-boldsign-secret",
 		SignsAll:        true,
 		PersonReference: "signerRole",
+		AnswerWithin:    10 * time.Second,
 		Allow:           http.MethodPost,
 		Registration: []string{
 			"API → Webhooks → Add Webhook: account level, or app level for the documents of one OAuth app",
@@ -58,6 +63,14 @@ func (Provider) Challenge(r *webhook.Request, _ webhook.Keys) (*webhook.Response
 		return nil, webhook.ErrNoChallenge
 	}
 	return &webhook.Response{Status: http.StatusOK}, nil
+}
+
+// ChallengeRequest implements [webhook.Challenger].
+func (Provider) ChallengeRequest(webhook.Secret) *webhook.Request {
+	return &webhook.Request{
+		Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: []byte(`{"event":{"eventType":"` + verification + `"}}`),
+	}
 }
 
 // Acknowledge implements [webhook.Provider].

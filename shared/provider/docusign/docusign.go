@@ -7,6 +7,7 @@ package docusign
 
 import (
 	"net/http"
+	"time"
 
 	"esignhooks/shared/webhook"
 )
@@ -25,6 +26,8 @@ var (
 //
 // SPEC: https://developers.docusign.com/docs/esign-rest-api/reference/connect/connectconfigurations/create, read
 // 2026-11-23: JSON SIM is recommended; https://developers.docusign.com/platform/webhooks/connect/validate/: HMAC keys.
+// SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
+// 2.1, read 2026-11-22: an answer within 100 seconds.
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
 		Name:            name,
@@ -34,6 +37,7 @@ func (Provider) Info() webhook.Info {
 		DevelopmentKey:  "development-docusign-hmac-key",
 		SignsAll:        true,
 		PersonReference: "clientUserId",
+		AnswerWithin:    100 * time.Second,
 		Allow:           http.MethodPost,
 		Registration: []string{
 			"Settings → Connect → Add configuration → Custom",

@@ -7,6 +7,7 @@ package dropboxsign
 
 import (
 	"net/http"
+	"time"
 
 	"esignhooks/shared/webhook"
 )
@@ -22,6 +23,7 @@ var _ webhook.Provider = Provider{}
 //
 // SPEC: https://help.dropbox.com/integrations/how-to-manage-your-dropbox-sign-api-apps, read 2026-11-23: the API tab of
 // the settings.
+// SPEC: https://developers.hellosign.com/docs/events/walkthrough, read 2026-11-22: an answer within 30 seconds.
 func (Provider) Info() webhook.Info {
 	return webhook.Info{
 		Name:            name,
@@ -30,6 +32,7 @@ func (Provider) Info() webhook.Info {
 		KeysVariable:    "DROPBOXSIGN_API_KEYS",
 		DevelopmentKey:  "development-dropboxsign-api-key",
 		PersonReference: "signer_role",
+		AnswerWithin:    30 * time.Second,
 		Allow:           http.MethodPost,
 		Registration: []string{
 			"Settings → API → Account callback, and the Event callback of each API app",

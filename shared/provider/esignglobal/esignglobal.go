@@ -8,6 +8,7 @@ package esignglobal
 
 import (
 	"net/http"
+	"time"
 
 	"esignhooks/shared/webhook"
 )
@@ -31,6 +32,7 @@ func (Provider) Info() webhook.Info {
 		KeysVariable:    "ESIGNGLOBAL_SECRETS",
 		DevelopmentKey:  "development-esignglobal-secret",
 		PersonReference: SharedReference,
+		AnswerWithin:    5 * time.Second,
 		Allow:           http.MethodPost,
 		Registration: []string{
 			"Settings → Integrations → Apps: callback address of the app; or Settings → Integrations → Webhook",

@@ -214,18 +214,24 @@ func longList(t *testing.T, p webhook.Provider, list func(func(string) string) s
 	}
 }
 
-// challenge checks that the provider allows GET exactly if the vendor sends a challenge.
+// challenge checks that the provider allows GET exactly if the vendor sends a challenge, and that it answers its own.
 func challenge(t *testing.T, p webhook.Provider, keys webhook.Keys) {
 	_, err := p.Challenge(&webhook.Request{Method: http.MethodGet, Header: http.Header{}}, keys)
 	if allow := p.Info().Allow; slices.Contains(strings.Split(allow, ", "), http.MethodGet) == errors.Is(err,
 		webhook.ErrNoChallenge) {
 		t.Errorf("Allow is %q, and Challenge returns %v", allow, err)
 	}
+	if challenger, ok := p.(webhook.Challenger); ok {
+		if answer, err := p.Challenge(challenger.ChallengeRequest(keys.Keys[0]), keys); err != nil || answer.Status != 200 {
+			t.Errorf("the vendor's challenge is answered with %v, %v", answer, err)
+		}
+	}
 }
 
 func info(t *testing.T, info webhook.Info, claims Claims) {
 	named := regexp.MustCompile(`^[a-z]+$`).MatchString(info.Name)
-	if !named || info.Title == "" || info.KeysVariable == "" || info.DevelopmentKey == "" || info.Allow == "" {
+	if !named || info.Title == "" || info.KeysVariable == "" || info.DevelopmentKey == "" || info.Allow == "" ||
+		info.AnswerWithin < time.Second {
 		t.Errorf("incomplete: %+v", info)
 	}
 	variables := [3]string{info.KeysVariable, info.TokensVariable(), info.APIVariable()}
