@@ -18,6 +18,7 @@ var layers = [][]string{
 	{"functions/*"},
 	{"shared/wiring/lambda/background"},
 	{"shared/wiring/*", "shared/stack"},
+	{"shared/operate/doctor"},
 	{"shared/receive", "shared/process", "shared/publish", "shared/operate", "shared/sample"},
 	{"shared/archive", "shared/reconcile"},
 	{"shared/store/*/*", "shared/vendorapi/all"},

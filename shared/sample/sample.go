@@ -14,6 +14,7 @@ import (
 	"path"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,6 +53,25 @@ func Completed(p webhook.Provider) (string, error) {
 		return "", fmt.Errorf("sample: no example of %s completes an agreement", p.Info().Name)
 	}
 	return shortest, nil
+}
+
+// Harmless names the example that changes least: a test of the vendor's, or an event of an unknown type, or any.
+func Harmless(p webhook.Provider) string {
+	var others []string
+	for _, name := range Names(p) {
+		r, err := read(p, name)
+		if err != nil || r.Method != http.MethodPost {
+			continue
+		}
+		if _, event, err := meaning(p, r); err == nil && event.Type == esign.Test {
+			return name
+		}
+		others = append(others, name)
+	}
+	if slices.Contains(others, "unknown-event") || len(others) == 0 {
+		return "unknown-event"
+	}
+	return others[0]
 }
 
 // Request makes a request of an example, about the agreement with the given ID, or about a new one if it is empty. If

@@ -2,10 +2,12 @@ package stack
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,10 +19,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/operate"
+	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/provider"
+	"esignhooks/shared/receive"
 	"esignhooks/shared/reconcile"
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/queue"
+	"esignhooks/shared/webhook"
 	"esignhooks/shared/wiring/lambda/lambdatest"
 )
 
@@ -157,5 +162,56 @@ func TestADeployedStack(t *testing.T) {
 		"OutletDeadLetterQueue to OutletQueue"}
 	if diff := cmp.Diff(moves, c.moved); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestDoctor examines a stack whose receiver can store nothing: it has neither a table nor a queue.
+func TestDoctor(t *testing.T) {
+	const key = "canary-key-of-the-stack"
+	parameters := lambdatest.Deploy(t, nil).Changed()
+	parameters["DocuSign"], parameters["BoldSign"] = "enabled", "disabled"
+	c := &console{stack: lambdatest.Deploy(t, parameters),
+		AWS: &lambdatest.AWS{Secret: `{"keys":[" ` + key + `"],"urlToken":"canary-token"}`}}
+	aws := httptest.NewServer(c)
+	defer aws.Close()
+	lambdatest.Enter(t, map[string]string{"AWS_ENDPOINT_URL": aws.URL})
+	s, err := Open(t.Context(), "hooks")
+	must(t, err)
+	docusign, _ := webhook.Find(provider.All(), "docusign")
+	receiver := &receive.Receiver{Provider: docusign, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Keys: func(context.Context) (webhook.Keys, error) { return webhook.Keys{Keys: webhook.Secrets(key)}, nil }}
+	domain := httptest.NewTLSServer(apigw.HTTP(apigw.Function(receiver.Receive), "/webhooks/docusign", receiver.Log))
+	defer domain.Close()
+	s.roots = domain.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	for name, tt := range map[string]struct {
+		provider, url string
+		failed        bool
+		says          []string
+	}{
+		"healthy": {"docusign", domain.URL, false, []string{
+			"ok           clock ", "warning      keys             white space or quotes around the key d3c1 were removed",
+			"not checked  acknowledgement  a sample would become an event of the stack",
+			"ok           refusal          an unsigned request gets 401 and nothing else; the alarm of wrong keys counts it",
+		}},
+		"disabled":            {"boldsign", "", false, []string{"not checked  keys             disabled: to receive"}},
+		"unknown":             {"nosign", "", true, nil},
+		"the other's URL":     {"docusign", domain.URL + "/webhooks/boldsign", true, nil},
+		"a domain of nothing": {"docusign", "https://127.0.0.1:1", true, []string{"failure      reachability"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var report bytes.Buffer
+			err := s.Doctor(t.Context(), &report, tt.provider, tt.url)
+			if (err != nil) != tt.failed {
+				t.Errorf("%v\n%s", err, &report)
+			}
+			for _, says := range tt.says {
+				if !strings.Contains(report.String(), says) {
+					t.Errorf("it does not say %q:\n%s", says, &report)
+				}
+			}
+			if strings.Contains(report.String()+fmt.Sprint(err), "canary") {
+				t.Errorf("a secret is shown:\n%s%v", &report, err)
+			}
+		})
 	}
 }

@@ -3,6 +3,7 @@ package stack
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,7 +42,8 @@ type Stack struct {
 	account string // its ID
 	// parameters are those of the template, with the values of the last deployment.
 	parameters map[string]string
-	http       *http.Client // for the vendors' APIs
+	http       *http.Client   // for the vendors' APIs
+	roots      *x509.CertPool // of the webhooks' URLs; nil: the computer's
 }
 
 // needed are the outputs that every stack of this version has.

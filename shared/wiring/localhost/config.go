@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/operate/doctor"
 	"esignhooks/shared/outlet"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/vendorapi/all"
@@ -52,6 +53,8 @@ type Keys struct {
 	// <PROVIDER>_API: the credentials of the vendor's API, the JSON object that is the member "api" of a stack's secret.
 	// Empty by default: features that need the API are off.
 	API webhook.Secret
+	// Problems are how the keys are written oddly, which does no harm.
+	Problems []string
 }
 
 // ReadConfig reads the environment through lookup, normally [os.LookupEnv]. It reports all problems at once. No error
@@ -104,7 +107,7 @@ func ReadConfig(providers []webhook.Provider, lookup func(string) (string, bool)
 			list = info.DevelopmentKey
 		}
 		tokens, _ := lookup(info.TokensVariable())
-		keys.Keys.Keys = webhook.Secrets(strings.Split(list, ",")...)
+		keys.Keys.Keys, keys.Problems = webhook.Secrets(strings.Split(list, ",")...), doctor.Written(strings.Split(list, ","))
 		keys.URLTokens = webhook.Secrets(strings.Split(tokens, ",")...)
 		for _, token := range keys.URLTokens {
 			if !isSegment(token.Reveal()) {
