@@ -47,6 +47,7 @@ func (r *Receiver) explain(ctx context.Context, request *webhook.Request, keys w
 	}
 	skipped, ok := explanations.permit(r.Now())
 	if !ok {
+		o.Causes = nil
 		return nil
 	}
 	if skipped > 0 {
@@ -57,7 +58,8 @@ func (r *Receiver) explain(ctx context.Context, request *webhook.Request, keys w
 			r.Log.ErrorContext(ctx, "panic in the provider's explanation", "stack", string(debug.Stack()))
 		}
 	}()
-	if o.Causes = explainer.Explain(request, keys); len(o.Causes) > 0 {
+	if causes := explainer.Explain(request, keys); len(causes) > 0 {
+		o.Causes = causes
 		attributes = append(attributes, "cause", o.Causes[0].Code, "hint", o.Causes[0].Hint)
 	}
 	return attributes

@@ -24,13 +24,14 @@ type Observation struct {
 	Proof   esign.Proof       // of a genuine request
 	Events  []ObservedEvent   // of a genuine request
 	Err     error             // why it was refused, or what was unavailable
-	Causes  []webhook.Refusal // of a refusal, the most likely first; nil if it was not explained
+	Causes  []webhook.Refusal // of a refusal, the most likely first; nil if the rate limit forbade to look for them
 }
 
 // ObservedEvent is one event of a request.
 type ObservedEvent struct {
 	webhook.Identity
-	Before ledger.State // in which the event was found; ledger.New for the first delivery
+	Before   ledger.State // in which the event was found; ledger.New for the first delivery
+	Enqueued bool         // for the worker; false if the event needs no more work
 }
 
 func outcome(provider string, events []ObservedEvent, known int) Outcome {

@@ -61,7 +61,7 @@ func (r *Receiver) Receive(ctx context.Context, request *webhook.Request) *webho
 	start := r.Now()
 	ctx, cancel := context.WithTimeout(ctx, Deadline)
 	defer cancel()
-	var o Observation
+	o := Observation{Causes: []webhook.Refusal{}}
 	response, keys, err := r.receive(ctx, request, start, &o)
 	if err != nil {
 		response = r.refuse(ctx, request, keys, err, &o)
@@ -140,12 +140,13 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 		if !unreachable { // or it would use up the queue's time
 			found, unreachable = r.claim(ctx, claim)
 		}
-		o.Events = append(o.Events, ObservedEvent{id, found.State})
 		if found.State != ledger.New {
 			duplicates++
 			counting.Go(func() { r.count(ctx, claim) }) // while the message is sent
 		}
-		if err := r.enqueue(ctx, found, claim, &delivery); err != nil {
+		enqueued, err := r.enqueue(ctx, found, claim, &delivery)
+		o.Events = append(o.Events, ObservedEvent{id, found.State, enqueued})
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -200,28 +201,28 @@ func (r *Receiver) tryToIdentify(request *webhook.Request) (ids []webhook.Identi
 // it is sent: it can be read now, or the event's dead letter has expired. All other copies of an unreadable event would
 // only multiply its dead letters.
 func (r *Receiver) enqueue(ctx context.Context, found ledger.Found, claim ledger.Claim,
-	delivery *webhook.Delivery) error {
+	delivery *webhook.Delivery) (enqueued bool, err error) {
 	log, exact, suffix := r.logOf(claim), found.Inexact && !claim.OccurredAt.IsZero(), ""
 	switch {
 	case found.State == ledger.Unreadable:
 		if age := r.Now().Sub(found.UnreadableAt); age < queue.DeadLetterRetention && !r.readable(delivery) {
 			log.InfoContext(ctx, "duplicate", "state", found.State)
-			return nil
+			return false, nil
 		}
 		suffix = fmt.Sprint(".unreadable", found.UnreadableAt.UnixMilli()) // once for each mark
 	case exact:
 		suffix = ".exact"
 	case found.State.Settled():
 		log.InfoContext(ctx, "duplicate", "state", found.State)
-		return nil
+		return false, nil
 	case found.State == ledger.Received && !found.Inexact && claim.OccurredAt.IsZero():
 		suffix = ".inexact"
 	}
 	if err := r.send(ctx, delivery, suffix); err != nil {
-		return fmt.Errorf("receive: %s: %w", claim.ID, err)
+		return false, fmt.Errorf("receive: %s: %w", claim.ID, err)
 	}
 	log.InfoContext(ctx, "received", "proof", claim.Proof, "redelivered", found.State != ledger.New)
-	return nil
+	return true, nil
 }
 
 // readable reports whether the worker can read a delivery: both have the same parser. Its answer cannot be forgotten,

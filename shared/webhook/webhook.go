@@ -218,8 +218,8 @@ type Provider interface {
 
 // Refusal is a possible cause of a refusal, for the operator.
 type Refusal struct {
-	Code string // a fixed word
-	Hint string // a sentence that says what to do; it shows no secret and nothing of the body
+	Code string `json:"code"` // a fixed word
+	Hint string `json:"hint"` // a sentence that says what to do; it shows no secret and nothing of the body
 }
 
 // Explainer is a [Provider] that can explain a refusal.

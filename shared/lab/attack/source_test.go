@@ -65,7 +65,7 @@ func TestSecretsAreRevealedInFewPlaces(t *testing.T) {
 		"shared/webhook/secret.go Respelt", // to explain a refusal
 		"shared/webhook/secret.go URL",     // to register
 		"shared/wiring/localhost/banner.go curl", "shared/wiring/localhost/config.go ReadConfig",
-		"shared/wiring/localhost/send.go target",
+		"shared/wiring/localhost/send.go target", "shared/wiring/localhost/mask.go newMasker",
 		"shared/outlet/outlet.go ParseKey", // to sign for the application
 		"shared/wiring/localhost/vendors.go wireClients", "shared/vendorapi/adobesign/adobesign.go New",
 		"shared/vendorapi/dropboxsign/dropboxsign.go New",

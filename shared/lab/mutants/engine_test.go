@@ -17,7 +17,7 @@ var engine = []mistake{
 	{"index no reference that a correction changes", "shared/process/correct.go",
 		`Before: stored,`, `Before: append(after[:0:0], stored, after[i])[1],`, worlds(1000)},
 	{"acknowledge although the queue is unavailable", "shared/receive/receive.go",
-		`return fmt.Errorf("receive: %s: %w", claim.ID, err)`, `log.ErrorContext(ctx, "not sent", "error", err)`,
+		`return false, fmt.Errorf("receive: %s: %w", claim.ID, err)`, `log.ErrorContext(ctx, "not sent", "error", err)`,
 		worlds(100)},
 	{"acknowledge every known event without sending it", "shared/receive/receive.go",
 		`case found.State.Settled():`, `case found.State != ledger.New:`, worlds(100)},

@@ -52,6 +52,9 @@ func (g *Gateway) places() []operate.Place {
 			n, err := g.bus.Forget(t.Subject, remove)
 			return n, 0, err
 		}},
+		{Name: "requests in memory", Forget: func(_ context.Context, t operate.Traces, remove bool) (int, int, error) {
+			return g.requests.forget(t.Subject, remove), 0, nil
+		}},
 	}
 }
 

@@ -55,6 +55,7 @@ type Gateway struct {
 	archiver   *archive.Archiver
 	reconciler *reconcile.Reconciler
 	webhooks   map[string]http.Handler // by provider
+	requests   *requests
 }
 
 // Open opens the store in config.Data, with everything that earlier processes have acknowledged.
@@ -66,6 +67,7 @@ func Open(config Config, providers []webhook.Provider, log *slog.Logger) (*Gatew
 	g := &Gateway{
 		config: config, providers: providers, log: log, db: groupcommit.New(db),
 		clients: map[string]vendorapi.Client{}, webhooks: map[string]http.Handler{},
+		requests: newRequests(config.Keys, time.Now()),
 	}
 	if err := g.wire(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -113,6 +115,7 @@ func (g *Gateway) wire() (err error) {
 		receiver := &receive.Receiver{
 			Provider: p, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil }, Claims: g.ledger,
 			Payloads: payloads, Queue: g.queue, Now: time.Now, Log: g.log.With("provider", name),
+			Observe: g.requests.observe,
 		}
 		g.webhooks[name] = apigw.HTTP(apigw.Function(receiver.Receive), "/webhooks/"+name, g.log.With("provider", name))
 	}
@@ -186,23 +189,19 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request, segments []string) {
-	var function http.Handler
-	if len(segments) == 1 || len(segments) == 2 {
-		function = g.webhooks[segments[0]]
-	}
-	if function == nil {
+	if len(segments) == 0 || g.webhooks[segments[0]] == nil {
 		http.NotFound(w, r)
 		return
 	}
-	if len(segments) == 2 {
+	function := g.webhooks[segments[0]]
+	if len(segments) > 1 {
 		token, err := url.PathUnescape(segments[1])
-		if err != nil || token == "" {
-			http.NotFound(w, r)
-			return
+		if err != nil || token == "" || len(segments) > 2 {
+			function = http.NotFoundHandler()
 		}
 		r.SetPathValue("token", token)
 	}
-	function.ServeHTTP(w, r)
+	g.requests.serve(w, r, segments[0], function)
 }
 
 // forwarded reports whether a request came through a proxy, which may have changed the Host header.

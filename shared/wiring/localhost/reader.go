@@ -80,6 +80,10 @@ func (g *Gateway) serveReader(w http.ResponseWriter, r *http.Request, segments [
 		read = func() { g.serveEvents(w) }
 	case slices.Equal(segments, []string{"api", "published"}):
 		read = func() { g.servePublished(w) }
+	case slices.Equal(segments, []string{"api", "requests"}):
+		read = func() { g.serveRequests(w, r) }
+	case len(segments) == 3 && segments[0] == "api" && segments[1] == "requests":
+		read = func() { g.serveRequest(w, r, segments[2]) }
 	case len(segments) == 4 && segments[0] == "api" && segments[1] == "agreements":
 		read = func() { g.serveAgreement(w, r, segments[2], segments[3]) }
 	case slices.Equal(segments, []string{"api", "operate"}) && r.Method == http.MethodPost:

@@ -26,8 +26,13 @@ import (
 // openFolder opens a gateway on a store of its own. Nothing runs in it before Serve.
 func openFolder(t *testing.T, data string, providers ...webhook.Provider) *Gateway {
 	t.Helper()
+	return openWith(t, map[string]string{"DATA": data, "PORT": "0", "ARCHIVE_FORM_DATA": "true"}, providers...)
+}
+
+func openWith(t *testing.T, environment map[string]string, providers ...webhook.Provider) *Gateway {
+	t.Helper()
 	config, err := ReadConfig(providers, func(name string) (string, bool) {
-		value, ok := map[string]string{"DATA": data, "PORT": "0", "ARCHIVE_FORM_DATA": "true"}[name]
+		value, ok := environment[name]
 		return value, ok
 	})
 	if err != nil {

@@ -3,6 +3,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -147,6 +148,29 @@ func (b *Bus) Events() ([]Published, error) {
 	})
 	slices.Reverse(all)
 	return all, err
+}
+
+// About returns the publications of an event, the newest first. It looks among the last limit publications only.
+func (b *Bus) About(eventID string, limit int) ([]Published, error) {
+	found := []Published{}
+	err := b.db.View(func(tx *bbolt.Tx) error {
+		cursor := tx.Bucket(eventsBucket).Cursor()
+		for k, v := cursor.Last(); k != nil && limit > 0; k, v = cursor.Prev() {
+			limit--
+			if !bytes.Contains(v, []byte(eventID)) {
+				continue
+			}
+			var p Published
+			if err := json.Unmarshal(v, &p); err != nil {
+				return err
+			}
+			if id, _ := about(p); id == eventID {
+				found = append(found, p)
+			}
+		}
+		return nil
+	})
+	return found, err
 }
 
 // Redrive starts over with the failed events, and returns how many there are.
