@@ -4,7 +4,7 @@ package events
 
 import "embed"
 
-// FS holds <provider>/<name>.json.
+// FS holds <provider>/<name>.json, and <provider>/stories.tmpl: how the vendor reports stories, for the simulator.
 //
-//go:embed */*.json
+//go:embed */*.json */*.tmpl
 var FS embed.FS
