@@ -19,4 +19,6 @@ func (Provider) Retries() webhook.Retries {
 // Acknowledges implements [webhook.Retrier].
 //
 // SPEC: https://developers.boldsign.com/webhooks/webhook-configuration-and-lifecycle, read 2026-11-30: 200.
-func (Provider) Acknowledges(_ *webhook.Request, answer *webhook.Response) bool { return answer.Status == 200 }
+func (Provider) Acknowledges(_ *webhook.Request, answer *webhook.Response) bool {
+	return answer.Status == 200
+}

@@ -21,4 +21,6 @@ func (Provider) Retries() webhook.Retries {
 //
 // SPEC: https://github.com/ballerina-platform/module-ballerinax-docusign.dsesign, the texts of the eSignature OpenAPI
 // 2.1, read 2026-11-22: "a valid 200"; a status outside 200 to 299 is a failure.
-func (Provider) Acknowledges(_ *webhook.Request, answer *webhook.Response) bool { return answer.Successful() }
+func (Provider) Acknowledges(_ *webhook.Request, answer *webhook.Response) bool {
+	return answer.Successful()
+}

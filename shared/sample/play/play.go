@@ -43,7 +43,7 @@ var Faults = []struct {
 	{Reorder, "the messages of an agreement come in another order"},
 	{Late, "a quarter of the messages comes hours later"},
 	{LostAck, "a quarter of the acknowledgements is lost, so the vendor retries"},
-	{RotatedKey, "from the middle on, the second key signs; without one, the middle message is first refused"},
+	{RotatedKey, "from the middle on, the second key signs; without one, one message must first be refused"},
 	{WrongKey, "a key signs that the receiver does not know: all requests must be refused"},
 	{ChangedBody, "a quarter of the messages is changed on its way, must be refused, and comes again unchanged"},
 }
@@ -241,7 +241,7 @@ func (p *Play) arrange(r *mathrand.Rand, a *story.Agreement, subscription int) [
 			d.falseKey = always
 		case p.has(RotatedKey) && len(p.Keys) > 1 && i >= n/2:
 			d.key = p.Keys[1]
-		case p.has(RotatedKey) && len(p.Keys) == 1 && i == n/2:
+		case p.has(RotatedKey) && len(p.Keys) == 1 && i == n/2 && len(p.agreements) == 1: // the mistake is soon noticed
 			d.falseKey = 1
 		}
 	}

@@ -1,0 +1,163 @@
+package localhost
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"esignhooks/shared/lab/slow"
+	"esignhooks/shared/provider"
+	"esignhooks/shared/sample/play"
+	"esignhooks/shared/sample/story"
+	"esignhooks/shared/webhook"
+)
+
+// playing runs a gateway with all vendors and their development keys, and with more of the environment.
+func playing(t *testing.T, environment map[string]string) *Gateway {
+	t.Helper()
+	config, err := ReadConfig(provider.All(), func(name string) (string, bool) {
+		value, ok := environment[name]
+		return value, ok
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Data = t.TempDir()
+	g, err := Open(config, provider.All(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- g.Serve(ctx, &silent{closed: make(chan struct{})}) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
+// TestEveryStoryEndsInItsTruth plays all stories of all vendors to a gateway: each with one of the faults in turn, with
+// all at once or without, and slowly, with each of them.
+func TestEveryStoryEndsInItsTruth(t *testing.T) {
+	g := playing(t, nil)
+	faults := [][]play.Fault{{}, {play.Duplicate, play.Reorder, play.Late, play.LostAck, play.RotatedKey}}
+	for _, f := range play.Faults {
+		faults = append(faults, []play.Fault{f.Fault})
+	}
+	var group sync.WaitGroup
+	plays := make(chan Simulation)
+	for range 16 {
+		group.Go(func() {
+			for s := range plays {
+				s.Speed = 1e9
+				name := fmt.Sprintf("%s %s %v %d", s.Provider, s.Story, s.Faults, s.Seed)
+				report, err := g.Play(t.Context(), s)
+				if s.Provider == "adobesign" && len(s.Faults) == 1 && s.Faults[0] == play.ChangedBody {
+					if err == nil || !strings.Contains(err.Error(), "does not sign the body") {
+						t.Errorf("%s: %v", name, err)
+					}
+					continue
+				}
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				} else if givesUp := len(s.Faults) == 1 && s.Faults[0] == play.WrongKey; report.Verdict != play.Right ||
+					(report.GivenUp > 0) != givesUp || (report.Acknowledged > 0) == givesUp {
+					t.Errorf("%s: %+v", name, report)
+				}
+			}
+		})
+	}
+	turn := 0
+	for seed := range uint64(slow.Cases(1, 5)) {
+		for _, p := range provider.All() {
+			book, err := story.Open(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range book.Stories {
+				for range slow.Cases(1, len(faults)) {
+					turn++
+					plays <- Simulation{Provider: p.Info().Name, Story: s.Name, Number: min(s.Number, 3), Seed: seed,
+						Faults: faults[turn%len(faults)]}
+				}
+			}
+		}
+	}
+	close(plays)
+	group.Wait()
+}
+
+func TestARotatedKeyThatBothKnow(t *testing.T) {
+	for _, p := range provider.All() {
+		g := playing(t, map[string]string{p.Info().KeysVariable: "first-key-0123456789,second-key-0123456789"})
+		report, err := g.Play(t.Context(), Simulation{Provider: p.Info().Name, Story: "void", Speed: 1e9,
+			Faults: []play.Fault{play.RotatedKey}})
+		if err != nil || report.Verdict != play.Right || report.False > 0 || report.Retried > 0 {
+			t.Errorf("%s: %+v, %v", p.Info().Name, report, err)
+		}
+	}
+}
+
+// TestTheVerdictIsWrong plays to a gateway that does not do its work.
+func TestTheVerdictIsWrong(t *testing.T) {
+	config, err := ReadConfig(provider.All(), func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Data = t.TempDir()
+	g, err := Open(config, provider.All(), slog.New(slog.DiscardHandler)) // and nothing serves
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.db.Close()
+	p, err := Simulate(config, provider.All(), Simulation{Provider: "docusign", Story: "void", Speed: 1e9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Client.Transport, p.Patience = inProcess{g}, 1
+	report, err := p.Run(t.Context())
+	if err != nil || report.Verdict != play.Wrong || report.Acknowledged != report.Messages {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+func TestMistakesInASimulation(t *testing.T) {
+	config, err := ReadConfig(provider.All(), func(name string) (string, bool) { return "", name == "DOCUSIGN_HMAC_KEYS" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		s    Simulation
+		want string
+	}{
+		"no provider": {Simulation{Story: "void"}, "adobesign, boldsign"},
+		"no key":      {Simulation{Provider: "docusign", Story: "void"}, "$DOCUSIGN_HMAC_KEYS is empty"},
+		"no story":    {Simulation{Provider: "boldsign"}, "two-signers"},
+		"many for another machine": {Simulation{Provider: "boldsign", Story: "bulk", Number: 101,
+			URL: "https://hooks.example.com/webhooks/boldsign/canary"}, "YES=1"},
+		"no state": {Simulation{Provider: "boldsign", Story: "bulk", StateURL: "canary"}, "the URLs to compare with"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Simulate(config, provider.All(), tt.s)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "canary") {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+	for url, compared := range map[string]bool{
+		"": true, "http://localhost:3000/webhooks/boldsign": true, "http://127.0.0.1:8080/hooks": false,
+		"https://hooks.example.com/webhooks/boldsign": false,
+	} {
+		p, err := Simulate(config, provider.All(), Simulation{Provider: "boldsign", Story: "void", URL: url,
+			Keys: webhook.Secrets("k")})
+		if err != nil || (p.API != "") != compared {
+			t.Errorf("%s: %v, %v", url, p, err)
+		}
+	}
+}
