@@ -18,7 +18,7 @@ var layers = [][]string{
 	{"functions/*"},
 	{"shared/wiring/lambda/background"},
 	{"shared/wiring/*", "shared/stack"},
-	{"shared/operate/doctor", "shared/sample/play"},
+	{"shared/operate/doctor", "shared/sample/fixture", "shared/sample/play"},
 	{"shared/receive", "shared/process", "shared/publish", "shared/operate", "shared/sample", "shared/sample/story"},
 	{"shared/archive", "shared/reconcile"},
 	{"shared/store/*/*", "shared/vendorapi/all"},

@@ -106,7 +106,7 @@ func proxyEvent(r *http.Request, resource string, body []byte) events.APIGateway
 	if token := r.PathValue("token"); token != "" {
 		e.Resource, e.PathParameters = resource+"/{token}", map[string]string{"token": token}
 	}
-	if isBinary(r.Header.Get("Content-Type")) || !utf8.Valid(body) {
+	if IsBinary(r.Header.Get("Content-Type")) || !utf8.Valid(body) {
 		e.Body, e.IsBase64Encoded = base64.StdEncoding.EncodeToString(body), true
 	}
 	e.RequestContext.ResourcePath, e.RequestContext.HTTPMethod, e.RequestContext.Stage = e.Resource, r.Method, "local"
@@ -115,8 +115,8 @@ func proxyEvent(r *http.Request, resource string, body []byte) events.APIGateway
 	return e
 }
 
-// isBinary reports whether API Gateway passes a body with this Content-Type in base64.
-func isBinary(contentType string) bool {
+// IsBinary reports whether API Gateway passes a body with this Content-Type in base64.
+func IsBinary(contentType string) bool {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	return err == nil && slices.Contains(BinaryMediaTypes, mediaType)
 }
