@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -35,9 +36,10 @@ func find(t *testing.T, name string) webhook.Provider {
 // app is a receiver that does with the nth request what a test says: "" acknowledges, a number is that status, and
 // "hang", "break" and "redirect" are what they say. It ends every list with its last element.
 type app struct {
-	t        *testing.T
 	provider webhook.Provider
 	does     []string
+
+	state func(query url.Values) (status int, body string) // what a GET answers
 
 	mu    sync.Mutex
 	began time.Time
@@ -45,12 +47,18 @@ type app struct {
 }
 
 func (a *app) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	if r.Method == http.MethodGet {
+		status, body := a.state(r.URL.Query())
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+		return w.Result(), nil
+	}
 	body, _ := io.ReadAll(r.Body)
 	a.mu.Lock()
 	does := a.does[min(len(a.at), len(a.does)-1)]
 	a.at = append(a.at, time.Since(a.began))
 	a.mu.Unlock()
-	w := httptest.NewRecorder()
 	switch does {
 	case "":
 		answer := a.provider.Acknowledge(&webhook.Request{Method: r.Method, Header: r.Header, Body: body})
@@ -79,7 +87,7 @@ func (a *app) RoundTrip(r *http.Request) (*http.Response, error) {
 func plays(t *testing.T, plan play.Plan, does ...string) (report *play.Report, at []time.Duration, steps []play.Progress) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		a := &app{t: t, provider: plan.Provider, does: does, began: time.Now()}
+		a := &app{provider: plan.Provider, does: does, began: time.Now()}
 		plan.Speed, plan.URL, plan.Client = 1, address, &http.Client{Transport: a}
 		plan.Keys = []webhook.Secret{webhook.NewSecret("key-of-a-test-0123456789")}
 		plan.Progress = func(p play.Progress) { steps = append(steps, p) }
@@ -283,7 +291,7 @@ func TestThePlayEndsWithItsContext(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
-			a := &app{t: t, provider: p, does: []string{""}, began: time.Now()}
+			a := &app{provider: p, does: []string{""}, began: time.Now()}
 			run, err := play.New(play.Plan{Provider: p, Story: "two-signers", Number: 20, Speed: 1, URL: address,
 				Keys: webhook.Secrets("k"), Client: &http.Client{Transport: a}})
 			if err != nil {
