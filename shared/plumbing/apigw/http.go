@@ -39,7 +39,7 @@ func HTTP(function lambda.Handler, resource string, log *slog.Logger) http.Handl
 			http.Error(w, "the body is larger than 10 MiB: do not include documents", http.StatusRequestEntityTooLarge)
 			return
 		}
-		response, err := invoke(r.Context(), function, proxyEvent(r, resource, body))
+		response, err := invoke(r.Context(), function, ProxyEvent(r, resource, body))
 		if err != nil { // the same response as API Gateway's
 			log.Error("function failed", "error", err)
 			http.Error(w, `{"message": "Internal server error"}`, http.StatusBadGateway)
@@ -83,8 +83,8 @@ func invoke(
 	return response, nil
 }
 
-// proxyEvent returns the event that API Gateway would make of a request.
-func proxyEvent(r *http.Request, resource string, body []byte) events.APIGatewayProxyRequest {
+// ProxyEvent returns the event that API Gateway would make of a request.
+func ProxyEvent(r *http.Request, resource string, body []byte) events.APIGatewayProxyRequest {
 	e := events.APIGatewayProxyRequest{
 		Resource:                        resource,
 		Path:                            r.URL.Path,

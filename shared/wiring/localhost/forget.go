@@ -48,6 +48,10 @@ func (g *Gateway) places() []operate.Place {
 		files("documents", func(t operate.Traces) []string {
 			return []string{"documents/" + document.Folder(t.Provider, t.AgreementID)}
 		}),
+		{Name: "recorded requests", Forget: func(_ context.Context, t operate.Traces, remove bool) (int, int, error) {
+			n, err := g.forgetRecorded(t, remove)
+			return n, 0, err
+		}},
 		{Name: "published events", Forget: func(_ context.Context, t operate.Traces, remove bool) (int, int, error) {
 			n, err := g.bus.Forget(t.Subject, remove)
 			return n, 0, err

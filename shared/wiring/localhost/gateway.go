@@ -56,6 +56,7 @@ type Gateway struct {
 	reconciler *reconcile.Reconciler
 	webhooks   map[string]http.Handler // by provider
 	requests   *requests
+	recordings *recordings
 }
 
 // Open opens the store in config.Data, with everything that earlier processes have acknowledged.
@@ -67,7 +68,8 @@ func Open(config Config, providers []webhook.Provider, log *slog.Logger) (*Gatew
 	g := &Gateway{
 		config: config, providers: providers, log: log, db: groupcommit.New(db),
 		clients: map[string]vendorapi.Client{}, webhooks: map[string]http.Handler{},
-		requests: newRequests(config.Keys, time.Now()),
+		requests:   newRequests(config.Keys, time.Now()),
+		recordings: newRecordings(config.Data, config.Keys, log),
 	}
 	if err := g.wire(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -201,6 +203,7 @@ func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request, segments 
 		}
 		r.SetPathValue("token", token)
 	}
+	g.recordings.record(r, segments[0])
 	g.requests.serve(w, r, segments[0], function)
 }
 

@@ -89,6 +89,9 @@ func (g *Gateway) serveReader(w http.ResponseWriter, r *http.Request, segments [
 	case slices.Equal(segments, []string{"api", "operate"}) && r.Method == http.MethodPost:
 		g.operate(w, r)
 		return
+	case slices.Equal(segments, []string{"api", "record"}) && r.Method == http.MethodPost:
+		g.serveRecord(w, r)
+		return
 	case slices.Equal(segments, []string{"api", "doctor"}) && r.Method == http.MethodPost:
 		g.serveDoctor(w, r)
 		return
