@@ -1,58 +1,70 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send urls register registered logs inspect redrive replay archive forget confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send version urls register registered logs inspect redrive replay archive forget confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
 
 STACK ?= esignhooks
 
-GATEWAY  := .build/local
-OPERATOR := .build/operator
+GATEWAY  := .build/esignhooks
+OPERATOR := .build/esignhooks-stacks# the same, with the AWS SDK
 PYTHON   := .build/python
 RACE     := $(if $(shell command -v "$$(go env CC)" 2>/dev/null),-race)# the race detector needs a C compiler
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
+# build builds the command with the flags $(1). It says so if that takes more than two seconds. The timer holds neither
+# output open, and its end is not reported.
+define build
+@( trap exit TERM; sleep 2 >/dev/null 2>&1 & wait $$!; \
+	kill -0 $$$$ && echo 'building esignhooks; the first time takes $(2)' >&2 ) & timer=$$!; \
+CGO_ENABLED=0 go build -trimpath $(1) ./functions/esignhooks; status=$$?; kill $$timer 2>/dev/null; exit $$status
+endef
+
 ## run: run all functions on localhost with an embedded store (PORT=3000, DATA=.local)
 run: gateway
-	@exec $(GATEWAY)
+	@exec $(GATEWAY) run
 
 ## send: send a fresh, signed request: PROVIDER=docusign EVENT=envelope-completed [AGREEMENT=id] [URL=of the webhook]
 send: gateway
-	@exec $(GATEWAY) send -provider '$(PROVIDER)' -event '$(EVENT)' -agreement '$(AGREEMENT)' -url '$(URL)'
+	@exec $(GATEWAY) send --provider='$(PROVIDER)' --event='$(EVENT)' --agreement='$(AGREEMENT)' --url='$(URL)'
 
 gateway:
-	@CGO_ENABLED=0 go build -trimpath -o $(GATEWAY) ./functions/local
+	$(call build,-o $(GATEWAY),about a minute)
 
 # These targets act on the stack STACK with your AWS credentials, or with STACK=localhost on the running gateway.
 ifeq ($(STACK),localhost)
-OPERATE  := $(GATEWAY)
 operated := gateway
-deployed  = $(error STACK=localhost: make run prints the URLs and the logs to its terminal)
+OPERATE  := $(GATEWAY) --stack=localhost
 else
-OPERATE   = $(OPERATOR) -stack '$(STACK)'
 operated := operator
+OPERATE   = $(OPERATOR) --stack='$(STACK)'
 endif
 
+ifeq ($(STACK)$(wildcard $(GATEWAY)),localhost) # the first time: nothing can run, so nothing is built to say so
+urls logs:
+	@echo 'STACK=localhost has not run yet: make run starts it, and shows its URLs and logs' >&2; exit 1
+else
 ## urls: show what to register at each vendor, with the secret tokens of the URLs [STACK=esignhooks, here and below]
-urls: operator
-	@$(deployed)exec $(OPERATE) urls
+urls: $(operated)
+	@exec $(OPERATE) urls
+
+## logs: follow the functions' logs
+logs: $(operated)
+	@exec $(OPERATE) logs
+endif
 
 ## register: show how to make PROVIDER=docusign call the stack; APPLY=1 does it [URL=of a tunnel] [STACK=localhost]
 register: $(operated)
-	@exec $(OPERATE) register -provider '$(PROVIDER)' -url '$(URL)' $(if $(filter 1,$(APPLY)),-apply)
+	@exec $(OPERATE) register --provider='$(PROVIDER)' --url='$(URL)' $(if $(filter 1,$(APPLY)),--apply)
 
 ## registered: list the subscriptions at the vendors and their problems, and unconfirmed completions [PROVIDER=docusign] [URL=of a tunnel] [STACK=localhost]
 registered: $(operated)
-	@exec $(OPERATE) registered -provider '$(PROVIDER)' -url '$(URL)'
-
-## logs: follow the functions' logs
-logs: operator
-	@$(deployed)exec $(OPERATE) logs
+	@exec $(OPERATE) registered --provider='$(PROVIDER)' --url='$(URL)'
 
 ## inspect: show an agreement and its history: PROVIDER=docusign ID=id, or find agreements: REFERENCE=deal_id:123 [STACK=localhost]
 inspect: $(operated)
-	@exec $(OPERATE) inspect -provider '$(PROVIDER)' -id '$(ID)' -reference '$(REFERENCE)'
+	@exec $(OPERATE) inspect --provider='$(PROVIDER)' --id='$(ID)' --reference='$(REFERENCE)'
 
 ## redrive: retry dead letters, publish what could not be published, confirm what has credentials now [STACK=localhost]
 redrive: $(operated)
@@ -60,30 +72,34 @@ redrive: $(operated)
 
 ## replay: publish again: PROVIDER=docusign ID=id, or FROM=2026-11-02 TO=2026-11-03T12:00:00Z; REBUILD=1 only checks [STACK=localhost]
 replay: $(operated)
-	@exec $(OPERATE) replay -provider '$(PROVIDER)' -id '$(ID)' -from '$(FROM)' -to '$(TO)' $(if $(REBUILD),-rebuild)
+	@exec $(OPERATE) replay --provider='$(PROVIDER)' --id='$(ID)' --from='$(FROM)' --to='$(TO)' $(if $(REBUILD),--rebuild)
 
 ## archive: fetch and store an agreement's documents now: PROVIDER=docusign ID=id [STACK=localhost]
 archive: $(operated)
-	@exec $(OPERATE) archive -provider '$(PROVIDER)' -id '$(ID)'
+	@exec $(OPERATE) archive --provider='$(PROVIDER)' --id='$(ID)'
 
 ## forget: show what there is of an agreement: PROVIDER=docusign ID=id; APPLY=1, or yes, removes it for good [STACK=localhost]
 forget: $(operated)
-	@exec $(OPERATE) forget -provider '$(PROVIDER)' -id '$(ID)' $(if $(filter 1,$(APPLY)),-apply)
+	@exec $(OPERATE) forget --provider='$(PROVIDER)' --id='$(ID)' $(if $(filter 1,$(APPLY)),--apply)
 
 ## confirm: ask the vendor about an agreement now, and enter what is new: PROVIDER=docusign ID=id [STACK=localhost]
 confirm: $(operated)
-	@exec $(OPERATE) confirm -provider '$(PROVIDER)' -id '$(ID)'
+	@exec $(OPERATE) confirm --provider='$(PROVIDER)' --id='$(ID)'
+
+## version: show the version of esignhooks, and whether it can act on stacks
+version: $(operated)
+	@exec $(OPERATE) version
 
 operator:
-	@CGO_ENABLED=0 go build -trimpath -o $(OPERATOR) ./functions/operator
+	$(call build,-tags stacks -o $(OPERATOR),a few minutes)
 
 ## test: run all tests but the slow ones; without Java, Maven and Python those of the AWS drivers are skipped
 test:
-	@go run ./shared/lab/suite $(RACE) -timeout 30m ./...
+	@go run ./shared/lab/suite $(RACE) -tags stacks -timeout 30m ./...
 
 ## test-all: run the slow tests too: engines that fail, many random cases, all figures
 test-all:
-	@SLOW=1 go run ./shared/lab/suite $(RACE) -timeout 30m ./shared/wiring/lambda/background ./... # first what takes longest
+	@SLOW=1 go run ./shared/lab/suite $(RACE) -tags stacks -timeout 30m ./shared/wiring/lambda/background ./... # first what takes longest
 
 ## faults: test the AWS drivers on a network that fails (DELIVERIES=10000)
 faults:
@@ -135,14 +151,16 @@ format:
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
 
 vet:
-	go vet ./...
+	go vet -tags stacks ./...
+	go vet ./functions/esignhooks
 
 staticcheck:
-	go run $(STATICCHECK) -checks all,-ST1000,-ST1003,-ST1022 ./...
+	go run $(STATICCHECK) -tags stacks -checks all,-ST1000,-ST1003,-ST1022 ./...
+	go run $(STATICCHECK) -checks all,-ST1000,-ST1003,-ST1022 ./functions/esignhooks
 
 # Skipped if the database is unavailable. A vulnerability that is found fails the check.
 vulnerabilities:
-	@if curl -fsS -m 10 -o /dev/null https://vuln.go.dev/index/db.json 2>/dev/null; then go run $(GOVULNCHECK) ./...; \
+	@if curl -fsS -m 10 -o /dev/null https://vuln.go.dev/index/db.json 2>/dev/null; then go run $(GOVULNCHECK) -tags stacks ./...; \
 	else echo 'govulncheck: skipped, https://vuln.go.dev cannot be reached'; fi
 
 template: $(PYTHON)/bin/sam

@@ -95,7 +95,7 @@ func readMakefile(t *testing.T) makefile {
 
 func TestMakeHelpListsEveryTarget(t *testing.T) {
 	m := readMakefile(t)
-	part := map[string]bool{"help": true, "gateway": true} // of other targets; $(operated) is gateway or operator
+	part := map[string]bool{"help": true, "gateway": true, "operator": true} // of other targets, by $(operated)
 	for target := range m.help {
 		for _, needed := range m.needs[target] {
 			part[needed] = true
@@ -192,55 +192,80 @@ func isUsed(t *testing.T, target, name string, variables [][]string) bool {
 // TestOperatorTargetsPassTheirVariables checks that each is a command of the binary, with the flags of its variables.
 func TestOperatorTargetsPassTheirVariables(t *testing.T) {
 	flags := map[string][]string{
-		"urls": nil, "logs": nil, "redrive": nil, "register": {"provider", "url", "apply"}, "registered": {"provider", "url"},
+		"urls": nil, "logs": nil, "redrive": nil, "version": nil, "register": {"provider", "url", "apply"}, "registered": {"provider", "url"},
 		"inspect": {"provider", "id", "reference"}, "archive": {"provider", "id"}, "confirm": {"provider", "id"},
 		"forget": {"provider", "id", "apply"},
 		"replay": {"provider", "id", "from", "to", "rebuild"}, "send": {"provider", "event", "agreement", "url"},
 	}
-	for target, text := range readMakefile(t).help {
+	for target := range readMakefile(t).help {
 		wanted, ok := flags[target]
 		if !ok {
 			continue
 		}
-		arguments, where := []string{target}, ""
+		arguments, where := []string{target, "GATEWAY=Makefile"}, "" // a file that is there
 		for _, name := range wanted {
 			switch name {
 			case "apply", "rebuild":
-				arguments, where = append(arguments, strings.ToUpper(name)+"=1"), where+" -"+name
+				arguments, where = append(arguments, strings.ToUpper(name)+"=1"), where+" --"+name
 			default:
-				arguments, where = append(arguments, strings.ToUpper(name)+"=of "+name), where+" -"+name+" 'of "+name+"'"
+				arguments, where = append(arguments, strings.ToUpper(name)+"=of "+name), where+" --"+name+"='of "+name+"'"
 			}
 		}
-		deployed := "exec .build/operator -stack 'of stack' " + target + where + "\n"
-		local := "exec .build/local " + target + where + "\n"
-		for _, tt := range []struct {
-			stack, want string
-			possible    bool
-		}{
-			{"of stack", deployed, target != "send"},
-			{"localhost", local, target == "send" || strings.Contains(text, "STACK=localhost") && target != "urls"},
-		} {
-			if !tt.possible {
-				continue
-			}
-			got := recipe(t, append(slices.Clone(arguments), "STACK="+tt.stack)...)
-			binary, folder := ".build/operator", "./functions/operator"
-			if tt.want == local {
-				binary, folder = ".build/local", "./functions/local"
-			}
-			build := "CGO_ENABLED=0 go build -trimpath -o " + binary + " " + folder + "\n"
-			if got != build+tt.want {
-				t.Errorf("make %s STACK=%s runs\n%swant\n%s", target, tt.stack, got, build+tt.want)
+		stacks := map[string]string{
+			"of stack": "-tags stacks -o .build/esignhooks-stacks ./functions/esignhooks|" +
+				".build/esignhooks-stacks --stack='of stack' ",
+			"localhost": "-o Makefile ./functions/esignhooks|Makefile --stack=localhost ",
+		}
+		if target == "send" {
+			stacks = map[string]string{"of stack": "-o Makefile ./functions/esignhooks|Makefile "}
+		}
+		for stack, want := range stacks {
+			built, run, _ := strings.Cut(want, "|")
+			got := recipe(t, append(slices.Clone(arguments), "STACK="+stack)...)
+			if !strings.Contains(got, "CGO_ENABLED=0 go build -trimpath "+built+";") ||
+				!strings.HasSuffix(got, "\nexec "+run+target+where+"\n") {
+				t.Errorf("make %s STACK=%s runs\n%swant\n%s\n%s", target, stack, got, built, run+target+where)
 			}
 		}
 	}
-	for _, target := range []string{"urls", "logs"} {
-		if out, err := runMake("", "-n", target, "STACK=localhost"); err == nil || !strings.Contains(out, "make run") {
+	for _, target := range []string{"urls", "logs"} { // the first time
+		out, err := runMake("", target, "STACK=localhost", "GATEWAY=absent")
+		if err == nil || !strings.Contains(out, "make run") || strings.Contains(recipe(t, target, "STACK=localhost",
+			"GATEWAY=absent"), "go build") {
 			t.Errorf("make %s STACK=localhost: %s, %v", target, out, err)
 		}
 	}
-	if got := recipe(t, "run"); !strings.HasSuffix(got, "-o .build/local ./functions/local\nexec .build/local\n") {
+	if got := recipe(t, "run"); !strings.HasSuffix(got, "\nexec .build/esignhooks run\n") {
 		t.Errorf("make run runs\n%s", got)
+	}
+}
+
+// TestALongBuildSaysSo replaces the compiler by one that waits for the message, and by one that fails before.
+func TestALongBuildSaysSo(t *testing.T) {
+	const message = "building esignhooks; the first time takes about a minute\n"
+	for _, tt := range []struct{ compiler, sleep, want string }{
+		{`[ "$1" = env ] || until grep -q building stderr; do :; done`, "exit 0", message},
+		{"exit 3", "exec /bin/sleep 5", ""},
+	} {
+		stubs := t.TempDir()
+		for tool, does := range map[string]string{"go": "cd $(dirname $0); " + tt.compiler, "sleep": tt.sleep} {
+			if err := os.WriteFile(filepath.Join(stubs, tool), []byte("#!/bin/sh\n"+does+"\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stderr, err := os.Create(filepath.Join(stubs, "stderr"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stderr.Close()
+		c := exec.Command("make", "-C", root, "gateway")
+		c.Env, c.Stderr = []string{"PATH=" + stubs + ":" + os.Getenv("PATH")}, stderr
+		err = c.Run()
+		said, _ := os.ReadFile(stderr.Name())
+		if (err == nil) != (tt.want != "") || !strings.HasPrefix(string(said), tt.want) ||
+			tt.want == "" && strings.Contains(string(said), "building") {
+			t.Errorf("%s: %v\n%s", tt.compiler, err, said)
+		}
 	}
 }
 
@@ -266,7 +291,7 @@ func TestTargetsFailWithTheirCommands(t *testing.T) {
 func TestMakeTestRunsEverything(t *testing.T) {
 	for _, target := range []string{"test", "test-all"} {
 		got := recipe(t, target)
-		for _, want := range []string{" -race", " ./..."} {
+		for _, want := range []string{" -race", " -tags stacks", " ./..."} {
 			if _, err := exec.LookPath("gcc"); want == " -race" && err != nil {
 				continue // the race detector needs a C compiler
 			}
@@ -274,7 +299,7 @@ func TestMakeTestRunsEverything(t *testing.T) {
 				t.Errorf("make %s does not say%s: %s", target, want, got)
 			}
 		}
-		if narrower := regexp.MustCompile(` -(run|skip|short|failfast|tags|vet|list)\b`).FindString(got); narrower != "" {
+		if narrower := regexp.MustCompile(` -(run|skip|short|failfast|vet|list)\b`).FindString(got); narrower != "" {
 			t.Errorf("make %s runs less, by%s: %s", target, narrower, got)
 		}
 		if slow := strings.Contains(got, "SLOW=1"); slow != (target == "test-all") {
@@ -283,7 +308,7 @@ func TestMakeTestRunsEverything(t *testing.T) {
 	}
 	check := recipe(t, "check")
 	for _, want := range []string{
-		`test -z "$(gofmt -l .)"`, "go vet ./...", "honnef.co/go/tools/cmd/staticcheck@v", " -checks all,", "-ST1022 ./...",
+		`test -z "$(gofmt -l .)"`, "go vet -tags stacks ./...", "go vet ./functions/esignhooks", "honnef.co/go/tools/cmd/staticcheck@v", " -tags stacks -checks all,", "-ST1022 ./...", "-ST1022 ./functions/esignhooks",
 		"golang.org/x/vuln/cmd/govulncheck@v", "; then go run", " ./...; \\\nelse", "bin/cfn-lint template.yaml",
 		"bin/sam validate --lint",
 	} {
@@ -688,7 +713,7 @@ func TestSAMConfiguration(t *testing.T) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
 	checkParameter(t, "samconfig.toml", want["prod.global.parameters.parameter_overrides"])
-	if stack := got["default.global.parameters.stack_name"]; !strings.Contains(recipe(t, "urls"), "-stack '"+stack+"'") {
+	if stack := got["default.global.parameters.stack_name"]; !strings.Contains(recipe(t, "urls"), "--stack='"+stack+"'") {
 		t.Errorf("make urls acts on another stack than %s", stack)
 	}
 	comment := regexp.MustCompile(`parameter_overrides = "([^"]+)"\)`).FindStringSubmatch(read(t, "samconfig.toml"))

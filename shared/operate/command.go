@@ -3,145 +3,214 @@ package operate
 import (
 	"context"
 	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"time"
 
 	"esignhooks/shared/store/ledger"
 )
 
-// Usage describes the commands that [Parse] accepts.
-const Usage = `inspect -provider docusign -id ID             show an agreement and its history
-inspect -reference NAME:VALUE                 list the agreements that have one of the sender's own keys
-replay -provider docusign -id ID              publish an agreement's events again
-replay -from TIME -to TIME                    publish again the events committed from one TIME until before the other
-replay -rebuild -provider docusign -id ID     publish nothing; compare the stored agreement with its events
-forget -provider docusign -id ID              show what there is of an agreement; -apply removes it for good
-confirm -provider docusign -id ID             ask the vendor about an agreement now, and enter what is new
-archive -provider docusign -id ID             fetch and store an agreement's documents now
-register -provider docusign [-url URL]        show what must change at the vendor so that it calls us; -apply changes it
-registered [-provider docusign [-url URL]]    list subscriptions and their problems, and unconfirmed completions
-TIME is like 2026-11-02T09:30:00Z, or a day like 2026-11-02, which means midnight UTC.
-URL is the public URL of the webhook, such as a tunnel's. The default is the stack's own URL.`
-
 // Command acts on a target.
-type Command func(context.Context, io.Writer, Target) error
-
-// flagValues are the values of all flags.
-type flagValues struct {
-	selection
-	reference string
-	rebuild   bool
-	url       string
-	apply     bool
+type Command interface {
+	Act(context.Context, io.Writer, Target) error
 }
 
-// Parse parses a command and its flags.
-func Parse(arguments []string) (Command, error) {
-	if len(arguments) == 0 {
-		return nil, errors.New("no command is given")
-	}
-	flags := flag.NewFlagSet(arguments[0], flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // the error is enough
-	var o flagValues
-	flags.StringVar(&o.Provider, "provider", "", "")
-	switch arguments[0] {
-	case "inspect":
-		flags.StringVar(&o.ID, "id", "", "")
-		flags.StringVar(&o.reference, "reference", "", "")
-	case "forget":
-		flags.StringVar(&o.ID, "id", "", "")
-		flags.BoolVar(&o.apply, "apply", false, "")
-	case "archive", "confirm":
-		flags.StringVar(&o.ID, "id", "", "")
-	case "replay":
-		flags.StringVar(&o.ID, "id", "", "")
-		flags.Func("from", "", instant(&o.From))
-		flags.Func("to", "", instant(&o.To))
-		flags.BoolVar(&o.rebuild, "rebuild", false, "")
-	case "register":
-		flags.StringVar(&o.url, "url", "", "")
-		flags.BoolVar(&o.apply, "apply", false, "")
-	case "registered":
-		flags.StringVar(&o.url, "url", "", "")
-	default:
-		return nil, fmt.Errorf("unknown command %q", arguments[0])
-	}
-	if err := flags.Parse(arguments[1:]); err != nil {
-		return nil, fmt.Errorf("%s: %w", arguments[0], err)
-	}
-	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("%s: unexpected argument %q", arguments[0], flags.Arg(0))
-	}
-	return o.command(arguments[0])
+// Commands are the commands of an operator. The tags are those of package kong. An empty flag is not given: make passes
+// flags that are not set.
+type Commands struct {
+	Inspect    Inspect    `cmd:"" help:"Show an agreement and its history, or find agreements by a reference."`
+	Replay     Replay     `cmd:"" help:"Publish events again, or compare an agreement with its events."`
+	Redrive    Redrive    `cmd:"" help:"Retry dead letters and unpublished events; confirm what has credentials now."`
+	Archive    Archive    `cmd:"" help:"Fetch and store an agreement's documents now."`
+	Confirm    Confirm    `cmd:"" help:"Ask the vendor about an agreement now, and enter what is new."`
+	Forget     Forget     `cmd:"" help:"Show what there is of an agreement; with --apply, remove it for good."`
+	Register   Register   `cmd:"" help:"Show how to make the vendor call us; with --apply, change it at the vendor."`
+	Registered Registered `cmd:"" help:"List subscriptions and their problems, and unconfirmed completions."`
 }
 
-func (o flagValues) command(name string) (Command, error) {
-	agreement := o.Provider != "" && o.ID != "" && o.From.IsZero() && o.To.IsZero()
-	between := o.Provider == "" && o.ID == "" && !o.From.IsZero() && o.From.Before(o.To)
+// OfAgreement names an agreement, or none.
+type OfAgreement struct {
+	Provider string `placeholder:"PROVIDER" help:"The agreement's vendor, such as docusign."`
+	ID       string `name:"id" placeholder:"ID" help:"The agreement's ID at the vendor."`
+}
+
+func (a OfAgreement) none() bool { return a.Provider == "" && a.ID == "" }
+
+// missing names what is missing, and what can be given instead.
+func (a OfAgreement) missing(instead string) error {
 	switch {
-	case name == "register" && o.Provider == "":
-		return nil, errors.New("register: name a provider, as in PROVIDER=docusign")
-	case name == "registered" && o.Provider == "" && o.url != "":
-		return nil, errors.New("registered: name the provider of the URL, as in PROVIDER=docusign")
-	case o.reference != "":
-		return o.byReference(name)
-	case name == "inspect" && !agreement:
-		return nil, errors.New("inspect: name an agreement, by provider and id, as in PROVIDER=docusign ID=id, or one of " +
-			"the sender's own keys, as in REFERENCE=deal_id:123")
-	case (name == "archive" || name == "confirm" || name == "forget" || o.rebuild) && !agreement:
-		return nil, fmt.Errorf("%s: name an agreement, by provider and id, as in PROVIDER=docusign ID=id", name)
-	case name == "replay" && !agreement && !between:
-		return nil, errors.New("replay: name an agreement, by provider and id, or a time range, by from and a later to, " +
-			"as in FROM=2026-11-02 TO=2026-11-03")
+	case a.Provider == "":
+		return MissingProvider(", and an agreement by ID=id" + instead)
+	case a.ID == "":
+		return Missing("ID", "name an agreement, as in PROVIDER="+a.Provider+" ID=id"+instead)
 	}
-	return func(ctx context.Context, w io.Writer, t Target) error {
-		switch {
-		case name == "inspect":
-			return inspect(ctx, w, t.Ledger, o.Provider, o.ID)
-		case name == "forget":
-			return forget(ctx, w, t, o.Provider, o.ID, o.apply)
-		case name == "confirm":
-			return confirm(ctx, w, t, o.Provider, o.ID)
-		case name == "archive":
-			return archive(ctx, w, t, o.Provider, o.ID)
-		case name == "register":
-			return register(ctx, w, t, o.Provider, o.url, o.apply)
-		case name == "registered":
-			return registered(ctx, w, t, o.Provider, o.url)
-		case o.rebuild:
-			return rebuild(ctx, w, t.Ledger, o.Provider, o.ID)
-		}
-		return replay(ctx, w, t.Ledger, t.Bus, o.selection)
-	}, nil
+	return nil
 }
 
-func (o flagValues) byReference(name string) (Command, error) {
-	reference, err := ledger.ParseReference(o.reference)
+// OneAgreement names an agreement.
+type OneAgreement struct{ OfAgreement }
+
+// Validate requires the provider and the ID.
+func (a OneAgreement) Validate() error { return a.missing("") }
+
+// Inspect shows an agreement and its history.
+type Inspect struct {
+	Agreement OfAgreement `embed:""`
+	Reference string      `placeholder:"NAME:VALUE" help:"One of the sender's own keys, such as deal_id:123."`
+}
+
+// Validate requires either an agreement or a reference.
+func (c *Inspect) Validate() error {
+	if c.Reference == "" {
+		return c.Agreement.missing("; or one of the sender's own keys, as in REFERENCE=deal_id:123")
+	}
+	if !c.Agreement.none() {
+		return UsageError("REFERENCE excludes PROVIDER and ID: name either an agreement or a reference")
+	}
+	if _, err := ledger.ParseReference(c.Reference); err != nil {
+		return UsageError("REFERENCE is wrong: " + err.Error())
+	}
+	return nil
+}
+
+// Act implements [Command].
+func (c *Inspect) Act(ctx context.Context, w io.Writer, t Target) error {
+	if c.Reference == "" {
+		return inspect(ctx, w, t.Ledger, c.Agreement.Provider, c.Agreement.ID)
+	}
+	reference, err := ledger.ParseReference(c.Reference)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return err
 	}
-	if o.Provider != "" || o.ID != "" {
-		return nil, fmt.Errorf("%s: name either an agreement or a reference", name)
-	}
-	return func(ctx context.Context, w io.Writer, t Target) error {
-		return inspectReference(ctx, w, t.Ledger, reference)
-	}, nil
+	return inspectReference(ctx, w, t.Ledger, reference)
 }
 
-// instant returns a flag's function that parses a time into t. An empty flag is ignored: make passes flags that are not
-// set.
-func instant(t *time.Time) func(string) error {
-	return func(s string) (err error) {
-		if s == "" {
-			return nil
-		}
-		if *t, err = time.Parse(time.DateOnly, s); err != nil {
-			if *t, err = time.Parse(time.RFC3339, s); err != nil {
-				return errors.New("a time must be like 2026-11-02T09:30:00Z or 2026-11-02")
-			}
-		}
+// Replay publishes events again.
+type Replay struct {
+	Agreement OfAgreement `embed:""`
+	From      Instant     `placeholder:"TIME" help:"The first commit: 2026-11-02T09:30:00Z, or a day (midnight UTC)."`
+	To        Instant     `placeholder:"TIME" help:"The end of the time range. Later commits are not published."`
+	Rebuild   bool        `help:"Publish nothing; compare the stored agreement with its events."`
+}
+
+// Validate requires either an agreement or a time range.
+func (c *Replay) Validate() error {
+	switch none := c.From.IsZero() && c.To.IsZero(); {
+	case c.Rebuild && !none:
+		return UsageError("FROM and TO exclude REBUILD: name an agreement, as in PROVIDER=docusign ID=id")
+	case c.Rebuild:
+		return c.Agreement.missing("")
+	case none:
+		return c.Agreement.missing("; or a time range, as in FROM=2026-11-02 TO=2026-11-03")
+	case !c.Agreement.none():
+		return UsageError("FROM and TO exclude PROVIDER and ID: name either an agreement or a time range")
+	case c.From.IsZero():
+		return Missing("FROM", "name when the time range begins, as in FROM=2026-11-02 TO=2026-11-03")
+	case c.To.IsZero():
+		return Missing("TO", "name when the time range ends, as in FROM=2026-11-02 TO=2026-11-03")
+	case !c.From.Before(c.To.Time):
+		return UsageError("TO is not later than FROM: name a time range, as in FROM=2026-11-02 TO=2026-11-03")
+	}
+	return nil
+}
+
+// Act implements [Command].
+func (c *Replay) Act(ctx context.Context, w io.Writer, t Target) error {
+	if c.Rebuild {
+		return rebuild(ctx, w, t.Ledger, c.Agreement.Provider, c.Agreement.ID)
+	}
+	return replay(ctx, w, t.Ledger, t.Bus,
+		selection{Provider: c.Agreement.Provider, ID: c.Agreement.ID, From: c.From.Time, To: c.To.Time})
+}
+
+// Redrive retries what failed.
+type Redrive struct{}
+
+// Act implements [Command].
+func (*Redrive) Act(ctx context.Context, w io.Writer, t Target) error { return t.Redrive(ctx, w) }
+
+// Archive fetches and stores an agreement's documents.
+type Archive struct{ OneAgreement }
+
+// Act implements [Command].
+func (c *Archive) Act(ctx context.Context, w io.Writer, t Target) error {
+	return archive(ctx, w, t, c.Provider, c.ID)
+}
+
+// Confirm asks the vendor about an agreement.
+type Confirm struct{ OneAgreement }
+
+// Act implements [Command].
+func (c *Confirm) Act(ctx context.Context, w io.Writer, t Target) error {
+	return confirm(ctx, w, t, c.Provider, c.ID)
+}
+
+// Forget removes an agreement.
+type Forget struct {
+	OneAgreement
+	Apply bool `help:"Remove it. It cannot be undone."`
+}
+
+// Act implements [Command].
+func (c *Forget) Act(ctx context.Context, w io.Writer, t Target) error {
+	return forget(ctx, w, t, c.Provider, c.ID, c.Apply)
+}
+
+// Register registers a webhook at a vendor.
+type Register struct {
+	Provider string `placeholder:"PROVIDER" help:"The vendor, such as docusign."`
+	URL      string `name:"url" placeholder:"URL" help:"The webhook's public URL. Default: the stack's own."`
+	Apply    bool   `help:"Change it at the vendor."`
+}
+
+// Validate requires a provider.
+func (c *Register) Validate() error {
+	if c.Provider == "" {
+		return MissingProvider("")
+	}
+	return nil
+}
+
+// Act implements [Command].
+func (c *Register) Act(ctx context.Context, w io.Writer, t Target) error {
+	return register(ctx, w, t, c.Provider, c.URL, c.Apply)
+}
+
+// Registered lists subscriptions.
+type Registered struct {
+	Provider string `placeholder:"PROVIDER" help:"Only this vendor."`
+	URL      string `name:"url" placeholder:"URL" help:"The webhook's public URL. Default: the stack's own."`
+}
+
+// Validate requires the provider of a URL.
+func (c *Registered) Validate() error {
+	if c.Provider == "" && c.URL != "" {
+		return MissingProvider(", whose URL it is")
+	}
+	return nil
+}
+
+// Act implements [Command].
+func (c *Registered) Act(ctx context.Context, w io.Writer, t Target) error {
+	return registered(ctx, w, t, c.Provider, c.URL)
+}
+
+// Instant is a time in a command, such as 2026-11-02T09:30:00Z, or a day, which means midnight UTC. Empty text is the
+// zero time.
+type Instant struct{ time.Time }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (i *Instant) UnmarshalText(text []byte) (err error) {
+	s := string(text)
+	if s == "" {
 		return nil
 	}
+	if i.Time, err = time.Parse(time.DateOnly, s); err != nil {
+		if i.Time, err = time.Parse(time.RFC3339, s); err != nil {
+			return errors.New("a time must be like 2026-11-02T09:30:00Z or 2026-11-02")
+		}
+	}
+	return nil
 }
+
+// String returns the time as UnmarshalText reads it.
+func (i Instant) String() string { return i.Format(time.RFC3339Nano) }

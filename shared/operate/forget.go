@@ -13,6 +13,7 @@ import (
 	"time"
 
 	archiver "esignhooks/shared/archive"
+	"esignhooks/shared/plumbing/terminal"
 	"esignhooks/shared/reconcile"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/webhook"
@@ -179,18 +180,18 @@ func (t Target) forgetNotes(ctx context.Context, f Traces, remove bool) (found, 
 	return found + n, 0, err
 }
 
-// Agreed asks at a terminal whether to apply what a command has listed. It returns the arguments that apply it.
-func Agreed(in *os.File, w io.Writer, arguments []string) (applying []string, ok bool) {
-	info, err := in.Stat()
-	null, _ := os.Stat(os.DevNull)
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 || os.SameFile(info, null) || len(arguments) == 0 ||
-		arguments[0] != "forget" || slices.Contains(arguments, "-apply") {
-		return nil, false
+// Agreed asks at a terminal whether to apply what the command forget has listed. If the answer is yes, it changes the
+// command so that it does.
+func Agreed(in *os.File, w io.Writer, command Command) bool {
+	f, ok := command.(*Forget)
+	if !ok || f.Apply || !terminal.Is(in) {
+		return false
 	}
 	fmt.Fprint(w, "remove it now? It cannot be undone. Type yes: ")
 	answer, err := bufio.NewReader(in).ReadString('\n')
 	if errors.Is(err, io.EOF) {
 		fmt.Fprintln(w)
 	}
-	return append(slices.Clone(arguments), "-apply"), strings.TrimSpace(answer) == "yes"
+	f.Apply = strings.TrimSpace(answer) == "yes"
+	return f.Apply
 }

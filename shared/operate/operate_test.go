@@ -125,7 +125,7 @@ func act(t *testing.T, target operate.Target, command string) (string, error) {
 	run, err := operate.Parse(strings.Fields(command))
 	must(t, err)
 	var out strings.Builder
-	err = run(t.Context(), &out, target)
+	err = run.Act(t.Context(), &out, target)
 	return out.String(), err
 }
 

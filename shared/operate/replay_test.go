@@ -100,7 +100,7 @@ func TestReplayStopsWhenItIsInterrupted(t *testing.T) {
 	replay, err := operate.Parse([]string{"replay", "-from", start.Format(time.RFC3339), "-to",
 		start.Add(time.Hour).Format(time.RFC3339)})
 	must(t, err)
-	err = replay(ctx, &strings.Builder{}, operate.Target{Ledger: l, Bus: b})
+	err = replay.Act(ctx, &strings.Builder{}, operate.Target{Ledger: l, Bus: b})
 	if !errors.Is(err, context.Canceled) || len(b.sizes) != 1 {
 		t.Errorf("published %v, %v", b.sizes, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -27,6 +28,8 @@ type Target struct {
 	Bus       bus.Bus
 	// Archive queues the completion of an agreement for the archiver.
 	Archive func(context.Context, bus.Event) error
+	// Redrive retries what has failed, and writes what it found.
+	Redrive func(context.Context, io.Writer) error
 	// Clients returns the client of a provider's API. Without credentials it returns [vendorapi.ErrOff], wrapped in a
 	// message that says where to put them.
 	Clients func(ctx context.Context, provider string) (vendorapi.Client, error)
@@ -49,11 +52,7 @@ func (t Target) find(provider string) (webhook.Provider, error) {
 	if p, ok := webhook.Find(t.Providers, provider); ok {
 		return p, nil
 	}
-	var names []string
-	for _, p := range t.Providers {
-		names = append(names, p.Info().Name)
-	}
-	return nil, fmt.Errorf("operate: no provider %q; the providers are: %s", provider, strings.Join(names, ", "))
+	return nil, fmt.Errorf("operate: no provider %q; the providers are: %s", provider, webhook.Names(t.Providers))
 }
 
 // client returns the client of a provider's API. Without credentials, the message of its [vendorapi.ErrOff] names their

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -116,11 +115,7 @@ func (r *Reconciler) Confirm(ctx context.Context, q Question) Reply {
 	}
 	provider, ok := webhook.Find(r.Providers, q.Provider)
 	if !ok {
-		var names []string
-		for _, p := range r.Providers {
-			names = append(names, p.Info().Name)
-		}
-		return Reply{Error: &Problem{Code: unknownProvider, Message: "the providers are: " + strings.Join(names, ", ")}}
+		return Reply{Error: &Problem{Code: unknownProvider, Message: "the providers are: " + webhook.Names(r.Providers)}}
 	}
 	p := r.pass(provider.Info())
 	p.log = p.log.With("agreement", webhook.Label(q.AgreementID))

@@ -99,7 +99,7 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 // Target is the stack as its operators act on it.
 func (s *Stack) Target() operate.Target {
 	return operate.Target{
-		Providers: provider.All(), Ledger: s.ledger(), Bus: s.bus(), Archive: s.archive, Clients: s.client,
+		Providers: provider.All(), Ledger: s.ledger(), Bus: s.bus(), Archive: s.archive, Redrive: s.Redrive, Clients: s.client,
 		Webhook: s.webhook, Notes: s.ledger(), Now: time.Now, Confirm: s.reconciler().Confirm,
 		Forgetter: s.ledger(), Places: s.places(), InFlight: inFlight,
 	}

@@ -274,7 +274,7 @@ func (a *account) testCommands(t *testing.T) {
 		"replay -from 2026-11-02 -to 2026-11-03"} {
 		run, err := operate.Parse(strings.Fields(command))
 		must(t, err)
-		must(t, run(t.Context(), &out, s.Target()))
+		must(t, run.Act(t.Context(), &out, s.Target()))
 	}
 	for _, said := range []string{"docusign e-1", "no difference", "1 events published again"} {
 		if !strings.Contains(out.String(), said) {

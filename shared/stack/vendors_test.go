@@ -24,7 +24,7 @@ func (a *account) operate(s *Stack, command string) (string, error) {
 	run, err := operate.Parse(strings.Fields(command))
 	must(a.t, err)
 	var out strings.Builder
-	err = run(a.t.Context(), &out, s.Target())
+	err = run.Act(a.t.Context(), &out, s.Target())
 	if strings.Contains(out.String(), "canary") {
 		a.t.Errorf("shows a secret: %s", &out)
 	}

@@ -181,6 +181,15 @@ func Find(providers []Provider, name string) (Provider, bool) {
 	return nil, false
 }
 
+// Names returns the names of the providers, for a message.
+func Names(providers []Provider) string {
+	var names []string
+	for _, p := range providers {
+		names = append(names, p.Info().Name)
+	}
+	return strings.Join(names, ", ")
+}
+
 // Provider is the protocol of one e-signature vendor, and nothing else: no I/O, no clock, no environment. Its methods
 // may be called concurrently, and must not change the request or the delivery.
 type Provider interface {

@@ -81,7 +81,7 @@ func TestAProcessIsMeasured(t *testing.T) {
 		t.Skip("needs the /proc of Linux")
 	}
 	self := &process{}
-	self.Cmd = run(t.Context(), "/bin/true").Cmd
+	self.Cmd = run(t.Context(), []string{"/bin/true"}).Cmd
 	self.Process.Pid = os.Getpid()
 	before := self.cpu()
 	for began := time.Now(); self.cpu()-before < 50*time.Millisecond; {

@@ -31,8 +31,8 @@ type process struct {
 }
 
 // run starts a binary with only these variables in its environment.
-func run(ctx context.Context, binary string, env ...string) *process {
-	p := &process{Cmd: exec.CommandContext(ctx, binary), ended: make(chan struct{}), started: time.Now()}
+func run(ctx context.Context, command []string, env ...string) *process {
+	p := &process{Cmd: exec.CommandContext(ctx, command[0], command[1:]...), ended: make(chan struct{}), started: time.Now()}
 	p.Env, p.Stdout, p.Stderr, p.WaitDelay = env, p, p, time.Second
 	check(p.Start())
 	go func() {
@@ -126,7 +126,7 @@ const timeout = 30 * time.Second
 func start(ctx context.Context, binary string, env []string) *function {
 	f := &function{queue: make(chan *invocation), ready: make(chan time.Time, 1)}
 	f.api = httptest.NewServer(f)
-	f.process = run(ctx, binary, append([]string{
+	f.process = run(ctx, []string{binary}, append([]string{
 		"AWS_LAMBDA_RUNTIME_API=" + f.api.Listener.Addr().String(), "_HANDLER=bootstrap", "AWS_REGION=eu-central-1",
 		"AWS_DEFAULT_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SESSION_TOKEN=token",
 		"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "AWS_LAMBDA_FUNCTION_NAME=bench",

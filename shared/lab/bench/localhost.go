@@ -85,7 +85,8 @@ type crowd struct {
 
 // startGateway starts the gateway. The store of its predecessor stays.
 func (c *crowd) startGateway() {
-	c.gateway = run(c, c.binaries["functions/local"], "PORT=0", "DATA="+filepath.Join(c.dir, "data"), "PATH=/usr/bin:/bin")
+	c.gateway = run(c, []string{c.binaries["functions/esignhooks"], "run"}, "PORT=0", "DATA="+filepath.Join(c.dir, "data"),
+		"PATH=/usr/bin:/bin")
 	for deadline := time.Now().Add(timeout); ; time.Sleep(5 * time.Millisecond) {
 		_, _, recent := c.gateway.output()
 		_, banner, _ := strings.Cut(recent, "esignhooks on ")

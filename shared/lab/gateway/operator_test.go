@@ -77,12 +77,10 @@ func TestMalformedOperatorCommands(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	for arguments, want := range map[string]string{
-		"explode":                          "unknown command",
-		"inspect":                          "name an agreement",
-		"inspect -provider " + reference:   "name an agreement",
-		"replay":                           "name an agreement",
-		"replay -from yesterday -to today": "2026-11-02T09:30:00Z",
-		"redrive all":                      "redrive",
+		"explode":                "unexpected argument explode",
+		"inspect":                "PROVIDER is missing",
+		"inspect -stack another": "PROVIDER is missing",
+		"-stack another redrive": "-tags stacks",
 		"inspect -provider " + reference + " -id unknown":  "unknown agreement",
 		"replay -provider " + reference + " -id x -from y": "2026-11-02T09:30:00Z",
 	} {

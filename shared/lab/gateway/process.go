@@ -19,7 +19,7 @@ const Patience = 2 * time.Minute
 // Build builds the gateway as make run does. The arguments are more flags of go build.
 func Build(file string, arguments ...string) error {
 	build := exec.Command("go", append(append([]string{"build", "-trimpath", "-o", file}, arguments...),
-		"esignhooks/functions/local")...)
+		"esignhooks/functions/esignhooks")...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, text)
@@ -40,7 +40,7 @@ type Process struct {
 
 // commandOf returns the command of a gateway. Its environment has only these variables, PORT and DATA.
 func commandOf(binary, data string, env ...string) *exec.Cmd {
-	c := exec.Command(binary)
+	c := exec.Command(binary, "run")
 	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PORT=0", "DATA=" + data}, env...)
 	return c
 }

@@ -33,7 +33,7 @@ var inForget = []mistake{
 		`if !at.IsZero() {
 		return errForgotten`, `if at.IsZero() && err != nil {
 		return errForgotten`, "archive TestNothingIsArchivedOfAForgottenAgreement"},
-	{"forget an agreement unasked", "Makefile", "-id '$(ID)' $(if $(filter 1,$(APPLY)),-apply)", "-id '$(ID)' -apply",
+	{"forget an agreement unasked", "Makefile", "--id='$(ID)' $(if $(filter 1,$(APPLY)),--apply)", "--id='$(ID)' --apply",
 		"docs TestVariablesOfTheHelpHaveTheirEffect"},
 	{"remove an agreement that is only to be shown", "shared/operate/forget.go", `if !apply {`,
 		`if !apply && at.IsZero() && found < 0 {`, "operate TestForget"},

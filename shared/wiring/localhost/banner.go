@@ -39,7 +39,7 @@ func (g *Gateway) Banner(w io.Writer, base string, now time.Time) error {
 		case !all.Has(info.Name):
 			api = "none for this vendor"
 		}
-		fmt.Fprintf(w, "%-18s %s\n%-18s key: %s\n%-18s API: %s\n", info.Title, g.url(base, p), "", shown, "", api)
+		fmt.Fprintf(w, "%-18s %s\n%-18s key: %s\n%-18s API: %s\n", info.Title, g.config.url(base, p), "", shown, "", api)
 	}
 	fmt.Fprintf(w, "\nEvents and agreements: %s/ and %[1]s/api/events, %[1]s/api/agreements, %[1]s/api/published\n", base)
 	if g.config.ForwardURL != "" {
@@ -60,10 +60,19 @@ func (g *Gateway) Banner(w io.Writer, base string, now time.Time) error {
 	return err
 }
 
+// URLs writes the URLs of the gateway on localhost, ready to paste into a shell in double quotes. It need not run.
+func URLs(w io.Writer, config Config, providers []webhook.Provider) error {
+	for _, p := range providers {
+		fmt.Fprintf(w, "%-18s %s\n", p.Info().Title, config.url("http://"+config.address(), p))
+	}
+	_, err := fmt.Fprintln(w, "A vendor reaches them through a tunnel only, such as https://tunnel.example/webhooks/docusign.")
+	return err
+}
+
 // url returns the provider's URL, ready to paste into a shell in double quotes.
-func (g *Gateway) url(base string, p webhook.Provider) string {
+func (c Config) url(base string, p webhook.Provider) string {
 	url := base + "/webhooks/" + p.Info().Name
-	if tokens := g.config.Keys[p.Info().Name].URLTokens; len(tokens) > 0 {
+	if tokens := c.Keys[p.Info().Name].URLTokens; len(tokens) > 0 {
 		url += "/" + first(p.Info().TokensVariable(), tokens)
 	}
 	return url
@@ -92,7 +101,7 @@ func (g *Gateway) curl(base string, p webhook.Provider, now time.Time) (string, 
 	if err != nil {
 		return "", err
 	}
-	url := g.url(base, p)
+	url := g.config.url(base, p)
 	if len(r.Query) > 0 {
 		url += "?" + r.Query.Encode()
 	}

@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,17 +19,9 @@ import (
 	"esignhooks/shared/store/bus"
 )
 
-const usage = `send -provider docusign -event envelope-completed [-agreement ID] [-url URL]
-                                              send an example event
-redrive                                       retry what the worker, the archiver or the application failed to process, and
-                                              confirm what has credentials now
-` + operate.Usage
-
-// Operate runs a command in the running gateway, which has exclusive use of the store. It writes the report to w.
+// Operate runs a command in the running gateway, which has exclusive use of the store. The arguments are those of
+// [operate.Parse]. It writes the report to w.
 func Operate(ctx context.Context, w io.Writer, config Config, arguments []string) error {
-	if _, err := parse(arguments); err != nil { // before the gateway is called
-		return err
-	}
 	body, err := json.Marshal(arguments)
 	if err != nil {
 		return err
@@ -95,9 +86,9 @@ func (g *Gateway) operate(w http.ResponseWriter, r *http.Request) {
 	}
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(10 * time.Minute)) // a vendor may be slow
 	var report bytes.Buffer
-	run, err := parse(arguments)
+	command, err := operate.Parse(arguments)
 	if err == nil {
-		err = run(r.Context(), &report, g)
+		err = command.Act(r.Context(), &report, g.target())
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
@@ -108,23 +99,12 @@ func (g *Gateway) operate(w http.ResponseWriter, r *http.Request) {
 	report.WriteTo(w)
 }
 
-// parse parses a command.
-func parse(arguments []string) (func(context.Context, io.Writer, *Gateway) error, error) {
-	if slices.Equal(arguments, []string{"redrive"}) {
-		return func(ctx context.Context, w io.Writer, g *Gateway) error { return g.redrive(ctx, w) }, nil
-	}
-	run, err := operate.Parse(arguments)
-	if err != nil {
-		return nil, fmt.Errorf("%w\n\n%s", err, usage)
-	}
-	return func(ctx context.Context, w io.Writer, g *Gateway) error { return run(ctx, w, g.target()) }, nil
-}
-
 // target returns localhost as a target of operator commands.
 func (g *Gateway) target() operate.Target {
 	return operate.Target{
 		Providers: g.providers, Ledger: g.ledger, Bus: withArchive{g}, Clients: g.client, Webhook: g.webhook, Notes: g.ledger,
 		Now: time.Now, Confirm: g.reconciler.Confirm, Forgetter: g.ledger, Places: g.places(), InFlight: inFlight,
+		Redrive: g.redrive,
 		Archive: func(ctx context.Context, e bus.Event) error { return g.jobs.Add(ctx, archive.Order(e)) },
 	}
 }

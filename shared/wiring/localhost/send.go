@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"esignhooks/shared/sample"
@@ -28,11 +27,7 @@ func Send(ctx context.Context, w io.Writer, config Config, providers []webhook.P
 	now time.Time) error {
 	p, ok := webhook.Find(providers, s.Provider)
 	if !ok {
-		var names []string
-		for _, p := range providers {
-			names = append(names, p.Info().Name)
-		}
-		return fmt.Errorf("no provider %q; the providers are: %s", s.Provider, strings.Join(names, ", "))
+		return fmt.Errorf("no provider %q; the providers are: %s", s.Provider, webhook.Names(providers))
 	}
 	keys := config.Keys[s.Provider]
 	if len(keys.Keys.Keys) == 0 {

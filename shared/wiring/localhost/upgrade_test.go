@@ -11,6 +11,7 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/acmesign"
+	"esignhooks/shared/operate"
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/queue"
@@ -147,11 +148,11 @@ func TestAnUpgradeThatChangesEventIDsPublishesEachEventOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	released{later.Gateway, acmesign.Provider{}}.awaitState(t, signed, ledger.Duplicate)
-	run, err := parse([]string{"replay", "-provider", acmesign.Name, "-id", "a"})
+	run, err := operate.Parse([]string{"replay", "-provider", acmesign.Name, "-id", "a"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t.Context(), &report, later.Gateway); err != nil {
+	if err := run.Act(t.Context(), &report, later.target()); err != nil {
 		t.Fatal(err)
 	}
 	var first, replayed map[string]int

@@ -19,6 +19,7 @@ import (
 	"esignhooks/shared/archive"
 	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/acmesign"
+	"esignhooks/shared/operate"
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/store/bus"
 	busdriver "esignhooks/shared/store/bus/embedded"
@@ -127,9 +128,9 @@ func TestAVendorWithoutAClientRuns(t *testing.T) {
 		"replay -provider acmesign -id a":   "unknown agreement",
 		"replay -rebuild -provider x -id a": "unknown agreement",
 	} {
-		run, err := parse(strings.Fields(command))
+		run, err := operate.Parse(strings.Fields(command))
 		if err == nil {
-			err = run(t.Context(), &banner, g)
+			err = run.Act(t.Context(), &banner, g.target())
 		}
 		if (err == nil) != (said == "") || err != nil && !strings.Contains(err.Error(), said) {
 			t.Errorf("%s: %v", command, err)

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"esignhooks/shared/provider"
+)
+
+// execute runs a command. The environment has only these variables.
+func execute(t *testing.T, environment map[string]string, arguments ...string) (status int, out, stderr string) {
+	t.Helper()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	var o, e bytes.Buffer
+	a := &app{
+		ctx: t.Context(), stdin: null, out: &o, err: &e, now: time.Now, providers: provider.All(),
+		lookup: func(name string) (string, bool) { v, ok := environment[name]; return v, ok },
+	}
+	status = a.main(arguments)
+	return status, o.String(), e.String()
+}
+
+// TestUsageErrors expects what is missing, in one line, and nothing else.
+func TestUsageErrors(t *testing.T) {
+	const names = "adobesign, boldsign, docusign, dropboxsign, esignglobal"
+	for arguments, want := range map[string]string{
+		"":                              "COMMAND is missing: name one of run, send, ",
+		"-stack a":                      "COMMAND is missing: ",
+		"explode":                       "unexpected argument explode; the commands are run, send, ",
+		"-stack":                        "the value of --stack is missing",
+		"run now":                       "unexpected argument now",
+		"send":                          "PROVIDER is missing: name one of " + names,
+		"send -event envelope-sent":     "PROVIDER is missing: name one of " + names,
+		"send -provider docusign":       "EVENT is missing: name one of aggregate-completed, ",
+		"send -provider docsign":        `PROVIDER "docsign" is unknown: name one of ` + names,
+		"inspect":                       "PROVIDER is missing: name one of " + names,
+		"inspect -provider docusign":    "ID is missing: ",
+		"inspect -provider d -id 1":     `PROVIDER "d" is unknown: name one of ` + names,
+		"replay -provider= -id= -from=": "PROVIDER is missing: name one of " + names,
+		"archive":                       "PROVIDER is missing: name one of " + names,
+		"confirm -id a":                 "PROVIDER is missing: name one of " + names,
+		"forget -provider boldsign":     "ID is missing: ",
+		"register -apply":               "PROVIDER is missing: name one of " + names,
+		"registered -provider x":        `PROVIDER "x" is unknown: name one of ` + names,
+		"inspect -id":                   "the value of --id is missing",
+		"redrive -id 1":                 "unknown flag --id",
+		"urls docusign":                 "unexpected argument docusign",
+		"logs":                          "STACK=localhost has no logs to follow: make run ",
+		"version 1":                     "unexpected argument 1",
+	} {
+		status, out, stderr := execute(t, nil, strings.Fields(arguments)...)
+		if status != 2 || out != "" || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: status %d, %q, %q; want %q", arguments, status, out, stderr, want)
+		}
+	}
+}
+
+// TestFailures are no usage errors.
+func TestFailures(t *testing.T) {
+	nowhere := map[string]string{"PORT": "1"}
+	for arguments, want := range map[string]string{
+		"redrive": "no gateway answers on 127.0.0.1:1; start it with make run: ",
+		"send -provider docusign -event envelope-sent":  "no gateway answers on 127.0.0.1:1; start it with make run: ",
+		"send -provider docusign -event envelope-stamp": "",
+	} {
+		status, out, stderr := execute(t, nowhere, strings.Fields(arguments)...)
+		if status != 1 || out != "" || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: status %d, %q, %q; want %q", arguments, status, out, stderr, want)
+		}
+	}
+	if status, _, stderr := execute(t, map[string]string{"PORT": "no"}, "urls"); status != 1 || !strings.Contains(stderr, "PORT") {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for arguments, wanted := range map[string][]string{
+		"-h": {"run ", "send ", "inspect ", "replay ", "redrive ", "archive ", "confirm ", "forget ", "register ",
+			"registered ", "urls ", "logs ", "version ", "--stack"},
+		"help":        {"run ", "--stack"},
+		"send --help": {"--provider=PROVIDER", "--event=EVENT", "--agreement=ID", "--url=URL"},
+		"help replay": {"--from=TIME", "--rebuild"},
+	} {
+		status, out, stderr := execute(t, nil, strings.Fields(arguments)...)
+		for _, want := range wanted {
+			if status != 0 || stderr != "" || !strings.Contains(out, want) {
+				t.Errorf("%s: status %d, no %q: %s%s", arguments, status, want, out, stderr)
+			}
+		}
+	}
+}
+
+func TestURLsOfLocalhost(t *testing.T) {
+	status, out, stderr := execute(t, map[string]string{"PORT": "4000", "DOCUSIGN_URL_TOKENS": "canary,b"}, "urls")
+	if status != 0 || stderr != "" || strings.Contains(out, "canary") ||
+		!strings.Contains(out, "http://127.0.0.1:4000/webhooks/docusign/${DOCUSIGN_URL_TOKENS%%,*}\n") {
+		t.Errorf("status %d, %s%s", status, out, stderr)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	status, out, _ := execute(t, nil, "version")
+	for _, want := range []string{"esignhooks ", "\nrevision: ", "\nGo: go1.", "\nstacks: " + map[bool]string{
+		true: "included", false: "not included: "}[withStacks]} {
+		if status != 0 || !strings.Contains(out, want) {
+			t.Errorf("no %q: %s", want, out)
+		}
+	}
+}
+
+// TestCommandsOnStacks checks what another name than localhost does, with and without the build tag.
+func TestCommandsOnStacks(t *testing.T) {
+	t.Setenv("AWS_REGION", "")
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	for _, arguments := range []string{"urls", "logs", "redrive", "inspect -provider docusign -id a"} {
+		status, out, stderr := execute(t, nil, append(strings.Fields(arguments), "-stack", "another")...)
+		want, fails := `this binary cannot act on the stack "another": build it with -tags stacks`, 2
+		if withStacks {
+			want, fails = "stack: no AWS region", 1
+		}
+		if status != fails || out != "" || !strings.HasPrefix(stderr, want) {
+			t.Errorf("%s: status %d, %s%s", arguments, status, out, stderr)
+		}
+	}
+}
