@@ -42,10 +42,13 @@ type Detail struct {
 	Agreement *esign.Agreement `json:"agreement,omitempty" jsonschema:"after the event; absent if it is not about one"`
 }
 
+// Source returns the source of a provider's events.
+func Source(provider string) string { return "esign." + provider }
+
 // EventOf returns the event to publish for a processed entry of the ledger.
 func EventOf(e ledger.Entry) Event {
 	return Event{
-		Source: "esign." + e.Event.Provider, DetailType: string(e.Event.Type), Time: e.ProcessedAt,
+		Source: Source(e.Event.Provider), DetailType: string(e.Event.Type), Time: e.ProcessedAt,
 		Detail: Detail{
 			Version: Version,
 			EventID: e.Event.ID, Proof: e.Event.Proof, StatusBefore: e.StatusBefore, StatusAfter: e.StatusAfter,

@@ -16,7 +16,7 @@ import (
 
 // serveRequests lists the last requests of vendors, the newest first.
 func (g *Gateway) serveRequests(w http.ResponseWriter, r *http.Request) {
-	part, err := partOf(r.URL.Query())
+	part, err := partOf(r.URL.Query(), "requests")
 	var before uint64
 	if err == nil && part.after != "" {
 		if before, err = g.requests.numberOf(part.after); err != nil {
@@ -36,7 +36,7 @@ func (g *Gateway) serveRequests(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		if n := len(page.Requests); n == part.limit {
-			page.Next = cursor(page.Requests[n-1].ID)
+			page.Next = part.cursor(page.Requests[n-1].ID)
 			break
 		}
 		page.Requests = append(page.Requests, g.listed(r.Context(), x))

@@ -10,6 +10,8 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/operate"
+	"esignhooks/shared/store/bus"
+	"esignhooks/shared/store/bus/embedded"
 	"esignhooks/shared/store/ledger"
 )
 
@@ -77,9 +79,9 @@ func (g *Gateway) serveReader(w http.ResponseWriter, r *http.Request, segments [
 	case slices.Equal(segments, []string{"api", "agreements"}):
 		read = func() { g.serveAgreements(w, r) }
 	case slices.Equal(segments, []string{"api", "events"}):
-		read = func() { g.serveEvents(w) }
+		read = func() { g.serveEvents(w, r) }
 	case slices.Equal(segments, []string{"api", "published"}):
-		read = func() { g.servePublished(w) }
+		read = func() { g.servePublished(w, r) }
 	case slices.Equal(segments, []string{"api", "requests"}):
 		read = func() { g.serveRequests(w, r) }
 	case len(segments) == 3 && segments[0] == "api" && segments[1] == "requests":
@@ -115,19 +117,40 @@ func (g *Gateway) serveAgreements(w http.ResponseWriter, r *http.Request) {
 		g.serveByReference(w, r)
 		return
 	}
-	agreements, err := g.ledger.Agreements()
-	answer(w, map[string]any{"agreements": agreements}, err)
+	serveList(w, r, "agreements", g.ledger.AgreementsAfter)
 }
 
-func (g *Gateway) serveEvents(w http.ResponseWriter) {
-	entries, err := g.ledger.Events()
-	answer(w, map[string]any{"events": eventsOf(entries)}, err)
+func (g *Gateway) serveEvents(w http.ResponseWriter, r *http.Request) {
+	serveList(w, r, "events", func(provider, after string, limit int) ([]event, string, error) {
+		entries, next, err := g.ledger.EventsAfter(provider, after, limit)
+		return eventsOf(entries), next, err
+	})
 }
 
 // servePublished lists what was published, with the state of its forwarding to FORWARD_URL.
-func (g *Gateway) servePublished(w http.ResponseWriter) {
-	published, err := g.bus.Events()
-	answer(w, map[string]any{"published": published}, err)
+func (g *Gateway) servePublished(w http.ResponseWriter, r *http.Request) {
+	serveList(w, r, "published", func(provider, after string, limit int) ([]embedded.Published, string, error) {
+		if provider != "" {
+			provider = bus.Source(provider)
+		}
+		return g.bus.EventsAfter(provider, after, limit)
+	})
+}
+
+// serveList answers with the part of a list that the request asks for.
+func serveList[T any](w http.ResponseWriter, r *http.Request, name string,
+	list func(provider, after string, limit int) ([]T, string, error)) {
+	part, err := partOf(r.URL.Query(), name)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	items, next, err := list(part.provider, part.after, part.limit)
+	page := map[string]any{name: items}
+	if next != "" {
+		page["next"] = part.cursor(next)
+	}
+	answer(w, page, err)
 }
 
 func (g *Gateway) serveAgreement(w http.ResponseWriter, r *http.Request, provider, escaped string) {

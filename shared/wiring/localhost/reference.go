@@ -18,7 +18,7 @@ type found struct {
 func (g *Gateway) serveByReference(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	reference, errReference := ledger.ParseReference(query.Get("reference"))
-	part, errPart := partOf(query)
+	part, errPart := partOf(query, "reference")
 	if err := errors.Join(errReference, errPart); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -38,6 +38,8 @@ func (g *Gateway) serveByReference(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
-	page.Next = cursor(next)
+	if next != "" {
+		page.Next = part.cursor(next)
+	}
 	answer(w, page, nil)
 }

@@ -1,6 +1,7 @@
 package localhost
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 
 	"esignhooks/shared/plumbing/durable"
 	"esignhooks/shared/plumbing/format"
+	bus "esignhooks/shared/store/bus/embedded"
+	ledger "esignhooks/shared/store/ledger/embedded"
 )
 
 // storeVersion is the format version of everything in the file of the store: ledger, queues and bus. A file without one
@@ -61,10 +64,15 @@ func checkStore(tx *bbolt.Tx) error {
 	return format.Check(v, storeVersion)
 }
 
+// indexedStamp is the version as a release with indexes writes it. A release without them opens the file too, writes the
+// number without a zero, and changes records without their indexes.
+var indexedStamp = fmt.Appendf(nil, "0%d", storeVersion)
+
+// stampStore writes the version, and drops indexes that are not current.
 func stampStore(tx *bbolt.Tx) error {
 	bucket, err := tx.CreateBucketIfNotExists(storeBucket)
-	if err != nil {
+	if err != nil || bytes.Equal(bucket.Get(versionKey), indexedStamp) {
 		return err
 	}
-	return bucket.Put(versionKey, strconv.AppendInt(nil, storeVersion, 10))
+	return errors.Join(ledger.DropIndex(tx), bus.DropIndex(tx), bucket.Put(versionKey, indexedStamp))
 }

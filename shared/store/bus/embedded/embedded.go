@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -20,7 +21,10 @@ import (
 	"esignhooks/shared/store/bus"
 )
 
-var eventsBucket = []byte("bus.events") // sequence → Published
+var (
+	eventsBucket  = []byte("bus.events")  // sequence → Published
+	waitingBucket = []byte("bus.waiting") // sequence of an event in state Waiting → nothing
+)
 
 // State is the state of an event on its way to the application.
 type State string
@@ -68,21 +72,53 @@ func New(db *groupcommit.DB, to *outlet.Sender, keys []outlet.Key, now func() ti
 	b := &Bus{db: db, outlet: to, keys: keys, now: now, changed: make(chan struct{}, 1)}
 	err := db.Update(func(tx *bbolt.Tx) error {
 		b.waiting = nil
-		if _, err := tx.CreateBucketIfNotExists(eventsBucket); err != nil {
+		bucket, err := tx.CreateBucketIfNotExists(eventsBucket)
+		if err == nil {
+			err = makeIndex(tx)
+		}
+		if err != nil {
 			return err
 		}
-		return walk(tx, func(sequence uint64, p Published) {
-			if p.State == Waiting {
-				due := p.Next
-				if latest := now().Add(maxPause); due.After(latest) { // it was set by a clock that was ahead
-					due = latest
-				}
-				_, subject := about(p)
-				b.waiting = append(b.waiting, attempt{sequence, subject, due})
+		return tx.Bucket(waitingBucket).ForEach(func(k, _ []byte) error {
+			var p Published
+			if err := json.Unmarshal(bucket.Get(k), &p); err != nil {
+				return err
 			}
+			due := p.Next
+			if latest := now().Add(maxPause); due.After(latest) { // it was set by a clock that was ahead
+				due = latest
+			}
+			_, subject := about(p)
+			b.waiting = append(b.waiting, attempt{binary.BigEndian.Uint64(k), subject, due})
+			return nil
 		})
 	})
 	return b, err
+}
+
+// DropIndex removes the index of waiting events. New makes it again. It must be called before New if an earlier release,
+// which has no index, may have changed the events.
+func DropIndex(tx *bbolt.Tx) error {
+	if tx.Bucket(waitingBucket) == nil {
+		return nil
+	}
+	return tx.DeleteBucket(waitingBucket)
+}
+
+func makeIndex(tx *bbolt.Tx) error {
+	if tx.Bucket(waitingBucket) != nil {
+		return nil
+	}
+	waiting, err := tx.CreateBucket(waitingBucket)
+	if err != nil {
+		return err
+	}
+	return walk(tx, func(sequence uint64, p Published) error {
+		if p.State != Waiting {
+			return nil
+		}
+		return waiting.Put(sequenceKey(sequence), nil)
+	})
 }
 
 // about returns the ID and the subject of a published event.
@@ -96,14 +132,13 @@ func about(p Published) (eventID, subject string) {
 }
 
 // walk visits all events in the order of publication.
-func walk(tx *bbolt.Tx, visit func(uint64, Published)) error {
+func walk(tx *bbolt.Tx, visit func(uint64, Published) error) error {
 	return tx.Bucket(eventsBucket).ForEach(func(k, v []byte) error {
 		var p Published
 		if err := json.Unmarshal(v, &p); err != nil {
 			return err
 		}
-		visit(binary.BigEndian.Uint64(k), p)
-		return nil
+		return visit(binary.BigEndian.Uint64(k), p)
 	})
 }
 
@@ -126,7 +161,7 @@ func (b *Bus) Publish(_ context.Context, all []bus.Event) []error {
 			if b.outlet != nil {
 				p.State, added = Waiting, append(added, attempt{sequence: sequence, subject: e.Detail.Event.Subject})
 			}
-			if err := put(bucket, sequence, p); err != nil {
+			if err := put(tx, sequence, p); err != nil {
 				return err
 			}
 		}
@@ -142,12 +177,46 @@ func envelopeID(sequence uint64) string {
 
 // Events returns all published events, the newest first.
 func (b *Bus) Events() ([]Published, error) {
-	all := []Published{} // never nil, which would be null in JSON
-	err := b.db.View(func(tx *bbolt.Tx) error {
-		return walk(tx, func(_ uint64, p Published) { all = append(all, p) })
-	})
-	slices.Reverse(all)
+	all, _, err := b.EventsAfter("", "", math.MaxInt)
 	return all, err
+}
+
+// EventsAfter returns at most limit published events, the newest first. source is empty for all. The first call has an
+// empty cursor; next is the cursor of the following call, and is empty after the last one.
+func (b *Bus) EventsAfter(source, cursor string, limit int) (events []Published, next string, err error) {
+	events = []Published{} // never nil, which would be null in JSON
+	err = b.db.View(func(tx *bbolt.Tx) error {
+		all := tx.Bucket(eventsBucket).Cursor()
+		k, v := all.Last()
+		if cursor != "" {
+			if k, v = all.Seek([]byte(cursor)); k == nil {
+				k, v = all.Last()
+			}
+			for k != nil && string(k) >= cursor {
+				k, v = all.Prev()
+			}
+		}
+		var last []byte
+		for member := []byte(`"source":"` + source); k != nil; k, v = all.Prev() {
+			if source != "" && !bytes.Contains(v, member) { // most of the others are not decoded
+				continue
+			}
+			var p Published
+			if err := json.Unmarshal(v, &p); err != nil {
+				return err
+			}
+			if source != "" && p.Envelope.Source != source {
+				continue
+			}
+			if len(events) == limit {
+				next = string(last)
+				return nil
+			}
+			events, last = append(events, p), k
+		}
+		return nil
+	})
+	return events, next, err
 }
 
 // About returns the publications of an event, the newest first. It looks among the last limit publications only.
@@ -179,17 +248,18 @@ func (b *Bus) Redrive() (int, error) {
 	err := b.db.Update(func(tx *bbolt.Tx) error {
 		failed = nil
 		tx.OnCommit(func() { b.wait(failed) })
-		bucket, reset := tx.Bucket(eventsBucket), map[uint64]Published{} // a bucket must not change during walk
-		err := walk(tx, func(sequence uint64, p Published) {
+		reset := map[uint64]Published{} // a bucket must not change during walk
+		err := walk(tx, func(sequence uint64, p Published) error {
 			if p.State == Failed {
 				_, subject := about(p)
 				failed = append(failed, attempt{sequence: sequence, subject: subject})
 				reset[sequence] = Published{Envelope: p.Envelope, State: Waiting}
 			}
+			return nil
 		})
 		for _, a := range failed {
 			if err == nil {
-				err = put(bucket, a.sequence, reset[a.sequence])
+				err = put(tx, a.sequence, reset[a.sequence])
 			}
 		}
 		return err
@@ -205,10 +275,11 @@ func (b *Bus) Forget(subject string, remove bool) (int, error) {
 	var found []uint64
 	err := b.db.Update(func(tx *bbolt.Tx) error {
 		found = nil
-		err := walk(tx, func(sequence uint64, p Published) {
+		err := walk(tx, func(sequence uint64, p Published) error {
 			if _, of := about(p); of == subject {
 				found = append(found, sequence)
 			}
+			return nil
 		})
 		if !remove || err != nil {
 			return err
@@ -219,8 +290,10 @@ func (b *Bus) Forget(subject string, remove bool) (int, error) {
 			b.waiting = slices.DeleteFunc(b.waiting, func(a attempt) bool { return a.subject == subject })
 		})
 		for _, sequence := range found {
-			if err := tx.Bucket(eventsBucket).Delete(sequenceKey(sequence)); err != nil {
-				return err
+			for _, name := range [][]byte{eventsBucket, waitingBucket} {
+				if err := tx.Bucket(name).Delete(sequenceKey(sequence)); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
@@ -239,12 +312,21 @@ func (b *Bus) wait(added []attempt) {
 	}
 }
 
-func put(bucket *bbolt.Bucket, sequence uint64, p Published) error {
+// put writes an event, and changes the index.
+func put(tx *bbolt.Tx, sequence uint64, p Published) error {
 	v, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
-	return bucket.Put(sequenceKey(sequence), v)
+	k, waiting := sequenceKey(sequence), tx.Bucket(waitingBucket)
+	change := waiting.Delete
+	if p.State == Waiting {
+		change = func(k []byte) error { return waiting.Put(k, nil) }
+	}
+	if err := change(k); err != nil {
+		return err
+	}
+	return tx.Bucket(eventsBucket).Put(k, v)
 }
 
 func sequenceKey(sequence uint64) []byte { return binary.BigEndian.AppendUint64(nil, sequence) }

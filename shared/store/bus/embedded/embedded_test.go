@@ -36,8 +36,57 @@ func openDB(t *testing.T, path string) *groupcommit.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
+	t.Cleanup(func() {
+		db.Update(checkIndex(t)) // unless the test has closed it
+		db.Close()
+	})
 	return groupcommit.New(db)
+}
+
+// checkIndex checks that the index is the one that would be made of the events.
+func checkIndex(t *testing.T) func(*bbolt.Tx) error {
+	waiting := func(tx *bbolt.Tx) (keys []string) {
+		tx.Bucket(waitingBucket).ForEach(func(k, _ []byte) error {
+			keys = append(keys, fmt.Sprintf("%x", k))
+			return nil
+		})
+		return keys
+	}
+	return func(tx *bbolt.Tx) error {
+		kept := waiting(tx)
+		if err := errors.Join(DropIndex(tx), makeIndex(tx)); err != nil {
+			t.Error(err)
+		}
+		want(t, "index", waiting(tx), kept)
+		return nil
+	}
+}
+
+func TestTheListHasPages(t *testing.T) {
+	b := open(t, newDB(t), nil)
+	for _, source := range []string{"esign.a", "esign.b", "esign.ab", "esign.a", "esign.a"} {
+		e := bus.Event{Source: source, Detail: bus.Detail{Event: esign.Event{
+			Attributes: map[string]string{"source": "esign.b"}}}}
+		if errs := b.Publish(t.Context(), []bus.Event{e}); errs[0] != nil {
+			t.Fatal(errs)
+		}
+	}
+	for source, numbers := range map[string]string{"": "54321", "esign.a": "541", "esign.b": "2", "esign": ""} {
+		for limit := 1; limit < 7; limit++ {
+			got, cursor := "", ""
+			for more := true; more; more = cursor != "" {
+				page, next, err := b.EventsAfter(source, cursor, limit)
+				if err != nil || next != "" && len(page) != limit {
+					t.Fatal(len(page), err)
+				}
+				for _, p := range page {
+					got += p.Envelope.ID[len(p.Envelope.ID)-1:]
+				}
+				cursor = next
+			}
+			want(t, fmt.Sprintf("%s, %d a page", source, limit), numbers, got)
+		}
+	}
 }
 
 func newDB(t *testing.T) *groupcommit.DB {
@@ -504,7 +553,7 @@ func TestARedriveOrRestartThatRunsAgainAddsNoDuplicate(t *testing.T) {
 			t.Fatal(err)
 		}
 		all[0].State = Failed
-		if err := db.Update(func(tx *bbolt.Tx) error { return put(tx.Bucket(eventsBucket), 1, all[0]) }); err != nil {
+		if err := db.Update(func(tx *bbolt.Tx) error { return put(tx, 1, all[0]) }); err != nil {
 			t.Fatal(err)
 		}
 		b = open(t, db, a)

@@ -38,7 +38,7 @@ func New(db *groupcommit.DB) (*Ledger, error) {
 				return err
 			}
 		}
-		return nil
+		return makeIndex(tx)
 	})
 	l := &Ledger{db, make(chan struct{}, 1)}
 	l.signal() // an earlier process may have left changes
@@ -170,7 +170,11 @@ func putAgreement(tx *bbolt.Tx, subject string, expected int64, agreement esign.
 	if r.Version != expected {
 		return ledger.ErrConflict
 	}
-	return put(items, key, agreementRecord{stamp{version}, agreement, raised})
+	after := agreementRecord{stamp{version}, agreement, raised}
+	if err := indexAgreement(tx, subject, r, after); err != nil {
+		return err
+	}
+	return put(items, key, after)
 }
 
 // inexact reports whether the exact time of a known event is not known.
@@ -280,43 +284,6 @@ func (l *Ledger) History(ctx context.Context, subject string) ([]ledger.Entry, e
 	history = ledger.Merge(history)
 	ledger.Sort(history)
 	return history, err
-}
-
-// Events reads all events, merged by [ledger.Merge], the last received first.
-func (l *Ledger) Events() ([]ledger.Entry, error) {
-	var events []ledger.Entry
-	err := l.forEachItem(func(k, b []byte) error {
-		if isAgreement(k) {
-			return nil
-		}
-		var r eventRecord
-		err := decode(b, &r)
-		events = append(events, r.Entry)
-		return err
-	})
-	events = ledger.Merge(events)
-	slices.SortStableFunc(events, func(a, b ledger.Entry) int { return b.ReceivedAt.Compare(a.ReceivedAt) })
-	return events, err
-}
-
-// Agreements reads all agreements, the last updated first.
-func (l *Ledger) Agreements() ([]esign.Agreement, error) {
-	agreements := []esign.Agreement{}
-	err := l.forEachItem(func(k, b []byte) error {
-		if !isAgreement(k) {
-			return nil
-		}
-		var r agreementRecord
-		err := decode(b, &r)
-		agreements = append(agreements, r.Agreement)
-		return err
-	})
-	slices.SortStableFunc(agreements, func(a, b esign.Agreement) int { return b.UpdatedAt.Compare(a.UpdatedAt) })
-	return agreements, err
-}
-
-func (l *Ledger) forEachItem(visit func(key, record []byte) error) error {
-	return l.db.View(func(tx *bbolt.Tx) error { return tx.Bucket(itemsBucket).ForEach(visit) })
 }
 
 // update changes one event. It writes the event if change returns true.

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/plumbing/format"
 	"esignhooks/shared/plumbing/groupcommit"
 	"esignhooks/shared/plumbing/groupcommit/groupcommittest"
@@ -21,7 +25,8 @@ import (
 
 func open(t *testing.T, file string) *embedded.Ledger {
 	t.Helper()
-	l, _ := openWith(t, file)
+	l, db := openWith(t, file)
+	t.Cleanup(func() { checkIndex(t, db) })
 	return l
 }
 
@@ -38,6 +43,33 @@ func openWith(t *testing.T, file string) (*embedded.Ledger, *groupcommit.DB) {
 		t.Fatal(err)
 	}
 	return l, db
+}
+
+// checkIndex checks that the index is the one that would be made of the items.
+func checkIndex(t *testing.T, db *groupcommit.DB) {
+	t.Helper()
+	kept := index(t, db)
+	must(t, db.Update(embedded.DropIndex))
+	if _, err := embedded.New(db); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(index(t, db), kept); diff != "" {
+		t.Errorf("the index does not fit the items: %s", diff)
+	}
+}
+
+func index(t *testing.T, db *groupcommit.DB) (keys []string) {
+	t.Helper()
+	must(t, db.View(func(tx *bbolt.Tx) error {
+		for _, name := range []string{"ledger.recent.agreements", "ledger.recent.events", "ledger.duplicates"} {
+			tx.Bucket([]byte(name)).ForEach(func(k, _ []byte) error {
+				keys = append(keys, name+" "+string(k))
+				return nil
+			})
+		}
+		return nil
+	}))
+	return keys
 }
 
 func markFailed(t *testing.T, db *groupcommit.DB, l *embedded.Ledger, c ledger.Claim) {
@@ -159,6 +191,63 @@ func TestChangesSurviveTheFailureOfOthersInTheirBatch(t *testing.T) {
 	for _, c := range changes {
 		if c.Entry.Duplicates != 1 {
 			t.Errorf("%s was repeated %d times", c.Entry.ID, c.Entry.Duplicates)
+		}
+	}
+}
+
+func TestListsHavePages(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "db"))
+	at := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+	var want []string
+	for i, e := range []struct {
+		provider string
+		at       time.Time
+	}{
+		{"acmesign", time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)}, {"acmesign", at.Add(1)}, {"acmesign", at},
+		{"acmesign", at}, {"other", at}, {"acmesign", at.Add(-time.Hour)}, {"acmesign", time.Time{}},
+	} {
+		subject := fmt.Sprint(e.provider, "#", i)
+		a := esign.Agreement{Provider: e.provider, ID: subject, UpdatedAt: e.at}
+		must(t, l.Commit(t.Context(), ledger.Commit{
+			Claim:     ledger.Claim{Key: ledger.Key{Subject: subject, ID: "e"}, Provider: e.provider, ReceivedAt: e.at},
+			Agreement: &a,
+		}))
+		want = append(want, subject)
+	}
+	events := func(provider, cursor string, limit int) (subjects []string, next string) {
+		found, next, err := l.EventsAfter(provider, cursor, limit)
+		must(t, err)
+		for _, e := range found {
+			subjects = append(subjects, e.Subject)
+		}
+		return subjects, next
+	}
+	agreements := func(provider, cursor string, limit int) (subjects []string, next string) {
+		found, next, err := l.AgreementsAfter(provider, cursor, limit)
+		must(t, err)
+		for _, a := range found {
+			subjects = append(subjects, a.ID)
+		}
+		return subjects, next
+	}
+	acme := slices.DeleteFunc(slices.Clone(want), func(s string) bool { return strings.HasPrefix(s, "other") })
+	for name, list := range map[string]func(string, string, int) ([]string, string){
+		"events": events, "agreements": agreements,
+	} {
+		for provider, want := range map[string][]string{"": want, "acmesign": acme, "other": {"other#4"}, "acme": nil} {
+			for limit := range 8 {
+				var got []string
+				page, next := list(provider, "", limit+1)
+				for got = page; next != ""; got = append(got, page...) {
+					if len(page) != limit+1 {
+						t.Errorf("%s of %q: a page has %d items, want %d", name, provider, len(page), limit+1)
+					}
+					page, next = list(provider, next, limit+1)
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s of %q, %d a page: %s", name, provider, limit+1, diff)
+				}
+			}
 		}
 	}
 }

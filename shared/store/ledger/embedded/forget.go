@@ -57,6 +57,9 @@ func (l *Ledger) Drop(_ context.Context, k ledger.Key, _ time.Time) error {
 		if err != nil || e.State.Settled() {
 			return err
 		}
+		if err := tx.Bucket(recentEventsBucket).Delete(recentKey(e.ReceivedAt, key(k))); err != nil {
+			return err
+		}
 		return tx.Bucket(itemsBucket).Delete(key(k))
 	})
 }
@@ -86,9 +89,9 @@ func (l *Ledger) Erase(_ context.Context, subject string, references []ledger.Re
 	err = l.db.Update(func(tx *bbolt.Tx) error {
 		removed = 0
 		prefix := key(ledger.Key{Subject: subject})
-		n, err := erase(tx.Bucket(itemsBucket), prefix, func(v []byte) (bool, error) {
+		n, err := erase(tx.Bucket(itemsBucket), prefix, func(k, v []byte) (bool, error) {
 			var r stamp
-			return true, decode(v, &r)
+			return true, errors.Join(decode(v, &r), unindex(tx, k, v))
 		})
 		if err != nil {
 			return err
@@ -104,7 +107,7 @@ func (l *Ledger) Erase(_ context.Context, subject string, references []ledger.Re
 				return err
 			}
 		}
-		_, err = erase(tx.Bucket(streamBucket), nil, func(v []byte) (bool, error) {
+		_, err = erase(tx.Bucket(streamBucket), nil, func(_, v []byte) (bool, error) {
 			var c Change
 			err := decode(v, &c)
 			return c.Entry.Subject == subject, err
@@ -124,11 +127,11 @@ func remove(bucket *bbolt.Bucket, k []byte, removed *int) error {
 }
 
 // erase removes the records with a prefix for which ours returns true.
-func erase(bucket *bbolt.Bucket, prefix []byte, ours func(v []byte) (bool, error)) (removed int, err error) {
+func erase(bucket *bbolt.Bucket, prefix []byte, ours func(k, v []byte) (bool, error)) (removed int, err error) {
 	var keys [][]byte // a bucket must not change while a cursor reads it
 	cursor := bucket.Cursor()
 	for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix) && k != nil; k, v = cursor.Next() {
-		if matches, err := ours(v); err != nil {
+		if matches, err := ours(k, v); err != nil {
 			return 0, err
 		} else if matches {
 			keys = append(keys, bytes.Clone(k))

@@ -19,10 +19,12 @@ type Change struct {
 	Entry    ledger.Entry // after the change
 }
 
-// write stores an event. It adds a change to the stream if the event is processed.
+// write stores an event, and puts it into the index. It adds a change to the stream if the event is processed.
 func (l *Ledger) write(tx *bbolt.Tx, before ledger.State, e ledger.Entry) error {
-	if err := put(tx.Bucket(itemsBucket), key(e.Key), eventRecord{stamp{version}, e}); err != nil ||
-		e.State != ledger.Processed {
+	if err := put(tx.Bucket(itemsBucket), key(e.Key), eventRecord{stamp{version}, e}); err != nil {
+		return err
+	}
+	if err := indexEvent(tx, before, e); err != nil || e.State != ledger.Processed {
 		return err
 	}
 	tx.OnCommit(l.signal)
