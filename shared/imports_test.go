@@ -27,6 +27,7 @@ var layers = [][]string{
 	{"shared/vendorapi", "shared/store/document"},
 	{"shared/store/ledger/item"},
 	{"shared/store/ledger", "shared/store/payload", "shared/finding", "shared/provider/*"},
+	{"shared/webhook/refusal"},
 	{"shared/webhook"},
 	{"shared/esign", "shared/plumbing/*", "events"},
 }
@@ -107,7 +108,8 @@ func TestPurity(t *testing.T) {
 		case strings.HasPrefix(name, "shared/provider/"):
 			allowed = append(allowed, "bytes", "encoding/base64", "encoding/binary", "encoding/json", "encoding/xml",
 				"errors", "fmt", "io", "math", "mime", "mime/multipart", "net/http", "net/url", "regexp", "strconv",
-				"unicode/utf16", "unicode/utf8", "esignhooks/shared/esign", "esignhooks/shared/webhook")
+				"unicode/utf16", "unicode/utf8", "esignhooks/shared/esign", "esignhooks/shared/webhook",
+				"esignhooks/shared/webhook/refusal")
 		default:
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"esignhooks/shared/webhook"
+	"esignhooks/shared/webhook/refusal"
 )
 
 // maxExplanations is how many refusals a process explains in a second: more requests must not cost us more.
@@ -37,14 +38,10 @@ func (l *limiter) permit(now time.Time) (skipped int, ok bool) {
 	return skipped, true
 }
 
-// explain returns what the log says of the cause of a refusal: nothing if the provider does not know it or the limit is
-// reached. The next explanation counts the refusals that were not explained.
+// explain returns what the log says of the cause of a refusal: nothing if the limit is reached. The next explanation
+// counts the refusals that were not explained.
 func (r *Receiver) explain(ctx context.Context, request *webhook.Request, keys webhook.Keys,
 	o *Observation) (attributes []any) {
-	explainer, ok := r.Provider.(webhook.Explainer)
-	if !ok {
-		return nil
-	}
 	skipped, ok := explanations.permit(r.Now())
 	if !ok {
 		o.Causes = nil
@@ -58,7 +55,7 @@ func (r *Receiver) explain(ctx context.Context, request *webhook.Request, keys w
 			r.Log.ErrorContext(ctx, "panic in the provider's explanation", "stack", string(debug.Stack()))
 		}
 	}()
-	if causes := explainer.Explain(request, keys); len(causes) > 0 {
+	if causes := refusal.Explain(r.Provider, r.Others, request, keys); len(causes) > 0 {
 		o.Causes = causes
 		attributes = append(attributes, "cause", o.Causes[0].Code, "hint", o.Causes[0].Hint)
 	}

@@ -55,7 +55,7 @@ func (w *world) refusals(t *testing.T) (lines []map[string]any) {
 }
 
 func TestARefusalIsExplainedInTheLog(t *testing.T) {
-	both := []webhook.Refusal{{Code: "wrong-key", Hint: "Compare the keys."},
+	both := []webhook.Refusal{{Code: "key-encoding", Hint: "Compare the keys."},
 		{Code: "body-changed", Hint: "Find the proxy."}}
 	forged := func() *webhook.Request {
 		r := completed()
@@ -80,11 +80,12 @@ func TestARefusalIsExplainedInTheLog(t *testing.T) {
 		want      []map[string]any
 	}{
 		{"the first cause is logged", explaining{causes: both}, genuine, forged(), 401,
-			[]map[string]any{line("POST", "signature", notGenuine, "cause", "wrong-key", "hint", "Compare the keys.")}},
+			[]map[string]any{line("POST", "signature", notGenuine, "cause", "key-encoding", "hint", "Compare the keys.")}},
 		{"a refused GET is explained", explaining{causes: both}, genuine, get(), 401,
-			[]map[string]any{line("GET", "signature", "not genuine", "cause", "wrong-key", "hint", "Compare the keys.")}},
+			[]map[string]any{line("GET", "signature", "not genuine", "cause", "key-encoding", "hint", "Compare the keys.")}},
 		{"without a key too", explaining{causes: both[1:]}, webhook.Keys{}, forged(), 401,
-			[]map[string]any{line("POST", "no key", noKey, "cause", "body-changed", "hint", "Find the proxy.")}},
+			[]map[string]any{line("POST", "no key", noKey, "cause", "no-key-configured", "hint",
+				"no key is configured for AcmeSign: store the vendor's key in the stack's secret, on localhost in $ACMESIGN_KEYS")}},
 		{"no cause is found", explaining{}, genuine, forged(), 401, []map[string]any{line("POST", "signature", notGenuine)}},
 		{"a panic is harmless", explaining{panics: true}, genuine, forged(), 401,
 			[]map[string]any{line("POST", "signature", notGenuine)}},
@@ -115,15 +116,17 @@ func TestARefusalIsExplainedInTheLog(t *testing.T) {
 // All receivers of a process share the limit.
 func TestFiveRefusalsInASecondAreExplained(t *testing.T) {
 	provider := explaining{causes: []webhook.Refusal{{Code: "wrong-key"}}, keys: new(webhook.Keys)}
+	forged := completed()
+	forged.Header.Set(acmesign.SignatureHeader, "00")
 	now := webhooktest.ReceivedAt.Add(time.Hour)
-	worlds := []*world{newWorld(t, provider, webhook.Keys{}), newWorld(t, provider, webhook.Keys{})}
+	worlds := []*world{newWorld(t, provider, genuine), newWorld(t, provider, genuine)}
 	var explained []string
 	for i, after := range []time.Duration{0, 0, 0, 400, 0, 0, 599, 0, 1, 0, 0, 0} { // ms
 		now = now.Add(after * time.Millisecond)
 		w := worlds[i%2]
 		w.log.Reset()
 		w.Now = func() time.Time { return now }
-		w.Receive(t.Context(), completed())
+		w.Receive(t.Context(), forged)
 		line := w.refusals(t)[0]
 		word := "-"
 		if line["cause"] == "wrong-key" {

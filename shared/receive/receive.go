@@ -42,6 +42,7 @@ const retryAfter = "30"
 // Receiver receives the requests of one provider. Its fields are set once, before the first request.
 type Receiver struct {
 	Provider webhook.Provider
+	Others   []webhook.Provider // all, to explain that a request is one of another vendor
 	// Keys returns the valid keys. An error means that no keys are known, not even old ones.
 	Keys     func(context.Context) (webhook.Keys, error)
 	Claims   ledger.Claimer
@@ -290,7 +291,7 @@ func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, keys we
 	switch {
 	case errors.Is(err, errNoSuchURL):
 		r.measure(metric.ProviderCount("Refused", 1))
-		r.Log.WarnContext(ctx, "refused", "reason", "URL token")
+		r.Log.With(r.explain(ctx, request, keys, o)...).WarnContext(ctx, "refused", "reason", "URL token")
 		return &webhook.Response{Status: http.StatusNotFound}
 	case errors.Is(err, webhook.ErrNoChallenge), errors.Is(err, errMethod):
 		r.measure(metric.ProviderCount("Refused", 1))

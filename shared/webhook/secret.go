@@ -3,6 +3,7 @@ package webhook
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash"
 	"log/slog"
@@ -30,6 +31,12 @@ func (s Secret) Equal(candidate string) bool {
 	want := s.Reveal()
 	got, wanted := sha256.Sum256([]byte(candidate)), sha256.Sum256([]byte(want))
 	return hmac.Equal(got[:], wanted[:]) && want != ""
+}
+
+// Fingerprint returns the first four hexadecimal digits of the secret's SHA-256, by which an operator recognises it.
+func (s Secret) Fingerprint() string {
+	sum := sha256.Sum256([]byte(s.Reveal()))
+	return hex.EncodeToString(sum[:2])
 }
 
 // HMAC returns the HMAC of the concatenated parts. The key is the secret's bytes, without decoding.

@@ -3,9 +3,11 @@
 package webhook
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -220,6 +222,14 @@ type Provider interface {
 	// Acknowledge returns the answer to a genuine POST that makes the vendor stop sending it.
 	Acknowledge(*Request) *Response
 
+	// Explain returns why the provider refuses a POST or a challenge under these keys, the most likely cause first: a code
+	// of package refusal, and what to do. It is for the operator, and its work does not depend on what matches.
+	Explain(*Request, Keys) []Refusal
+
+	// Resembles reports whether a request looks like one of this vendor, by a header or a word in its body. It proves
+	// nothing: it shows an operator that a vendor calls another vendor's URL.
+	Resembles(*Request) bool
+
 	// Sign makes an example genuine under the key, as the vendor would at the given time. It is for tests and for samples.
 	// The header of r is not nil.
 	Sign(r *Request, key Secret, at time.Time) error
@@ -227,21 +237,21 @@ type Provider interface {
 
 // Refusal is a possible cause of a refusal, for the operator.
 type Refusal struct {
-	Code string `json:"code"` // a fixed word
+	Code string `json:"code"` // see package refusal
 	Hint string `json:"hint"` // a sentence that says what to do; it shows no secret and nothing of the body
-}
-
-// Explainer is a [Provider] that can explain a refusal.
-type Explainer interface {
-	// Explain returns why a request was refused under these keys, the most likely cause first. The answer to the vendor
-	// never shows it.
-	Explain(*Request, Keys) []Refusal
 }
 
 // Challenger is a [Provider] whose vendor verifies a URL before it sends events there.
 type Challenger interface {
 	// ChallengeRequest returns such a verification, as the vendor sends it to the owner of the key.
 	ChallengeRequest(key Secret) *Request
+}
+
+// Mentions reports whether the beginning of a body has one of the words.
+func Mentions(body []byte, words ...string) bool {
+	const beginning = 64 << 10
+	body = body[:min(len(body), beginning)]
+	return slices.ContainsFunc(words, func(word string) bool { return bytes.Contains(body, []byte(word)) })
 }
 
 // RefusesAll reports whether these keys make the provider refuse every request. An operator must know of it.

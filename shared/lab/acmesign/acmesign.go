@@ -15,6 +15,7 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/webhook"
+	"esignhooks/shared/webhook/refusal"
 )
 
 // Name is the provider's name.
@@ -147,6 +148,20 @@ func (Provider) Acknowledge(*webhook.Request) *webhook.Response {
 		Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/plain"}}, Body: []byte("thanks"),
 	}
 }
+
+// Explain implements [webhook.Provider].
+func (p Provider) Explain(r *webhook.Request, keys webhook.Keys) []webhook.Refusal {
+	scheme := refusal.Scheme{
+		Info: p.Info(), Where: "the header " + SignatureHeader, Format: "64 characters of hex", Source: "AcmeSign's page Keys",
+		Absent: "switch on signing", Sent: r.Header.Values(SignatureHeader),
+		Header: refusal.Without(r.Header, func(name string) bool { return name == SignatureHeader }),
+		Body:   r.Body, Signed: func(body []byte) [][]byte { return [][]byte{body} },
+	}
+	return scheme.Causes(scheme.Find(keys.Keys))
+}
+
+// Resembles implements [webhook.Provider].
+func (Provider) Resembles(r *webhook.Request) bool { return len(r.Header.Values(SignatureHeader)) > 0 }
 
 // Sign implements [webhook.Provider]. The time is not signed.
 func (Provider) Sign(r *webhook.Request, key webhook.Secret, _ time.Time) error {

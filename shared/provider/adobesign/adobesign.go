@@ -26,7 +26,6 @@ type Provider struct{}
 
 var (
 	_ webhook.Provider   = Provider{}
-	_ webhook.Explainer  = Provider{}
 	_ webhook.Challenger = Provider{}
 )
 

@@ -17,10 +17,7 @@ const name = "docusign"
 // Provider is DocuSign Connect.
 type Provider struct{}
 
-var (
-	_ webhook.Provider  = Provider{}
-	_ webhook.Explainer = Provider{}
-)
+var _ webhook.Provider = Provider{}
 
 // Info implements [webhook.Provider].
 //

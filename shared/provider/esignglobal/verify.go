@@ -67,13 +67,18 @@ func genuine(r *webhook.Request, keys []webhook.Secret) bool {
 // secret, of the timestamp, the values of the URL's query in ascending order of their keys, and the raw body. That the
 // values are percent-decoded is inferred from the vendor's Java and PHP examples.
 func signature(r *webhook.Request, timestamp string, key webhook.Secret) string {
+	return hex.EncodeToString(key.HMAC(sha256.New, signed(r, timestamp, r.Body)...))
+}
+
+// signed returns what the signature of r covers if it has this body.
+func signed(r *webhook.Request, timestamp string, body []byte) [][]byte {
 	parts := [][]byte{[]byte(timestamp)}
 	for _, parameter := range slices.Sorted(maps.Keys(r.Query)) {
 		for _, value := range r.Query[parameter] {
 			parts = append(parts, []byte(value))
 		}
 	}
-	return hex.EncodeToString(key.HMAC(sha256.New, append(parts, r.Body)...))
+	return append(parts, body)
 }
 
 // only returns the value of a header. It is empty if the header is missing or has several different values.

@@ -160,6 +160,7 @@ func Run(t *testing.T, p webhook.Provider, claims Claims, suites ...Suite) {
 			golden(t, p, name, r)
 			refusals(t, p, r)
 			rotation(t, p, r)
+			explains(t, p, name, r)
 			flips(t, p, r, keys)
 			truncations(t, p, r)
 			concurrency(p, r, keys)

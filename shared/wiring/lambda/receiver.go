@@ -21,6 +21,7 @@ import (
 
 	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/plumbing/metric"
+	"esignhooks/shared/provider"
 	"esignhooks/shared/receive"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/store/ledger/dynamodb"
@@ -72,7 +73,7 @@ func Fail(log *slog.Logger, err error) {
 
 // NewReceiver wires a receiver from the environment. It makes no call, and reports all problems at once.
 func NewReceiver(p webhook.Provider, log *slog.Logger, metrics io.Writer) (*receive.Receiver, error) {
-	r := &receive.Receiver{Provider: p, Now: time.Now, Log: log}
+	r := &receive.Receiver{Provider: p, Others: provider.All(), Now: time.Now, Log: log}
 	if Lacks("SQS") {
 		s, err := TemporaryStores()
 		r.Claims, r.Payloads, r.Queue, r.Keys = s.Ledger, s.Payloads, s.Queue, developmentKeys(p)

@@ -115,7 +115,7 @@ func (g *Gateway) wire() (err error) {
 			g.log.Warn("no key: every request will be refused", "provider", name, "variable", p.Info().KeysVariable)
 		}
 		receiver := &receive.Receiver{
-			Provider: p, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil }, Claims: g.ledger,
+			Provider: p, Others: g.providers, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil }, Claims: g.ledger,
 			Payloads: payloads, Queue: g.queue, Now: time.Now, Log: g.log.With("provider", name),
 			Observe: g.requests.observe,
 		}
