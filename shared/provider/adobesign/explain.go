@@ -41,7 +41,6 @@ func (p Provider) Explain(r *webhook.Request, keys webhook.Keys) []webhook.Refus
 		Hint: "the client ID" + shown(ids) + " is not among the keys; if the webhook is yours, add it to the keys, and " +
 			"add " + WebApplicationID + " for webhooks that are created in Adobe's web application",
 	}}
-	development := func(key webhook.Secret) bool { return key.Equal(info.DevelopmentKey) }
 	switch {
 	case clientID(r) == info.DevelopmentKey:
 		causes = append(causes, webhook.Refusal{
@@ -49,7 +48,7 @@ func (p Provider) Explain(r *webhook.Request, keys webhook.Keys) []webhook.Refus
 			Hint: "the client ID is that of development, which is not configured: send a configured one, or unset $" +
 				info.KeysVariable + " on localhost",
 		})
-	case len(keys.Keys) == 1 && development(keys.Keys[0]):
+	case len(keys.Keys) == 1 && webhook.Any(keys.Keys, info.DevelopmentKey):
 		causes = append(causes, webhook.Refusal{
 			Code: refusal.DevelopmentKey,
 			Hint: "only the client ID of development is configured: set $" + info.KeysVariable + " to yours",

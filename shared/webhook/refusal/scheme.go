@@ -3,7 +3,6 @@ package refusal
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/subtle"
 	"maps"
 	"net/http"
 	"slices"
@@ -45,7 +44,7 @@ type Scheme struct {
 
 // candidate is a digest that the request carries.
 type candidate struct {
-	digest []byte
+	digest string
 	header string // another header than the vendor's; empty: the right place
 }
 
@@ -106,7 +105,7 @@ func (s Scheme) Find(keys []webhook.Secret) Found {
 func (f *search) add(header, value string) {
 	for _, digest := range digests(value) {
 		if len(f.candidates) < maxCandidates {
-			f.candidates = append(f.candidates, candidate{digest, header})
+			f.candidates = append(f.candidates, candidate{string(digest), header})
 		}
 	}
 }
@@ -166,9 +165,9 @@ func (f *search) try(code string, configured, key webhook.Secret, parts [][]byte
 	if f.hashed += cost; f.hashed > maxHashed || key.Reveal() == "" {
 		return
 	}
-	made := key.HMAC(sha256.New, parts...)
+	made := webhook.NewSecret(string(key.HMAC(sha256.New, parts...)))
 	for _, c := range f.candidates {
-		if subtle.ConstantTimeCompare(made, c.digest) != 1 {
+		if !made.Equal(c.digest) {
 			continue
 		}
 		if c.header != "" {

@@ -82,9 +82,10 @@ func TestRequestsAreListed(t *testing.T) {
 		{"a forgery", "POST", path, body, nil,
 			Request{Status: 401, Outcome: "refused", Causes: explaining{}.Explain(nil, webhook.Keys{})},
 			"url-token size keys verify!"},
-		{"a wrong token", "POST", "/webhooks/acmesign/token", body, signed, Request{Status: 404, Outcome: "refused"},
-			"url-token!"},
-		{"no token", "POST", "/webhooks/acmesign", body, signed, Request{Status: 404, Outcome: "refused"}, "url-token!"},
+		{"a wrong token", "POST", "/webhooks/acmesign/old", body, signed,
+			Request{Status: 404, Outcome: "refused", Causes: []webhook.Refusal{{Code: "url-token-wrong"}}}, "url-token!"},
+		{"no token", "POST", "/webhooks/acmesign", body, signed,
+			Request{Status: 404, Outcome: "refused", Causes: []webhook.Refusal{{Code: "url-token-missing"}}}, "url-token!"},
 		{"a longer path", "POST", path + "/x", body, signed, Request{Status: 404, Outcome: "refused"}, "url-token!"},
 		{"another method", "PUT", path, body, signed, Request{Status: 405, Outcome: "refused"}, "url-token method!"},
 		{"a GET", "GET", path, "", nil, Request{Status: 405, Outcome: "refused"}, "url-token method!"},
@@ -103,6 +104,11 @@ func TestRequestsAreListed(t *testing.T) {
 			want.ID, want.ReceivedAt, want.DurationMS = got.ID, got.ReceivedAt, got.DurationMS
 			if want.EventIDs = []string{}; want.State != "" {
 				want.EventIDs, want.Proof = got.EventIDs, "signed"
+			}
+			for i, cause := range got.Causes {
+				if i < len(want.Causes) && want.Causes[i].Hint == "" && cause.Hint != "" {
+					want.Causes[i].Hint = cause.Hint
+				}
 			}
 			if want.Causes == nil {
 				want.Causes = []webhook.Refusal{}
