@@ -1,8 +1,9 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send version urls register registered logs inspect redrive replay archive forget confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send record fixture doctor version urls register registered logs inspect redrive replay archive forget confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
 
+BENCH := $(or $(STACK),localhost)# the commands for developers act on localhost, unless STACK is given
 STACK ?= esignhooks
 
 GATEWAY  := .build/esignhooks
@@ -25,9 +26,27 @@ endef
 run: gateway
 	@exec $(GATEWAY) run
 
-## send: send a fresh, signed request: PROVIDER=docusign EVENT=envelope-completed [AGREEMENT=id] [URL=of the webhook]
+## send: send a fresh, signed request: PROVIDER=docusign EVENT=envelope-completed [AGREEMENT=id], or FILE=saved [PROVIDER=]; [URL=of the webhook] [KEY=to sign with]
+export KEY
 send: gateway
-	@exec $(GATEWAY) send --provider='$(PROVIDER)' --event='$(EVENT)' --agreement='$(AGREEMENT)' --url='$(URL)'
+	@exec $(GATEWAY) send --provider='$(PROVIDER)' --event='$(EVENT)' --agreement='$(AGREEMENT)' --url='$(URL)' --file='$(FILE)'$(if $(KEY), --key-variable=KEY)
+
+## record: record the next requests to localhost as they come, in DATA/recorded: [COUNT=100] [MINUTES=60]; OFF=1 ends it
+record: gateway
+	@exec $(GATEWAY) record --count='$(or $(COUNT),100)' --minutes='$(or $(MINUTES),60)'$(if $(filter 1,$(OFF)), --off)
+
+## fixture: make an example of a recorded request, without personal data: FILE=.local/recorded/….json [OUT=file] [PROVIDER=of a body]
+fixture: gateway
+	@exec $(GATEWAY) fixture --file='$(FILE)' --out='$(OUT)' --provider='$(PROVIDER)'
+
+## doctor: examine keys, clock, tunnel, TLS, the URL from outside in, and the vendor [PROVIDER=docusign] [URL=of a tunnel] [STACK=name of a stack]
+ifeq ($(BENCH),localhost)
+doctor: gateway
+	@exec $(GATEWAY) --stack=localhost doctor --provider='$(PROVIDER)' --url='$(URL)'
+else
+doctor: operator
+	@exec $(OPERATOR) --stack='$(BENCH)' doctor --provider='$(PROVIDER)' --url='$(URL)'
+endif
 
 gateway:
 	$(call build,-o $(GATEWAY),about a minute)

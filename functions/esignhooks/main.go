@@ -30,6 +30,9 @@ type commands struct {
 	Run  run  `cmd:"" help:"Run all functions on localhost (PORT=3000, DATA=.local)."`
 	Send send `cmd:"" help:"Send a fresh, signed request."`
 	operate.Commands
+	Doctor  doctor  `cmd:"" help:"Examine keys, clock, tunnel, TLS, the URL from outside in, and the vendor."`
+	Record  record  `cmd:"" help:"Record the next requests to localhost as they come."`
+	Fixture fixture `cmd:"" help:"Make an example, without personal data, of a recorded request."`
 	URLs    urls    `cmd:"" name:"urls" help:"Show what to register at each vendor, with the URLs' secret tokens."`
 	Logs    logs    `cmd:"" help:"Follow the logs of a stack's functions."`
 	Version version `cmd:"" help:"Show the version, and whether this binary can act on stacks."`
@@ -138,4 +141,5 @@ type stack interface {
 	Target() operate.Target
 	URLs(context.Context, io.Writer) error
 	Logs(context.Context, io.Writer) error
+	Doctor(ctx context.Context, w io.Writer, provider, url string) error
 }

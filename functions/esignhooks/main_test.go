@@ -2,12 +2,18 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"esignhooks/shared/provider"
+	"esignhooks/shared/webhook"
 )
 
 // execute runs a command. The environment has only these variables.
@@ -54,6 +60,9 @@ func TestUsageErrors(t *testing.T) {
 		"urls docusign":                 "unexpected argument docusign",
 		"logs":                          "STACK=localhost has no logs to follow: make run ",
 		"version 1":                     "unexpected argument 1",
+		"fixture":                       "FILE is missing: name a recorded request",
+		"doctor -provider x":            `PROVIDER "x" is unknown: name one of ` + names,
+		"record -stack a":               "a stack records nothing: ",
 	} {
 		status, out, stderr := execute(t, nil, strings.Fields(arguments)...)
 		if status != 2 || out != "" || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
@@ -67,6 +76,7 @@ func TestFailures(t *testing.T) {
 	nowhere := map[string]string{"PORT": "1"}
 	for arguments, want := range map[string]string{
 		"redrive": "no gateway answers on 127.0.0.1:1; start it with make run: ",
+		"record":  "no gateway answers on 127.0.0.1:1; start it with make run: ",
 		"send -provider docusign -event envelope-sent":  "no gateway answers on 127.0.0.1:1; start it with make run: ",
 		"send -provider docusign -event envelope-stamp": "",
 	} {
@@ -119,7 +129,7 @@ func TestVersion(t *testing.T) {
 func TestCommandsOnStacks(t *testing.T) {
 	t.Setenv("AWS_REGION", "")
 	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
-	for _, arguments := range []string{"urls", "logs", "redrive", "inspect -provider docusign -id a"} {
+	for _, arguments := range []string{"urls", "logs", "doctor", "redrive", "inspect -provider docusign -id a"} {
 		status, out, stderr := execute(t, nil, append(strings.Fields(arguments), "-stack", "another")...)
 		want, fails := `this binary cannot act on the stack "another": build it with -tags stacks`, 2
 		if withStacks {
@@ -128,5 +138,66 @@ func TestCommandsOnStacks(t *testing.T) {
 		if status != fails || out != "" || !strings.HasPrefix(stderr, want) {
 			t.Errorf("%s: status %d, %s%s", arguments, status, out, stderr)
 		}
+	}
+}
+
+// TestSendingAFile sends a body to a server that is no gateway, signed with a key from a variable.
+func TestSendingAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "body")
+	body := []byte(`{"event":"envelope-sent"}`)
+	if err := os.WriteFile(file, body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	docusign, _ := webhook.Find(provider.All(), "docusign")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent, _ := io.ReadAll(r.Body)
+		_, err := docusign.Verify(&webhook.Request{Method: r.Method, Header: r.Header, Body: sent},
+			webhook.Keys{Keys: webhook.Secrets("canary")})
+		if err != nil || !bytes.Equal(sent, body) {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer server.Close()
+	for _, tt := range []struct {
+		key, arguments string
+		status         int
+		says           string
+	}{
+		{"canary", "-provider docusign -key-variable KEY", 0, "docusign request: 200 OK"},
+		{"another", "-provider docusign -key-variable KEY", 1, "refused with 401"},
+		{"", "-provider docusign -key-variable KEY", 1, "KEY is missing"},
+		{"canary", "-key-variable KEY", 1, "name its vendor"},
+	} {
+		arguments := append(strings.Fields("send "+tt.arguments), "-file="+file, "-url="+server.URL)
+		status, out, stderr := execute(t, map[string]string{"KEY": tt.key}, arguments...)
+		if tt.key == "" {
+			tt.status = 2
+		}
+		if status != tt.status || !strings.Contains(out+stderr, tt.says) || strings.Contains(out+stderr, "canary") {
+			t.Errorf("%v: status %d, %s%s", tt, status, out, stderr)
+		}
+	}
+}
+
+// TestFixture makes an example of an example.
+func TestFixture(t *testing.T) {
+	dir := t.TempDir()
+	environment := map[string]string{"DATA": filepath.Join(dir, "data")}
+	example := "../../events/dropboxsign/signature-request-signed.json"
+	var made [2][]byte
+	for i := range made {
+		out := filepath.Join(dir, fmt.Sprint("made", i))
+		status, said, stderr := execute(t, environment, "fixture", "-file="+example, "-out="+out)
+		if status != 0 || !strings.HasPrefix(said, out+": signed with the development key") {
+			t.Fatalf("status %d, %s%s", status, said, stderr)
+		}
+		made[i], _ = os.ReadFile(out)
+		if status, _, stderr := execute(t, environment, "fixture", "-file="+example, "-out="+out); status != 1 ||
+			!strings.Contains(stderr, "exists: name another file by OUT=") {
+			t.Errorf("it is overwritten: %d, %s", status, stderr)
+		}
+	}
+	if !bytes.Equal(made[0], made[1]) {
+		t.Error("two fixtures of one request differ")
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 
 	"esignhooks/shared/operate"
@@ -15,10 +16,16 @@ type send struct {
 	Event     string `placeholder:"EVENT" help:"The name of an example in events/PROVIDER, without .json."`
 	Agreement string `placeholder:"ID" help:"The agreement's ID. Default: a new one."`
 	URL       string `name:"url" placeholder:"URL" help:"The webhook's URL. Default: the gateway on localhost."`
+	File      string `placeholder:"FILE" help:"Send this instead of an example: a recorded request, a proxy event or the body of a POST."`
+
+	KeyVariable string `placeholder:"NAME" help:"The environment variable with the key to sign with. Default: the first configured key."`
 }
 
 // Validate requires an example.
 func (c send) Validate() error {
+	if c.File != "" {
+		return nil
+	}
 	if c.Provider == "" {
 		return operate.MissingProvider(", and an example by EVENT=")
 	}
@@ -33,6 +40,19 @@ func (c send) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return localhost.Send(a.ctx, a.out, config, a.providers,
-		localhost.Sending{Provider: c.Provider, Event: c.Event, Agreement: c.Agreement, URL: c.URL}, a.now())
+	s := localhost.Sending{Provider: c.Provider, Event: c.Event, Agreement: c.Agreement, URL: c.URL}
+	if c.File != "" {
+		if s.File, err = os.ReadFile(c.File); err != nil {
+			return err
+		}
+	}
+	if c.KeyVariable != "" {
+		value, _ := a.lookup(c.KeyVariable)
+		if value == "" {
+			return operate.Missing(c.KeyVariable, "it is the key to sign with, and never printed")
+		}
+		key := webhook.NewSecret(value)
+		s.Key = &key
+	}
+	return localhost.Send(a.ctx, a.out, config, a.providers, s, a.now())
 }

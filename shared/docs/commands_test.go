@@ -195,7 +195,8 @@ func TestOperatorTargetsPassTheirVariables(t *testing.T) {
 		"urls": nil, "logs": nil, "redrive": nil, "version": nil, "register": {"provider", "url", "apply"}, "registered": {"provider", "url"},
 		"inspect": {"provider", "id", "reference"}, "archive": {"provider", "id"}, "confirm": {"provider", "id"},
 		"forget": {"provider", "id", "apply"},
-		"replay": {"provider", "id", "from", "to", "rebuild"}, "send": {"provider", "event", "agreement", "url"},
+		"replay": {"provider", "id", "from", "to", "rebuild"}, "send": {"provider", "event", "agreement", "url", "file"},
+		"doctor": {"provider", "url"}, "fixture": {"file", "out", "provider"},
 	}
 	for target := range readMakefile(t).help {
 		wanted, ok := flags[target]
@@ -216,7 +217,7 @@ func TestOperatorTargetsPassTheirVariables(t *testing.T) {
 				".build/esignhooks-stacks --stack='of stack' ",
 			"localhost": "-o Makefile ./functions/esignhooks|Makefile --stack=localhost ",
 		}
-		if target == "send" {
+		if target == "send" || target == "fixture" {
 			stacks = map[string]string{"of stack": "-o Makefile ./functions/esignhooks|Makefile "}
 		}
 		for stack, want := range stacks {

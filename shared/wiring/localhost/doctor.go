@@ -1,7 +1,6 @@
 package localhost
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -12,7 +11,6 @@ import (
 	"net/http"
 	"os/exec"
 	"slices"
-	"strings"
 	"time"
 
 	"esignhooks/shared/operate/doctor"
@@ -40,24 +38,15 @@ var ours = surroundings{
 
 // Doctor has the running gateway examine itself, and writes the report to w. It returns an error if a check failed.
 func Doctor(ctx context.Context, w io.Writer, config Config, providers []webhook.Provider, e Examination) error {
-	body, _ := json.Marshal(e) // strings always marshal
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+config.address()+"/api/doctor",
-		bytes.NewReader(body))
-	if err != nil {
+	report, err := order(ctx, config, "/api/doctor", e)
+	if errors.Is(err, errNoGateway) {
+		return unattended(ctx, w, config, providers, e)
+	} else if err != nil {
 		return err
 	}
-	request.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return unattended(ctx, w, config, providers, e)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
-		return errors.New(strings.TrimSpace(string(text)))
-	}
+	defer report.Close()
 	var found struct{ Findings []doctor.Finding }
-	if err := json.NewDecoder(answer.Body).Decode(&found); err != nil {
+	if err := json.NewDecoder(report).Decode(&found); err != nil {
 		return fmt.Errorf("localhost: the doctor's answer: %w", err)
 	}
 	return doctor.Report(w, found.Findings)

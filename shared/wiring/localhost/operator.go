@@ -22,30 +22,41 @@ import (
 // Operate runs a command in the running gateway, which has exclusive use of the store. The arguments are those of
 // [operate.Parse]. It writes the report to w.
 func Operate(ctx context.Context, w io.Writer, config Config, arguments []string) error {
-	body, err := json.Marshal(arguments)
+	report, err := order(ctx, config, "/api/operate", arguments)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+config.address()+"/api/operate",
-		bytes.NewReader(body))
+	defer report.Close()
+	_, err = io.Copy(w, report)
+	return err
+}
+
+var errNoGateway = errors.New("no gateway answers")
+
+// order has the running gateway do something, and returns its answer.
+func order(ctx context.Context, config Config, path string, what any) (io.ReadCloser, error) {
+	body, err := json.Marshal(what)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+config.address()+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	answer, err := http.DefaultClient.Do(request)
 	var failed *url.Error
 	if errors.As(err, &failed) {
-		return fmt.Errorf("no gateway answers on %s; start it with make run: %w", config.address(), failed.Err)
+		return nil, fmt.Errorf("%w on %s; start it with make run: %w", errNoGateway, config.address(), failed.Err)
 	} else if err != nil {
-		return err
+		return nil, err
 	}
-	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
+		defer answer.Body.Close()
 		report, _ := io.ReadAll(answer.Body)
-		return errors.New(strings.TrimSpace(string(report)))
+		return nil, errors.New(strings.TrimSpace(string(report)))
 	}
-	_, err = io.Copy(w, answer.Body)
-	return err
+	return answer.Body, nil
 }
 
 // foreign refuses an order of another web page, and reports whether it has: a browser sends the page's origin.

@@ -3,6 +3,7 @@ package localhost
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -172,6 +173,28 @@ func (c *recordings) write(name string, file []byte) error {
 		c.state.Left, c.state.Recorded, c.bytes = c.state.Left-1, c.state.Recorded+1, c.bytes-len(file)
 		return errors.Join(err, f.Close())
 	}
+}
+
+// Record begins or ends a recording in the running gateway, and says so.
+func Record(ctx context.Context, w io.Writer, config Config, r Recording) error {
+	report, err := order(ctx, config, "/api/record", r)
+	if err != nil {
+		return err
+	}
+	defer report.Close()
+	var state Recorded
+	if err := json.NewDecoder(report).Decode(&state); err != nil {
+		return fmt.Errorf("localhost: the recording's state: %w", err)
+	}
+	if state.Left == 0 {
+		fmt.Fprintf(w, "the recording has ended; %d requests are in %s\n", state.Recorded, state.Folder)
+		return nil
+	}
+	fmt.Fprintf(w, "the next %d requests are recorded until %s UTC, as they come, with names and e-mail addresses\n",
+		state.Left, state.Until.Format("15:04:05"))
+	fmt.Fprintf(w, "they are in %s; make record OFF=1 ends it, and make fixture FILE= makes an example of one\n",
+		state.Folder)
+	return nil
 }
 
 // serveRecord begins or ends a recording.

@@ -2,6 +2,7 @@ package localhost
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,37 +11,36 @@ import (
 	"net/url"
 	"time"
 
+	lambda "github.com/aws/aws-lambda-go/events"
+
+	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/sample"
 	"esignhooks/shared/webhook"
 )
 
-// Sending is an example and where to send it.
+// Sending is an example or a file, and where to send it.
 type Sending struct {
 	Provider  string
 	Event     string // the name of an example in events/<provider>, without .json
 	Agreement string // the agreement's ID; empty for a new agreement
 	URL       string // of the webhook, with its token if it has one; empty for the gateway on localhost
+	// File is sent instead of an example: a proxy event, or the body of a POST. Only the latter needs a provider.
+	File []byte
+	Key  *webhook.Secret // to sign with; nil: the first configured key
 }
 
-// Send sends a new, genuine request, signed with the first configured key. It writes the response to w.
+// Send sends a new, genuine request, or one from a file. It signs the request, and writes the response to w.
 func Send(ctx context.Context, w io.Writer, config Config, providers []webhook.Provider, s Sending,
 	now time.Time) error {
-	p, ok := webhook.Find(providers, s.Provider)
-	if !ok {
-		return fmt.Errorf("no provider %q; the providers are: %s", s.Provider, webhook.Names(providers))
-	}
-	keys := config.Keys[s.Provider]
-	if len(keys.Keys.Keys) == 0 {
-		return fmt.Errorf("no key to sign with: $%s is empty", p.Info().KeysVariable)
-	}
-	r, agreement, err := sample.Request(p, s.Event, s.Agreement, keys.Keys.Keys[0], now)
+	r, agreement, err := s.request(config, providers, now)
 	if err != nil {
 		return err
 	}
-	request, err := httpRequest(ctx, p, keys.Keys.Keys[0], r, target(config, s), now)
+	request, err := httpRequest(ctx, r.provider, r.key, r.Request, target(config, r.Sending), now)
 	if err != nil {
 		return err
 	}
+	s.Provider = r.Provider
 	client := http.Client{Timeout: 30 * time.Second}
 	answer, err := client.Do(request)
 	var failed *url.Error
@@ -57,7 +57,7 @@ func Send(ctx context.Context, w io.Writer, config Config, providers []webhook.P
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "%s %s: %s\n", s.Provider, s.Event, answer.Status)
+	fmt.Fprintf(w, "%s %s: %s\n", s.Provider, cmp.Or(s.Event, "request"), answer.Status)
 	if agreement != "" && answer.StatusCode == http.StatusOK {
 		fmt.Fprintf(w, "agreement %s\n", agreement)
 	}
@@ -66,6 +66,53 @@ func Send(ctx context.Context, w io.Writer, config Config, providers []webhook.P
 		return fmt.Errorf("refused with %s", answer.Status)
 	}
 	return nil
+}
+
+// signed is a request that is ready to be sent.
+type signed struct {
+	Sending // with the provider
+	*webhook.Request
+	provider webhook.Provider
+	key      webhook.Secret
+}
+
+// request makes a request of the example or of the file.
+func (s Sending) request(config Config, providers []webhook.Provider, now time.Time) (r signed, agreement string,
+	err error) {
+	p, known := webhook.Find(providers, s.Provider)
+	var e lambda.APIGatewayProxyRequest
+	if s.File != nil {
+		if p, e, err = sample.Saved(providers, s.File, s.Provider); err != nil {
+			return r, "", err
+		}
+		s.Provider = p.Info().Name
+	} else if !known {
+		return r, "", fmt.Errorf("no provider %q; the providers are: %s", s.Provider, webhook.Names(providers))
+	}
+	r = signed{Sending: s, provider: p}
+	switch keys := config.Keys[s.Provider].Keys.Keys; {
+	case s.Key != nil:
+		r.key = *s.Key
+	case len(keys) == 0:
+		return r, "", fmt.Errorf("no key to sign with: $%s is empty", p.Info().KeysVariable)
+	default:
+		r.key = keys[0]
+	}
+	if s.File == nil {
+		r.Request, agreement, err = sample.Request(p, s.Event, s.Agreement, r.key, now)
+		return r, agreement, err
+	}
+	if r.Request, err = apigw.Request(e); err != nil {
+		return r, "", err
+	}
+	if err := p.Sign(r.Request, r.key, now); err != nil {
+		return r, "", fmt.Errorf("the file cannot be signed as %s does: %w", p.Info().Title, err)
+	}
+	r.LimitContentType()
+	if ids, err := p.Identify(r.Request); err == nil && len(ids) > 0 {
+		agreement = ids[0].AgreementID
+	}
+	return r, agreement, nil
 }
 
 func target(config Config, s Sending) string {
