@@ -50,6 +50,7 @@ var areas = []struct {
 	{"forget", false, inForget},
 	{"docusign", false, inDocuSign},
 	{"forms", false, inForms},
+	{"simulate", false, inSimulate},
 }
 
 var which = flag.String("plant", "",

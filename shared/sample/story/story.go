@@ -115,14 +115,19 @@ func Open(p webhook.Provider) (*Book, error) {
 	return b, nil
 }
 
+// Names lists the names of the stories.
+func (b *Book) Names() (names []string) {
+	for _, s := range b.Stories {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
 // Find returns a story. The error names those that there are.
 func (b *Book) Find(name string) (Story, error) {
-	var names []string
-	for _, s := range b.Stories {
-		if s.Name == name {
-			return s, nil
-		}
-		names = append(names, s.Name)
+	names := b.Names()
+	if i := slices.Index(names, name); i >= 0 {
+		return b.Stories[i], nil
 	}
 	switch known := slices.ContainsFunc(All(), func(s Story) bool { return s.Name == name }); {
 	case len(names) == 0:

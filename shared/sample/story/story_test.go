@@ -156,11 +156,7 @@ func TestStories(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var names []string
-		for _, s := range book.Stories {
-			names = append(names, s.Name)
-		}
-		got[p.Info().Name] = strings.Join(names, " ")
+		got[p.Info().Name] = strings.Join(book.Names(), " ")
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -22,7 +23,7 @@ type Simulation struct {
 	Number   int     // of agreements; zero for the story's own number
 	Speed    float64 // the vendor's time in a unit of real time; zero for an hour in a second
 	Faults   []play.Fault
-	Seed     uint64
+	Seed     uint64           // of the faults' choices; zero for a new one
 	URL      string           // of the webhook, with its token if it has one
 	Keys     []webhook.Secret // to sign with
 	API      string           // the base URL of the read API
@@ -49,6 +50,9 @@ func Simulate(config Config, providers []webhook.Provider, s Simulation) (*play.
 	}
 	if len(s.Keys) == 0 {
 		return nil, fmt.Errorf("no key to sign with: $%s is empty", p.Info().KeysVariable)
+	}
+	if s.Seed == 0 {
+		s.Seed = 1 + rand.Uint64N(999_999)
 	}
 	plan := play.Plan{
 		Provider: p, Story: s.Story, Number: s.Number, Speed: s.Speed, Faults: s.Faults, Seed: s.Seed, Keys: s.Keys,
