@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send record fixture doctor version urls register registered logs inspect redrive replay archive forget confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send simulate record fixture doctor version urls register registered logs inspect redrive replay archive forget confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
 
 BENCH := $(or $(STACK),localhost)# the commands for developers act on localhost, unless STACK is given
 STACK ?= esignhooks
@@ -30,6 +30,12 @@ run: gateway
 export KEY
 send: gateway
 	@exec $(GATEWAY) send --provider='$(PROVIDER)' --event='$(EVENT)' --agreement='$(AGREEMENT)' --url='$(URL)' --file='$(FILE)'$(if $(KEY), --key-variable=KEY)
+
+## simulate: play a story as a vendor, and judge what became of it: PROVIDER=docusign STORY=two-signers [FAULTS=duplicate,late] [N=agreements] [SPEED=3600] [SEED=n] [URL=of the webhook] [KEY=to sign with] [API=http://… STATE_URL=http://… to compare with] [REPORT=text|json|junit] [OUT=file] [YES=1]
+simulate: gateway
+	@exec $(GATEWAY) simulate --provider='$(PROVIDER)' --story='$(STORY)' --faults='$(FAULTS)' --url='$(URL)' --api='$(API)' \
+		--state-url='$(STATE_URL)' --report='$(or $(REPORT),text)' --out='$(OUT)'$(if $(N), --number='$(N)')$(if \
+		$(SPEED), --speed='$(SPEED)')$(if $(SEED), --seed='$(SEED)')$(if $(KEY), --key-variable=KEY)$(if $(filter 1,$(YES)), --yes)
 
 ## record: record the next requests to localhost as they come, in DATA/recorded: [COUNT=100] [MINUTES=60]; OFF=1 ends it
 record: gateway

@@ -27,8 +27,9 @@ import (
 type commands struct {
 	Stack string `default:"localhost" placeholder:"NAME" help:"The stack to act on. Default: the gateway on localhost."`
 
-	Run  run  `cmd:"" help:"Run all functions on localhost (PORT=3000, DATA=.local)."`
-	Send send `cmd:"" help:"Send a fresh, signed request."`
+	Run      run      `cmd:"" help:"Run all functions on localhost (PORT=3000, DATA=.local)."`
+	Send     send     `cmd:"" help:"Send a fresh, signed request."`
+	Simulate simulate `cmd:"" help:"Play a vendor's story, with faults, and compare what became of it with the truth."`
 	operate.Commands
 	Doctor  doctor  `cmd:"" help:"Examine keys, clock, tunnel, TLS, the URL from outside in, and the vendor."`
 	Record  record  `cmd:"" help:"Record the next requests to localhost as they come."`

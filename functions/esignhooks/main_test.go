@@ -61,8 +61,19 @@ func TestUsageErrors(t *testing.T) {
 		"logs":                          "STACK=localhost has no logs to follow: make run ",
 		"version 1":                     "unexpected argument 1",
 		"fixture":                       "FILE is missing: name a recorded request",
-		"doctor -provider x":            `PROVIDER "x" is unknown: name one of ` + names,
-		"record -stack a":               "a stack records nothing: ",
+		"simulate":                      "PROVIDER is missing: name one of " + names + ", and a story by STORY=",
+		"simulate -provider docusign":   "STORY is missing: name one of two-signers, decline, ",
+		"simulate -provider esignglobal -story delegation": `esignglobal reports nothing that makes a story "delegation"; ` +
+			"its stories: two-signers, ",
+		"simulate -provider docusign -story void -faults late,typhoon":  `no fault "typhoon"; the faults: duplicate, `,
+		"simulate -provider docusign -story void -report pdf":           `no report "pdf"; the reports: text, json, junit`,
+		"simulate -provider docusign -story void -number 10001":         "10001 agreements are not from 1 to 10000",
+		"simulate -provider docusign -story void -key-variable KEY":     "KEY is missing: ",
+		"simulate -provider docusign -story void -url file:canary":      "the URL is not like ",
+		"simulate -provider docusign -story void -speed fast":           "--speed: expected a float but got ",
+		"simulate -provider adobesign -story void -faults changed-body": "adobesign does not sign the body: ",
+		"doctor -provider x": `PROVIDER "x" is unknown: name one of ` + names,
+		"record -stack a":    "a stack records nothing: ",
 	} {
 		status, out, stderr := execute(t, nil, strings.Fields(arguments)...)
 		if status != 2 || out != "" || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
@@ -79,6 +90,7 @@ func TestFailures(t *testing.T) {
 		"record":  "no gateway answers on 127.0.0.1:1; start it with make run: ",
 		"send -provider docusign -event envelope-sent":  "no gateway answers on 127.0.0.1:1; start it with make run: ",
 		"send -provider docusign -event envelope-stamp": "",
+		"simulate -provider docusign -story void":       "no gateway answers on 127.0.0.1:1; start it with make run: ",
 	} {
 		status, out, stderr := execute(t, nowhere, strings.Fields(arguments)...)
 		if status != 1 || out != "" || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
@@ -199,5 +211,44 @@ func TestFixture(t *testing.T) {
 	}
 	if !bytes.Equal(made[0], made[1]) {
 		t.Error("two fixtures of one request differ")
+	}
+}
+
+// TestSimulate plays to an application that is no gateway, and answers its state.
+func TestSimulate(t *testing.T) {
+	state := `{"status":"cancelled","events":5}`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			io.WriteString(w, state)
+		}
+	}))
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "report.json")
+	play := func(more ...string) (int, string, string) {
+		return execute(t, map[string]string{"KEY": "k"}, append([]string{"simulate", "-provider=docusign", "-story=void",
+			"-speed=1000000000", "-key-variable=KEY", "-url=" + server.URL + "/secret-canary"}, more...)...)
+	}
+	for name, tt := range map[string]struct {
+		arguments []string
+		state     string
+		status    int
+		out, err  string
+	}{
+		"right":    {[]string{"-state-url=" + server.URL}, state, 0, "right: the application knows the truth", "acknowledged"},
+		"open":     {nil, state, 1, "open: ", "the verdict is open\n"},
+		"a report": {[]string{"-state-url=" + server.URL, "-report=json", "-out=" + file}, state, 0, "", "acknowledged"},
+		"a false request is accepted": {[]string{"-state-url=" + server.URL, "-faults=rotated-key"}, state, 1,
+			"wrong: 1 difference\n", "the verdict is wrong\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, out, stderr := play(tt.arguments...)
+			if status != tt.status || !strings.Contains(out, tt.out) || !strings.Contains(stderr, tt.err) ||
+				strings.Contains(out+stderr, "canary") {
+				t.Errorf("status %d, %s%s", status, out, stderr)
+			}
+		})
+	}
+	if b, err := os.ReadFile(file); err != nil || !strings.Contains(string(b), `"verdict": "right"`) {
+		t.Errorf("%s, %v", b, err)
 	}
 }
