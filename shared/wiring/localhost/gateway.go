@@ -57,6 +57,7 @@ type Gateway struct {
 	webhooks   map[string]http.Handler // by provider
 	requests   *requests
 	recordings *recordings
+	stream     *stream
 }
 
 // Open opens the store in config.Data, with everything that earlier processes have acknowledged.
@@ -74,6 +75,8 @@ func Open(config Config, providers []webhook.Provider, log *slog.Logger) (*Gatew
 	if err := g.wire(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	g.stream = newStream(g.requests.process)
+	g.stream.watch(g)
 	return g, nil
 }
 
@@ -115,7 +118,8 @@ func (g *Gateway) wire() (err error) {
 			g.log.Warn("no key: every request will be refused", "provider", name, "variable", p.Info().KeysVariable)
 		}
 		receiver := &receive.Receiver{
-			Provider: p, Others: g.providers, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil }, Claims: g.ledger,
+			Provider: p, Others: g.providers, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil },
+			Claims:   g.ledger,
 			Payloads: payloads, Queue: g.queue, Now: time.Now, Log: g.log.With("provider", name),
 			Observe: g.requests.observe,
 		}
@@ -127,6 +131,7 @@ func (g *Gateway) wire() (err error) {
 // Serve serves requests and runs all functions until ctx is done. It closes the store.
 func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	server := g.server()
+	server.RegisterOnShutdown(g.stream.close)
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	for range workers {

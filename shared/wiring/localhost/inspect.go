@@ -106,8 +106,7 @@ type traced struct {
 func (g *Gateway) serveRequest(w http.ResponseWriter, r *http.Request, id string) {
 	x, ok := g.requests.find(id)
 	if !ok {
-		http.Error(w, fmt.Sprintf("no such request: the last %d are kept, until the gateway ends", maxRequests),
-			http.StatusNotFound)
+		http.Error(w, noSuchRequest, http.StatusNotFound)
 		return
 	}
 	mask := g.requests.mask
@@ -131,6 +130,8 @@ func (g *Gateway) serveRequest(w http.ResponseWriter, r *http.Request, id string
 	}
 	answer(w, shown, nil)
 }
+
+var noSuchRequest = fmt.Sprintf("no such request: the last %d are kept, until the gateway ends", maxRequests)
 
 // hasToken reports whether the path had a segment for a token.
 func (x *exchange) hasToken() bool {

@@ -39,7 +39,8 @@ func order(ctx context.Context, config Config, path string, what any) (io.ReadCl
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+config.address()+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+config.address()+path,
+		bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +101,7 @@ func (g *Gateway) operate(w http.ResponseWriter, r *http.Request) {
 	command, err := operate.Parse(arguments)
 	if err == nil {
 		err = command.Act(r.Context(), &report, g.target())
+		g.stream.send("reload", nil) // it may have changed or removed anything
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")

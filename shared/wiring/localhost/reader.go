@@ -82,6 +82,20 @@ func (g *Gateway) serveReader(w http.ResponseWriter, r *http.Request, segments [
 		read = func() { g.serveEvents(w, r) }
 	case slices.Equal(segments, []string{"api", "published"}):
 		read = func() { g.servePublished(w, r) }
+	case slices.Equal(segments, []string{"api", "stream"}):
+		read = func() { g.stream.ServeHTTP(w, r) }
+	case slices.Equal(segments, []string{"api", "vendors"}):
+		read = func() { g.serveVendors(w) }
+	case slices.Equal(segments, []string{"api", "send"}) && r.Method == http.MethodPost:
+		g.sendSample(w, r)
+		return
+	case slices.Equal(segments, []string{"api", "play"}) && r.Method == http.MethodPost:
+		g.play(w, r)
+		return
+	case len(segments) == 4 && segments[0] == "api" && segments[1] == "requests" && segments[3] == "redeliver" &&
+		r.Method == http.MethodPost:
+		g.redeliver(w, r, segments[2])
+		return
 	case slices.Equal(segments, []string{"api", "requests"}):
 		read = func() { g.serveRequests(w, r) }
 	case len(segments) == 3 && segments[0] == "api" && segments[1] == "requests":

@@ -59,8 +59,8 @@ type Request struct {
 type requests struct {
 	mask    *masker
 	process string // begins the IDs of this process
-	// seen is called with each request once it is answered. It must not block. Nil: nobody is interested.
-	seen func(Request)
+	// seen are called with each request once it is answered. They must not block.
+	seen []func(Request)
 
 	mu     sync.Mutex
 	kept   []*exchange // the oldest first
@@ -99,7 +99,7 @@ func newRequests(keys map[string]Keys, now time.Time) *requests {
 	return &requests{mask: newMasker(keys), process: strconv.FormatInt(now.UnixMilli(), 36)}
 }
 
-// exchangeKey is the context's key of the exchange that a request belongs to, and of the request that it repeats.
+// exchangeKey is the context's key of the exchange that a request belongs to.
 type exchangeKey struct{}
 
 // observe implements Observe of [receive.Receiver].
@@ -121,13 +121,15 @@ func (q *requests) observe(ctx context.Context, _ *webhook.Request, _ *webhook.R
 }
 
 // serve serves a request of a provider and records it, also if the handler does not reach the receiver.
-func (q *requests) serve(w http.ResponseWriter, r *http.Request, provider string, handler http.Handler) *exchange {
+func (q *requests) serve(w http.ResponseWriter, r *http.Request, provider string, handler http.Handler) {
 	start := time.Now()
 	x := &exchange{
 		receivedAt: start.UTC(), provider: provider, method: r.Method, host: r.Host, header: r.Header,
 		url: url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}, causes: []webhook.Refusal{},
 	}
-	x.redeliveryOf, _ = r.Context().Value(redeliveryKey{}).(string)
+	if again, ok := r.Context().Value(resentKey{}).(*resent); ok {
+		x.redeliveryOf, *again.as = again.of, x
+	}
 	body := &keptBody{ReadCloser: r.Body, limit: maxKeptBody + q.mask.reach}
 	if n := min(r.ContentLength, int64(body.limit)); n > 0 {
 		body.kept = make([]byte, 0, n)
@@ -154,10 +156,15 @@ func (q *requests) serve(w http.ResponseWriter, r *http.Request, provider string
 		}
 	}
 	q.add(x)
-	return x
 }
 
-type redeliveryKey struct{}
+// resent is in the context of a request that the gateway has made itself.
+type resent struct {
+	of string     // the ID of the request that it repeats
+	as **exchange // its own
+}
+
+type resentKey struct{}
 
 // keptBody keeps the beginning of a body.
 type keptBody struct {
@@ -208,8 +215,12 @@ func (q *requests) add(x *exchange) {
 	}
 	q.drop()
 	q.mu.Unlock()
-	if q.seen != nil {
-		q.seen(q.list(x))
+	if len(q.seen) == 0 {
+		return
+	}
+	shown := q.list(x)
+	for _, seen := range q.seen {
+		seen(shown)
 	}
 }
 

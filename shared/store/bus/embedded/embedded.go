@@ -51,6 +51,9 @@ type Bus struct {
 	outlet *outlet.Sender // nil for none
 	keys   []outlet.Key
 	now    func() time.Time
+	// Written is called with each event once a change of it is committed. It must not block, nor call the Bus. Nil: nobody
+	// is interested.
+	Written func(Published)
 
 	mu      sync.Mutex
 	waiting []attempt     // in the order of publication
@@ -96,8 +99,8 @@ func New(db *groupcommit.DB, to *outlet.Sender, keys []outlet.Key, now func() ti
 	return b, err
 }
 
-// DropIndex removes the index of waiting events. New makes it again. It must be called before New if an earlier release,
-// which has no index, may have changed the events.
+// DropIndex removes the index of waiting events. New makes it again. It must be called before New if an earlier
+// release, which has no index, may have changed the events.
 func DropIndex(tx *bbolt.Tx) error {
 	if tx.Bucket(waitingBucket) == nil {
 		return nil
@@ -161,7 +164,7 @@ func (b *Bus) Publish(_ context.Context, all []bus.Event) []error {
 			if b.outlet != nil {
 				p.State, added = Waiting, append(added, attempt{sequence: sequence, subject: e.Detail.Event.Subject})
 			}
-			if err := put(tx, sequence, p); err != nil {
+			if err := b.put(tx, sequence, p); err != nil {
 				return err
 			}
 		}
@@ -259,7 +262,7 @@ func (b *Bus) Redrive() (int, error) {
 		})
 		for _, a := range failed {
 			if err == nil {
-				err = put(tx, a.sequence, reset[a.sequence])
+				err = b.put(tx, a.sequence, reset[a.sequence])
 			}
 		}
 		return err
@@ -313,7 +316,10 @@ func (b *Bus) wait(added []attempt) {
 }
 
 // put writes an event, and changes the index.
-func put(tx *bbolt.Tx, sequence uint64, p Published) error {
+func (b *Bus) put(tx *bbolt.Tx, sequence uint64, p Published) error {
+	if b.Written != nil {
+		tx.OnCommit(func() { b.Written(p) })
+	}
 	v, err := json.Marshal(p)
 	if err != nil {
 		return err

@@ -553,7 +553,7 @@ func TestARedriveOrRestartThatRunsAgainAddsNoDuplicate(t *testing.T) {
 			t.Fatal(err)
 		}
 		all[0].State = Failed
-		if err := db.Update(func(tx *bbolt.Tx) error { return put(tx, 1, all[0]) }); err != nil {
+		if err := db.Update(func(tx *bbolt.Tx) error { return b.put(tx, 1, all[0]) }); err != nil {
 			t.Fatal(err)
 		}
 		b = open(t, db, a)

@@ -117,7 +117,7 @@ func (b *Bus) forward(ctx context.Context, log *slog.Logger, sequence uint64) er
 		if tx.Bucket(eventsBucket).Get(sequenceKey(sequence)) == nil {
 			return errForgotten
 		}
-		return put(tx, sequence, p)
+		return b.put(tx, sequence, p)
 	})
 	if errors.Is(err, errForgotten) {
 		return nil

@@ -20,6 +20,9 @@ import (
 type Ledger struct {
 	db      *groupcommit.DB
 	changed chan struct{} // holds one value if the stream may have grown
+	// Written is called with each event once a change of it is committed. It must not block, nor call the Ledger. Nil:
+	// nobody is interested.
+	Written func(ledger.Entry)
 }
 
 var (
@@ -40,7 +43,7 @@ func New(db *groupcommit.DB) (*Ledger, error) {
 		}
 		return makeIndex(tx)
 	})
-	l := &Ledger{db, make(chan struct{}, 1)}
+	l := &Ledger{db: db, changed: make(chan struct{}, 1)}
 	l.signal() // an earlier process may have left changes
 	return l, err
 }

@@ -24,6 +24,9 @@ func (l *Ledger) write(tx *bbolt.Tx, before ledger.State, e ledger.Entry) error 
 	if err := put(tx.Bucket(itemsBucket), key(e.Key), eventRecord{stamp{version}, e}); err != nil {
 		return err
 	}
+	if l.Written != nil {
+		tx.OnCommit(func() { l.Written(e) })
+	}
 	if err := indexEvent(tx, before, e); err != nil || e.State != ledger.Processed {
 		return err
 	}
