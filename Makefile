@@ -34,8 +34,8 @@ send: gateway
 ## simulate: play a story as a vendor, and judge what became of it: PROVIDER=docusign STORY=two-signers [FAULTS=duplicate,late] [N=agreements] [SPEED=3600] [SEED=n] [URL=of the webhook] [KEY=to sign with] [API=http://… STATE_URL=http://… to compare with] [REPORT=text|json|junit] [OUT=file] [YES=1]
 simulate: gateway
 	@exec $(GATEWAY) simulate --provider='$(PROVIDER)' --story='$(STORY)' --faults='$(FAULTS)' --url='$(URL)' --api='$(API)' \
-		--state-url='$(STATE_URL)' --report='$(or $(REPORT),text)' --out='$(OUT)'$(if $(N), --number='$(N)')$(if \
-		$(SPEED), --speed='$(SPEED)')$(if $(SEED), --seed='$(SEED)')$(if $(KEY), --key-variable=KEY)$(if $(filter 1,$(YES)), --yes)
+		--state-url='$(STATE_URL)' --report='$(or $(REPORT),text)' --out='$(OUT)'$(if $(N), --number='$(N)') \
+		--speed='$(or $(SPEED),3600)'$(if $(SEED), --seed='$(SEED)')$(if $(KEY), --key-variable=KEY)$(if $(filter 1,$(YES)), --yes)
 
 ## record: record the next requests to localhost as they come, in DATA/recorded: [COUNT=100] [MINUTES=60]; OFF=1 ends it
 record: gateway
