@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send simulate record fixture doctor version urls register registered logs inspect redrive replay archive forget confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send explain simulate record fixture doctor version urls register registered logs inspect redrive replay archive forget confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
 
 BENCH := $(or $(STACK),localhost)# the commands for developers act on localhost, unless STACK is given
 STACK ?= esignhooks
@@ -52,6 +52,15 @@ doctor: gateway
 else
 doctor: operator
 	@exec $(OPERATOR) --stack='$(BENCH)' doctor --provider='$(PROVIDER)' --url='$(URL)'
+endif
+
+## explain: explain why a saved request is refused: FILE=request.json [PROVIDER=docusign] [STACK=name, for its keys]
+ifeq ($(origin STACK),file) # nobody names a stack
+explain: gateway
+	@exec $(GATEWAY) explain --file='$(FILE)' --provider='$(PROVIDER)'
+else
+explain: $(if $(filter localhost,$(STACK)),gateway,operator)
+	@exec $(if $(filter localhost,$(STACK)),$(GATEWAY),$(OPERATOR)) --stack='$(STACK)' explain --file='$(FILE)' --provider='$(PROVIDER)'
 endif
 
 gateway:

@@ -30,6 +30,7 @@ type commands struct {
 	Run      run      `cmd:"" help:"Run all functions on localhost (PORT=3000, DATA=.local)."`
 	Send     send     `cmd:"" help:"Send a fresh, signed request."`
 	Simulate simulate `cmd:"" help:"Play a vendor's story, with faults, and compare what became of it with the truth."`
+	Explain  explain  `cmd:"" help:"Explain why a saved request is refused, under the keys of localhost or of a stack."`
 	operate.Commands
 	Doctor  doctor  `cmd:"" help:"Examine keys, clock, tunnel, TLS, the URL from outside in, and the vendor."`
 	Record  record  `cmd:"" help:"Record the next requests to localhost as they come."`

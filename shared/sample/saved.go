@@ -1,29 +1,30 @@
 package sample
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	lambda "github.com/aws/aws-lambda-go/events"
 
 	"esignhooks/shared/webhook"
 )
 
-// Saved reads a file: a proxy event, such as a recorded one, or the raw body of a POST. name is the provider; it may be
-// empty for a proxy event, whose path names it.
+// Saved reads a file: a proxy event, such as a recorded one, a request of GET /api/requests/{id}, an HTTP request as text,
+// or the raw body of a POST. name is the provider; it may be empty if the file has a path, which names it.
 func Saved(providers []webhook.Provider, file []byte, name string) (webhook.Provider, lambda.APIGatewayProxyRequest,
 	error) {
-	var e lambda.APIGatewayProxyRequest
-	if err := json.Unmarshal(file, &e); err != nil || e.HTTPMethod == "" {
-		e = lambda.APIGatewayProxyRequest{HTTPMethod: http.MethodPost, Body: string(file),
-			MultiValueHeaders: map[string][]string{"Content-Type": {contentType(file)}}}
-	}
-	if name == "" {
-		_, after, _ := strings.Cut(e.Path, "/webhooks/")
-		name, _, _ = strings.Cut(after, "/")
+	e := saved(file)
+	_, after, _ := strings.Cut(e.Path, "/webhooks/")
+	named, token, _ := strings.Cut(after, "/")
+	if name = cmp.Or(name, named); token != "" && e.PathParameters["token"] == "" {
+		e.PathParameters = map[string]string{"token": token}
 	}
 	p, ok := webhook.Find(providers, name)
 	switch {
@@ -33,6 +34,56 @@ func Saved(providers []webhook.Provider, file []byte, name string) (webhook.Prov
 		return nil, e, errors.New("the file is not of a provider that is known: name it, as in PROVIDER=docusign")
 	}
 	return p, e, nil
+}
+
+func saved(file []byte) lambda.APIGatewayProxyRequest {
+	var e lambda.APIGatewayProxyRequest
+	if json.Unmarshal(file, &e) == nil && e.HTTPMethod != "" {
+		return e
+	}
+	var shown struct { // by the read API
+		Method  string
+		Path    string
+		Headers map[string][]string
+		Query   map[string][]string
+		Body    string
+		Base64  bool `json:"isBase64Encoded"`
+	}
+	if json.Unmarshal(file, &shown) == nil && shown.Method != "" {
+		return lambda.APIGatewayProxyRequest{HTTPMethod: shown.Method, Path: shown.Path, MultiValueHeaders: shown.Headers,
+			MultiValueQueryStringParameters: shown.Query, Body: shown.Body, IsBase64Encoded: shown.Base64}
+	}
+	if e, ok := text(file); ok {
+		return e
+	}
+	e = lambda.APIGatewayProxyRequest{HTTPMethod: http.MethodPost,
+		MultiValueHeaders: map[string][]string{"Content-Type": {contentType(file)}}}
+	return withBody(e, file)
+}
+
+// text reads an HTTP request as text, such as "POST /webhooks/docusign HTTP/1.1". The body is all that follows the empty
+// line, whatever its header says.
+func text(file []byte) (e lambda.APIGatewayProxyRequest, ok bool) {
+	head, body, ok := bytes.Cut(file, []byte("\r\n\r\n"))
+	if unix, rest, found := bytes.Cut(file, []byte("\n\n")); found && (!ok || len(unix) < len(head)) {
+		head, body, ok = unix, rest, true
+	}
+	head = append(bytes.Clone(head), "\r\n\r\n"...)
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
+	if !ok || err != nil {
+		return e, false
+	}
+	e = lambda.APIGatewayProxyRequest{HTTPMethod: r.Method, Path: r.URL.Path, MultiValueHeaders: r.Header,
+		MultiValueQueryStringParameters: r.URL.Query()}
+	return withBody(e, body), true
+}
+
+// withBody returns the event with a body, which may be anything.
+func withBody(e lambda.APIGatewayProxyRequest, body []byte) lambda.APIGatewayProxyRequest {
+	if e.Body = string(body); !utf8.Valid(body) {
+		e.Body, e.IsBase64Encoded = base64.StdEncoding.EncodeToString(body), true
+	}
+	return e
 }
 
 // contentType returns the Content-Type that a body looks like.
