@@ -35,6 +35,7 @@ type commands struct {
 	Doctor  doctor  `cmd:"" help:"Examine keys, clock, tunnel, TLS, the URL from outside in, and the vendor."`
 	Record  record  `cmd:"" help:"Record the next requests to localhost as they come."`
 	Fixture fixture `cmd:"" help:"Make an example, without personal data, of a recorded request."`
+	Pull    pull    `cmd:"" help:"Replay what a stack has received since a time into localhost."`
 	URLs    urls    `cmd:"" name:"urls" help:"Show what to register at each vendor, with the URLs' secret tokens."`
 	Logs    logs    `cmd:"" help:"Follow the logs of a stack's functions."`
 	Version version `cmd:"" help:"Show the version, and whether this binary can act on stacks."`
@@ -144,4 +145,6 @@ type stack interface {
 	URLs(context.Context, io.Writer) error
 	Logs(context.Context, io.Writer) error
 	Doctor(ctx context.Context, w io.Writer, provider, url string) error
+	Pull(ctx context.Context, w io.Writer, since time.Time, apply bool,
+		deliver func(context.Context, operate.Pulled) (bool, error)) (int, error)
 }

@@ -72,8 +72,11 @@ func TestUsageErrors(t *testing.T) {
 		"simulate -provider docusign -story void -url file:canary":      "the URL is not like ",
 		"simulate -provider docusign -story void -speed fast":           "--speed: expected a float but got ",
 		"simulate -provider adobesign -story void -faults changed-body": "adobesign does not sign the body: ",
-		"doctor -provider x": `PROVIDER "x" is unknown: name one of ` + names,
-		"record -stack a":    "a stack records nothing: ",
+		"doctor -provider x":    `PROVIDER "x" is unknown: name one of ` + names,
+		"record -stack a":       "a stack records nothing: ",
+		"pull":                  "SINCE is missing: name a time",
+		"pull -since yesterday": "SINCE is wrong: name a time",
+		"pull -since 8h":        "STACK is missing: name the stack",
 	} {
 		status, out, stderr := execute(t, nil, strings.Fields(arguments)...)
 		if status != 2 || out != "" || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
@@ -250,5 +253,26 @@ func TestSimulate(t *testing.T) {
 	}
 	if b, err := os.ReadFile(file); err != nil || !strings.Contains(string(b), `"verdict": "right"`) {
 		t.Errorf("%s, %v", b, err)
+	}
+}
+
+func TestSince(t *testing.T) {
+	now := time.Date(2026, 11, 3, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		"8h": "2026-11-03T04:00:00Z", "2026-11-02": "2026-11-02T00:00:00Z", "2026-11-02T09:30:00Z": "2026-11-02T09:30:00Z",
+		"-8h": "", "tomorrow": "",
+	} {
+		got, err := since(text, now)
+		if (err != nil) != (want == "") || want != "" && got.Format(time.RFC3339) != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+}
+
+func TestConsent(t *testing.T) {
+	for answer, want := range map[string]bool{"yes\n": true, "y\n": false, "": false} {
+		if agreed(strings.NewReader(answer), io.Discard) != want {
+			t.Errorf("%q", answer)
+		}
 	}
 }

@@ -222,6 +222,7 @@ func TestOnAWS(t *testing.T) {
 	t.Run("Register", a.testRegister)
 	t.Run("Archive", a.testArchive)
 	t.Run("WithoutCredentials", a.testWithoutCredentials)
+	t.Run("Pull", a.testPull)
 	t.Run("Logs", a.testLogs)
 	t.Run("RedriveDeadLetters", a.testRedriveDeadLetters)
 	t.Run("RedriveUnpublished", a.testRedriveUnpublished)

@@ -28,6 +28,7 @@ type event struct {
 	Duplicates  int               `json:"duplicates"`
 	Proof       esign.Proof       `json:"proof"`
 	Via         []string          `json:"via"`
+	Pulled      bool              `json:"pulled,omitempty"` // from a stack
 	Approximate bool              `json:"occurredAtApproximate,omitempty"`
 	Participant string            `json:"participant,omitempty"`
 	Cause       esign.Cause       `json:"cause,omitempty"`
@@ -45,7 +46,7 @@ func eventOf(e ledger.Entry) event {
 	shown := event{
 		ID: e.ID, Provider: e.Provider, Type: e.Type, VendorType: e.VendorType, AgreementID: e.AgreementID,
 		OccurredAt: e.OccurredAt, ReceivedAt: e.ReceivedAt, State: e.State, Duplicates: e.Duplicates, Proof: e.Proof,
-		Via: append([]string{}, e.Via...),
+		Via: append([]string{}, e.Via...), Pulled: slices.Contains(e.Via, operate.PulledVia),
 	}
 	if shown.OccurredAt.IsZero() {
 		shown.OccurredAt, shown.Approximate = e.ReceivedAt, true
@@ -104,6 +105,9 @@ func (g *Gateway) serveReader(w http.ResponseWriter, r *http.Request, segments [
 		read = func() { g.serveAgreement(w, r, segments[2], segments[3]) }
 	case slices.Equal(segments, []string{"api", "operate"}) && r.Method == http.MethodPost:
 		g.operate(w, r)
+		return
+	case slices.Equal(segments, []string{"api", "pull"}) && r.Method == http.MethodPost:
+		g.servePull(w, r)
 		return
 	case slices.Equal(segments, []string{"api", "record"}) && r.Method == http.MethodPost:
 		g.serveRecord(w, r)
