@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"esignhooks/shared/operate"
 	"esignhooks/shared/plumbing/terminal"
@@ -89,6 +90,7 @@ func (c simulate) Run(a *app) error {
 	}
 	file, ok := a.err.(*os.File)
 	prepared.Plan.Progress = play.Printer(a.err, ok && terminal.Is(file), prepared.Number > 1)
+	fmt.Fprintf(a.err, "%d messages in about %v\n", prepared.Messages(), prepared.Lasts().Round(time.Second/10))
 	report, err := prepared.Run(a.ctx)
 	if err != nil {
 		return err

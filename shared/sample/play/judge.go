@@ -15,6 +15,7 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/sample/story"
+	"esignhooks/shared/webhook"
 )
 
 // judge compares the truth with what the read API and the application know. It asks again until they agree, or until
@@ -185,6 +186,23 @@ func (r *run) compareApplication(ctx context.Context, a *story.Agreement) (diffe
 		differences = append(differences, fmt.Sprintf("events: %d instead of %d", *state.Events, a.Truth.Events))
 	}
 	return differences
+}
+
+// cause returns why the receiver has refused the vendor's latest request, if its list of requests says so.
+func (r *run) cause(ctx context.Context) string {
+	var list struct {
+		Requests []struct {
+			Causes []webhook.Refusal `json:"causes"`
+		} `json:"requests"`
+	}
+	address := strings.TrimSuffix(r.API, "/") + "/api/requests?limit=1&provider=" + r.Provider.Info().Name
+	if found, err := r.get(ctx, address, &list); err != nil || !found || len(list.Requests) == 0 {
+		return ""
+	}
+	for _, cause := range list.Requests[0].Causes {
+		return ": " + cause.Code
+	}
+	return ""
 }
 
 // get reads JSON, and reports false if there is none.

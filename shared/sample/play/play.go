@@ -217,6 +217,14 @@ func (p *Play) prepare(book *story.Book, told story.Story) error {
 	return nil
 }
 
+// Lasts is how long the play takes in real time, without retries.
+func (p *Play) Lasts() time.Duration {
+	return p.real(p.deliveries[len(p.deliveries)-1].due)
+}
+
+// Messages is the number of messages.
+func (p *Play) Messages() int { return len(p.deliveries) }
+
 // real is how long the vendor's time takes.
 func (p *Play) real(d time.Duration) time.Duration { return time.Duration(float64(d) / p.Speed) }
 

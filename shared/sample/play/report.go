@@ -36,7 +36,7 @@ type Report struct {
 	Retried      int          `json:"retried"`      // requests that repeat an earlier one
 	GivenUp      int          `json:"givenUp"`      // messages
 	Lost         int          `json:"lostAcknowledgements"`
-	False        int          `json:"false"` // requests that had to be refused
+	False        int          `json:"mustBeRefused"` // requests
 	Verdict      Verdict      `json:"verdict"`
 	Compared     []string     `json:"compared"` // with the truth
 	Differences  []Difference `json:"differences"`

@@ -103,6 +103,7 @@ type result struct {
 	refuse       bool
 	acknowledged bool
 	trouble      string // why there was no answer
+	cause        string // why a genuine request was refused, if the receiver explains it
 	err          error  // why there was no request
 }
 
@@ -125,6 +126,9 @@ func (r *run) send(ctx context.Context, d *delivery) (came result) {
 		came.trouble = err.Error()
 	default:
 		came.status, came.acknowledged = answer.Status, r.retrier.Acknowledges(request, answer)
+	}
+	if came.status/100 == 4 && !came.refuse && r.API != "" {
+		came.cause = r.cause(ctx)
 	}
 	return came
 }
@@ -203,7 +207,7 @@ func reason(came result, lost bool) string {
 	case came.refuse:
 		return "refused, as it must be"
 	}
-	return "not acknowledged"
+	return "not acknowledged" + came.cause
 }
 
 // retry arranges the next try of a delivery, or gives up, and describes it.

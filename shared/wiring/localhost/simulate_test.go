@@ -104,6 +104,15 @@ func TestARotatedKeyThatBothKnow(t *testing.T) {
 	}
 }
 
+func TestARefusalNamesItsCause(t *testing.T) {
+	g, outcomes := playing(t, nil), ""
+	report, err := g.Play(t.Context(), Simulation{Provider: "docusign", Story: "void", Speed: 1e9,
+		Keys: webhook.Secrets("another-key"), Progress: func(p play.Progress) { outcomes += p.Outcome }})
+	if err != nil || report.Verdict != play.Wrong || !strings.HasPrefix(outcomes, "not acknowledged: development-key, next") {
+		t.Errorf("%s, %+v, %v", outcomes, report, err)
+	}
+}
+
 // TestTheVerdictIsWrong plays to a gateway that does not do its work.
 func TestTheVerdictIsWrong(t *testing.T) {
 	config, err := ReadConfig(provider.All(), func(string) (string, bool) { return "", false })
