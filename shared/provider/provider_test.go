@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/provider"
+	"esignhooks/shared/webhook"
+	"esignhooks/shared/webhook/refusal"
 	"esignhooks/shared/webhook/webhooktest"
 )
 
@@ -56,6 +58,28 @@ func TestEventIDsAreKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	webhooktest.Golden(t, file, append(b, '\n'))
+}
+
+// TestRequestsAreRecognised sends the examples of each vendor to the URLs of all others.
+func TestRequestsAreRecognised(t *testing.T) {
+	for _, sender := range provider.All() {
+		for name, r := range webhooktest.Examples(t, sender.Info().Name) {
+			for _, p := range provider.All() {
+				if !sender.Resembles(r) || p.Resembles(r) != (p.Info().Name == sender.Info().Name) {
+					t.Errorf("%s/%s, to %s: %v, %v", sender.Info().Name, name, p.Info().Name, sender.Resembles(r), p.Resembles(r))
+					continue
+				}
+				if p.Info().Name == sender.Info().Name || r.Method != "POST" {
+					continue
+				}
+				keys := webhook.Keys{Keys: webhook.Secrets("a key")}
+				if causes := refusal.Explain(p, provider.All(), r, keys); len(causes) == 0 || causes[0].Code != refusal.OtherVendor ||
+					!strings.Contains(causes[0].Hint, "/webhooks/"+sender.Info().Name) {
+					t.Errorf("%s/%s, to %s: %v", sender.Info().Name, name, p.Info().Name, causes)
+				}
+			}
+		}
+	}
 }
 
 // mainFile is the main.go of a provider's function.

@@ -47,6 +47,7 @@ var areas = []struct {
 	{"promises", false, inPromises},
 	{"adobesign", false, inAdobeSign},
 	{"references", false, inReferences},
+	{"refusals", false, inRefusals},
 	{"forget", false, inForget},
 	{"docusign", false, inDocuSign},
 	{"forms", false, inForms},

@@ -243,6 +243,7 @@ func TestExplain(t *testing.T) {
 		"another key":                      {signed("another"), long, "wrong-key", "Connect Keys"},
 		"a body too large to try all keys": {large, long, "wrong-key", ""},
 		"no key":                           {signed(long), "", "wrong-key", ""},
+		"an empty key":                     {signed(""), "", "wrong-key", ""},
 		"a key of nothing but the sign":    {signed(""), "=", "wrong-key", ""},
 	} {
 		keys := webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret("first"), webhook.NewSecret(tt.key)}}

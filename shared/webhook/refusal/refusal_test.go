@@ -9,9 +9,48 @@ import (
 	"time"
 
 	"esignhooks/shared/provider"
+	"esignhooks/shared/provider/docusign"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/webhook/refusal"
 )
+
+// TestCausesAreOrdered plants two mistakes at a time.
+func TestCausesAreOrdered(t *testing.T) {
+	p := docusign.Provider{}
+	keys := webhook.Keys{Keys: webhook.Secrets("key"), URLTokens: webhook.Secrets("token")}
+	r := &webhook.Request{Method: http.MethodPost, Header: http.Header{}, Body: []byte(`{"envelopeSummary":1}`)}
+	if err := p.Sign(r, webhook.NewSecret("key\n"), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	r.Header["X-Other"] = r.Header["X-Docusign-Signature-1"]
+	delete(r.Header, "X-Docusign-Signature-1")
+	var codes []string
+	for _, cause := range refusal.Explain(p, provider.All(), r, keys) {
+		codes = append(codes, cause.Code)
+	}
+	if got := strings.Join(codes, " "); got != "url-token-missing other-header key-whitespace" {
+		t.Error(got)
+	}
+}
+
+// TestWorkIsLimited explains a large body, whose key has white space at its end, under many keys: hashing it under all
+// spellings of all keys would find that.
+func TestWorkIsLimited(t *testing.T) {
+	p := docusign.Provider{}
+	var keys webhook.Keys
+	for i := range 50 {
+		keys.Keys = append(keys.Keys, webhook.NewSecret(fmt.Sprint("key ", i)))
+	}
+	for size, want := range map[int]string{1 << 10: refusal.KeyWhitespace, 300 << 10: refusal.WrongKey} {
+		r := &webhook.Request{Method: http.MethodPost, Header: http.Header{}, Body: bytes.Repeat([]byte("a"), size)}
+		if err := p.Sign(r, webhook.NewSecret("key 7\n"), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := refusal.Explain(p, nil, r, keys); len(got) == 0 || got[0].Code != want {
+			t.Errorf("%d bytes: %v", size, got)
+		}
+	}
+}
 
 // BenchmarkExplain measures the largest bodies of each kind of work, and many keys. The bytes that are hashed and formed
 // are limited, so no request can cost much more.
