@@ -26,10 +26,10 @@ endef
 run: gateway
 	@exec $(GATEWAY) run
 
-## send: send a fresh, signed request: PROVIDER=docusign EVENT=envelope-completed [AGREEMENT=id], or FILE=saved [PROVIDER=]; [URL=of the webhook] [KEY=to sign with]
+## send: send a fresh, signed request: PROVIDER=docusign EVENT=envelope-completed [AGREEMENT=id], or FILE=saved [PROVIDER=]; [URL=of the webhook] [KEY=to sign with]; CURL=1 prints a curl command instead
 export KEY
 send: gateway
-	@exec $(GATEWAY) send --provider='$(PROVIDER)' --event='$(EVENT)' --agreement='$(AGREEMENT)' --url='$(URL)' --file='$(FILE)'$(if $(KEY), --key-variable=KEY)
+	@exec $(GATEWAY) send --provider='$(PROVIDER)' --event='$(EVENT)' --agreement='$(AGREEMENT)' --url='$(URL)' --file='$(FILE)'$(if $(KEY), --key-variable=KEY)$(if $(filter 1,$(CURL)), --curl)
 
 ## simulate: play a story as a vendor, and judge what became of it: PROVIDER=docusign STORY=two-signers [FAULTS=duplicate,late] [N=agreements] [SPEED=3600] [SEED=n] [URL=of the webhook] [KEY=to sign with] [API=http://… STATE_URL=http://… to compare with] [REPORT=text|json|junit] [OUT=file] [YES=1]
 simulate: gateway

@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"esignhooks/shared/operate"
+	"esignhooks/shared/plumbing/terminal"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/webhook"
 	"esignhooks/shared/wiring/localhost"
@@ -49,11 +50,12 @@ type app struct {
 	lookup    func(string) (string, bool) // of the environment
 	now       func() time.Time
 	providers []webhook.Provider
+	// isTerminal reports whether a person looks at what is written.
+	isTerminal func(io.Writer) bool
 
 	stack string // its name, or localhost
 }
 
-// target is where a command acts.
 const onLocalhost = "localhost"
 
 func main() {
@@ -61,6 +63,10 @@ func main() {
 	a := &app{
 		ctx: ctx, stdin: os.Stdin, out: os.Stdout, err: os.Stderr, lookup: os.LookupEnv, now: time.Now,
 		providers: provider.All(),
+		isTerminal: func(w io.Writer) bool {
+			f, ok := w.(*os.File)
+			return ok && terminal.Is(f)
+		},
 	}
 	status := a.main(os.Args[1:])
 	stop()

@@ -27,7 +27,8 @@ func execute(t *testing.T, environment map[string]string, arguments ...string) (
 	var o, e bytes.Buffer
 	a := &app{
 		ctx: t.Context(), stdin: null, out: &o, err: &e, now: time.Now, providers: provider.All(),
-		lookup: func(name string) (string, bool) { v, ok := environment[name]; return v, ok },
+		lookup:     func(name string) (string, bool) { v, ok := environment[name]; return v, ok },
+		isTerminal: func(io.Writer) bool { return environment["TTY"] != "" },
 	}
 	status = a.main(arguments)
 	return status, o.String(), e.String()
@@ -37,32 +38,33 @@ func execute(t *testing.T, environment map[string]string, arguments ...string) (
 func TestUsageErrors(t *testing.T) {
 	const names = "adobesign, boldsign, docusign, dropboxsign, esignglobal"
 	for arguments, want := range map[string]string{
-		"":                              "COMMAND is missing: name one of run, send, ",
-		"-stack a":                      "COMMAND is missing: ",
-		"explode":                       "unexpected argument explode; the commands are run, send, ",
-		"-stack":                        "the value of --stack is missing",
-		"run now":                       "unexpected argument now",
-		"send":                          "PROVIDER is missing: name one of " + names,
-		"send -event envelope-sent":     "PROVIDER is missing: name one of " + names,
-		"send -provider docusign":       "EVENT is missing: name one of aggregate-completed, ",
-		"send -provider docsign":        `PROVIDER "docsign" is unknown: name one of ` + names,
-		"inspect":                       "PROVIDER is missing: name one of " + names,
-		"inspect -provider docusign":    "ID is missing: ",
-		"inspect -provider d -id 1":     `PROVIDER "d" is unknown: name one of ` + names,
-		"replay -provider= -id= -from=": "PROVIDER is missing: name one of " + names,
-		"archive":                       "PROVIDER is missing: name one of " + names,
-		"confirm -id a":                 "PROVIDER is missing: name one of " + names,
-		"forget -provider boldsign":     "ID is missing: ",
-		"register -apply":               "PROVIDER is missing: name one of " + names,
-		"registered -provider x":        `PROVIDER "x" is unknown: name one of ` + names,
-		"inspect -id":                   "the value of --id is missing",
-		"redrive -id 1":                 "unknown flag --id",
-		"urls docusign":                 "unexpected argument docusign",
-		"logs":                          "STACK=localhost has no logs to follow: make run ",
-		"version 1":                     "unexpected argument 1",
-		"fixture":                       "FILE is missing: name a recorded request",
-		"simulate":                      "PROVIDER is missing: name one of " + names + ", and a story by STORY=",
-		"simulate -provider docusign":   "STORY is missing: name one of two-signers, decline, ",
+		"":                                 "COMMAND is missing: name one of run, send, ",
+		"-stack a":                         "COMMAND is missing: ",
+		"explode":                          "unexpected argument explode; the commands are run, send, ",
+		"-stack":                           "the value of --stack is missing",
+		"run now":                          "unexpected argument now",
+		"send":                             "PROVIDER is missing: name one of " + names,
+		"send -event envelope-sent":        "PROVIDER is missing: name one of " + names,
+		"send -provider docusign":          "EVENT is missing: name one of aggregate-completed, ",
+		"send -provider docusign -event x": `EVENT "x" is unknown: name one of aggregate-completed, `,
+		"send -provider docsign":           `PROVIDER "docsign" is unknown: name one of ` + names,
+		"inspect":                          "PROVIDER is missing: name one of " + names,
+		"inspect -provider docusign":       "ID is missing: ",
+		"inspect -provider d -id 1":        `PROVIDER "d" is unknown: name one of ` + names,
+		"replay -provider= -id= -from=":    "PROVIDER is missing: name one of " + names,
+		"archive":                          "PROVIDER is missing: name one of " + names,
+		"confirm -id a":                    "PROVIDER is missing: name one of " + names,
+		"forget -provider boldsign":        "ID is missing: ",
+		"register -apply":                  "PROVIDER is missing: name one of " + names,
+		"registered -provider x":           `PROVIDER "x" is unknown: name one of ` + names,
+		"inspect -id":                      "the value of --id is missing",
+		"redrive -id 1":                    "unknown flag --id",
+		"urls docusign":                    "unexpected argument docusign",
+		"logs":                             "STACK=localhost has no logs to follow: make run ",
+		"version 1":                        "unexpected argument 1",
+		"fixture":                          "FILE is missing: name a recorded request",
+		"simulate":                         "PROVIDER is missing: name one of " + names + ", and a story by STORY=",
+		"simulate -provider docusign":      "STORY is missing: name one of two-signers, decline, ",
 		"simulate -provider esignglobal -story delegation": `esignglobal reports nothing that makes a story "delegation"; ` +
 			"its stories: two-signers, ",
 		"simulate -provider docusign -story void -faults late,typhoon":  `no fault "typhoon"; the faults: duplicate, `,
@@ -91,16 +93,16 @@ func TestFailures(t *testing.T) {
 	for arguments, want := range map[string]string{
 		"redrive": "no gateway answers on 127.0.0.1:1; start it with make run: ",
 		"record":  "no gateway answers on 127.0.0.1:1; start it with make run: ",
-		"send -provider docusign -event envelope-sent":  "no gateway answers on 127.0.0.1:1; start it with make run: ",
-		"send -provider docusign -event envelope-stamp": "",
-		"simulate -provider docusign -story void":       "no gateway answers on 127.0.0.1:1; start it with make run: ",
+		"send -provider docusign -event envelope-sent": "no gateway answers on 127.0.0.1:1; start it with make run: ",
+		"simulate -provider docusign -story void":      "no gateway answers on 127.0.0.1:1; start it with make run: ",
 	} {
 		status, out, stderr := execute(t, nowhere, strings.Fields(arguments)...)
 		if status != 1 || out != "" || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: status %d, %q, %q; want %q", arguments, status, out, stderr, want)
 		}
 	}
-	if status, _, stderr := execute(t, map[string]string{"PORT": "no"}, "urls"); status != 1 || !strings.Contains(stderr, "PORT") {
+	status, _, stderr := execute(t, map[string]string{"PORT": "no"}, "urls")
+	if status != 1 || !strings.HasPrefix(stderr, "PORT is ") {
 		t.Errorf("status %d, %s", status, stderr)
 	}
 }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
+	"esignhooks/shared/plumbing/terminal"
 	"esignhooks/shared/wiring/localhost"
 )
 
@@ -15,15 +18,23 @@ func (run) Run(a *app) error {
 		return err
 	}
 	debug.SetGCPercent(400) // the heap is small: this saves a fifth of the CPU time for some tens of MB
-	gateway, err := localhost.Open(config, a.providers, slog.New(slog.NewJSONHandler(a.err, nil)))
+	log := slog.New(slog.NewJSONHandler(a.err, nil))
+	style := terminal.StyleOf(a.lookup)
+	if a.isTerminal(a.err) {
+		log = style.Logger(a.err, slog.LevelWarn, "refused") // the request's line says so
+	}
+	gateway, err := localhost.Open(config, a.providers, log)
 	if err != nil {
 		return err
+	}
+	if a.isTerminal(a.err) {
+		gateway.Watch(func(r localhost.Request) { fmt.Fprintln(a.err, r.Line(style, time.Local)) })
 	}
 	listener, err := gateway.Listen()
 	if err != nil {
 		return err
 	}
-	if err := gateway.Banner(a.out, "http://"+listener.Addr().String(), a.now()); err != nil {
+	if err := gateway.Banner(a.out, "http://"+listener.Addr().String()); err != nil {
 		return err
 	}
 	return gateway.Serve(a.ctx, listener)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"esignhooks/shared/operate"
@@ -19,6 +21,7 @@ type send struct {
 	File      string `placeholder:"FILE" help:"Send this instead of an example: a recorded request, a proxy event or the body of a POST."`
 
 	KeyVariable string `placeholder:"NAME" help:"The environment variable with the key to sign with. Default: the first configured key."`
+	Curl        bool   `help:"Send nothing; print a curl command that does."`
 }
 
 // Validate requires an example.
@@ -29,8 +32,15 @@ func (c send) Validate() error {
 	if c.Provider == "" {
 		return operate.MissingProvider(", and an example by EVENT=")
 	}
-	if p, ok := webhook.Find(provider.All(), c.Provider); ok && c.Event == "" {
-		return operate.Missing("EVENT", "name one of "+strings.Join(sample.Names(p), ", "))
+	p, ok := webhook.Find(provider.All(), c.Provider)
+	if !ok {
+		return nil // reported for all commands
+	}
+	names := sample.Names(p)
+	if choice := "name one of " + strings.Join(names, ", "); c.Event == "" {
+		return operate.Missing("EVENT", choice)
+	} else if !slices.Contains(names, c.Event) {
+		return operate.UsageError(fmt.Sprintf("EVENT %q is unknown: %s", c.Event, choice))
 	}
 	return nil
 }
@@ -52,7 +62,11 @@ func (c send) Run(a *app) error {
 			return operate.Missing(c.KeyVariable, "it is the key to sign with, and never printed")
 		}
 		key := webhook.NewSecret(value)
-		s.Key = &key
+		s.Key, s.KeyVariable = &key, c.KeyVariable
 	}
-	return localhost.Send(a.ctx, a.out, config, a.providers, s, a.now())
+	act := localhost.Send
+	if c.Curl {
+		act = localhost.Curl
+	}
+	return act(a.ctx, a.out, config, a.providers, s, a.now())
 }

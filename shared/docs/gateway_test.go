@@ -106,7 +106,7 @@ func TestREADMEsFirstSteps(t *testing.T) {
 	}
 	words := func(text string) string { return strings.Join(strings.Fields(text), " ") }
 	printed := words(strings.ReplaceAll(string(banner), s.port, "3000"))
-	_, want, _ := strings.Cut(pages(t)[readme], "signed `curl` command for each vendor:\n")
+	_, want, _ := strings.Cut(pages(t)[readme], "fingerprints of the keys:\n")
 	want, _, _ = strings.Cut(want, "\nIn a second terminal")
 	for part := range strings.SplitSeq(strings.TrimSpace(want), "\n\n") {
 		if part = words(part); len(part) < 30 || !strings.Contains(printed, part) {

@@ -9,6 +9,7 @@ import (
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/finding"
+	"esignhooks/shared/plumbing/terminal"
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/ledger"
 	"esignhooks/shared/vendorapi"
@@ -37,7 +38,7 @@ func archive(ctx context.Context, w io.Writer, t Target, provider, id string) er
 		return fmt.Errorf("operate: the archiver's queue: %w", err)
 	}
 	fmt.Fprintf(w, "%s %s is queued for the archiver; when it is done, make inspect shows agreement.archived\n",
-		provider, printable(completion.Event.AgreementID))
+		provider, terminal.Printable(completion.Event.AgreementID))
 	return nil
 }
 
@@ -64,7 +65,7 @@ func (t Target) ask(ctx context.Context, client vendorapi.Client, provider, id s
 	}
 	if a.Status != esign.Completed {
 		return ledger.Entry{}, fmt.Errorf("operate: the vendor says that the agreement is %s, not completed",
-			printable(a.VendorStatus))
+			terminal.Printable(a.VendorStatus))
 	}
 	now := t.Now()
 	d := finding.Reconciled(provider, a.ID, a.Status, a.VendorStatus, a.ChangedAt, now, finding.Said{})

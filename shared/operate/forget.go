@@ -46,7 +46,7 @@ func forget(ctx context.Context, w io.Writer, t Target, provider, id string, app
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "of %s %s there is:\n", provider, printable(f.AgreementID))
+	fmt.Fprintf(w, "of %s %s there is:\n", provider, terminal.Printable(f.AgreementID))
 	found, _, err := t.sweep(ctx, w, &f, false)
 	switch {
 	case err != nil:

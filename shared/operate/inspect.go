@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/plumbing/terminal"
 	"esignhooks/shared/store/ledger"
 )
 
@@ -86,7 +87,7 @@ func progress(p esign.Progress) string {
 // row writes one line of a table, with a dash for an empty cell.
 func row(w io.Writer, cells ...string) {
 	for i, cell := range cells {
-		cells[i] = cmp.Or(printable(cell), "–")
+		cells[i] = cmp.Or(terminal.Printable(cell), "–")
 	}
 	fmt.Fprintln(w, strings.Join(cells, "\t"))
 }

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	archiver "esignhooks/shared/archive"
+	"esignhooks/shared/plumbing/terminal"
 	"esignhooks/shared/vendorapi"
 )
 
@@ -66,7 +67,7 @@ func askAgain(ctx context.Context, w io.Writer, t Target, provider string) error
 		if _, known := foreign[c.AccountID]; !known && accounts != nil {
 			still, err := accounts.Foreign(ctx, event.Detail.Event)
 			if err != nil {
-				return false, fmt.Errorf("%s: account %s: %w", provider, printable(c.AccountID), err)
+				return false, fmt.Errorf("%s: account %s: %w", provider, terminal.Printable(c.AccountID), err)
 			}
 			foreign[c.AccountID] = still
 		}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	"esignhooks/shared/esign"
 	"esignhooks/shared/store/ledger"
@@ -65,13 +64,3 @@ func read(ctx context.Context, reader ledger.Reader, provider, id string) (Recor
 
 // committed returns the processed events, in the order of their commits.
 func (r Record) committed() []ledger.Entry { return ledger.Effects(r.History) }
-
-// printable replaces what is unsafe on a terminal, such as escape sequences, by question marks.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, s)
-}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/plumbing/terminal"
 	"esignhooks/shared/store/ledger"
 )
 
@@ -43,7 +44,7 @@ func rebuild(ctx context.Context, w io.Writer, reader ledger.Reader, provider, i
 		return nil
 	}
 	for _, difference := range found {
-		fmt.Fprintln(w, printable(difference))
+		fmt.Fprintln(w, terminal.Printable(difference))
 	}
 	return fmt.Errorf("operate: differences: %d", len(found))
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"esignhooks/shared/plumbing/terminal"
 	"esignhooks/shared/vendorapi"
 	"esignhooks/shared/webhook"
 )
@@ -46,7 +47,7 @@ func register(ctx context.Context, w io.Writer, t Target, provider, given string
 	}
 	fmt.Fprintf(w, "%s: %s\n", p.Info().Title, vendorapi.Masked(address))
 	for _, step := range steps {
-		fmt.Fprintf(w, "  - %s\n", printable(step.Description))
+		fmt.Fprintf(w, "  - %s\n", terminal.Printable(step.Description))
 	}
 	switch {
 	case len(steps) == 0:
@@ -60,7 +61,7 @@ func register(ctx context.Context, w io.Writer, t Target, provider, given string
 		case err == nil:
 			fmt.Fprintf(w, "step %d of %d is done\n", i+1, len(steps))
 		case step.Optional:
-			fmt.Fprintf(w, "step %d of %d failed, which does no harm: %s\n", i+1, len(steps), printable(err.Error()))
+			fmt.Fprintf(w, "step %d of %d failed, which does no harm: %s\n", i+1, len(steps), terminal.Printable(err.Error()))
 		default:
 			return fmt.Errorf("operate: step %d of %d: %w", i+1, len(steps), err)
 		}
@@ -80,13 +81,13 @@ func verify(ctx context.Context, w io.Writer, client vendorapi.Client, address s
 			continue
 		}
 		if s = s.Checked(keys); s.Active && len(s.Problems) == 0 {
-			fmt.Fprintf(w, "read back: %s is active, %d events are undelivered\n", printable(s.Name), s.Failures)
+			fmt.Fprintf(w, "read back: %s is active, %d events are undelivered\n", terminal.Printable(s.Name), s.Failures)
 			return nil
 		}
 		problems = append(problems, s.Problems...)
 	}
 	return fmt.Errorf("operate: the vendor's subscription is still wrong: %s",
-		printable(strings.Join(append(problems, "none is active"), "; ")))
+		terminal.Printable(strings.Join(append(problems, "none is active"), "; ")))
 }
 
 // registered lists the subscriptions of a provider, or of all providers if the name is empty. It is an error if one has
@@ -167,7 +168,7 @@ func show(w io.Writer, subscriptions []vendorapi.Subscription, address string, k
 	}
 	table.Flush()
 	for _, problem := range problems {
-		fmt.Fprintf(w, "  ! %s\n", printable(problem))
+		fmt.Fprintf(w, "  ! %s\n", terminal.Printable(problem))
 	}
 	return healthy
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"esignhooks/shared/plumbing/terminal"
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/ledger"
 )
@@ -70,7 +71,7 @@ func Publish(ctx context.Context, w io.Writer, b bus.Bus, all []bus.Event) (fail
 		for i, err := range b.Publish(ctx, some) {
 			if err != nil {
 				fmt.Fprintf(w, "%s %s not published: %s\n",
-					some[i].Detail.Event.Subject, some[i].Detail.EventID, printable(err.Error()))
+					some[i].Detail.Event.Subject, some[i].Detail.EventID, terminal.Printable(err.Error()))
 				failed++
 			}
 		}

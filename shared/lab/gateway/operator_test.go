@@ -13,7 +13,7 @@ import (
 // operate runs a command against the running gateway.
 func (g *gateway) operate(arguments ...string) (string, error) {
 	c := exec.Command(binary, arguments...)
-	c.Env = append(command(g.data).Env, "PORT="+g.url[strings.LastIndex(g.url, ":")+1:])
+	c.Env = append(command(g.data, g.env...).Env, "PORT="+g.url[strings.LastIndex(g.url, ":")+1:])
 	out, err := c.CombinedOutput()
 	return string(out), err
 }

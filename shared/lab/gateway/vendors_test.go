@@ -307,7 +307,7 @@ func TestWithoutCredentialsEverythingThatNeedsThemIsOff(t *testing.T) {
 			t.Errorf("the log says %d times that %s is off", n, p.Info().Name)
 		}
 	}
-	if banner := g.banner.String(); strings.Count(banner, "API: off") != len(all.Providers()) {
+	if banner := g.banner.String(); strings.Count(banner, "; API off\n") != len(all.Providers()) {
 		t.Errorf("the banner does not say so: %s", banner)
 	}
 	out, err := g.operate("archive", "-provider", reference, "-id", id)

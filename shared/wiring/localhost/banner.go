@@ -2,62 +2,85 @@ package localhost
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"maps"
 	"mime"
 	"mime/multipart"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
-	"esignhooks/shared/sample"
+	"esignhooks/shared/operate/doctor"
 	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
 )
 
-// Banner writes how to use the gateway at base, a URL without a path. For each provider it shows the webhook's URL, the
-// key, and a request to paste into a shell. Keys and tokens from the environment appear as the names of their
-// variables.
-func (g *Gateway) Banner(w io.Writer, base string, now time.Time) error {
+// Banner writes, on one screen, how to use the gateway at base, a URL without a path. It shows no secret: keys appear as
+// the beginning of their SHA-256, and URLs have no tokens.
+func (g *Gateway) Banner(w io.Writer, base string) error {
 	fmt.Fprintf(w, "esignhooks on %s\n\n", base)
 	for _, p := range g.providers {
-		info, keys := p.Info(), g.config.Keys[p.Info().Name]
-		shown := "$" + info.KeysVariable
-		if keys.Development {
-			shown = info.DevelopmentKey + " (development)"
-		} else if len(keys.Keys.Keys) == 0 {
-			shown = "none: $" + info.KeysVariable + " is empty"
-		}
-		if webhook.RefusesAll(p, keys.Keys) {
-			shown += "; every request is refused"
-		}
-		api := "off: $" + info.APIVariable() + " is not set"
-		switch {
-		case g.clients[info.Name] != nil:
-			api = "$" + info.APIVariable() + ": signed documents are stored, and missed events are found"
-		case !all.Has(info.Name):
-			api = "none for this vendor"
-		}
-		fmt.Fprintf(w, "%-18s %s\n%-18s key: %s\n%-18s API: %s\n", info.Title, g.config.url(base, p), "", shown, "", api)
+		info := p.Info()
+		fmt.Fprintf(w, "%-18s %s/webhooks/%s\n%-18s %s; API %s\n", info.Title, base, info.Name, "",
+			g.config.keysOf(p), g.apiOf(info.Name))
 	}
-	fmt.Fprintf(w, "\nEvents and agreements: %s/ and %[1]s/api/events, %[1]s/api/agreements, %[1]s/api/published\n", base)
+	shown := []string{"look at", base + "/",
+		"as JSON", base + "/api/requests, /api/agreements, /api/events, /api/published"}
 	if g.config.ForwardURL != "" {
-		fmt.Fprintln(w, "Published events are forwarded to $FORWARD_URL")
+		shown = append(shown, "forwards to", "$FORWARD_URL")
 	}
-	fmt.Fprint(w, "\nTry:\n")
-	for _, p := range g.providers {
-		if keys := g.config.Keys[p.Info().Name]; len(keys.Keys.Keys) == 0 {
-			continue
-		}
-		if command, err := g.curl(base, p, now); err != nil {
-			fmt.Fprintf(w, "\n%s: %v\n", p.Info().Title, err)
-		} else {
-			fmt.Fprintf(w, "\n%s\n", command)
-		}
+	shown = append(shown, "try", "make send PROVIDER=docusign EVENT=envelope-completed (CURL=1: print a command)")
+	fmt.Fprintln(w)
+	for i := 0; i < len(shown); i += 2 {
+		fmt.Fprintf(w, "%-18s %s\n", shown[i], shown[i+1])
 	}
 	_, err := fmt.Fprintln(w)
 	return err
+}
+
+// keysOf returns the number and the fingerprints of a provider's keys, and what must be known about them.
+func (c Config) keysOf(p webhook.Provider) string {
+	info, keys := p.Info(), c.Keys[p.Info().Name]
+	const most = 6 // on one line
+	var prints []string
+	for _, key := range keys.Keys.Keys[:min(len(keys.Keys.Keys), most)] {
+		prints = append(prints, doctor.Fingerprint(key))
+	}
+	text := fmt.Sprintf("%d keys: %s", len(keys.Keys.Keys), strings.Join(prints, " "))
+	switch n := len(keys.Keys.Keys); {
+	case n == 0:
+		text = "no key: $" + info.KeysVariable + " is empty"
+	case n == 1:
+		text = "1 key: " + prints[0]
+	case n > most:
+		text += " …"
+	}
+	if keys.Development {
+		text += " (development)"
+	}
+	if n := len(keys.URLTokens); n == 1 {
+		text += "; 1 URL token"
+	} else if n > 1 {
+		text += fmt.Sprintf("; %d URL tokens", n)
+	}
+	if webhook.RefusesAll(p, keys.Keys) {
+		text += "; every request is refused"
+	}
+	return text
+}
+
+// apiOf returns the state of a vendor's API.
+func (g *Gateway) apiOf(name string) string {
+	switch {
+	case g.clients[name] != nil:
+		return "on"
+	case !all.Has(name):
+		return "none"
+	}
+	return "off"
 }
 
 // URLs writes the URLs of the gateway on localhost, ready to paste into a shell in double quotes. It need not run.
@@ -65,7 +88,7 @@ func URLs(w io.Writer, config Config, providers []webhook.Provider) error {
 	for _, p := range providers {
 		fmt.Fprintf(w, "%-18s %s\n", p.Info().Title, config.url("http://"+config.address(), p))
 	}
-	_, err := fmt.Fprintln(w, "A vendor reaches them through a tunnel only, such as https://tunnel.example/webhooks/docusign.")
+	_, err := fmt.Fprintln(w, "A vendor reaches them only through a tunnel, as https://tunnel.example/webhooks/docusign.")
 	return err
 }
 
@@ -86,37 +109,56 @@ func first(variable string, values []webhook.Secret) string {
 	return "${" + variable + "%%,*}"
 }
 
-// curl returns a command that sends a genuine request for a new, completed agreement.
-func (g *Gateway) curl(base string, p webhook.Provider, now time.Time) (string, error) {
-	name, err := sample.Completed(p)
+// Curl writes a command that sends the same request as [Send], for a shell. Keys and tokens from the environment appear
+// as the names of their variables.
+func Curl(ctx context.Context, w io.Writer, config Config, providers []webhook.Provider, s Sending,
+	now time.Time) error {
+	r, _, err := s.request(config, providers, now)
+	if err != nil {
+		return err
+	}
+	address := config.url("http://"+config.address(), r.provider)
+	if s.URL != "" {
+		if _, err := httpRequest(ctx, r.provider, r.key, r.Request, s.URL, now); err != nil {
+			return err
+		}
+		address, _, _ = strings.Cut(s.URL, "?") // r has the query now
+		address = shellEscaped.Replace(address)
+	}
+	command, err := r.curl(config.Keys[r.Provider], address)
+	if err == nil {
+		_, err = fmt.Fprintln(w, command)
+	}
+	return err
+}
+
+// shellEscaped is for text in double quotes.
+var shellEscaped = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`")
+
+// curl returns a command that sends the request to an address, which is ready for double quotes.
+func (r signed) curl(keys Keys, address string) (string, error) {
+	key := first(r.provider.Info().KeysVariable, keys.Keys.Keys)
+	if r.Key != nil {
+		key = "$" + r.KeyVariable
+	}
+	body, isForm, err := form(r.Request)
 	if err != nil {
 		return "", err
 	}
-	keys := g.config.Keys[p.Info().Name]
-	r, _, err := sample.Request(p, name, "", keys.Keys.Keys[0], now)
-	if err != nil {
-		return "", err
-	}
-	body, isForm, err := form(r)
-	if err != nil {
-		return "", err
-	}
-	url := g.config.url(base, p)
 	if len(r.Query) > 0 {
-		url += "?" + r.Query.Encode()
+		address += "?" + r.Query.Encode()
 	}
-	arguments := []string{"curl -i", doubleQuoted(url)}
+	arguments := []string{"curl -i", doubleQuoted(address)}
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
 		if isForm && name == "Content-Type" || transport(name) {
 			continue
 		}
-		value := name + ": " + r.Header.Get(name)
 		// A header may hold the key itself, such as a client ID.
-		if secret := keys.Keys.Keys[0]; !keys.Development && r.Header.Get(name) == secret.Reveal() {
-			arguments = append(arguments, "-H", doubleQuoted(name+": "+first(p.Info().KeysVariable, keys.Keys.Keys)))
+		if (r.Key != nil || !keys.Development) && r.Header.Get(name) == r.key.Reveal() {
+			arguments = append(arguments, "-H", doubleQuoted(name+": "+key))
 			continue
 		}
-		arguments = append(arguments, "-H", quoted(value))
+		arguments = append(arguments, "-H", quoted(name+": "+r.Header.Get(name)))
 	}
 	return strings.Join(append(arguments, body...), " "), nil
 }
@@ -134,6 +176,9 @@ func transport(name string) bool {
 // form returns curl's arguments for the body. A multipart body is passed as its fields, since a shell cannot write its
 // line ends portably.
 func form(r *webhook.Request) (arguments []string, isForm bool, err error) {
+	if r.Method == http.MethodGet {
+		return nil, false, nil
+	}
 	mediaType, parameters, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if !strings.HasPrefix(mediaType, "multipart/") {
 		return []string{"--data-binary", quoted(string(r.Body))}, false, nil

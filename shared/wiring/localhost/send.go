@@ -27,6 +27,8 @@ type Sending struct {
 	// File is sent instead of an example: a proxy event, or the body of a POST. Only the latter needs a provider.
 	File []byte
 	Key  *webhook.Secret // to sign with; nil: the first configured key
+	// KeyVariable is the environment variable that Key is from.
+	KeyVariable string
 }
 
 // Send sends a new, genuine request, or one from a file. It signs the request, and writes the response to w.

@@ -115,8 +115,8 @@ func TestAVendorWithoutAClientRuns(t *testing.T) {
 	if client, err := g.client(t.Context(), acmesign.Name); client != nil || !errors.Is(err, vendorapi.ErrNoClient) {
 		t.Errorf("%v, %v", client, err)
 	}
-	err = g.Banner(&banner, "http://127.0.0.1:3000", time.Now())
-	if err != nil || !strings.Contains(banner.String(), "API: none for this vendor") || log.Len() > 0 {
+	err = g.Banner(&banner, "http://127.0.0.1:3000")
+	if err != nil || !strings.Contains(banner.String(), "; API none\n") || log.Len() > 0 {
 		t.Errorf("%v: %s, logged %s", err, &banner, &log)
 	}
 	for command, said := range map[string]string{

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"esignhooks/shared/provider"
+)
+
+// screen can be looked at while a command writes.
+type screen struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *screen) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// await waits until it shows a text.
+func (s *screen) await(t *testing.T, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(s.String(), text); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("does not show %q: %s", text, s)
+		}
+	}
+}
+
+// running is a gateway within the test.
+type running struct {
+	url, port   string
+	out, stderr screen
+}
+
+// start runs a gateway. If terminal is set, somebody looks at its stderr.
+func start(t *testing.T, terminal bool, environment map[string]string) *running {
+	t.Helper()
+	r := &running{}
+	ctx, stop := context.WithCancel(t.Context())
+	data := t.TempDir()
+	a := &app{
+		ctx: ctx, stdin: os.Stdin, out: &r.out, err: &r.stderr, now: time.Now, providers: provider.All(),
+		lookup: func(name string) (string, bool) {
+			v, ok := map[string]string{"PORT": "0", "DATA": data}[name]
+			if !ok {
+				v, ok = environment[name]
+			}
+			return v, ok
+		},
+		isTerminal: func(w io.Writer) bool { return terminal && w == &r.stderr },
+	}
+	ended := make(chan int, 1)
+	go func() { ended <- a.main([]string{"run"}) }()
+	t.Cleanup(func() {
+		stop()
+		if status := <-ended; status != 0 {
+			t.Errorf("status %d: %s", status, &r.stderr)
+		}
+	})
+	r.out.await(t, "\n\n")
+	first, _, _ := strings.Cut(r.out.String(), "\n")
+	r.url = strings.TrimPrefix(first, "esignhooks on ")
+	r.port = r.url[strings.LastIndexByte(r.url, ':')+1:]
+	return r
+}
+
+func (r *running) send(t *testing.T, arguments string) (status int, out, stderr string) {
+	t.Helper()
+	return execute(t, map[string]string{"PORT": r.port}, strings.Fields("send -provider docusign -event "+arguments)...)
+}
+
+// TestTheTerminalOfTheGateway checks the lines on a terminal, and the JSON elsewhere.
+func TestTheTerminalOfTheGateway(t *testing.T) {
+	for name, tt := range map[string]struct {
+		terminal    bool
+		environment map[string]string
+	}{"a terminal": {true, nil}, "no colours": {true, map[string]string{"NO_COLOR": "1"}}, "a pipe": {}} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, tt.terminal, tt.environment)
+			status, out, stderr := r.send(t, "envelope-completed -agreement e-1")
+			if status != 0 || !strings.HasPrefix(out, "docusign envelope-completed: 200 OK\nagreement e-1\n") {
+				t.Errorf("status %d, %s%s", status, out, stderr)
+			}
+			answer, err := http.Get(r.url + "/webhooks/docusign")
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+			wanted := []string{"envelope-completed", "e-1", "accepted", "refused 405"}
+			if !tt.terminal {
+				wanted = []string{`"msg":"received"`, `"msg":"refused"`}
+			}
+			for _, want := range wanted {
+				r.stderr.await(t, want)
+			}
+			shown := r.stderr.String()
+			if colours := tt.terminal && tt.environment == nil; strings.Contains(shown, "\x1b[") != colours {
+				t.Errorf("colours, or none: %q", shown)
+			}
+			lines := strings.Split(strings.TrimSpace(shown), "\n")
+			if tt.terminal && len(lines) != 2 {
+				t.Errorf("not one line for each request: %s", shown)
+			}
+			for _, line := range lines {
+				if json.Valid([]byte(line)) == tt.terminal {
+					t.Errorf("JSON, or not: %s", line)
+				}
+			}
+		})
+	}
+}
+
+// TestWarningsAreShownOnATerminal waits for an application that does not answer.
+func TestWarningsAreShownOnATerminal(t *testing.T) {
+	r := start(t, true, map[string]string{"NO_COLOR": "1", "FORWARD_URL": "http://127.0.0.1:1/", "BOLDSIGN_SECRETS": ""})
+	r.stderr.await(t, " WARN boldsign no key: every request will be refused variable=BOLDSIGN_SECRETS\n")
+	if status, _, stderr := r.send(t, "envelope-completed"); status != 0 {
+		t.Error(stderr)
+	}
+	r.stderr.await(t, " WARN not forwarded type=agreement.completed attempts=1 ")
+	if shown := fmt.Sprint(&r.stderr); strings.Contains(shown, "processed") {
+		t.Errorf("shows more than requests and warnings: %s", shown)
+	}
+}
