@@ -59,39 +59,10 @@ func simulated() []webhook.Provider {
 	return slices.DeleteFunc(provider.All(), func(p webhook.Provider) bool { return stories[p.Info().Name] == nil })
 }
 
-// schedule is how a vendor retries a request that was not acknowledged.
-type schedule struct {
-	pauses []time.Duration // before it gives up
-	// queued means that a refused event delays all later events of the vendor.
-	queued bool
-}
-
 const day = 24 * time.Hour
 
-// SPEC: the vendors' documents, as shared/docs/vendors.md cites them.
-var schedules = map[string]schedule{
-	"adobesign": {pauses: doubling(time.Minute, 12*time.Hour, 72*time.Hour), queued: true},
-	"docusign":  {pauses: repeated(day, 10), queued: true},
-	"dropboxsign": {pauses: []time.Duration{5 * time.Minute, 15 * time.Minute, 45 * time.Minute, 135 * time.Minute,
-		405 * time.Minute, 1215 * time.Minute}},
-	"esignglobal": {pauses: append(repeated(time.Minute, 8), repeated(36*time.Minute, 8)...)},
-}
-
-func doubling(first, most, total time.Duration) (pauses []time.Duration) {
-	for sum := time.Duration(0); sum < total; {
-		pauses = append(pauses, min(first, most))
-		sum += min(first, most)
-		first *= 2
-	}
-	return pauses
-}
-
-func repeated(d time.Duration, n int) (pauses []time.Duration) {
-	for range n {
-		pauses = append(pauses, d)
-	}
-	return pauses
-}
+// retries is how the vendor retries a request that was not acknowledged.
+func retries(p webhook.Provider) webhook.Retries { return p.(webhook.Retrier).Retries() }
 
 // happening is one event of the true history.
 type happening struct {
@@ -191,7 +162,7 @@ func (s *simulation) report(name string, all []*happening, subscription int, pau
 		if !s.happens(name, h) {
 			one = func() {}
 		}
-		if schedules[h.provider.Info().Name].queued {
+		if retries(h.provider).InOrder {
 			one()
 		} else {
 			insisting.Add(1)
@@ -222,7 +193,7 @@ func (s *simulation) happens(name string, h *happening) (sends bool) {
 }
 
 func (s *simulation) insist(name string, h *happening, subscription int) {
-	for n, pause := range append([]time.Duration{0}, schedules[h.provider.Info().Name].pauses...) {
+	for n, pause := range append([]time.Duration{0}, retries(h.provider).Pauses...) {
 		time.Sleep(pause)
 		if s.deliver(fmt.Sprintf("%s try %d", name, n), h, n, subscription) {
 			return
