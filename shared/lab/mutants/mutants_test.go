@@ -52,6 +52,7 @@ var areas = []struct {
 	{"docusign", false, inDocuSign},
 	{"forms", false, inForms},
 	{"simulate", false, inSimulate},
+	{"bench", false, inBench},
 }
 
 var which = flag.String("plant", "",
