@@ -52,6 +52,41 @@ func TestWorkIsLimited(t *testing.T) {
 	}
 }
 
+// FuzzExplain checks that whatever is refused has causes, in order.
+func FuzzExplain(f *testing.F) {
+	f.Add([]byte(`{"event":{"event_time":"1","event_type":"a","event_hash":"b"}}`), "t=1, s0=00", "key", "token")
+	f.Add([]byte("<?xml version=\"1.0\"?><a>\r\n<b/></a>"), "sha256=YQ==", " \"key=", "")
+	f.Add([]byte("\xff\xfe{\x00}\x00"), "", "6b6579", "{token}")
+	f.Fuzz(func(t *testing.T, body []byte, signature, key, token string) {
+		for _, p := range provider.All() {
+			r := &webhook.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/json"}}, Body: body,
+				URLToken: token}
+			for _, name := range []string{"X-Docusign-Signature-1", "X-Boldsign-Signature", "X-Tsign-Open-Signature",
+				"X-Tsign-Open-Timestamp", "Content-Sha256", "X-Other", "X-Adobesign-Clientid"} {
+				r.Header[name] = []string{signature}
+			}
+			keys := webhook.Keys{Keys: []webhook.Secret{webhook.NewSecret(key)}}
+			if token != "" {
+				keys.URLTokens = webhook.Secrets("another token")
+			}
+			r.TokenMatched = webhook.Any(keys.URLTokens, token)
+			_, challenge := p.Challenge(r, keys)
+			if _, err := p.Verify(r, keys); challenge == nil || err == nil && len(keys.URLTokens) == 0 {
+				continue // it is not refused
+			}
+			causes := refusal.Explain(p, provider.All(), r, keys)
+			if len(causes) == 0 {
+				t.Errorf("%s: no cause", p.Info().Name)
+			}
+			for _, cause := range causes {
+				if cause.Code == "" || cause.Hint == "" {
+					t.Errorf("%s: %+v", p.Info().Name, cause)
+				}
+			}
+		}
+	})
+}
+
 // BenchmarkExplain measures the largest bodies of each kind of work, and many keys. The bytes that are hashed and formed
 // are limited, so no request can cost much more.
 func BenchmarkExplain(b *testing.B) {
