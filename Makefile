@@ -83,9 +83,9 @@ else
 urls: $(operated)
 	@exec $(OPERATE) urls
 
-## logs: follow the functions' logs
+## logs: follow the functions' logs, or the requests to localhost [PROVIDER=docusign] [REFUSED=1] [SINCE=10m] [STACK=localhost]
 logs: $(operated)
-	@exec $(OPERATE) logs
+	@exec $(OPERATE) logs --provider='$(PROVIDER)' --since='$(SINCE)' $(if $(filter 1,$(REFUSED)),--refused)
 endif
 
 ## register: show how to make PROVIDER=docusign call the stack; APPLY=1 does it [URL=of a tunnel] [STACK=localhost]

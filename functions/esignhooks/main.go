@@ -38,7 +38,7 @@ type commands struct {
 	Fixture fixture `cmd:"" help:"Make an example, without personal data, of a recorded request."`
 	Pull    pull    `cmd:"" help:"Replay what a stack has received since a time into localhost."`
 	URLs    urls    `cmd:"" name:"urls" help:"Show what to register at each vendor, with the URLs' secret tokens."`
-	Logs    logs    `cmd:"" help:"Follow the logs of a stack's functions."`
+	Logs    logs    `cmd:"" help:"Follow the logs of a stack, or the requests to localhost."`
 	Version version `cmd:"" help:"Show the version, and whether this binary can act on stacks."`
 }
 
@@ -149,7 +149,7 @@ func (a *app) config() (localhost.Config, error) { return localhost.ReadConfig(a
 type stack interface {
 	Target() operate.Target
 	URLs(context.Context, io.Writer) error
-	Logs(context.Context, io.Writer) error
+	Logs(ctx context.Context, from time.Time, show func(source string, at time.Time, text string)) error
 	Doctor(ctx context.Context, w io.Writer, provider, url string) error
 	Pull(ctx context.Context, w io.Writer, since time.Time, apply bool,
 		deliver func(context.Context, operate.Pulled) (bool, error)) (int, error)

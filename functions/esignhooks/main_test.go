@@ -60,7 +60,7 @@ func TestUsageErrors(t *testing.T) {
 		"inspect -id":                      "the value of --id is missing",
 		"redrive -id 1":                    "unknown flag --id",
 		"urls docusign":                    "unexpected argument docusign",
-		"logs":                             "STACK=localhost has no logs to follow: make run ",
+		"logs -since soon":                 "SINCE is wrong: name a time, ",
 		"version 1":                        "unexpected argument 1",
 		"fixture":                          "FILE is missing: name a recorded request",
 		"simulate":                         "PROVIDER is missing: name one of " + names + ", and a story by STORY=",
@@ -92,6 +92,7 @@ func TestFailures(t *testing.T) {
 	nowhere := map[string]string{"PORT": "1"}
 	for arguments, want := range map[string]string{
 		"redrive": "no gateway answers on 127.0.0.1:1; start it with make run: ",
+		"logs":    "no gateway answers on 127.0.0.1:1; start it with make run: ",
 		"record":  "no gateway answers on 127.0.0.1:1; start it with make run: ",
 		"send -provider docusign -event envelope-sent": "no gateway answers on 127.0.0.1:1; start it with make run: ",
 		"simulate -provider docusign -story void":      "no gateway answers on 127.0.0.1:1; start it with make run: ",

@@ -47,16 +47,33 @@ func (s *screen) await(t *testing.T, text string) {
 type running struct {
 	url, port   string
 	out, stderr screen
+	stop        func()
+}
+
+// follow runs a command until the test ends, and expects its status.
+func follow(t *testing.T, a *app, status int, arguments ...string) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	a.ctx, a.stdin, a.now, a.providers = ctx, os.Stdin, time.Now, provider.All()
+	ended := make(chan int, 1)
+	go func() { ended <- a.main(arguments) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if got := <-ended; got != status {
+			t.Errorf("%s: status %d: %v", arguments, got, a.err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
 }
 
 // start runs a gateway. If terminal is set, somebody looks at its stderr.
 func start(t *testing.T, terminal bool, environment map[string]string) *running {
 	t.Helper()
 	r := &running{}
-	ctx, stop := context.WithCancel(t.Context())
 	data := t.TempDir()
-	a := &app{
-		ctx: ctx, stdin: os.Stdin, out: &r.out, err: &r.stderr, now: time.Now, providers: provider.All(),
+	r.stop = follow(t, &app{
+		out: &r.out, err: &r.stderr,
 		lookup: func(name string) (string, bool) {
 			v, ok := map[string]string{"PORT": "0", "DATA": data}[name]
 			if !ok {
@@ -65,15 +82,7 @@ func start(t *testing.T, terminal bool, environment map[string]string) *running 
 			return v, ok
 		},
 		isTerminal: func(w io.Writer) bool { return terminal && w == &r.stderr },
-	}
-	ended := make(chan int, 1)
-	go func() { ended <- a.main([]string{"run"}) }()
-	t.Cleanup(func() {
-		stop()
-		if status := <-ended; status != 0 {
-			t.Errorf("status %d: %s", status, &r.stderr)
-		}
-	})
+	}, 0, "run")
 	r.out.await(t, "\n\n")
 	first, _, _ := strings.Cut(r.out.String(), "\n")
 	r.url = strings.TrimPrefix(first, "esignhooks on ")

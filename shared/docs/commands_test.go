@@ -192,7 +192,8 @@ func isUsed(t *testing.T, target, name string, variables [][]string) bool {
 // TestOperatorTargetsPassTheirVariables checks that each is a command of the binary, with the flags of its variables.
 func TestOperatorTargetsPassTheirVariables(t *testing.T) {
 	flags := map[string][]string{
-		"urls": nil, "logs": nil, "redrive": nil, "version": nil, "register": {"provider", "url", "apply"}, "registered": {"provider", "url"},
+		"urls": nil, "logs": {"provider", "since", "refused"}, "redrive": nil, "version": nil,
+		"register": {"provider", "url", "apply"}, "registered": {"provider", "url"},
 		"inspect": {"provider", "id", "reference"}, "archive": {"provider", "id"}, "confirm": {"provider", "id"},
 		"forget": {"provider", "id", "apply"},
 		"replay": {"provider", "id", "from", "to", "rebuild"}, "send": {"provider", "event", "agreement", "url", "file"},
@@ -206,7 +207,7 @@ func TestOperatorTargetsPassTheirVariables(t *testing.T) {
 		arguments, where := []string{target, "GATEWAY=Makefile"}, "" // a file that is there
 		for _, name := range wanted {
 			switch name {
-			case "apply", "rebuild":
+			case "apply", "rebuild", "refused":
 				arguments, where = append(arguments, strings.ToUpper(name)+"=1"), where+" --"+name
 			default:
 				arguments, where = append(arguments, strings.ToUpper(name)+"=of "+name), where+" --"+name+"='of "+name+"'"

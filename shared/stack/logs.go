@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -15,21 +14,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 )
 
-// How far back the logs begin, and how late a line may come and still be seen.
-const (
-	lookback = 10 * time.Minute
-	lateness = time.Minute
-)
+// lateness is how late a line may come and still be seen.
+const lateness = time.Minute
 
-// Logs follows the stack's logs until ctx is done. (sam logs --tail does so with a thread for each function: on one or
+// Logs calls show with each entry of the stack's logs from a time on, until ctx is done. The source is the function's
+// name in the template without its ending, or Api. (sam logs --tail does so with a thread for each function: on one or
 // two processors there are too few, and functions are left out without a word.)
-func (s *Stack) Logs(ctx context.Context, w io.Writer) error {
+func (s *Stack) Logs(ctx context.Context, from time.Time, show func(source string, at time.Time, text string)) error {
 	groups, err := s.logGroups(ctx)
 	if err != nil {
 		return fmt.Errorf("stack: logs: %w", err)
 	}
 	client := cloudwatchlogs.NewFromConfig(s.config)
-	from, seen := time.Now().Add(-lookback), map[string]line{}
+	seen := map[string]line{}
 	for {
 		found := map[string]line{}
 		for name, group := range groups {
@@ -41,7 +38,7 @@ func (s *Stack) Logs(ctx context.Context, w io.Writer) error {
 		}
 		for _, l := range slices.SortedFunc(maps.Values(found), line.compare) {
 			if _, shown := seen[l.id]; !shown {
-				fmt.Fprintf(w, "%s %s %s\n", time.UnixMilli(l.milliseconds).UTC().Format(time.TimeOnly), l.group, l.text)
+				show(l.group, time.UnixMilli(l.milliseconds).UTC(), l.text)
 			}
 			if late := time.UnixMilli(l.milliseconds).Add(-lateness); late.After(from) { // by the logs' clock, not by ours
 				from = late

@@ -45,6 +45,11 @@ func order(ctx context.Context, config Config, path string, what any) (io.ReadCl
 		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
+	return ask(config, request)
+}
+
+// ask sends a request to the running gateway, and returns the body of its answer.
+func ask(config Config, request *http.Request) (io.ReadCloser, error) {
 	answer, err := http.DefaultClient.Do(request)
 	var failed *url.Error
 	if errors.As(err, &failed) {

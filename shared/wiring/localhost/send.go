@@ -14,6 +14,7 @@ import (
 	lambda "github.com/aws/aws-lambda-go/events"
 
 	"esignhooks/shared/plumbing/apigw"
+	"esignhooks/shared/plumbing/terminal"
 	"esignhooks/shared/sample"
 	"esignhooks/shared/webhook"
 )
@@ -43,12 +44,17 @@ func Send(ctx context.Context, w io.Writer, config Config, providers []webhook.P
 		return err
 	}
 	s.Provider = r.Provider
+	var before []Request
+	here := request.URL.Host == config.address() || request.URL.Host == "localhost:"+config.Port
+	if here {
+		before, _ = Requests(ctx, config, "", 1) // if no gateway answers, the next request says so
+	}
 	client := http.Client{Timeout: 30 * time.Second}
 	answer, err := client.Do(request)
 	var failed *url.Error
 	if errors.As(err, &failed) { // its message quotes the URL with the token
 		if s.URL == "" {
-			return fmt.Errorf("no gateway answers on %s; start it with make run: %w", config.address(), failed.Err)
+			return fmt.Errorf("%w on %s; start it with make run: %w", errNoGateway, config.address(), failed.Err)
 		}
 		return fmt.Errorf("the URL does not answer: %w", failed.Err)
 	} else if err != nil {
@@ -64,10 +70,33 @@ func Send(ctx context.Context, w io.Writer, config Config, providers []webhook.P
 		fmt.Fprintf(w, "agreement %s\n", agreement)
 	}
 	fmt.Fprintf(w, "%s\n", body)
+	if here && answer.StatusCode >= http.StatusBadRequest {
+		explainRefusal(ctx, w, config, before, Request{Method: r.Method, Status: answer.StatusCode,
+			BodyBytes: int64(len(r.Body))})
+	}
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("refused with %s", answer.Status)
 	}
 	return nil
+}
+
+// explainRefusal writes the cause and the hint of a refusal: those of the newest request like sent that was not there
+// before.
+func explainRefusal(ctx context.Context, w io.Writer, config Config, before []Request, sent Request) {
+	after, err := Requests(ctx, config, "", maxRequests)
+	if err != nil {
+		return // the answer is known, and nothing else
+	}
+	for _, r := range after {
+		switch {
+		case len(before) > 0 && r.ID == before[0].ID:
+			return
+		case r.Method == sent.Method && r.Status == sent.Status && r.BodyBytes == sent.BodyBytes && len(r.Causes) > 0:
+			fmt.Fprintf(w, "cause: %s\nhint: %s\n", terminal.Printable(r.Causes[0].Code),
+				terminal.Printable(r.Causes[0].Hint))
+			return
+		}
+	}
 }
 
 // signed is a request that is ready to be sent.

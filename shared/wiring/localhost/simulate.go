@@ -85,13 +85,11 @@ func Running(ctx context.Context, config Config) error {
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(request)
-	if failed, ok := errors.AsType[*url.Error](err); ok {
-		return fmt.Errorf("no gateway answers on %s; start it with make run: %w", config.address(), failed.Err)
-	} else if err != nil {
+	answer, err := ask(config, request)
+	if err != nil {
 		return err
 	}
-	return answer.Body.Close()
+	return answer.Close()
 }
 
 // Play plays a story to the gateway itself, without a connection.
