@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -19,16 +20,20 @@ import (
 )
 
 // judge compares the truth with what the read API and the application know. It asks again until they agree, or until
-// patience is over.
+// nothing has changed for as long as patience lasts.
 func (r *run) judge(ctx context.Context) error {
-	deadline := time.Now().Add(r.Patience)
 	for _, source := range r.sources() {
-		open := r.agreements
+		open, deadline := r.agreements, time.Now().Add(r.Patience)
+		var before map[*story.Agreement][]string
 		for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 			wrong := r.compare(ctx, source, open)
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			if before != nil && !reflect.DeepEqual(wrong, before) {
+				deadline = time.Now().Add(r.Patience)
+			}
+			before = wrong
 			last := len(wrong) == 0 || time.Now().After(deadline)
 			if last {
 				r.report.enter(source.name, wrong)

@@ -82,7 +82,7 @@ type Plan struct {
 	API      string // the base URL of the read API; empty if there is none to compare with
 	StateURL string // where the developer's application answers its state; see [Report]
 	Client   *http.Client
-	Patience time.Duration  // how long the receiver may work after the last request; zero for ten seconds
+	Patience time.Duration  // how long the receiver may do nothing after the last request; zero for ten seconds
 	Progress func(Progress) // called after each request, by one goroutine at a time; may be nil
 }
 

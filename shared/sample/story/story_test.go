@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/sample/story"
 	"esignhooks/shared/webhook"
@@ -88,7 +89,7 @@ func TestTheTruthIsWhatTheEventsMean(t *testing.T) {
 		if len(ids) != a.Truth.Events {
 			t.Errorf("%d events instead of %d", len(ids), a.Truth.Events)
 		}
-		for seed := range uint64(50) {
+		for seed := range uint64(slow.Cases(5, 100)) {
 			if seed > 0 {
 				rand.New(rand.NewPCG(seed, 0)).Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 			}

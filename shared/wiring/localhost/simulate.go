@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"esignhooks/shared/sample/play"
 	"esignhooks/shared/webhook"
@@ -29,6 +30,7 @@ type Simulation struct {
 	API      string           // the base URL of the read API
 	StateURL string           // where the application answers its state
 	Agreed   bool             // to send many requests to another machine
+	Patience time.Duration    // how long the receiver may do nothing before the verdict; zero for ten seconds
 	Progress func(play.Progress)
 }
 
@@ -57,7 +59,7 @@ func Simulate(config Config, providers []webhook.Provider, s Simulation) (*play.
 	plan := play.Plan{
 		Provider: p, Story: s.Story, Number: s.Number, Speed: s.Speed, Faults: s.Faults, Seed: s.Seed, Keys: s.Keys,
 		URL: target(config, Sending{Provider: s.Provider, URL: s.URL}), API: s.API, StateURL: s.StateURL,
-		Progress: s.Progress,
+		Patience: s.Patience, Progress: s.Progress,
 	}
 	if s.StateURL != "" && !isHTTP(s.StateURL) || s.API != "" && !isHTTP(s.API) {
 		return nil, errors.New("the URLs to compare with are not like http://127.0.0.1:3000")

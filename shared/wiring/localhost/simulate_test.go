@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/provider"
@@ -42,8 +43,8 @@ func playing(t *testing.T, environment map[string]string) *Gateway {
 	return g
 }
 
-// TestEveryStoryEndsInItsTruth plays all stories of all vendors to a gateway: each with one of the faults in turn, with
-// all at once or without, and slowly, with each of them.
+// TestEveryStoryEndsInItsTruth plays stories to a gateway, with one of the faults, all at once or none: a few of them, or
+// slowly every story of every vendor with each fault.
 func TestEveryStoryEndsInItsTruth(t *testing.T) {
 	g := playing(t, nil)
 	faults := [][]play.Fault{{}, {play.Duplicate, play.Reorder, play.Late, play.LostAck, play.RotatedKey}}
@@ -55,7 +56,7 @@ func TestEveryStoryEndsInItsTruth(t *testing.T) {
 	for range 16 {
 		group.Go(func() {
 			for s := range plays {
-				s.Speed = 1e9
+				s.Speed, s.Patience = 1e9, 10*time.Minute // the machine may be busy
 				name := fmt.Sprintf("%s %s %v %d", s.Provider, s.Story, s.Faults, s.Seed)
 				report, err := g.Play(t.Context(), s)
 				if s.Provider == "adobesign" && len(s.Faults) == 1 && s.Faults[0] == play.ChangedBody {
@@ -82,9 +83,11 @@ func TestEveryStoryEndsInItsTruth(t *testing.T) {
 			}
 			for _, s := range book.Stories {
 				for range slow.Cases(1, len(faults)) {
-					turn++
+					if turn++; turn%slow.Cases(3, 1) > 0 {
+						continue
+					}
 					plays <- Simulation{Provider: p.Info().Name, Story: s.Name, Number: min(s.Number, 3), Seed: seed,
-						Faults: faults[turn%len(faults)]}
+						Faults: faults[turn/slow.Cases(3, 1)%len(faults)]}
 				}
 			}
 		}
@@ -97,7 +100,7 @@ func TestARotatedKeyThatBothKnow(t *testing.T) {
 	for _, p := range provider.All() {
 		g := playing(t, map[string]string{p.Info().KeysVariable: "first-key-0123456789,second-key-0123456789"})
 		report, err := g.Play(t.Context(), Simulation{Provider: p.Info().Name, Story: "void", Speed: 1e9,
-			Faults: []play.Fault{play.RotatedKey}})
+			Patience: 10 * time.Minute, Faults: []play.Fault{play.RotatedKey}})
 		if err != nil || report.Verdict != play.Right || report.False > 0 || report.Retried > 0 {
 			t.Errorf("%s: %+v, %v", p.Info().Name, report, err)
 		}
@@ -107,7 +110,7 @@ func TestARotatedKeyThatBothKnow(t *testing.T) {
 func TestARefusalNamesItsCause(t *testing.T) {
 	g, outcomes := playing(t, nil), ""
 	report, err := g.Play(t.Context(), Simulation{Provider: "docusign", Story: "void", Speed: 1e9,
-		Keys: webhook.Secrets("another-key"), Progress: func(p play.Progress) { outcomes += p.Outcome }})
+		Patience: 1, Keys: webhook.Secrets("another-key"), Progress: func(p play.Progress) { outcomes += p.Outcome }})
 	if err != nil || report.Verdict != play.Wrong || !strings.HasPrefix(outcomes, "not acknowledged: development-key, next") {
 		t.Errorf("%s, %+v, %v", outcomes, report, err)
 	}
@@ -125,11 +128,12 @@ func TestTheVerdictIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer g.db.Close()
-	p, err := Simulate(config, provider.All(), Simulation{Provider: "docusign", Story: "void", Speed: 1e9})
+	p, err := Simulate(config, provider.All(), Simulation{Provider: "docusign", Story: "void", Speed: 1e9,
+		Patience: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Client.Transport, p.Patience = inProcess{g}, 1
+	p.Client.Transport = inProcess{g}
 	report, err := p.Run(t.Context())
 	if err != nil || report.Verdict != play.Wrong || report.Acknowledged != report.Messages {
 		t.Errorf("%+v, %v", report, err)
