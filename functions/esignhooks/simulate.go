@@ -92,7 +92,9 @@ func (c simulate) Run(a *app) error {
 	prepared.Plan.Progress = play.Printer(a.err, ok && terminal.Is(file), prepared.Number > 1)
 	fmt.Fprintf(a.err, "%d messages in about %v\n", prepared.Messages(), prepared.Lasts().Round(time.Second/10))
 	report, err := prepared.Run(a.ctx)
-	if err != nil {
+	if a.ctx.Err() != nil {
+		return errors.New("stopped before the end, without a verdict")
+	} else if err != nil {
 		return err
 	}
 	var out bytes.Buffer

@@ -38,8 +38,8 @@ func told(t *testing.T, p webhook.Provider, s story.Story) *story.Agreement {
 func each(t *testing.T, f func(*testing.T, webhook.Provider, story.Story)) {
 	for _, p := range provider.All() {
 		book, err := story.Open(p)
-		if err != nil || len(book.Stories) == 0 {
-			t.Fatalf("%s: %v, %v", p.Info().Name, book, err)
+		if err != nil {
+			t.Fatal(err)
 		}
 		for _, s := range book.Stories {
 			t.Run(p.Info().Name+"/"+s.Name, func(t *testing.T) { f(t, p, s) })
@@ -151,16 +151,15 @@ func TestStories(t *testing.T) {
 		"adobesign": all, "boldsign": all, "docusign": all, "dropboxsign": all,
 		"esignglobal": strings.Replace(all, "delegation ", "", 1),
 	}
-	got := map[string]string{}
-	for _, p := range provider.All() {
+	for name, stories := range want {
+		p, _ := webhook.Find(provider.All(), name)
 		book, err := story.Open(p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got[p.Info().Name] = strings.Join(book.Names(), " ")
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+		if diff := cmp.Diff(stories, strings.Join(book.Names(), " ")); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
 

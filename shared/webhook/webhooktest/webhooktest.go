@@ -152,6 +152,7 @@ func Run(t *testing.T, p webhook.Provider, claims Claims, suites ...Suite) {
 	keys := DevelopmentKeys(p)
 	info(t, p.Info(), claims)
 	challenge(t, p, keys)
+	retries(t, p)
 	completes(t, p, posts)
 	orphans(t, posts)
 	for name, r := range posts {
@@ -225,6 +226,25 @@ func challenge(t *testing.T, p webhook.Provider, keys webhook.Keys) {
 	if challenger, ok := p.(webhook.Challenger); ok {
 		if answer, err := p.Challenge(challenger.ChallengeRequest(keys.Keys[0]), keys); err != nil || answer.Status != 200 {
 			t.Errorf("the vendor's challenge is answered with %v, %v", answer, err)
+		}
+	}
+}
+
+// retries checks that the vendor takes the provider's own answer for an acknowledgement, and a failure for none.
+func retries(t *testing.T, p webhook.Provider) {
+	retrier, ok := p.(webhook.Retrier)
+	if !ok {
+		return
+	}
+	for name, r := range Examples(t, p.Info().Name) {
+		if r.Method == http.MethodPost && (!retrier.Acknowledges(r, p.Acknowledge(r)) ||
+			retrier.Acknowledges(r, &webhook.Response{Status: http.StatusServiceUnavailable})) {
+			t.Errorf("%s: our acknowledgement is none to the vendor, or a failure is one", name)
+		}
+	}
+	for _, pause := range retrier.Retries().Pauses {
+		if pause <= 0 {
+			t.Errorf("a retry after %v", pause)
 		}
 	}
 }

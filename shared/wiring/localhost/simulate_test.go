@@ -97,7 +97,8 @@ func TestEveryStoryEndsInItsTruth(t *testing.T) {
 }
 
 func TestARotatedKeyThatBothKnow(t *testing.T) {
-	for _, p := range provider.All() {
+	for _, name := range []string{"adobesign", "boldsign", "docusign", "dropboxsign", "esignglobal"} {
+		p, _ := webhook.Find(provider.All(), name)
 		g := playing(t, map[string]string{p.Info().KeysVariable: "first-key-0123456789,second-key-0123456789"})
 		report, err := g.Play(t.Context(), Simulation{Provider: p.Info().Name, Story: "void", Speed: 1e9,
 			Patience: 10 * time.Minute, Faults: []play.Fault{play.RotatedKey}})
