@@ -53,7 +53,7 @@ func (s *Stack) Doctor(ctx context.Context, w io.Writer, name, given string) err
 	}
 	d := &doctor.Doctor{Now: time.Now, Roots: s.roots}
 	return doctor.Report(w, slices.Concat([]doctor.Finding{d.Clock(ctx, server.Scheme+"://"+server.Host+"/")},
-		d.Examine(ctx, patients), others))
+		d.Examine(ctx, patients, patients), others))
 }
 
 // patient is the webhook of a provider of the stack.

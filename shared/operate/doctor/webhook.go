@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -60,11 +61,11 @@ func Written(values []string) (problems []string) {
 	return problems
 }
 
-// Examine makes all checks of the webhooks, in their order.
-func (d *Doctor) Examine(ctx context.Context, patients []Patient) (findings []Finding) {
+// Examine makes all checks of the webhooks, in their order. all are those whose keys must differ.
+func (d *Doctor) Examine(ctx context.Context, patients, all []Patient) (findings []Finding) {
 	for _, p := range patients {
 		group := p.Provider.Info().Title
-		for _, f := range slices.Concat(p.keys(patients), p.tokens(), d.url(ctx, p), p.vendor(ctx)) {
+		for _, f := range slices.Concat(p.keys(all), p.tokens(), d.url(ctx, p), p.vendor(ctx)) {
 			f.Group = group
 			findings = append(findings, f)
 		}
@@ -159,10 +160,10 @@ type answer struct {
 }
 
 // send sends a request to the URL, marked with a nonce.
-func (d *Doctor) send(ctx context.Context, client *http.Client, url string, r *webhook.Request) (a answer) {
+func (d *Doctor) send(ctx context.Context, client *http.Client, address string, r *webhook.Request) (a answer) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, r.Method, url, bytes.NewReader(r.Body))
+	request, err := http.NewRequestWithContext(ctx, r.Method, address, bytes.NewReader(r.Body))
 	if err != nil {
 		return answer{err: errors.New("the URL cannot be parsed")}
 	}
@@ -227,7 +228,7 @@ func (d *Doctor) url(ctx context.Context, p Patient) []Finding {
 		}
 		found = append(found, d.tls(ctx, p, tlsState))
 		if reached.Level == Failure {
-			return append(found, skip("the URL does not lead here", all...)...)
+			return append(found, skip("the URL does not lead to the gateway", all...)...)
 		}
 	}
 	found = append(found, d.handshake(ctx, client, p, address), d.acknowledgement(ctx, client, p, address),
@@ -269,7 +270,14 @@ func (p Patient) expected(r *webhook.Request) *webhook.Response {
 	return &webhook.Response{Status: http.StatusUnauthorized}
 }
 
-const startTunnel = "start the tunnel, for example with cloudflared tunnel --url http://127.0.0.1:3000, and name its URL"
+// startTunnel says how to make a tunnel to the gateway.
+func (p Patient) startTunnel() string {
+	local, err := url.Parse(p.Local)
+	if err != nil || local.Host == "" {
+		local = &url.URL{Host: "127.0.0.1:3000"}
+	}
+	return "start the tunnel, for example with cloudflared tunnel --url http://" + local.Host + ", and name its URL"
+}
 
 // reach checks that a request to the public URL arrives at the gateway. It returns the state of TLS if a TLS connection
 // was made.
@@ -290,7 +298,7 @@ func (d *Doctor) reach(ctx context.Context, client *http.Client, p Patient) (Fin
 		case d.Arrived == nil:
 			f.Text += "see whether the API and its domain name are deployed"
 		default:
-			f.Text += startTunnel
+			f.Text += p.startTunnel()
 		}
 		return f, state
 	}

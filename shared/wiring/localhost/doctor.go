@@ -56,14 +56,15 @@ func Doctor(ctx context.Context, w io.Writer, config Config, providers []webhook
 func unattended(ctx context.Context, w io.Writer, config Config, providers []webhook.Provider, e Examination) error {
 	found := []doctor.Finding{{Group: doctor.Computer, Check: "gateway", Level: doctor.Failure,
 		Text: "none answers on " + config.address() + ": start it with make run"}}
-	patients, err := doctor.Select(patients(config, providers), e.Provider, e.URL)
+	all := patients(config, providers)
+	asked, err := doctor.Select(all, e.Provider, e.URL)
 	if err != nil {
 		return err
 	}
-	for i := range patients {
-		patients[i].Address, patients[i].ClientErr = "", vendorapi.ErrOff
+	for i := range asked {
+		asked[i].Address, asked[i].ClientErr = "", vendorapi.ErrOff
 	}
-	for _, f := range (&doctor.Doctor{Now: time.Now}).Examine(ctx, patients) {
+	for _, f := range (&doctor.Doctor{Now: time.Now}).Examine(ctx, asked, all) {
 		if f.Check == "keys" || f.Check == "URL token" {
 			found = append(found, f)
 		}
@@ -126,14 +127,14 @@ func (g *Gateway) examine(ctx context.Context, e Examination, address string, ar
 	} else if e.URL == "" {
 		e.URL = tunnel
 	}
-	all, err = doctor.Select(all, e.Provider, e.URL)
+	asked, err := doctor.Select(all, e.Provider, e.URL)
 	if err != nil {
 		return nil, err
 	}
 	return slices.Concat([]doctor.Finding{
 		{Group: doctor.Computer, Check: "gateway", Level: doctor.OK, Text: "answers on " + address},
 		d.Clock(ctx, around.clocks...), found,
-	}, d.Examine(ctx, all)), nil
+	}, d.Examine(ctx, asked, all)), nil
 }
 
 // arrived reports whether one of the last requests was the doctor's with this nonce.

@@ -167,7 +167,8 @@ func TestTheReadAPIShowsEverything(t *testing.T) {
 	at := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
 	want := event{
 		ID: "id", Provider: "p", Type: esign.AgreementSigned, VendorType: "v", AgreementID: "a", OccurredAt: at,
-		ReceivedAt: at.Add(1), State: ledger.Processed, Duplicates: 2, Proof: esign.ProofSigned, Via: []string{"1", "pulled"}, Pulled: true,
+		ReceivedAt: at.Add(1), State: ledger.Processed, Duplicates: 2, Proof: esign.ProofSigned,
+		Via: []string{"1", "pulled"}, Pulled: true,
 		Approximate: true, Participant: "3", Cause: "c", Attributes: map[string]string{"k": "v"},
 		Documents: []esign.Document{{Name: "d"}}, References: map[string]string{"k": "v"}, ReferencesCut: []string{"k"},
 		ReferencesLeftOut: 2, Reason: "r", Payload: &esign.Payload{SHA256: "00"},
