@@ -37,6 +37,7 @@ type Report struct {
 	GivenUp      int          `json:"givenUp"`      // messages
 	Lost         int          `json:"lostAcknowledgements"`
 	False        int          `json:"mustBeRefused"` // requests
+	Unnoticed    int          `json:"unnoticed"`     // requests that were changed, though nothing signs the body
 	Verdict      Verdict      `json:"verdict"`
 	Compared     []string     `json:"compared"` // with the truth
 	Differences  []Difference `json:"differences"`
@@ -69,6 +70,9 @@ func (r *Report) count(d *delivery, came result) {
 	r.Requests++
 	if d.try > 0 {
 		r.Retried++
+	}
+	if d.changed && d.try == 0 && !came.refuse {
+		r.Unnoticed++
 	}
 	switch {
 	case came.refuse:
@@ -147,6 +151,10 @@ func (r *Report) text(w io.Writer) error {
 	}
 	if r.Lost > 0 {
 		fmt.Fprintf(&b, "  lost          %s\n", plural(r.Lost, "acknowledgement"))
+	}
+	if r.Unnoticed > 0 {
+		fmt.Fprintf(&b, "  unnoticed     %s that were changed: %s does not sign the body\n", plural(r.Unnoticed, "request"),
+			r.Provider)
 	}
 	if len(r.Agreements) == 1 {
 		fmt.Fprintf(&b, "  agreement     %s\n", r.Agreements[0])

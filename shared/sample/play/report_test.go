@@ -79,8 +79,8 @@ func TestTheApplicationsState(t *testing.T) {
 func TestReports(t *testing.T) {
 	r := &play.Report{
 		Provider: "docusign", Story: "void", Faults: []play.Fault{play.LostAck, play.ChangedBody}, Seed: 7, Speed: 3600,
-		Seconds: 2.345, Agreements: []string{"a-1", "a-2"}, Messages: 8, Requests: 11, Acknowledged: 7, Retried: 3, GivenUp: 1,
-		Lost: 1, False: 2, Verdict: play.Wrong, Compared: []string{"read API"},
+		Seconds: 2.345, Agreements: []string{"a-1", "a-2"}, Messages: 8, Requests: 11, Acknowledged: 7, Retried: 3,
+		GivenUp: 1, Lost: 1, False: 2, Verdict: play.Wrong, Compared: []string{"read API"},
 		Differences: []play.Difference{{"a-2", "read API", "status: <signed> instead of cancelled"}},
 	}
 	text := `docusign void: 2 agreements, with lost-ack, changed-body
