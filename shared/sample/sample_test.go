@@ -413,3 +413,15 @@ func TestExamplesAreEmbeddedAsTheyAreOnDisk(t *testing.T) {
 		}
 	}
 }
+
+// TestHarmless checks that the doctor's sample completes nothing: an archiver would ask for its documents.
+func TestHarmless(t *testing.T) {
+	for _, p := range provider.All() {
+		r, _, err := sample.Request(p, sample.Harmless(p), "", webhook.NewSecret("key"), times["later"])
+		if err != nil {
+			t.Errorf("%s: %v", p.Info().Name, err)
+		} else if _, event := meaning(t, p, r); event.Type.Status() != "" {
+			t.Errorf("%s: the sample is %s", p.Info().Name, event.Type)
+		}
+	}
+}
