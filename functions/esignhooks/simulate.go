@@ -79,7 +79,7 @@ func (c simulate) Run(a *app) error {
 			return operate.Missing(c.KeyVariable, "it is the key to sign with, and never printed")
 		}
 	}
-	prepared, err := localhost.Simulate(config, a.providers, s)
+	prepared, err := localhost.Simulate(a.ctx, config, a.providers, s)
 	if err != nil {
 		return operate.UsageError(err.Error())
 	}

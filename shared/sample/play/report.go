@@ -31,7 +31,7 @@ type Report struct {
 	Seconds      float64      `json:"seconds"` // until the last answer
 	Agreements   []string     `json:"agreements"`
 	Messages     int          `json:"messages"`     // copies through several subscriptions included
-	Requests     int          `json:"requests"`     // all tries
+	Requests     int          `json:"sent"`         // requests: all tries
 	Acknowledged int          `json:"acknowledged"` // messages
 	Retried      int          `json:"retried"`      // requests that repeat an earlier one
 	GivenUp      int          `json:"givenUp"`      // messages

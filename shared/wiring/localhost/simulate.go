@@ -3,6 +3,7 @@ package localhost
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +39,7 @@ type Simulation struct {
 const manyAgreements = 100
 
 // Simulate prepares a simulation. Its errors are mistakes of the user.
-func Simulate(config Config, providers []webhook.Provider, s Simulation) (*play.Play, error) {
+func Simulate(ctx context.Context, config Config, providers []webhook.Provider, s Simulation) (*play.Play, error) {
 	p, ok := webhook.Find(providers, s.Provider)
 	if !ok {
 		var names []string
@@ -65,11 +66,12 @@ func Simulate(config Config, providers []webhook.Provider, s Simulation) (*play.
 		return nil, errors.New("the URLs to compare with are not like http://127.0.0.1:3000")
 	}
 	if u, err := url.Parse(plan.URL); err == nil {
-		here := config.address() == u.Host || "localhost:"+config.Port == u.Host
-		if s.API == "" && here {
-			plan.API = "http://" + config.address()
+		here, base := isThisMachine(u.Hostname()), u.Scheme+"://"+u.Host
+		ours := config.address() == u.Host || "localhost:"+config.Port == u.Host
+		if s.API == "" && (ours || here && strings.HasPrefix(u.Path, "/webhooks/") && answers(ctx, base) == nil) {
+			plan.API = base
 		}
-		if !isThisMachine(u.Hostname()) && s.Number > manyAgreements && !s.Agreed {
+		if !here && s.Number > manyAgreements && !s.Agreed {
 			return nil, fmt.Errorf("%d agreements for another machine: set YES=1 if you may send it so much", s.Number)
 		}
 	}
@@ -83,21 +85,39 @@ func isThisMachine(host string) bool {
 
 // Running returns an error unless a gateway answers on localhost.
 func Running(ctx context.Context, config Config) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+config.address()+"/api/events?limit=1", nil)
+	err := answers(ctx, "http://"+config.address())
+	if err != nil {
+		return fmt.Errorf("no gateway answers on %s; start it with make run: %w", config.address(), err)
+	}
+	return nil
+}
+
+// answers returns an error unless there is a read API.
+func answers(ctx context.Context, base string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/api/agreements?limit=1", nil)
 	if err != nil {
 		return err
 	}
-	answer, err := ask(config, request)
-	if err != nil {
+	answer, err := http.DefaultClient.Do(request)
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return failed.Err
+	} else if err != nil {
 		return err
 	}
-	return answer.Close()
+	defer answer.Body.Close()
+	var list map[string]json.RawMessage
+	if err := json.NewDecoder(answer.Body).Decode(&list); err != nil || list["agreements"] == nil {
+		return errors.New("another program answers there")
+	}
+	return nil
 }
 
 // Play plays a story to the gateway itself, without a connection.
 func (g *Gateway) Play(ctx context.Context, s Simulation) (*play.Report, error) {
 	s.URL, s.API, s.StateURL = "", "", ""
-	p, err := Simulate(g.config, g.providers, s)
+	p, err := Simulate(ctx, g.config, g.providers, s)
 	if err != nil {
 		return nil, err
 	}

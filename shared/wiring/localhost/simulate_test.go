@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -123,7 +125,7 @@ func TestTheVerdictIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer g.db.Close()
-	p, err := Simulate(config, provider.All(), Simulation{Provider: "docusign", Story: "void", Speed: 1e9,
+	p, err := Simulate(t.Context(), config, provider.All(), Simulation{Provider: "docusign", Story: "void", Speed: 1e9,
 		Patience: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -152,20 +154,38 @@ func TestMistakesInASimulation(t *testing.T) {
 		"no state": {Simulation{Provider: "boldsign", Story: "bulk", StateURL: "canary"}, "the URLs to compare with"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Simulate(config, provider.All(), tt.s)
+			_, err := Simulate(t.Context(), config, provider.All(), tt.s)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "canary") {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})
 	}
-	for url, compared := range map[string]bool{
-		"": true, "http://localhost:3000/webhooks/boldsign": true, "http://127.0.0.1:8080/hooks": false,
-		"https://hooks.example.com/webhooks/boldsign": false,
+}
+
+// TestWhatIsComparedWithTheTruth compares with the read API of any gateway on this machine.
+func TestWhatIsComparedWithTheTruth(t *testing.T) {
+	gateway := httptest.NewServer(playing(t, nil))
+	defer gateway.Close()
+	application := httptest.NewServer(http.NotFoundHandler())
+	defer application.Close()
+	config, err := ReadConfig(provider.All(), func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for url, want := range map[string]string{
+		"": "http://127.0.0.1:3000",
+		"http://localhost:3000/webhooks/boldsign":     "http://localhost:3000",
+		gateway.URL + "/webhooks/boldsign":            gateway.URL,
+		application.URL + "/webhooks/boldsign":        "",
+		gateway.URL + "/hooks":                        "",
+		"https://hooks.example.com/webhooks/boldsign": "",
 	} {
-		p, err := Simulate(config, provider.All(), Simulation{Provider: "boldsign", Story: "void", URL: url,
-			Keys: webhook.Secrets("k")})
-		if err != nil || (p.API != "") != compared {
+		p, err := Simulate(t.Context(), config, provider.All(), Simulation{Provider: "boldsign", Story: "void", URL: url})
+		if err != nil || p.API != want {
 			t.Errorf("%s: %v, %v", url, p, err)
 		}
+	}
+	if err := answers(t.Context(), gateway.URL); err != nil {
+		t.Error(err)
 	}
 }
