@@ -125,8 +125,8 @@ pull: operator
 	@exec $(OPERATOR) --stack='$(STACK)' pull --since='$(SINCE)'$(if $(filter 1,$(APPLY)), --apply)
 
 ## version: show the version of esignhooks, and whether it can act on stacks
-version: $(operated)
-	@exec $(OPERATE) version
+version: gateway
+	@exec $(GATEWAY) version
 
 operator:
 	$(call build,-tags stacks -o $(OPERATOR),a few minutes)

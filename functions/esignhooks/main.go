@@ -89,8 +89,10 @@ func (a *app) main(arguments []string) int {
 	if err == nil {
 		err = known(parsed.Selected(), a.providers)
 	}
+	if a.stack = c.Stack; err == nil && a.stack == "" {
+		err = operate.Missing("STACK", "name a stack, or localhost")
+	}
 	if err == nil {
-		a.stack = c.Stack
 		err = a.run(parsed)
 	}
 	var usage operate.UsageError

@@ -41,6 +41,7 @@ func TestUsageErrors(t *testing.T) {
 		"":                                 "COMMAND is missing: name one of run, send, ",
 		"-stack a":                         "COMMAND is missing: ",
 		"explode":                          "unexpected argument explode; the commands are run, send, ",
+		"-stack= urls":                     "STACK is missing: name a stack, or localhost",
 		"-stack":                           "the value of --stack is missing",
 		"run now":                          "unexpected argument now",
 		"send":                             "PROVIDER is missing: name one of " + names,
@@ -82,6 +83,28 @@ func TestUsageErrors(t *testing.T) {
 		status, out, stderr := execute(t, nil, strings.Fields(arguments)...)
 		if status != 2 || out != "" || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: status %d, %q, %q; want %q", arguments, status, out, stderr, want)
+		}
+	}
+}
+
+// TestEveryCommandHasHelpAndRefusesOtherFlags goes through the names in the first message of TestUsageErrors.
+func TestEveryCommandHasHelpAndRefusesOtherFlags(t *testing.T) {
+	_, _, stderr := execute(t, nil)
+	_, list, _ := strings.Cut(strings.TrimSpace(stderr), "name one of ")
+	names := strings.Split(list, ", ")
+	if len(names) < 18 {
+		t.Fatalf("the commands are %q", names)
+	}
+	for _, name := range names {
+		status, out, stderr := execute(t, nil, name, "-h")
+		if status != 0 || !strings.HasPrefix(out, "Usage: esignhooks "+name) || stderr != "" {
+			t.Errorf("%s -h: status %d, %s%s", name, status, out, stderr)
+		}
+		for wrong, want := range map[string]string{"-x1": "unknown flag --x1", "x": "unexpected argument x"} {
+			status, out, stderr := execute(t, nil, name, wrong)
+			if status != 2 || out != "" || !strings.HasPrefix(stderr, want) {
+				t.Errorf("%s %s: status %d, %s%s", name, wrong, status, out, stderr)
+			}
 		}
 	}
 }

@@ -18,7 +18,7 @@ func (version) Run(a *app) error {
 			revision += ", with changes"
 		}
 	}
-	stacks := "not included: build with -tags stacks"
+	stacks := "not included: build with -tags stacks, as make does for its targets on stacks"
 	if withStacks {
 		stacks = "included"
 	}

@@ -192,7 +192,7 @@ func isUsed(t *testing.T, target, name string, variables [][]string) bool {
 // TestOperatorTargetsPassTheirVariables checks that each is a command of the binary, with the flags of its variables.
 func TestOperatorTargetsPassTheirVariables(t *testing.T) {
 	flags := map[string][]string{
-		"urls": nil, "logs": {"provider", "since", "refused"}, "redrive": nil, "version": nil,
+		"urls": nil, "logs": {"provider", "since", "refused"}, "redrive": nil,
 		"register": {"provider", "url", "apply"}, "registered": {"provider", "url"},
 		"inspect": {"provider", "id", "reference"}, "archive": {"provider", "id"}, "confirm": {"provider", "id"},
 		"forget": {"provider", "id", "apply"},

@@ -53,6 +53,7 @@ var areas = []struct {
 	{"forms", false, inForms},
 	{"simulate", false, inSimulate},
 	{"bench", false, inBench},
+	{"terminal", false, inTerminal},
 }
 
 var which = flag.String("plant", "",
