@@ -368,3 +368,53 @@ func TestAddress(t *testing.T) {
 		}
 	}
 }
+
+// office is a vendor's API with these subscriptions.
+type office struct {
+	vendorapi.Client
+	subscriptions []vendorapi.Subscription
+	err           error
+}
+
+func (o office) Subscriptions(context.Context) ([]vendorapi.Subscription, error) {
+	return o.subscriptions, o.err
+}
+
+func TestWhatIsSetAtTheVendor(t *testing.T) {
+	const ours = "https://t.example/webhooks/dropboxsign"
+	active := func(url string) vendorapi.Subscription {
+		return vendorapi.Subscription{Name: "s", URL: url, Active: true}
+	}
+	paused, failing, broken := active(ours+"/canary-token"), active(ours+"/canary-token"), active(ours+"/canary-token")
+	paused.Active, failing.Failures, broken.Problems = false, 3, []string{"it sends \x1b nothing"}
+	for name, tt := range map[string]struct {
+		found []vendorapi.Subscription
+		err   error
+		want  doctor.Level
+		says  string
+	}{
+		"healthy":           {[]vendorapi.Subscription{paused, active(ours + "/canary-token")}, nil, doctor.OK, "s is active"},
+		"nothing":           {nil, nil, doctor.Failure, "nothing is registered for the URL: make register PROVIDER=dropboxsign"},
+		"another URL":       {[]vendorapi.Subscription{active("https://o.example")}, nil, doctor.Failure, "nothing is registered"},
+		"an old token":      {[]vendorapi.Subscription{active(ours + "/old")}, nil, doctor.Failure, "token is not one of"},
+		"paused":            {[]vendorapi.Subscription{paused}, nil, doctor.Failure, "it is not active"},
+		"undelivered":       {[]vendorapi.Subscription{failing}, nil, doctor.Failure, "3 events are undelivered"},
+		"a problem":         {[]vendorapi.Subscription{broken}, nil, doctor.Failure, "it sends   nothing"},
+		"wrong credentials": {nil, errors.New("401"), doctor.Failure, "check the credentials"},
+		"no list":           {nil, errors.ErrUnsupported, doctor.NotChecked, "compare by hand"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := patient(t, "dropboxsign")
+			p.Address, p.ClientErr, p.Client = ours+"/canary-token", nil, office{subscriptions: tt.found, err: tt.err}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // no request is sent
+			d := &doctor.Doctor{Now: time.Now}
+			for _, f := range d.Examine(ctx, []doctor.Patient{p}, nil) {
+				if f.Check == "vendor" && (f.Level != tt.want || !strings.Contains(f.Text, tt.says) ||
+					strings.Contains(f.Text, "canary")) {
+					t.Error(f)
+				}
+			}
+		})
+	}
+}
