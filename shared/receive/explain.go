@@ -13,11 +13,8 @@ import (
 // maxExplanations is how many refusals a process explains in a second: more requests must not cost us more.
 const maxExplanations = 5
 
-// explanations is the limit of all receivers in this process.
-var explanations limiter
-
-// limiter permits maxExplanations in any second.
-type limiter struct {
+// Limiter permits maxExplanations in any second. The zero Limiter is ready.
+type Limiter struct {
 	mu      sync.Mutex
 	last    [maxExplanations]time.Time // when the last ones were permitted, a ring
 	next    int                        // index of the oldest
@@ -25,7 +22,7 @@ type limiter struct {
 }
 
 // permit reports whether one more is permitted, and how many were not since the last one.
-func (l *limiter) permit(now time.Time) (skipped int, ok bool) {
+func (l *Limiter) permit(now time.Time) (skipped int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if since := now.Sub(l.last[l.next]); since >= 0 && since < time.Second { // negative: the clock was set back
@@ -42,7 +39,11 @@ func (l *limiter) permit(now time.Time) (skipped int, ok bool) {
 // counts the refusals that were not explained.
 func (r *Receiver) explain(ctx context.Context, request *webhook.Request, keys webhook.Keys,
 	o *Observation) (attributes []any) {
-	skipped, ok := explanations.permit(r.Now())
+	limiter := r.Explanations
+	if limiter == nil {
+		limiter = &r.explanations
+	}
+	skipped, ok := limiter.permit(r.Now())
 	if !ok {
 		o.Causes = nil
 		return nil

@@ -51,10 +51,13 @@ type Receiver struct {
 	Now      func() time.Time
 	Log      *slog.Logger // with the provider's name
 	Metrics  *metric.Log  // nil: none
+	// Explanations limits how many refusals are explained. All receivers of a process share it. Nil: this one is alone.
+	Explanations *Limiter
 	// Observe is called with what became of each request, before Receive returns. Nil: nobody observes.
 	Observe func(context.Context, *webhook.Request, *webhook.Response, Observation)
 
-	first sync.Once
+	first        sync.Once
+	explanations Limiter
 }
 
 // Receive answers one request.

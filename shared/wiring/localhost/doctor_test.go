@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"esignhooks/shared/operate/doctor"
 	"esignhooks/shared/provider"
@@ -19,7 +18,6 @@ import (
 
 // TestDoctor examines a gateway with all providers, directly and through a tunnel.
 func TestDoctor(t *testing.T) {
-	defer time.Sleep(time.Second) // a process explains five refusals in a second, and the next tests need theirs
 	g := openWith(t, map[string]string{
 		"DATA": t.TempDir(), "DOCUSIGN_HMAC_KEYS": "canary-key-of-docusign", "DROPBOXSIGN_URL_TOKENS": "canary-token",
 	}, provider.All()...)
@@ -87,7 +85,6 @@ func TestDoctor(t *testing.T) {
 
 // TestDoctorCommand asks a running gateway, and finds out that none runs.
 func TestDoctorCommand(t *testing.T) {
-	defer time.Sleep(time.Second)
 	was := ours
 	t.Cleanup(func() { ours = was })
 	ours = surroundings{local: doctor.Local{

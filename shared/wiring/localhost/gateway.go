@@ -111,6 +111,7 @@ func (g *Gateway) wire() (err error) {
 		return err
 	}
 	g.publisher = &publish.Publisher{Bus: withArchive{g}, SetAside: payloads, Log: g.log}
+	explanations := new(receive.Limiter)
 	for _, p := range g.providers {
 		name := p.Info().Name
 		keys := g.config.Keys[name].Keys
@@ -118,7 +119,7 @@ func (g *Gateway) wire() (err error) {
 			g.log.Warn("no key: every request will be refused", "provider", name, "variable", p.Info().KeysVariable)
 		}
 		receiver := &receive.Receiver{
-			Provider: p, Others: g.providers, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil },
+			Provider: p, Others: g.providers, Explanations: explanations, Keys: func(context.Context) (webhook.Keys, error) { return keys, nil },
 			Claims:   g.ledger,
 			Payloads: payloads, Queue: g.queue, Now: time.Now, Log: g.log.With("provider", name),
 			Observe: g.requests.observe,
