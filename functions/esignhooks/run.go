@@ -28,7 +28,7 @@ func (run) Run(a *app) error {
 		return err
 	}
 	if a.isTerminal(a.err) {
-		gateway.Watch(func(r localhost.Request) { fmt.Fprintln(a.err, r.Line(style, time.Local)) })
+		watch(gateway, func(r localhost.Request) { fmt.Fprintln(a.err, r.Line(style, time.Local)) })
 	}
 	listener, err := gateway.Listen()
 	if err != nil {
@@ -38,4 +38,20 @@ func (run) Run(a *app) error {
 		return err
 	}
 	return gateway.Serve(a.ctx, listener)
+}
+
+// watch shows each request. A terminal that its user has paused must not stop the gateway, so lines are left out then.
+func watch(gateway *localhost.Gateway, show func(localhost.Request)) {
+	requests := make(chan localhost.Request, 1000)
+	go func() {
+		for r := range requests {
+			show(r)
+		}
+	}()
+	gateway.Watch(func(r localhost.Request) {
+		select {
+		case requests <- r:
+		default:
+		}
+	})
 }

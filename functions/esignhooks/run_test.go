@@ -136,6 +136,38 @@ func TestTheTerminalOfTheGateway(t *testing.T) {
 	}
 }
 
+// paused is a terminal that shows nothing until it is closed.
+type paused chan struct{}
+
+func (p paused) Write(b []byte) (int, error) {
+	<-p
+	return len(b), nil
+}
+
+// TestAPausedTerminalDoesNotStopTheGateway sends more than one request.
+func TestAPausedTerminalDoesNotStopTheGateway(t *testing.T) {
+	stderr := paused(make(chan struct{}))
+	var out screen
+	data := t.TempDir()
+	stop := follow(t, &app{
+		out: &out, err: stderr, isTerminal: func(w io.Writer) bool { return w == stderr },
+		lookup: func(name string) (string, bool) {
+			v, ok := map[string]string{"PORT": "0", "DATA": data}[name]
+			return v, ok
+		},
+	}, 0, "run")
+	r := &running{}
+	out.await(t, "\n\n")
+	_, r.port, _ = strings.Cut(strings.SplitN(out.String(), "\n", 2)[0], "127.0.0.1:")
+	for range 3 {
+		if status, _, stderr := r.send(t, "envelope-completed"); status != 0 {
+			t.Error(stderr)
+		}
+	}
+	stop()
+	close(stderr)
+}
+
 // TestWarningsAreShownOnATerminal waits for an application that does not answer.
 func TestWarningsAreShownOnATerminal(t *testing.T) {
 	r := start(t, true, map[string]string{"NO_COLOR": "1", "FORWARD_URL": "http://127.0.0.1:1/", "BOLDSIGN_SECRETS": ""})
