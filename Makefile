@@ -77,7 +77,8 @@ endif
 
 ifeq ($(STACK)$(wildcard $(GATEWAY)),localhost) # the first time: nothing can run, so nothing is built to say so
 urls logs:
-	@echo 'STACK=localhost has not run yet: make run starts it, and shows its URLs and logs' >&2; exit 1
+	@echo 'STACK=localhost has not run yet: make run starts it, shows its requests, and' \
+		"receives on http://127.0.0.1:$${PORT:-3000}/webhooks/<provider>" >&2; exit 1
 else
 ## urls: show what to register at each vendor, with the secret tokens of the URLs [STACK=esignhooks, here and below]
 urls: $(operated)
