@@ -155,8 +155,8 @@ func New(plan Plan) (*Play, error) {
 		return nil, errors.New("no key to sign with")
 	case plan.Number < 0 || plan.Number > MaxNumber:
 		return nil, fmt.Errorf("%d agreements are not from 1 to %d", plan.Number, MaxNumber)
-	case plan.Speed < 0:
-		return nil, fmt.Errorf("the speed %v is negative", plan.Speed)
+	case plan.Speed != 0 && !(plan.Speed >= 0.001 && plan.Speed <= 1e9):
+		return nil, fmt.Errorf("the speed %v is not from 0.001 to 1e9", plan.Speed)
 	}
 	if p.Number == 0 {
 		p.Number = told.Number

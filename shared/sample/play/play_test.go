@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -283,7 +284,8 @@ func TestMistakesInAPlan(t *testing.T) {
 		"unknown story":  {func(p *play.Plan) { p.Story = "opera" }, "two-signers"},
 		"no key":         {func(p *play.Plan) { p.Keys = nil }, "no key"},
 		"too many":       {func(p *play.Plan) { p.Number = play.MaxNumber + 1 }, "from 1 to 10000"},
-		"negative speed": {func(p *play.Plan) { p.Speed = -1 }, "negative"},
+		"negative speed": {func(p *play.Plan) { p.Speed = -1 }, "the speed -1 is not from 0.001"},
+		"no speed":       {func(p *play.Plan) { p.Speed = math.NaN() }, "the speed NaN is not from 0.001"},
 		"no URL":         {func(p *play.Plan) { p.URL = "" }, "the URL is not like"},
 		"another scheme": {func(p *play.Plan) { p.URL = "file:///secret-canary" }, "the URL is not like"},
 		"no URL at all":  {func(p *play.Plan) { p.URL = "http://%zz/secret-canary" }, "the URL is not like"},

@@ -110,7 +110,7 @@ type result struct {
 // send sends a delivery once.
 func (r *run) send(ctx context.Context, d *delivery) (came result) {
 	began := time.Now()
-	came.at = time.Duration(float64(began.Sub(r.began)) * r.Speed)
+	came.at = time.Duration(min(float64(began.Sub(r.began))*r.Speed, 1e18)) // at most 31 years: no overflow
 	request, refuse, err := r.request(d)
 	if came.refuse, came.err = refuse, err; err != nil {
 		return came
