@@ -245,9 +245,13 @@ func TestTheReadAPIAnswersOnlyThisMachine(t *testing.T) {
 	g.events()
 	for _, host := range []string{"localhost", "localhost:" + port, "127.0.0.1", "127.0.0.1:9"} {
 		for _, path := range []string{"/", "/api/events", "/api/agreements", "/api/agreements/" + reference + "/" + id} {
+			want := id
+			if path == "/" {
+				want = "<h1>esignhooks</h1>"
+			}
 			if got := g.send(request{method: "GET", path: path, host: host}); got.Status != http.StatusOK ||
-				!strings.Contains(got.Body, id) {
-				t.Errorf("Host %s, %s: got %d, want 200 with the agreement", host, path, got.Status)
+				!strings.Contains(got.Body, want) {
+				t.Errorf("Host %s, %s: got %d, want 200 with %s", host, path, got.Status, want)
 			}
 		}
 	}
@@ -261,37 +265,6 @@ func TestTheReadAPIAnswersOnlyThisMachine(t *testing.T) {
 			connection.Close()
 			t.Errorf("the gateway listens on %s", network.IP)
 		}
-	}
-}
-
-func TestThePageEscapesWhatVendorsSend(t *testing.T) {
-	t.Parallel()
-	g := start(t)
-	for _, p := range provider.All() {
-		for _, id := range []string{`<script>alert("a/b?c#d&e%2F")</script>`, "javascript:alert(1)"} {
-			escaped, err := json.Marshal(id)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, known := signed(p, string(escaped[1:len(escaped)-1]), completion(p), p.Info().DevelopmentKey, time.Now())
-			kind := r.identities(t)[0].VendorType
-			g.accept(r, r.must(t, strings.ReplaceAll(r.body, kind, `<img src=x onerror=alert(1)>`)))
-			if a := g.agreement(p.Info().Name, known); a.ID != known || len(a.Events) == 0 {
-				t.Errorf("%s: got %+v, want the agreement %q", p.Info().Name, a, known)
-			}
-		}
-	}
-	page := g.send(request{method: "GET", path: "/"})
-	if page.Status != http.StatusOK || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") {
-		t.Errorf("got %d, %s", page.Status, page.Header.Get("Content-Type"))
-	}
-	for _, raw := range []string{"<script>alert", "<img", `href="javascript`} {
-		if strings.Contains(page.Body, raw) {
-			t.Errorf("the page contains %q", raw)
-		}
-	}
-	if !strings.Contains(page.Body, "&lt;script&gt;") {
-		t.Error("the page does not show the agreement")
 	}
 }
 

@@ -108,9 +108,9 @@ func TestACompletedAgreementIsConfirmedAndArchived(t *testing.T) {
 					t.Errorf("%s has proof %s", e.Type, e.Proof)
 				}
 			}
-			page := g.send(request{method: "GET", path: "/"}).Body
-			if !strings.Contains(page, found[0].Location) {
-				t.Error("the page does not show the documents")
+			shown := g.send(request{method: "GET", path: "/api/agreements/" + provider + "/" + id}).Body
+			if !strings.Contains(shown, found[0].Location) {
+				t.Error("the agreement does not name its documents")
 			}
 			if out, err := g.operate("archive", "-provider", provider, "-id", id); err != nil {
 				t.Errorf("%v: %s", err, out)

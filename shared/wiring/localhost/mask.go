@@ -23,8 +23,8 @@ type masker struct {
 	reach     int            // no spelling of practical use is longer, in bytes
 }
 
-// path matches the path of a webhook with a token.
-var path = regexp.MustCompile(`((?:/|\\+/|%(?:25)*2[fF]|\\+u002[fF])webhooks(?:/|\\+/|%(?:25)*2[fF]|\\+u002[fF])` +
+// tokenPath matches the path of a webhook with a token.
+var tokenPath = regexp.MustCompile(`((?:/|\\+/|%(?:25)*2[fF]|\\+u002[fF])webhooks(?:/|\\+/|%(?:25)*2[fF]|\\+u002[fF])` +
 	`[a-z]+(?:/|\\+/|%(?:25)*2[fF]|\\+u002[fF]))[^/?#\s"'<>\\&]+`)
 
 // newMasker returns a masker of the configured keys and tokens. The development keys are no secrets.
@@ -80,7 +80,7 @@ var entities = map[rune]string{'&': "amp;", '<': "lt;", '>': "gt;", '"': "quot;"
 // mask returns text without secrets.
 func (m *masker) mask(text string) string {
 	if strings.Contains(text, "webhooks") {
-		text = path.ReplaceAllString(text, "${1}"+redacted)
+		text = tokenPath.ReplaceAllString(text, "${1}"+redacted)
 	}
 	if m.spellings == nil || !strings.ContainsAny(text, `\%&+`) && !m.contains(text) { // most texts hold no escape
 		return text

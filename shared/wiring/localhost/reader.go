@@ -75,8 +75,6 @@ func eventsOf(entries []ledger.Entry) []event {
 func (g *Gateway) serveReader(w http.ResponseWriter, r *http.Request, segments []string) {
 	var read func()
 	switch {
-	case r.URL.Path == "/":
-		read = func() { g.servePage(w) }
 	case slices.Equal(segments, []string{"api", "agreements"}):
 		read = func() { g.serveAgreements(w, r) }
 	case slices.Equal(segments, []string{"api", "events"}):
@@ -119,8 +117,12 @@ func (g *Gateway) serveReader(w http.ResponseWriter, r *http.Request, segments [
 		g.confirm(w, r)
 		return
 	default:
-		http.NotFound(w, r)
-		return
+		content, contentType, ok := consoleFile(r.URL.Path)
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		read = func() { serveConsole(w, content, contentType) }
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
