@@ -120,10 +120,6 @@ func TestTheConsole(t *testing.T) {
 			field.dispatchEvent(new Event('input', { bubbles: true }))
 			return document.querySelectorAll('#items li').length === %d
 		})()`, name, value, want))
-		if want < 2 {
-			p.press("Clear filters")
-			continue
-		}
 		p.press("Clear filters")
 	}
 

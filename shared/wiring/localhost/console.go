@@ -22,8 +22,11 @@ var contentTypes = map[string]string{
 
 // consoleFile returns the file of the console at a path of the gateway.
 func consoleFile(at string) (content []byte, contentType string, ok bool) {
-	if at == "/" {
+	switch at {
+	case "/":
 		at = "/index.html"
+	case "/index.html":
+		return nil, "", false // the page has one address
 	}
 	content, err := files.ReadFile("console" + at)
 	return content, contentTypes[path.Ext(at)], err == nil

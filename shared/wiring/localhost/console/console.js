@@ -214,23 +214,25 @@ function drawFilters() {
 	$('filters').querySelector('[type=reset]').hidden = !Object.values(filters).some(Boolean)
 }
 
+const about = (...texts) => h('span', { class: 'about' }, texts.filter(Boolean).join(' · '))
+
 const rows = {
 	requests: r => [
-		h('span', { class: 'what' }, `${title(r.provider)} · ${r.type || r.vendorType || `${r.method} ${r.status}`}`),
+		h('span', { class: 'what' }, r.type || r.vendorType || `${r.method} ${r.status}`),
 		h('span', { class: 'when' }, time(r.receivedAt)),
-		h('span', { class: 'about' }, r.causes?.[0]?.code || r.agreementId || (r.redeliveryOf ? 'sent again' : bytes(Math.max(0, r.bodyBytes)))),
+		about(title(r.provider), r.causes?.[0]?.code || r.agreementId || bytes(Math.max(0, r.bodyBytes))),
 		h('span', { class: 'chips' }, chip(r.outcome)),
 	],
 	agreements: a => [
 		h('span', { class: 'what' }, title(a.provider)),
 		h('span', { class: 'when' }, time(a.updatedAt)),
-		h('span', { class: 'about mono' }, a.id),
+		about(a.id),
 		h('span', { class: 'chips' }, a.conflict ? chip('conflict', 'note') : null, ' ', chip(a.status || 'no status')),
 	],
 	events: e => [
-		h('span', { class: 'what' }, `${title(e.provider)} · ${e.type || e.vendorType}`),
+		h('span', { class: 'what' }, e.type || e.vendorType),
 		h('span', { class: 'when' }, time(e.receivedAt)),
-		h('span', { class: 'about mono' }, e.agreementId || e.id),
+		about(title(e.provider), e.agreementId || e.id),
 		h('span', { class: 'chips' }, e.duplicates ? chip(`+${e.duplicates}`, 'note') : null, ' ', chip(e.state)),
 	],
 }
@@ -291,7 +293,7 @@ function drawEmpty(nothing, filtered) {
 }
 
 function command(text) {
-	return h('div', { class: 'command' }, h('code', { tabindex: '0' }, text),
+	return h('div', { class: 'command' }, h('code', null, text),
 		h('button', { type: 'button', 'aria-label': `Copy ${text}`, onclick: e => copied(e.currentTarget, text) }, 'Copy'))
 }
 
@@ -533,7 +535,7 @@ function headersTable(all, concealer) {
 // Agreements.
 
 function agreementView(a) {
-	const about = lists.requests.items.filter(r => a.events.some(e => r.eventIds.includes(e.id))).reverse()
+	const came = lists.requests.items.filter(r => a.events.some(e => r.eventIds.includes(e.id))).reverse()
 	const people = Object.entries(a.participants ?? {}).sort(([, p], [, q]) => (p.order ?? 99) - (q.order ?? 99))
 	return [
 		back(),
@@ -547,7 +549,7 @@ function agreementView(a) {
 		Object.keys(a.references ?? {}).length ? card('References', pairs(Object.entries(a.references)),
 			a.referencesCut?.length ? h('p', { class: 'muted' }, `Cut: ${a.referencesCut.join(', ')}`) : null) : null,
 		people.length ? card('Participants', h('ul', null, people.map(([id, p]) => person(id, p)))) : null,
-		card('Timeline', a.events.length ? spark(a, about) : null, timeline(a, about)),
+		card('Timeline', a.events.length ? spark(a, came) : null, timeline(a, came)),
 		a.documents?.length ? card('Documents', h('ul', null, a.documents.map(d => h('li', null, h('code', null, d.location ?? ''))))) : null,
 	]
 }
@@ -565,9 +567,9 @@ function person(id, p) {
 }
 
 // spark draws when things happened and when their copies came, from left to right.
-function spark(a, about) {
+function spark(a, deliveries) {
 	const marks = a.events.flatMap(e => {
-		const came = about.filter(r => r.eventIds.includes(e.id)).map(r => r.receivedAt)
+		const came = deliveries.filter(r => r.eventIds.includes(e.id)).map(r => r.receivedAt)
 		const all = came.length && came[0] <= e.receivedAt ? came : [e.receivedAt, ...came.filter(t => t > e.receivedAt)]
 		return all.map((at, i) => ({ at: Date.parse(at), copy: i > 0, event: e }))
 	}).sort((x, y) => x.at - y.at)
@@ -593,7 +595,7 @@ function spark(a, about) {
 	return picture
 }
 
-function timeline(a, about) {
+function timeline(a, deliveries) {
 	let status = '', before = null
 	return h('ol', { class: 'timeline' }, a.events.map(e => {
 		const entered = Object.entries(a.reached ?? {}).find(([, at]) => at === e.occurredAt)?.[0]
@@ -601,7 +603,7 @@ function timeline(a, about) {
 		if (enters) status = entered
 		const gap = before === null ? 0 : Date.parse(e.occurredAt) - before
 		before = Date.parse(e.occurredAt)
-		const came = about.filter(r => r.eventIds.includes(e.id))
+		const came = deliveries.filter(r => r.eventIds.includes(e.id))
 		const known = came.length
 		const total = e.duplicates + 1
 		return h('li', { class: enters ? 'enters' : e.state === 'processed' ? null : 'unread' },
