@@ -27,7 +27,7 @@ var inSimulate = []mistake{
 	{"a story's delegator still signs", "shared/sample/story/story.go",
 		`s.From.Replaced = true`, `s.From.Replaced = false`, "sample/story TestTheTruthIsWhatTheEventsMean"},
 	{"the simulator's false key is the right one", "shared/sample/play/play.go",
-		`key, refuse = p.strange, true`, `refuse = true`, "wiring/localhost TestEveryStoryEndsInItsTruth"},
+		`key, refuse = p.strange, true`, `refuse = true`, "sample/play TestFalseRequestsMustBeRefused"},
 	{"the simulator compares with any program", "shared/wiring/localhost/simulate.go",
 		`list["agreements"] == nil`, `list == nil`, "wiring/localhost TestWhatIsComparedWithTheTruth"},
 	{"Adobe's retries end with the fourteenth", "shared/provider/adobesign/retries.go",

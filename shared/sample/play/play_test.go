@@ -46,7 +46,10 @@ type app struct {
 	mu    sync.Mutex
 	began time.Time
 	at    []time.Duration
+	false int // requests that the right key has not signed
 }
+
+var right = webhook.Secrets("key-of-a-test-0123456789")
 
 func (a *app) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
@@ -60,10 +63,14 @@ func (a *app) RoundTrip(r *http.Request) (*http.Response, error) {
 	a.mu.Lock()
 	does := a.does[min(len(a.at), len(a.does)-1)]
 	a.at = append(a.at, time.Since(a.began))
+	sent := &webhook.Request{Method: r.Method, Header: r.Header, Body: body}
+	if _, err := a.provider.Verify(sent, webhook.Keys{Keys: right}); err != nil {
+		a.false++
+	}
 	a.mu.Unlock()
 	switch does {
 	case "":
-		answer := a.provider.Acknowledge(&webhook.Request{Method: r.Method, Header: r.Header, Body: body})
+		answer := a.provider.Acknowledge(sent)
 		for name, values := range answer.Header {
 			w.Header()[name] = values
 		}
@@ -93,7 +100,7 @@ func plays(t *testing.T, plan play.Plan, does ...string) (
 	synctest.Test(t, func(t *testing.T) {
 		a := &app{provider: plan.Provider, does: does, began: time.Now()}
 		plan.Speed, plan.URL, plan.Client = 1, address, &http.Client{Transport: a}
-		plan.Keys = []webhook.Secret{webhook.NewSecret("key-of-a-test-0123456789")}
+		plan.Keys = right
 		plan.Progress = func(p play.Progress) { steps = append(steps, p) }
 		p, err := play.New(plan)
 		if err != nil {
@@ -102,7 +109,9 @@ func plays(t *testing.T, plan play.Plan, does ...string) (
 		if report, err = p.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		at = a.at
+		if at = a.at; a.false != report.False {
+			t.Errorf("%d requests were false, and should have been refused: %d", a.false, report.False)
+		}
 	})
 	return report, at, steps
 }
@@ -274,7 +283,7 @@ func TestNobodyNoticesAChange(t *testing.T) {
 }
 
 func TestMistakesInAPlan(t *testing.T) {
-	right := func() play.Plan {
+	plan := func() play.Plan {
 		return play.Plan{Provider: find(t, "adobesign"), Story: "void", URL: address, Keys: webhook.Secrets("k")}
 	}
 	for name, tt := range map[string]struct {
@@ -291,9 +300,9 @@ func TestMistakesInAPlan(t *testing.T) {
 		"no URL at all":  {func(p *play.Plan) { p.URL = "http://%zz/secret-canary" }, "the URL is not like"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan := right()
-			tt.change(&plan)
-			_, err := play.New(plan)
+			changed := plan()
+			tt.change(&changed)
+			_, err := play.New(changed)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "canary") {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
