@@ -656,7 +656,7 @@ function compose() {
 		try {
 			if (type === 'story') {
 				const r = await post('/api/play', { provider: provider.value, story: name })
-				status.textContent = `Played ${r.story}: ${r.requests} requests, ${r.acknowledged} of ${r.messages} messages acknowledged.`
+				status.textContent = `Played ${r.story}: ${r.sent} requests, ${r.acknowledged} of ${r.messages} messages acknowledged. Verdict: ${r.verdict}.`
 				if ($('composer').open && r.agreements?.length) location.hash = `#agreements/${r.provider}/${encodeURIComponent(r.agreements[0])}`
 			} else {
 				const sent = await post('/api/send', { provider: provider.value, event: name, agreement: agreement.value.trim() })
