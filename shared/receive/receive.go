@@ -298,7 +298,7 @@ func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, keys we
 		return &webhook.Response{Status: http.StatusNotFound}
 	case errors.Is(err, webhook.ErrNoChallenge), errors.Is(err, errMethod):
 		r.measure(metric.ProviderCount("Refused", 1))
-		r.Log.InfoContext(ctx, "refused", "reason", "method")
+		r.Log.With(r.explain(ctx, request, keys, o)...).InfoContext(ctx, "refused", "reason", "method")
 		return plainText(http.StatusMethodNotAllowed, "This URL receives "+info.Title+" webhooks, by POST.\n", "Allow",
 			info.Allow)
 	case errors.Is(err, webhook.ErrNotGenuine), errors.Is(err, webhook.ErrNoKey):

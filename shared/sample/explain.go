@@ -37,34 +37,52 @@ func Explain(w io.Writer, providers []webhook.Provider, file []byte, name string
 	}
 	r.TokenMatched = webhook.Any(keys.URLTokens, r.URLToken)
 	r.LimitContentType()
-	tokenRight := len(keys.URLTokens) == 0 || r.TokenMatched
-	answer, err := p.Challenge(r, keys)
-	switch {
-	case err == nil && tokenRight:
-		fmt.Fprintf(w, "%s: it verifies the URL, and is answered with %d\n", name, answer.Status)
-		return nil
-	case r.Method != http.MethodPost && errors.Is(err, webhook.ErrNoChallenge):
-		fmt.Fprintf(w, "%s: refused with 405: this vendor sends %s, and the request is a %s\n", name, p.Info().Allow,
-			webhook.Label(r.Method))
-		return nil
-	}
-	if errors.Is(err, webhook.ErrNoChallenge) {
-		proof, err := p.Verify(r, keys)
-		if err == nil && tokenRight {
-			fmt.Fprintf(w, "%s: accepted: the request is genuine under these keys (proof: %s)\n", name, proof)
-			if _, err := p.Identify(r); err != nil {
-				fmt.Fprintln(w, "its body cannot be read: it is kept as unreadable")
-			}
-			return nil
+	status := statusOf(p, r, keys)
+	if status == http.StatusOK {
+		fmt.Fprintf(w, "%s: accepted: the request is genuine under these keys\n", name)
+		if _, err := p.Identify(r); r.Method == http.MethodPost && err != nil {
+			fmt.Fprintln(w, "its body cannot be read: it is kept as unreadable")
 		}
+		return nil
 	}
-	status := http.StatusUnauthorized
-	if !tokenRight {
-		status = http.StatusNotFound
+	if masked(e) {
+		return errors.New("the file is not what came: secrets are masked or the body is cut; the gateway that showed it " +
+			"has explained the request, see causes in the file; make record keeps whole requests")
 	}
 	fmt.Fprintf(w, "%s: refused with %d\n", name, status)
+	switch status {
+	case http.StatusMethodNotAllowed:
+		fmt.Fprintf(w, "this vendor sends %s, and the request is a %s\n", p.Info().Allow, webhook.Label(r.Method))
+	case http.StatusRequestEntityTooLarge:
+		fmt.Fprintln(w, "the body is larger than 10 MiB: do not include documents")
+		return nil
+	}
 	for i, cause := range refusal.Explain(p, providers, r, keys) {
 		fmt.Fprintf(w, "%d. %s: %s\n", i+1, cause.Code, cause.Hint)
 	}
 	return nil
+}
+
+// statusOf returns the status of the answer, as package receive decides it.
+func statusOf(p webhook.Provider, r *webhook.Request, keys webhook.Keys) int {
+	if len(keys.URLTokens) > 0 && !r.TokenMatched {
+		return http.StatusNotFound
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		return http.StatusMethodNotAllowed
+	}
+	if len(r.Body) > webhook.MaxBody {
+		return http.StatusRequestEntityTooLarge
+	}
+	_, err := p.Challenge(r, keys)
+	if r.Method == http.MethodPost && errors.Is(err, webhook.ErrNoChallenge) {
+		_, err = p.Verify(r, keys)
+	}
+	switch {
+	case err == nil:
+		return http.StatusOK
+	case errors.Is(err, webhook.ErrNoChallenge):
+		return http.StatusMethodNotAllowed
+	}
+	return http.StatusUnauthorized
 }

@@ -36,24 +36,33 @@ func TestExplain(t *testing.T) {
 		keys           webhook.Keys
 		want           string
 	}{
-		"a genuine request":    {string(example), "", development, "docusign: accepted: "},
-		"an HTTP request":      {asText, "", development, "docusign: accepted: "},
-		"its token":            {asText, "", tokens, "docusign: accepted: "},
-		"no token":             {string(example), "", tokens, "docusign: refused with 404\n1. url-token-missing: "},
-		"a masked token":       {strings.Replace(asText, "/t ", "/REDACTED ", 1), "", tokens, "the token of the URL is not in"},
-		"another key":          {asText, "", webhook.Keys{Keys: webhook.Secrets("a")}, "1. development-key: "},
-		"another vendor":       {asText, "boldsign", development, "1. other-vendor: "},
-		"a body alone":         {e.Body, "docusign", development, "docusign: refused with 401\n1. signature-missing: "},
-		"a changed body":       {asText + "\n", "", development, "1. body-changed: "},
-		"a GET":                {"GET /webhooks/docusign HTTP/1.1\n\n", "", development, "docusign: refused with 405"},
-		"Adobe's verification": {"GET /webhooks/adobesign HTTP/1.1\nX-AdobeSign-ClientId: A\n\n", "", webhook.Keys{Keys: webhook.Secrets("A")}, "adobesign: it verifies the URL"},
-		"an unknown client ID": {"GET /webhooks/adobesign HTTP/1.1\nX-AdobeSign-ClientId: B\n\n", "", webhook.Keys{Keys: webhook.Secrets("A")}, "adobesign: refused with 401\n1. client-id-unknown: "},
+		"a genuine request":          {string(example), "", development, "docusign: accepted: "},
+		"an HTTP request":            {asText, "", development, "docusign: accepted: "},
+		"its token":                  {asText, "", tokens, "docusign: accepted: "},
+		"no token":                   {string(example), "", tokens, "docusign: refused with 404\n1. url-token-missing: "},
+		"a masked token":             {strings.Replace(asText, "/t ", "/REDACTED ", 1), "", tokens, "the token of the URL is not in"},
+		"another key":                {asText, "", webhook.Keys{Keys: webhook.Secrets("a")}, "1. development-key: "},
+		"another vendor":             {asText, "boldsign", development, "1. other-vendor: "},
+		"a body alone":               {e.Body, "docusign", development, "docusign: refused with 401\n1. signature-missing: "},
+		"a changed body":             {asText + "\n", "", development, "1. body-changed: "},
+		"HTTP/2, as curl prints it":  {strings.Replace(asText, "HTTP/1.1", "HTTP/2", 1), "", development, "docusign: accepted: "},
+		"an event of a function URL": {`{"requestContext":{"http":{"method":"POST"}},"rawPath":"/webhooks/docusign","headers":{},"body":"{}"}`, "", development, "1. signature-missing: "},
+		"a GET with a wrong token":   {"GET /webhooks/docusign/x HTTP/1.1\n\n", "", tokens, "docusign: refused with 404\n1. url-token-wrong: "},
+		"another vendor's GET":       {"GET /webhooks/docusign HTTP/1.1\nX-AdobeSign-ClientId: B\n\n", "", development, "1. other-vendor: "},
+		"a masked body":              {`{"method":"POST","path":"/webhooks/docusign","headers":{},"body":"REDACTED"}`, "", development, "the file is not what came"},
+		"a cut body":                 {`{"method":"POST","path":"/webhooks/docusign","headers":{},"bodyCut":true}`, "", development, "the file is not what came"},
+		"a GET":                      {"GET /webhooks/docusign HTTP/1.1\n\n", "", development, "docusign: refused with 405"},
+		"Adobe's verification":       {"GET /webhooks/adobesign HTTP/1.1\nX-AdobeSign-ClientId: A\n\n", "", webhook.Keys{Keys: webhook.Secrets("A")}, "adobesign: accepted: "},
+		"an unknown client ID":       {"GET /webhooks/adobesign HTTP/1.1\nX-AdobeSign-ClientId: B\n\n", "", webhook.Keys{Keys: webhook.Secrets("A")}, "adobesign: refused with 401\n1. client-id-unknown: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
 			err := sample.Explain(&out, provider.All(), []byte(tt.file), tt.provider,
 				func(webhook.Provider) (webhook.Keys, error) { return tt.keys, nil })
-			if err != nil || !strings.Contains(out.String(), tt.want) {
+			if err != nil {
+				out.WriteString(err.Error())
+			}
+			if !strings.Contains(out.String(), tt.want) {
 				t.Errorf("%v: %s", err, &out)
 			}
 		})

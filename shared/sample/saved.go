@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -41,17 +42,29 @@ func saved(file []byte) lambda.APIGatewayProxyRequest {
 	if json.Unmarshal(file, &e) == nil && e.HTTPMethod != "" {
 		return e
 	}
+	var function lambda.LambdaFunctionURLRequest // as of an HTTP API, too
+	if json.Unmarshal(file, &function) == nil && function.RequestContext.HTTP.Method != "" {
+		return lambda.APIGatewayProxyRequest{HTTPMethod: function.RequestContext.HTTP.Method, Path: function.RawPath,
+			Headers: function.Headers, QueryStringParameters: function.QueryStringParameters, Body: function.Body,
+			IsBase64Encoded: function.IsBase64Encoded}
+	}
 	var shown struct { // by the read API
-		Method  string
-		Path    string
-		Headers map[string][]string
-		Query   map[string][]string
-		Body    string
-		Base64  bool `json:"isBase64Encoded"`
+		Method     string
+		Path       string
+		Headers    map[string][]string
+		Query      map[string][]string
+		Body       string
+		Base64     bool `json:"isBase64Encoded"`
+		BodyCut    bool
+		HeadersCut bool
 	}
 	if json.Unmarshal(file, &shown) == nil && shown.Method != "" {
-		return lambda.APIGatewayProxyRequest{HTTPMethod: shown.Method, Path: shown.Path, MultiValueHeaders: shown.Headers,
+		e = lambda.APIGatewayProxyRequest{HTTPMethod: shown.Method, Path: shown.Path, MultiValueHeaders: shown.Headers,
 			MultiValueQueryStringParameters: shown.Query, Body: shown.Body, IsBase64Encoded: shown.Base64}
+		if shown.BodyCut || shown.HeadersCut {
+			e.Body += redacted
+		}
+		return e
 	}
 	if e, ok := text(file); ok {
 		return e
@@ -61,12 +74,25 @@ func saved(file []byte) lambda.APIGatewayProxyRequest {
 	return withBody(e, file)
 }
 
+// masked reports whether a part of the request that counts is not in the file.
+func masked(e lambda.APIGatewayProxyRequest) bool {
+	var header strings.Builder
+	for _, values := range e.MultiValueHeaders {
+		header.WriteString(strings.Join(values, " "))
+	}
+	return strings.Contains(e.Body, redacted) || strings.Contains(header.String(), redacted)
+}
+
 // text reads an HTTP request as text, such as "POST /webhooks/docusign HTTP/1.1". The body is all that follows the empty
 // line, whatever its header says.
 func text(file []byte) (e lambda.APIGatewayProxyRequest, ok bool) {
 	head, body, ok := bytes.Cut(file, []byte("\r\n\r\n"))
 	if unix, rest, found := bytes.Cut(file, []byte("\n\n")); found && (!ok || len(unix) < len(head)) {
 		head, body, ok = unix, rest, true
+	}
+	line, rest, _ := bytes.Cut(head, []byte("\n"))
+	if start, ok := bytes.CutSuffix(bytes.TrimSpace(line), []byte("HTTP/2")); ok { // as curl -v prints it
+		head = slices.Concat(start, []byte("HTTP/1.1\r\n"), rest)
 	}
 	head = append(bytes.Clone(head), "\r\n\r\n"...)
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))

@@ -2,15 +2,20 @@ package mutants
 
 // inRefusals are mistakes in the explanation of a refusal.
 var inRefusals = []mistake{
-	{"explain under an empty key", "shared/webhook/refusal/scheme.go", `f.hashed > maxHashed || key.Reveal() == ""`,
-		`f.hashed > maxHashed`, "provider/docusign TestExplain$"},
-	{"hash without a limit", "shared/webhook/refusal/scheme.go", `if f.hashed += cost; f.hashed > maxHashed || `,
-		`if `, "webhook/refusal TestWorkIsLimited"},
+	{"explain under an empty key", "shared/webhook/refusal/scheme.go", `f.hashed > f.limit || key.Reveal() == ""`,
+		`f.hashed > f.limit`, "provider/docusign TestExplain$"},
+	{"hash without a limit", "shared/webhook/refusal/scheme.go",
+		`f.hashed += perTry + size(parts); f.hashed > f.limit || `, `f.hashed += 0; `, "webhook/refusal TestWorkIsLimited"},
+	{"write forms of any size", "shared/webhook/refusal/form.go", `if len(made) > limit {`,
+		`if limit < 0 {`, "webhook/refusal TestMemoryIsLimited"},
+	{"show any Content-Encoding", "shared/webhook/refusal/scheme.go",
+		`if slices.Contains([]string{"gzip", "x-gzip", "deflate", "br", "zstd", "compress"}, named) {`,
+		`if named != "" {`, "webhook/refusal TestCausesAreOrdered"},
 	{"prefer the rarer cause", "shared/webhook/refusal/refusal.go",
 		`return slices.Index(precedence, a.Code) - slices.Index(precedence, b.Code)`,
 		`return slices.Index(precedence, b.Code) - slices.Index(precedence, a.Code)`, "webhook/refusal TestCausesAreOrdered"},
 	{"take a body in another form for a wrong key", "shared/webhook/refusal/scheme.go",
-		`f.try(BodyChanged, key, key, f.Signed(form))`, `f.try(WrongKey, key, key, f.Signed(form))`,
+		`f.form(BodyChanged, f.Signed(form))`, `f.form(WrongKey, f.Signed(form))`,
 		"provider/boldsign ^TestProvider$"},
 	{"forget the line break at a key's end", "shared/webhook/refusal/spelling.go", `{"", "\n"}, {"", "\r\n"},`, ``,
 		"provider/boldsign ^TestProvider$"},
@@ -26,8 +31,10 @@ var inRefusals = []mistake{
 	{"do not show the unknown client ID", "shared/provider/adobesign/explain.go",
 		`shown(ids)`, `""`, "provider/adobesign TestExplain"},
 	{"blame the key if one signature is right", "shared/provider/dropboxsign/explain.go",
-		`case hashRight && present && !contentRight:`, `case false:`, "provider/dropboxsign TestExplain"},
-	{"explain what was accepted for its token alone", "shared/webhook/refusal/refusal.go",
-		`onlyToken = len(r.Body) > maxFormBody || accepts(p, &r, keys)`, `onlyToken = false`,
+		`case hashRight:
+		return content`, `case false:
+		return content`, "provider/dropboxsign TestExplain"},
+	{"explain what was refused for its token alone", "shared/webhook/refusal/refusal.go",
+		`len(r.Body) > maxFormBody || accepts(p, &r, keys)`, `len(r.Body) > maxFormBody`,
 		"provider/boldsign ^TestProvider$"},
 }

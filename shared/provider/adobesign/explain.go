@@ -91,7 +91,7 @@ func shown(ids []string) string {
 		}
 		text += " " + id
 	}
-	if len(text) > 100 {
+	if len(text) > 64 {
 		return ""
 	}
 	return text

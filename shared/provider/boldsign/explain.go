@@ -1,6 +1,8 @@
 package boldsign
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"esignhooks/shared/webhook"
@@ -21,10 +23,10 @@ func (p Provider) Explain(r *webhook.Request, keys webhook.Keys) []webhook.Refus
 		Header:    refusal.Without(r.Header, func(name string) bool { return strings.EqualFold(name, signatureHeader) }),
 		Body:      r.Body,
 	}
-	for _, values := range scheme.Header { // in another header
-		for _, value := range values {
-			if len(scheme.Sent) == 0 && strings.HasPrefix(value, "t=") {
-				at, _, _ = strings.Cut(strings.TrimPrefix(value, "t="), ",")
+	for _, name := range slices.Sorted(maps.Keys(scheme.Header)) { // a proxy may have renamed it
+		for _, value := range scheme.Header[name] {
+			if t, sent, _ := strings.Cut(value, ","); at == "" && len(scheme.Sent) == 0 && strings.Contains(sent, "s0=") {
+				at = strings.TrimPrefix(t, "t=")
 			}
 		}
 	}
@@ -39,5 +41,5 @@ func (Provider) Resembles(r *webhook.Request) bool {
 			return true
 		}
 	}
-	return webhook.Mentions(r.Body, `"signerDetails"`, `"environment"`) && webhook.Mentions(r.Body, `"eventType"`)
+	return webhook.Mentions(r.Body, `"signerDetails"`, `"environment"`, `"Verification"`) && webhook.Mentions(r.Body, `"eventType"`)
 }

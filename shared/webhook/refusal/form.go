@@ -7,6 +7,7 @@ import (
 	"html"
 	"iter"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -20,83 +21,146 @@ type text struct {
 	bytes  []byte
 	bare   []byte  // without byte order mark and white space around it
 	json   bool    // it is valid, and not too large to look
-	tokens []token // of a JSON text that is small enough
+	tokens []token // of a JSON object or list
 }
 
 func read(body []byte) text {
 	t := text{bytes: body, bare: bytes.TrimSpace(bytes.TrimPrefix(body, []byte(bom)))}
-	if t.json = len(t.bare) <= maxFormBody && json.Valid(t.bare); t.json && len(t.bare) <= maxScanned {
+	if len(t.bare) > maxFormBody || !json.Valid(t.bare) {
+		return t
+	}
+	if t.json = true; t.bare[0] == '{' || t.bare[0] == '[' {
 		t.tokens = scan(t.bare)
 	}
 	return t
 }
 
-// forms returns what the body may have been before something changed it, the likely forms first: the work may end before
-// all are tried. It may return the same form twice. A form is valid until the next one.
-func (t text) forms() iter.Seq[[]byte] {
+func (t text) isXML() bool { return bytes.HasPrefix(t.bare, []byte("<")) }
+
+// likeliest and likely return what the body probably was before something changed it. Forms may be repeated, empty, or
+// the body itself.
+func (t text) likeliest() iter.Seq[[]byte] {
+	return each(
+		func() []byte { return t.bare },
+		func() []byte { return with(t.bare, "\n") },
+		func() []byte { return t.serialized(0, 0) },
+		t.compact,
+	)
+}
+
+func each(forms ...func() []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		emit := func(form []byte) bool { return len(form) == 0 || bytes.Equal(form, t.bytes) || yield(form) }
-		var compact, pretty bytes.Buffer
-		object := t.tokens != nil && t.bare[0] != '"'
-		switch {
-		case !emit(t.bare) || !emit(with(t.bare, "\n")):
-		case t.json && (json.Compact(&compact, t.bare) != nil || !emit(compact.Bytes())):
-		case t.tokens != nil && (json.Indent(&pretty, t.bare, "", "  ") != nil || !emit(pretty.Bytes())):
-		case !t.lines(emit):
-		case object && !reserialized(t.bare, t.tokens, escapings, emit):
-		case object && !t.sorted(emit):
-		case bytes.HasPrefix(t.bare, []byte("<")) && !reformatted(t.bare, emit):
-		default:
-			t.decoded(emit)
+		for _, form := range forms {
+			if !yield(form()) {
+				return
+			}
 		}
 	}
 }
 
-// lines returns forms with other line ends, with another end, and with or without a byte order mark.
+func (t text) likely() iter.Seq[[]byte] {
+	return each(
+		func() []byte { return bytes.TrimPrefix(t.bytes, []byte(bom)) },
+		func() []byte { return t.serialized(0, 1) }, // escaped slashes, as PHP does
+		func() []byte { return t.serialized(1, 0) }, // with two spaces
+		func() []byte { return t.serialized(2, 2) }, // as Python does
+		func() []byte { return t.serialized(2, 0) },
+		func() []byte { return t.serialized(0, 2) }, // ASCII only
+		t.unix,
+		t.windows,
+		func() []byte { return fromLatin1(t.bytes) },
+		func() []byte { return toLatin1(t.bytes) },
+		func() []byte { return with(t.bare, "\r\n") },
+		func() []byte { return append([]byte(bom), t.bytes...) },
+		t.unquoted,
+	)
+}
+
+// unlikely returns other forms. A form is valid until the next one.
+func (t text) unlikely() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, forms := range []func(func([]byte) bool) bool{t.lines, t.decoded, t.documents, t.reserialized, t.sorted} {
+			if !forms(yield) {
+				return
+			}
+		}
+	}
+}
+
+// unix returns the text with line feeds at the ends of lines.
+func (t text) unix() []byte {
+	return bytes.ReplaceAll(bytes.TrimPrefix(t.bytes, []byte(bom)), []byte("\r\n"), []byte("\n"))
+}
+
+func (t text) windows() []byte { return bytes.ReplaceAll(t.unix(), []byte("\n"), []byte("\r\n")) }
+
+func (t text) compact() []byte {
+	var made bytes.Buffer
+	if !t.json || json.Compact(&made, t.bare) != nil {
+		return nil
+	}
+	return made.Bytes()
+}
+
+// unquoted returns the text that is in a JSON string, or in the body of a proxy event.
+func (t text) unquoted() []byte {
+	var quoted string
+	if t.json && t.bare[0] == '"' && json.Unmarshal(t.bare, &quoted) == nil {
+		return []byte(quoted)
+	}
+	var event struct {
+		Body string `json:"body"`
+	}
+	if t.json && json.Unmarshal(t.bare, &event) == nil {
+		return []byte(event.Body)
+	}
+	return nil
+}
+
+// lines returns forms with other ends of lines, with another end, and with or without a byte order mark.
 func (t text) lines(yield func([]byte) bool) bool {
-	unmarked := bytes.TrimPrefix(t.bytes, []byte(bom))
-	unix := bytes.ReplaceAll(unmarked, []byte("\r\n"), []byte("\n"))
-	for _, form := range [][]byte{unmarked, unix, bytes.ReplaceAll(unix, []byte("\n"), []byte("\r\n"))} {
+	for _, form := range [][]byte{bytes.TrimPrefix(t.bytes, []byte(bom)), t.unix(), t.windows()} {
 		bare := bytes.TrimSpace(form)
 		for _, end := range []string{"", "\n", "\r\n", "\n\n"} {
 			if !yield(with(bare, end)) || !yield(append([]byte(bom), with(bare, end)...)) {
 				return false
 			}
 		}
-		if !yield(form) || !yield(with(form, "\n")) || !yield(append([]byte(bom), form...)) {
+		if !yield(with(form, "\n")) || !yield(append([]byte(bom), form...)) {
 			return false
 		}
 	}
-	return yield(bytes.ReplaceAll(unix, []byte("\n"), nil))
+	return yield(bytes.ReplaceAll(t.unix(), []byte("\n"), nil))
 }
 
 // decoded returns forms of another encoding.
 func (t text) decoded(yield func([]byte) bool) bool {
-	body := t.bytes
-	var decoded string
-	if json.Unmarshal(t.bare, &decoded) == nil && !yield([]byte(decoded)) {
-		return false
-	}
 	if b, err := base64.StdEncoding.DecodeString(string(t.bare)); err == nil && !yield(b) {
 		return false
 	}
-	if s, err := url.QueryUnescape(string(body)); err == nil && !yield([]byte(s)) {
-		return false
+	if s, err := url.QueryUnescape(string(t.bytes)); err == nil {
+		_, value, _ := strings.Cut(s, "=") // of a form's only field
+		if !yield([]byte(s)) || !yield([]byte(strings.TrimSuffix(s, "="))) || !yield([]byte(value)) {
+			return false
+		}
 	}
-	return yield([]byte(base64.StdEncoding.EncodeToString(body))) && yield([]byte(html.UnescapeString(string(body)))) &&
-		yield(bytes.ReplaceAll(body, []byte("&"), []byte("&amp;"))) && yield(fromLatin1(body)) && yield(toLatin1(body)) &&
-		yield(fromUTF16(body)) && yield(bytes.ReplaceAll(body, []byte("\t"), []byte("    ")))
+	return yield([]byte(base64.StdEncoding.EncodeToString(t.bytes))) &&
+		yield([]byte(html.UnescapeString(string(t.bytes)))) &&
+		yield(bytes.ReplaceAll(t.bytes, []byte("&"), []byte("&amp;"))) && yield(fromUTF16(t.bytes)) &&
+		yield(bytes.ReplaceAll(t.bytes, []byte("\t"), []byte("    "))) &&
+		yield(bytes.ReplaceAll(t.compact(), []byte("[]"), []byte("{}"))) && // PHP makes lists of empty objects
+		yield(bytes.ReplaceAll(t.compact(), []byte("{}"), []byte("[]")))
 }
 
 // with returns the text with an end.
 func with(text []byte, end string) []byte { return append(bytes.Clone(text), end...) }
 
 func fromLatin1(body []byte) []byte {
-	runes := make([]rune, 0, len(body))
+	made := make([]byte, 0, 2*len(body))
 	for _, c := range body {
-		runes = append(runes, rune(c))
+		made = utf8.AppendRune(made, rune(c))
 	}
-	return []byte(string(runes))
+	return made
 }
 
 // toLatin1 undoes a second encoding as UTF-8. It returns nil if there was none.
@@ -130,39 +194,43 @@ func fromUTF16(body []byte) []byte {
 	return []byte(string(utf16.Decode(units)))
 }
 
-// reformatted returns other forms of an XML document: without white space between the tags, and with other spellings of
-// empty tags and of the declaration.
-func reformatted(document []byte, yield func([]byte) bool) bool {
-	replace := func(text []byte, old, with string) []byte {
-		return bytes.ReplaceAll(text, []byte(old), []byte(with))
+var (
+	betweenTags = regexp.MustCompile(`>\s+<`)
+	emptyTag    = regexp.MustCompile(`\s*/>`)
+	emptyPair   = regexp.MustCompile(`<([A-Za-z_][\w.:-]*)([^<>]*)></([A-Za-z_][\w.:-]*)>`)
+	declaration = regexp.MustCompile(`^<\?xml[^>]*\?>\s*`)
+	rootTag     = regexp.MustCompile(`<([A-Za-z_][\w.:-]*)`)
+)
+
+// documents returns other forms of an XML document: without white space between the tags, with other spellings of empty
+// tags, and with another declaration.
+func (t text) documents(yield func([]byte) bool) bool {
+	if !t.isXML() {
+		return true
 	}
-	var joined []byte
-	for i := 0; i < len(document); i++ {
-		joined = append(joined, document[i])
-		if document[i] != '>' {
-			continue
-		}
-		rest := bytes.TrimLeft(document[i+1:], " \t\r\n")
-		if bytes.HasPrefix(rest, []byte("<")) {
-			i = len(document) - len(rest) - 1
-		}
-	}
-	for _, text := range [][]byte{document, joined} {
-		body := text
-		if end := bytes.Index(text, []byte("?>")); end > 0 && bytes.HasPrefix(text, []byte("<?xml")) {
-			body = bytes.TrimSpace(text[end+2:])
-		}
-		for _, form := range [][]byte{
-			text, replace(text, "/>", " />"), replace(text, " />", "/>"), body,
-			append([]byte(`<?xml version="1.0" encoding="utf-8"?>`), body...),
-			append([]byte(`<?xml version="1.0" encoding="UTF-8"?>`), body...),
-			append([]byte("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"), body...),
-			append([]byte("<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n"), body...),
-			append([]byte("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"), body...),
-			append([]byte(`<?xml version="1.0"?>`), body...),
+	for _, spaced := range [][]byte{t.bare, betweenTags.ReplaceAll(t.bare, []byte("><"))} {
+		joined := emptyPair.ReplaceAllFunc(spaced, func(pair []byte) []byte {
+			parts := emptyPair.FindSubmatch(pair)
+			if !bytes.Equal(parts[1], parts[3]) {
+				return pair
+			}
+			return slices.Concat([]byte("<"), parts[1], parts[2], []byte("/>"))
+		})
+		for _, text := range [][]byte{
+			spaced, emptyTag.ReplaceAll(spaced, []byte("/>")), emptyTag.ReplaceAll(spaced, []byte(" />")), joined,
+			emptyTag.ReplaceAll(joined, []byte(" />")),
 		} {
-			if !yield(form) || !yield(with(form, "\n")) {
-				return false
+			root := declaration.ReplaceAll(text, nil)
+			for _, start := range []string{
+				string(declaration.Find(text)), "", `<?xml version="1.0" encoding="utf-8"?>`,
+				`<?xml version="1.0" encoding="UTF-8"?>`, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n",
+				"<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
+				`<?xml version="1.0"?>`,
+			} {
+				form := append([]byte(start), root...)
+				if !yield(form) || !yield(append([]byte(bom), form...)) || !yield(with(form, "\n")) {
+					return false
+				}
 			}
 		}
 	}
@@ -173,9 +241,13 @@ func reformatted(document []byte, yield func([]byte) bool) bool {
 // there are many.
 type token struct{ start, end int32 }
 
-// scan splits a valid JSON text into its tokens.
+// maxDepth is the nesting of a JSON text of which forms are made. An indented text grows with the square of its depth.
+const maxDepth = 64
+
+// scan splits a valid JSON text into its tokens. It returns nil if the text is nested too deeply.
 func scan(text []byte) []token {
 	tokens := make([]token, 0, len(text)/4)
+	depth := 0
 	for i := 0; i < len(text); {
 		start := i
 		switch text[i] {
@@ -189,30 +261,24 @@ func scan(text []byte) []token {
 				}
 			}
 			i++
-		case '{', '}', '[', ']', ':', ',':
+		case '{', '[':
+			if depth++; depth > maxDepth {
+				return nil
+			}
+			i++
+		case '}', ']':
+			depth--
+			i++
+		case ':', ',':
 			i++
 		default:
-			for i < len(text) && bytes.IndexByte([]byte(" \t\r\n{}[]:,"), text[i]) < 0 {
+			for i < len(text) && strings.IndexByte(" \t\r\n{}[]:,", text[i]) < 0 {
 				i++
 			}
 		}
 		tokens = append(tokens, token{int32(start), int32(i)})
 	}
 	return tokens
-}
-
-// sorted returns the forms of a JSON text with the names of each object in alphabetical order.
-func (t text) sorted(yield func([]byte) bool) bool {
-	decoder := json.NewDecoder(bytes.NewReader(t.bare))
-	decoder.UseNumber()
-	var value any
-	var made bytes.Buffer
-	encoder := json.NewEncoder(&made)
-	encoder.SetEscapeHTML(false)
-	if decoder.Decode(&value) != nil || encoder.Encode(value) != nil {
-		return true
-	}
-	return reserialized(made.Bytes(), scan(made.Bytes()), escapings[:4], yield)
 }
 
 // layout is where a serializer of JSON puts white space.
@@ -234,6 +300,14 @@ var layouts = []layout{
 	{indent: "    ", newline: "\r\n", afterColon: " "},
 }
 
+// end returns the end of the last line.
+func (l layout) end() string {
+	if l.newline == "" {
+		return "\n"
+	}
+	return l.newline
+}
+
 // escaping is which characters a serializer of JSON escapes.
 type escaping struct {
 	ascii bool   // all that are not ASCII
@@ -250,23 +324,31 @@ var escapings = []escaping{
 	{ascii: true, also: "<>&"}, {ascii: true, also: "<>&='"},
 }
 
+// serialized returns the JSON text in one of the layouts and with one of the escapings.
+func (t text) serialized(layout, escaping int) []byte {
+	if t.tokens == nil {
+		return nil
+	}
+	return layouts[layout].write(nil, t.bare, t.tokens, escapings[escaping])
+}
+
 // reserialized returns a JSON text as other serializers write it.
-func reserialized(text []byte, tokens []token, escapings []escaping, yield func([]byte) bool) bool {
+func (t text) reserialized(yield func([]byte) bool) bool {
 	var before [][]byte
 	var made []byte
+	if t.tokens == nil || len(t.bare) > maxScanned {
+		return true
+	}
 	for _, e := range escapings {
-		compact := layouts[0].write(nil, text, tokens, e)
+		compact := layouts[0].write(nil, t.bare, t.tokens, e)
 		if slices.ContainsFunc(before, func(other []byte) bool { return bytes.Equal(other, compact) }) {
 			continue // this text has none of these characters
 		}
 		before = append(before, compact)
 		escaped := scan(compact)
 		for _, l := range layouts {
-			made = l.write(made[:0], compact, escaped, verbatim)
-			if !yield(made) {
-				return false
-			}
-			if made = append(made, l.end()...); !yield(made) {
+			made = l.write(made[:0], compact, escaped, escaping{verbatim: true})
+			if !yield(made) || !yield(append(made, l.end()...)) {
 				return false
 			}
 		}
@@ -274,16 +356,22 @@ func reserialized(text []byte, tokens []token, escapings []escaping, yield func(
 	return true
 }
 
-// end returns the end of the last line.
-func (l layout) end() string {
-	if l.newline == "" {
-		return "\n"
+// sorted returns the forms of a JSON text with the names of each object in alphabetical order.
+func (t text) sorted(yield func([]byte) bool) bool {
+	if t.tokens == nil || len(t.bare) > maxScanned {
+		return true
 	}
-	return l.newline
+	decoder := json.NewDecoder(bytes.NewReader(t.bare))
+	decoder.UseNumber()
+	var value any
+	var made bytes.Buffer
+	encoder := json.NewEncoder(&made)
+	encoder.SetEscapeHTML(false)
+	if decoder.Decode(&value) != nil || encoder.Encode(value) != nil {
+		return true
+	}
+	return read(made.Bytes()).reserialized(yield)
 }
-
-// verbatim changes no string.
-var verbatim = escaping{verbatim: true}
 
 // write appends a string of JSON with this escaping.
 func (e escaping) write(made, quoted []byte) []byte {
@@ -295,11 +383,12 @@ func (e escaping) write(made, quoted []byte) []byte {
 	if plain || e.verbatim || json.Unmarshal(quoted, &text) != nil {
 		return append(made, quoted...)
 	}
+	const short = "\"\\\b\f\n\r\t"
 	made = append(made, '"')
 	for _, c := range text {
 		switch ascii := c < utf8.RuneSelf; {
-		case ascii && strings.IndexByte("\"\\\b\f\n\r\t", byte(c)) >= 0:
-			made = append(made, '\\', `"\bfnrt`[strings.IndexByte("\"\\\b\f\n\r\t", byte(c))])
+		case ascii && strings.IndexByte(short, byte(c)) >= 0:
+			made = append(made, '\\', `"\bfnrt`[strings.IndexByte(short, byte(c))])
 		case c == '/' && strings.IndexByte(e.also, '/') >= 0:
 			made = append(made, `\/`...)
 		case c < ' ' || ascii && strings.IndexByte(e.also, byte(c)) >= 0 || !ascii && e.ascii:
@@ -321,8 +410,9 @@ func (e escaping) unit(made []byte, unit uint16) []byte {
 	return append(made, '\\', 'u', digits[unit>>12], digits[unit>>8&15], digits[unit>>4&15], digits[unit&15])
 }
 
-// write appends a JSON text with this layout and escaping.
+// write appends a JSON text with this layout and escaping. It stops when the text has become much larger.
 func (l layout) write(made, text []byte, tokens []token, e escaping) []byte {
+	limit := 4*len(text) + 1024
 	depth := 0
 	line := func() {
 		if l.newline == "" {
@@ -334,6 +424,9 @@ func (l layout) write(made, text []byte, tokens []token, e escaping) []byte {
 		}
 	}
 	for i, t := range tokens {
+		if len(made) > limit {
+			return nil
+		}
 		switch c := text[t.start]; c {
 		case '{', '[':
 			made = append(made, c)
@@ -364,7 +457,7 @@ func (l layout) write(made, text []byte, tokens []token, e escaping) []byte {
 	return made
 }
 
-// cutOff reports whether the text ends too early. A large one is judged by its last character.
+// cutOff reports whether the text ends too early. A large one is judged by its end.
 func (t text) cutOff() bool {
 	if len(t.bare) == 0 {
 		return true
@@ -376,8 +469,9 @@ func (t text) cutOff() bool {
 	case '[':
 		return last != ']' || small && !t.json
 	case '<':
-		end := t.bare[max(0, len(t.bare)-200):]
-		return last != '>' || !bytes.Contains(end, []byte("</")) && !bytes.HasSuffix(end, []byte("/>"))
+		root := rootTag.FindSubmatch(t.bare[:min(len(t.bare), 1024)])
+		return last != '>' || root != nil && !bytes.HasSuffix(t.bare, slices.Concat([]byte("</"), root[1], []byte(">"))) &&
+			!bytes.HasSuffix(t.bare, []byte("/>"))
 	}
 	return false
 }

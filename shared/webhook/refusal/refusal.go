@@ -38,8 +38,8 @@ var precedence = []string{
 }
 
 // Explain returns why p refused a request under these keys, the most likely cause first. It must be called only for a
-// request that was refused, and neither for its method nor for its size. The others are all providers: their requests
-// are recognised.
+// request that was refused, and not for its size. A request that was refused for its method has a cause only if it is
+// another vendor's. The others are all providers: their requests are recognised.
 func Explain(p webhook.Provider, others []webhook.Provider, request *webhook.Request,
 	keys webhook.Keys) []webhook.Refusal {
 	r := *request
@@ -49,19 +49,22 @@ func Explain(p webhook.Provider, others []webhook.Provider, request *webhook.Req
 		causes = append(causes, webhook.Refusal{Code: NoKeyConfigured, Hint: "no key is configured for " + p.Info().Title +
 			": store the vendor's key in the stack's secret, on localhost in $" + p.Info().KeysVariable})
 	}
-	onlyToken := false // is wrong
+	explained, other := p.Explain(&r, keys), owner(p, others, &r)
 	if len(keys.URLTokens) > 0 && !r.TokenMatched {
 		causes = append(causes, urlToken(r.URLToken))
-		onlyToken = len(r.Body) > maxFormBody || accepts(p, &r, keys)
-	}
-	if !onlyToken {
-		if other := owner(p, others, &r); other != nil {
-			causes = append(causes, webhook.Refusal{Code: OtherVendor, Hint: "the request looks like one of " +
-				other.Info().Title + ", but came to the URL of " + p.Info().Title + ": register the URL that ends in /webhooks/" +
-				other.Info().Name + " there"})
+		if len(r.Body) > maxFormBody || accepts(p, &r, keys) { // the rest is right, or it costs too much to know
+			explained, other = nil, nil
 		}
-		causes = append(causes, p.Explain(&r, keys)...)
 	}
+	if _, err := p.Challenge(&r, keys); r.Method != http.MethodPost && errors.Is(err, webhook.ErrNoChallenge) {
+		explained = nil // refused for its method
+	}
+	if other != nil {
+		causes = append(causes, webhook.Refusal{Code: OtherVendor, Hint: "the request looks like one of " +
+			other.Info().Title + ", but came to the URL of " + p.Info().Title + ": register the URL that ends in /webhooks/" +
+			other.Info().Name + " there"})
+	}
+	causes = append(causes, explained...)
 	slices.SortStableFunc(causes, func(a, b webhook.Refusal) int {
 		return slices.Index(precedence, a.Code) - slices.Index(precedence, b.Code)
 	})

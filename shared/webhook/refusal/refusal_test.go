@@ -2,8 +2,10 @@ package refusal_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +25,7 @@ func TestCausesAreOrdered(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Header["X-Other"] = r.Header["X-Docusign-Signature-1"]
+	r.Header.Set("Content-Encoding", "person@example.com") // no encoding, and never shown
 	delete(r.Header, "X-Docusign-Signature-1")
 	var codes []string
 	for _, cause := range refusal.Explain(p, provider.All(), r, keys) {
@@ -87,30 +90,62 @@ func FuzzExplain(f *testing.F) {
 	})
 }
 
-// BenchmarkExplain measures the largest bodies of each kind of work, and many keys. The bytes that are hashed and formed
-// are limited, so no request can cost much more.
-func BenchmarkExplain(b *testing.B) {
-	dense := strings.Repeat(`"ключ/<&>":["значение",{"a":1.50,"b":null}],`, 8)
-	for _, size := range []int{2 << 10, 20 << 10, 64 << 10, 256 << 10, 1 << 20, 10 << 20} {
-		body := []byte("{" + strings.Repeat(dense, max(1, (size-16)/len(dense))) + `"z":0}`)
-		if size == 256<<10 {
-			body = body[:0]
-			for len(body) < size-2*len(dense) {
-				body = append(body, dense...)
-			}
-			body = append([]byte("{"), append(body, `"z":0}`...)...)
+// costly are requests that could cost much, by what is special. A Dropbox Sign callback has event_hash in each of them.
+func costly(tb testing.TB, p webhook.Provider) map[string]*webhook.Request {
+	const event = `"event":{"event_time":"1","event_type":"a","event_hash":"@hash@"},`
+	dense := strings.Repeat(`"ключ/<&>":["значение",{"a":1.50,"b":null}],`, 20)
+	bodies := map[string]string{
+		"deep":      `{` + event + `"a":` + strings.Repeat("[", 9000) + strings.Repeat("1,", 20000) + "1" + strings.Repeat("]", 9000) + "}",
+		"60 levels": `{` + event + `"a":` + strings.Repeat("[", 60) + strings.Repeat("1,", 20000) + "1" + strings.Repeat("]", 60) + "}",
+		"headers":   `{` + event + `"z":0}`,
+	}
+	for _, size := range []int{2, 20, 60, 250, 1000, 8000} {
+		bodies[fmt.Sprint(size, " KB")] = "{" + event + strings.Repeat(dense, size<<10/len(dense)) + `"z":0}`
+	}
+	bodies["XML"] = "<?xml version=\"1.0\"?>\n<a>" + strings.Repeat("<b c='1'></b>\n<d/>", 3000) + "</a>"
+	requests := map[string]*webhook.Request{}
+	for name, body := range bodies {
+		r := &webhook.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(body)}
+		if err := p.Sign(r, webhook.NewSecret("another"), time.Unix(1, 0)); err != nil && name != "XML" {
+			tb.Fatal(err)
 		}
-		for _, keys := range []int{1, 100} {
-			var configured webhook.Keys
-			for i := range keys {
-				configured.Keys = append(configured.Keys, webhook.NewSecret(fmt.Sprint("key ", i)))
+		r.Header["Content-Sha256"] = []string{base64.StdEncoding.EncodeToString(make([]byte, 64))}
+		if name == "headers" {
+			for i := range 100 {
+				r.Header[fmt.Sprint("X-A", i)] = []string{strings.Repeat("a=b=c=d,", 120), strings.Repeat("%25=", 250)}
 			}
-			for _, p := range provider.All() {
-				r := &webhook.Request{Method: http.MethodPost, Header: http.Header{}, Body: bytes.Clone(body)}
-				if p.Sign(r, webhook.NewSecret("another"), time.Unix(1, 0)) != nil {
-					continue
-				}
-				b.Run(fmt.Sprintf("%s/%dKB/%dkeys", p.Info().Name, size>>10, keys), func(b *testing.B) {
+		}
+		requests[name] = r
+	}
+	return requests
+}
+
+// TestMemoryIsLimited finds that no request makes an explanation allocate much, in a function of 256 MB.
+func TestMemoryIsLimited(t *testing.T) {
+	keys := webhook.Keys{Keys: webhook.Secrets("key")}
+	for _, p := range provider.All() {
+		for name, r := range costly(t, p) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			refusal.Explain(p, provider.All(), r, keys)
+			runtime.ReadMemStats(&after)
+			if cost := after.TotalAlloc - before.TotalAlloc; cost > 40<<20 {
+				t.Errorf("%s, %s: %d MB", p.Info().Name, name, cost>>20)
+			}
+		}
+	}
+}
+
+// BenchmarkExplain measures requests that could cost much, and many keys.
+func BenchmarkExplain(b *testing.B) {
+	for _, keys := range []int{1, 2, 100} {
+		var configured webhook.Keys
+		for i := range keys {
+			configured.Keys = append(configured.Keys, webhook.NewSecret(fmt.Sprint("key ", i)))
+		}
+		for _, p := range provider.All() {
+			for name, r := range costly(b, p) {
+				b.Run(fmt.Sprintf("%s/%s/%d keys", p.Info().Name, name, keys), func(b *testing.B) {
 					for b.Loop() {
 						refusal.Explain(p, provider.All(), r, configured)
 					}

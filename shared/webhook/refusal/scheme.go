@@ -11,17 +11,19 @@ import (
 	"esignhooks/shared/webhook"
 )
 
-// Limits of the work for one request. They keep it below 5 ms where the processor has instructions for SHA-256.
+// Limits of the work for one request, in bytes.
 const (
-	maxHashed     = 2 << 20   // bytes that are hashed in all
-	maxFormed     = 768 << 10 // bytes of other forms of the body in all
-	maxFormBody   = 256 << 10
-	maxScanned    = 64 << 10 // a larger JSON text has fewer forms
-	maxCandidates = 64
+	maxHashed     = 6 << 20   // in all; verifying the request has cost a part of it already
+	maxRespelt    = 3 << 20   // of that, for other keys and other forms of the body
+	maxFormBody   = 256 << 10 // a larger body is tried as it is only
+	maxScanned    = 64 << 10  // a larger JSON text has few forms
+	maxCandidates = 32        // digests that the headers may hold
+	maxHeaders    = 8 << 10   // values that are searched for digests
+	perTry        = 1 << 10   // counts as hashed for each key that is tried
 )
 
 // Scheme is how one request of a vendor is signed: by an HMAC-SHA256. The work of its methods depends on the request and
-// on the number of keys, not on what matches.
+// on the keys, not on what matches.
 type Scheme struct {
 	Info   webhook.Info
 	Where  string // in which header or field the vendor puts the signature, for hints
@@ -37,10 +39,21 @@ type Scheme struct {
 	Body   []byte
 	// BodyUnsigned reports that the signature does not cover the body.
 	BodyUnsigned bool
-	// Signed returns the parts that are signed of a request with this body. WithoutQuery does without the query's values;
-	// it is nil if the vendor does not sign them.
-	Signed, WithoutQuery func(body []byte) [][]byte
+	// Signed returns the parts of a request with this body that are signed.
+	Signed func(body []byte) [][]byte
+	// LessQuery are variants of Signed that leave out values of the URL's query.
+	LessQuery []func(body []byte) [][]byte
 }
+
+// Evidence is what shows a cause. At most one field is set.
+type Evidence struct {
+	Key    string // the fingerprint of a key, or several
+	Header string
+	Text   string // a phrase of ours
+}
+
+// Found are the causes of a refusal, by code.
+type Found map[string]Evidence
 
 // candidate is a digest that the request carries.
 type candidate struct {
@@ -48,25 +61,20 @@ type candidate struct {
 	header string // another header than the vendor's; empty: the right place
 }
 
-// Found is what explains a refusal: the causes, each with the fingerprint of the key that shows it, or with a header.
-type Found map[string]string
-
-// search compares what a request carries with what could have been sent under one of the keys.
+// search compares the digests that a request carries with those that keys make.
 type search struct {
 	Scheme
+	keys       []webhook.Secret
 	candidates []candidate
-	text       text
+	examined   int // of the headers' values
 	hashed     int
+	limit      int // of hashed
 	found      Found
 }
 
-// Find returns why a request that is not genuine was refused, without hints. Nothing is found in a place that is right
-// under one of the keys.
+// Find returns the causes for which the request is refused.
 func (s Scheme) Find(keys []webhook.Secret) Found {
-	f := &search{Scheme: s, found: Found{}}
-	if !s.BodyUnsigned {
-		f.text = read(s.Body)
-	}
+	f := &search{Scheme: s, keys: keys, found: Found{}}
 	for _, value := range s.Sent {
 		f.add("", value)
 	}
@@ -78,79 +86,112 @@ func (s Scheme) Find(keys []webhook.Secret) Found {
 	}
 	switch absent := strings.TrimSpace(strings.Join(s.Sent, "")) == ""; {
 	case absent:
-		f.found[SignatureMissing] = ""
+		f.found[SignatureMissing] = Evidence{}
 	case own == 0 || s.Malformed:
-		f.found[SignatureMalformed] = ""
+		f.found[SignatureMalformed] = Evidence{}
 	}
-	if encoding := s.encoding(); encoding != "" {
-		f.found[BodyCompressed] = encoding
-	} else if !s.BodyUnsigned && f.text.cutOff() {
-		f.found[BodyChanged] = "it is cut off"
+	var body text
+	if !s.BodyUnsigned {
+		body = read(s.Body)
 	}
-	f.compare(keys)
+	encoding, sorted := s.Encoding(), body.alphabetical()
+	if encoding != "" {
+		f.found[BodyCompressed] = Evidence{Text: encoding}
+	} else if !s.BodyUnsigned && body.cutOff() {
+		f.found[BodyChanged] = Evidence{Text: "it is cut off"}
+	}
+	if s.Signed != nil {
+		f.compare(body)
+	}
 	if _, elsewhere := f.found[OtherHeader]; elsewhere {
 		delete(f.found, SignatureMissing)
 	}
-	if len(f.found) == 0 && len(keys) > 0 {
-		f.found[WrongKey] = fingerprints(keys)
-		if onlyDevelopment(s.Info, keys) {
-			f.found = Found{DevelopmentKey: ""}
-		}
-		if f.text.alphabetical() { // no proof, but no serializer of a vendor sorts
-			f.found[BodyChanged] = "its names are in alphabetical order"
-		}
+	if len(f.found) > 0 || len(keys) == 0 {
+		return f.found
+	}
+	if sorted { // no proof, but no vendor sorts
+		f.found[BodyChanged] = Evidence{Text: "its names are in alphabetical order"}
+	}
+	if len(keys) == 1 && keys[0].Equal(s.Info.DevelopmentKey) {
+		f.found[DevelopmentKey] = Evidence{}
+	} else {
+		f.found[WrongKey] = Evidence{Key: fingerprints(keys)}
 	}
 	return f.found
 }
 
 func (f *search) add(header, value string) {
+	if f.examined += len(value); len(f.candidates) >= maxCandidates || f.examined > maxHeaders {
+		return
+	}
 	for _, digest := range digests(value) {
-		if len(f.candidates) < maxCandidates {
-			f.candidates = append(f.candidates, candidate{string(digest), header})
-		}
+		f.candidates = append(f.candidates, candidate{string(digest), header})
 	}
 }
 
-// compare tries the likely mistakes first: the work may end before all are tried.
-func (f *search) compare(keys []webhook.Secret) {
-	if len(f.candidates) == 0 || f.Signed == nil {
+// compare tries what is likely first, for all keys: the work may end before all is tried.
+func (f *search) compare(body text) {
+	if len(f.candidates) == 0 {
 		return
 	}
 	asSent := f.Signed(f.Body)
-	for _, key := range keys {
-		f.try(SignatureEncoding, key, key, asSent)
-	}
-	development := webhook.NewSecret(f.Info.DevelopmentKey)
-	if !slices.ContainsFunc(keys, func(key webhook.Secret) bool { return key.Equal(f.Info.DevelopmentKey) }) {
+	f.limit = maxHashed
+	f.form(SignatureEncoding, asSent)
+	if !webhook.Any(f.keys, f.Info.DevelopmentKey) {
+		development := webhook.NewSecret(f.Info.DevelopmentKey)
 		f.try(DevelopmentKey, development, development, asSent)
 	}
-	if f.WithoutQuery != nil {
-		for _, key := range keys {
-			f.try(QueryNotSigned, key, key, f.WithoutQuery(f.Body))
-		}
+	f.limit = min(f.hashed+maxRespelt, maxHashed)
+	for _, signed := range f.LessQuery {
+		f.form(QueryNotSigned, signed(f.Body))
 	}
-	f.spell(KeyWhitespace, keys, spaced, asSent)
-	f.spell(KeyEncoding, keys, encoded, asSent)
-	if f.BodyUnsigned || len(f.Body) > maxFormBody {
-		return
+	formed := !f.BodyUnsigned && len(f.Body) <= maxFormBody
+	if formed {
+		f.forms(body.likeliest())
 	}
-	formed := 0
-	for form := range f.text.forms() {
-		if formed += len(form); formed > maxFormed {
+	f.spell(KeyWhitespace, spaced, 0, likely, asSent)
+	f.spell(KeyEncoding, encoded, 0, likely, asSent)
+	if formed {
+		f.forms(body.likely())
+	}
+	f.spell(KeyWhitespace, spaced, likely, all, asSent)
+	f.spell(KeyEncoding, encoded, likely, all, asSent)
+	if formed {
+		f.forms(body.unlikely())
+	}
+}
+
+// forms tries forms of the body.
+func (f *search) forms(forms func(yield func([]byte) bool)) {
+	for form := range forms {
+		if f.hashed > f.limit {
 			return
 		}
-		for _, key := range keys {
-			f.try(BodyChanged, key, key, f.Signed(form))
+		f.hashed += 3 * len(form) // making it costs more than hashing it
+		if len(form) > 0 && !bytes.Equal(form, f.Body) {
+			f.form(BodyChanged, f.Signed(form))
 		}
 	}
 }
 
-func (f *search) spell(code string, keys []webhook.Secret, spellings func(string) []string, parts [][]byte) {
-	for _, key := range keys {
-		if f.hashed > maxHashed {
+// form tries what else may have been signed.
+func (f *search) form(code string, parts [][]byte) {
+	for _, key := range f.keys {
+		f.try(code, key, key, parts)
+	}
+}
+
+// How many of a key's spellings are likely. They come first.
+const likely, all = 7, 1000
+
+// spell tries the spellings from the first one to the last one of each key.
+func (f *search) spell(code string, spellings func(string) []string, from, to int, parts [][]byte) {
+	for _, key := range f.keys {
+		if f.hashed > f.limit {
 			return
 		}
-		for _, spelling := range webhook.Respelt([]webhook.Secret{key}, spellings) {
+		respelt := webhook.Respelt([]webhook.Secret{key}, spellings)
+		for _, spelling := range respelt[min(from, len(respelt)):min(to, len(respelt))] {
 			f.try(code, key, spelling, parts)
 		}
 	}
@@ -159,11 +200,7 @@ func (f *search) spell(code string, keys []webhook.Secret, spellings func(string
 // try notes the cause if the request carries the digest of the parts under the key. A right digest that was nevertheless
 // refused is in another spelling, or in another header.
 func (f *search) try(code string, configured, key webhook.Secret, parts [][]byte) {
-	cost := 1 << 10 // of a key
-	for _, part := range parts {
-		cost += len(part)
-	}
-	if f.hashed += cost; f.hashed > maxHashed || key.Reveal() == "" {
+	if f.hashed += perTry + size(parts); f.hashed > f.limit || key.Reveal() == "" {
 		return
 	}
 	made := webhook.NewSecret(string(key.HMAC(sha256.New, parts...)))
@@ -172,30 +209,36 @@ func (f *search) try(code string, configured, key webhook.Secret, parts [][]byte
 			continue
 		}
 		if c.header != "" {
-			f.found[OtherHeader] = c.header
+			f.found[OtherHeader] = Evidence{Header: c.header}
 		}
 		if c.header == "" || code != SignatureEncoding {
-			f.found[code] = configured.Fingerprint()
+			f.found[code] = Evidence{Key: configured.Fingerprint()}
 		}
 	}
 }
 
-// encoding returns how the body is compressed, or was before it came here; empty if it was not.
-func (s Scheme) encoding() string {
-	for name, magic := range map[string]string{"gzip": "\x1f\x8b", "zstd": "\x28\xb5\x2f\xfd", "zlib": "\x78\x9c"} {
-		if bytes.HasPrefix(s.Body, []byte(magic)) {
-			return name
-		}
+func size(parts [][]byte) (n int) {
+	for _, part := range parts {
+		n += len(part)
 	}
-	named := strings.TrimSpace(s.Header.Get("Content-Encoding"))
-	if strings.EqualFold(named, "identity") {
-		return ""
-	}
-	return webhook.Label(named)
+	return n
 }
 
-func onlyDevelopment(info webhook.Info, keys []webhook.Secret) bool {
-	return len(keys) == 1 && keys[0].Equal(info.DevelopmentKey)
+// Encoding returns how the body is compressed, or was before it came here; empty if it was not.
+func (s Scheme) Encoding() string {
+	for _, known := range []struct{ magic, name string }{
+		{"\x1f\x8b", "gzip"}, {"\x28\xb5\x2f\xfd", "zstd"}, {"\x78\x01", "zlib"}, {"\x78\x5e", "zlib"}, {"\x78\x9c", "zlib"},
+		{"\x78\xda", "zlib"},
+	} {
+		if bytes.HasPrefix(s.Body, []byte(known.magic)) {
+			return known.name
+		}
+	}
+	named := strings.ToLower(strings.TrimSpace(s.Header.Get("Content-Encoding")))
+	if slices.Contains([]string{"gzip", "x-gzip", "deflate", "br", "zstd", "compress"}, named) {
+		return named
+	}
+	return ""
 }
 
 func fingerprints(keys []webhook.Secret) string {
@@ -213,82 +256,71 @@ func Without(header http.Header, own func(name string) bool) http.Header {
 	return others
 }
 
-// Add adds a cause, unless it was found already.
-func (f Found) Add(code, detail string) {
-	if _, known := f[code]; !known {
-		f[code] = detail
-	}
-}
-
-// Specific drops the causes that are only left because nothing else applies, if something does.
-func (f Found) Specific() Found {
-	specific := maps.Clone(f)
+// And returns the causes of two signatures of one request. What is only left because nothing else applies is dropped if
+// something does.
+func (f Found) And(other Found) Found {
+	all := maps.Clone(other)
+	maps.Copy(all, f)
+	specific := maps.Clone(all)
 	delete(specific, WrongKey)
-	if specific[DevelopmentKey] == "" { // no key shows it
+	if specific[DevelopmentKey] == (Evidence{}) { // no key shows it
 		delete(specific, DevelopmentKey)
 	}
 	if len(specific) > 0 {
 		return specific
 	}
-	return f
-}
-
-// Partly is Found of a request with a right signature in another place, so that the key is right.
-func (f Found) Partly(detail string) Found {
-	f.Add(BodyChanged, detail)
-	return f.Specific()
+	return all
 }
 
 // Causes returns what was found, with hints.
 func (s Scheme) Causes(found Found) (causes []webhook.Refusal) {
 	for _, code := range precedence {
-		if detail, ok := found[code]; ok {
-			causes = append(causes, webhook.Refusal{Code: code, Hint: s.hint(code, detail)})
+		if evidence, ok := found[code]; ok {
+			causes = append(causes, webhook.Refusal{Code: code, Hint: s.hint(code, evidence)})
 		}
 	}
 	return causes
 }
 
-func (s Scheme) hint(code, detail string) string {
-	title := s.Info.Title
-	configured := "the configured key " + detail
+func (s Scheme) hint(code string, e Evidence) string {
+	title, key := s.Info.Title, "the configured key "+e.Key
 	switch code {
 	case SignatureMissing:
 		return "the request has no signature in " + s.Where + ": " + s.Absent
 	case OtherHeader:
-		return "the right signature is in the header " + webhook.Label(detail) + ", but " + title + " puts it in " + s.Where +
-			": find the proxy that renames the header"
+		return "the right signature is in the header " + webhook.Label(e.Header) + ", but " + title + " puts it in " +
+			s.Where + ": find the proxy that renames the header"
 	case SignatureMalformed:
 		return s.Where + " has no signature of " + title + ", which is " + s.Format +
 			": it is cut off, a placeholder, or something that it needs is missing"
 	case DevelopmentKey:
-		if detail == "" {
+		if e.Key == "" {
 			return "only the development key is configured, and the request is signed with another key: set $" +
 				s.Info.KeysVariable + " to the key from " + s.Source
 		}
 		return "the request is signed with the development key, which is not configured: sign it with a configured key, or " +
 			"unset $" + s.Info.KeysVariable + " on localhost"
 	case KeyWhitespace:
-		return "the signature matches " + configured + " with white space or quotes added to it or removed: copy the key " +
-			"from " + s.Source + " again, without what surrounds it"
+		return "the signature matches " + key + " with white space or quotes added to it or removed: copy the key from " +
+			s.Source + " again"
 	case KeyEncoding:
-		return "the signature matches " + configured + ` if it is decoded or encoded, or if "=" is added to its end or ` +
-			"removed: configure the key exactly as the sender uses it; copy it whole from " + s.Source
+		return "the signature matches " + key + ` if it is decoded or encoded, or if "=" is added to its end or removed: ` +
+			"configure the key exactly as the sender uses it; copy it whole from " + s.Source
 	case SignatureEncoding:
-		return "the signature is right under " + configured + ", but in another spelling: " + title + " sends " + s.Format
+		return "the signature is right under " + key + ", but in another spelling: " + title + " sends " + s.Format
 	case QueryNotSigned:
-		return "the signature is right under " + configured + " without the query of the URL, which " + title +
-			" signs: find what adds the query, or register the URL without one"
+		return "the signature is right under " + key + " without the query of the URL, which " + title +
+			" signs: find what adds to the query, or register the URL without one"
 	case BodyCompressed:
-		return "the body is or was compressed (" + detail + "), so the signed bytes are not those that came: switch off " +
+		return "the body is or was compressed (" + e.Text + "), so the signed bytes are not those that came: switch off " +
 			"compression at the sender or at the proxy"
 	case BodyChanged:
-		if strings.Contains(detail, " ") { // no fingerprint
-			return "the body is not the one that " + title + " signed (" + detail +
+		if e.Text != "" {
+			return "the body is not the one that " + title + " signed (" + e.Text +
 				"): find the proxy or the code that changes it"
 		}
-		return "the signature is right under the key " + detail + " for another form of the body: find the proxy or the " +
-			"code that changes it, and pass the bytes on as they came"
+		return "the signature is right under " + key + " for another form of the body: find the proxy or the code that " +
+			"changes it, and pass the bytes on as they came"
 	}
-	return "no configured key (" + detail + ") made this signature: compare them with " + s.Source
+	return "no configured key (" + e.Key + ") made this signature: compare them with " + s.Source
 }

@@ -1,9 +1,11 @@
 package refusal
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"html"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,53 +14,61 @@ import (
 const digestSize = 32 // of SHA-256
 
 // digests returns the digests that a signature may mean in any spelling: hex, base64, base64url, base64 of hex, with a
-// prefix such as "sha256=", in quotes, or escaped for a URL.
+// prefix such as "sha256=", in quotes, or escaped for a URL, HTML or JSON. It returns a few at most.
 func digests(value string) (found [][]byte) {
-	const maxValue = 2048
-	if len(value) > maxValue {
+	const shortest, longest, pieces, most = 43, 1024, 8, 8 // base64 without "=" is the shortest spelling
+	if len(value) > longest {
 		return nil
 	}
-	pieces := []string{value}
-	pieces = append(pieces, strings.FieldsFunc(value, func(c rune) bool { return strings.ContainsRune(",; \t\r\n", c) })...)
-	for _, piece := range slices.Clone(pieces) {
-		for range 3 { // prefixes, such as s0=sha256=
-			end := strings.IndexAny(piece, "=: ")
+	parts := []string{value}
+	words := strings.FieldsFunc(value, func(c rune) bool { return strings.ContainsRune(",; \t\r\n", c) })
+	for _, piece := range append(parts, words[:min(len(words), pieces)]...) {
+		for range 4 { // prefixes, such as s0=sha256=
+			if len(piece) < shortest || len(found) >= most {
+				break
+			}
+			found = append(found, decodings(unescaped(piece), 2)...)
+			end := strings.IndexAny(piece, "=: '\"")
 			if end < 0 {
 				break
 			}
 			piece = piece[end+1:]
-			pieces = append(pieces, piece)
 		}
 	}
-	for _, piece := range pieces {
-		piece = strings.Trim(piece, " \t\r\n\"'`<>[]()")
-		if unescaped, err := url.PathUnescape(piece); err == nil {
-			piece = unescaped
-		}
-		for _, digest := range decodings(piece) {
-			known := slices.ContainsFunc(found, func(other []byte) bool { return string(other) == string(digest) })
-			if !known {
-				found = append(found, digest)
-			}
-		}
-	}
-	return found
+	slices.SortFunc(found, bytes.Compare)
+	return slices.CompactFunc(found, bytes.Equal)
 }
 
-// decodings returns the digests that s is in hex or base64.
-func decodings(s string) (found [][]byte) {
-	separated := strings.NewReplacer(":", "", "-", "", " ", "").Replace(s)
-	if b, err := hex.DecodeString(separated); err == nil && len(b) == digestSize {
-		return [][]byte{b}
+// unescaped undoes what tools do to a text on its way.
+func unescaped(s string) string {
+	for range 2 {
+		if plain, err := url.PathUnescape(s); err == nil {
+			s = plain
+		}
+		s = html.UnescapeString(s)
+		var quoted string
+		if strings.Contains(s, `\u`) && json.Unmarshal([]byte(`"`+strings.Trim(s, `"`)+`"`), &quoted) == nil {
+			s = quoted
+		}
 	}
-	for _, b := range unbase64(strings.ReplaceAll(s, " ", "+")) { // a form's decoder makes spaces of "+"
-		switch len(b) {
-		case digestSize:
+	return strings.TrimPrefix(strings.Trim(s, " \t\r\n\"'`<>[]()"), "0x")
+}
+
+var separators = strings.NewReplacer(":", "", "-", "", " ", "")
+
+// decodings returns the digests that s is in hex or base64, or in either of them twice.
+func decodings(s string, depth int) (found [][]byte) {
+	var decoded [][]byte
+	if b, err := hex.DecodeString(separators.Replace(s)); err == nil {
+		decoded = append(decoded, b)
+	}
+	decoded = append(decoded, unbase64(strings.ReplaceAll(s, " ", "+"))...) // a form's decoder makes spaces of "+"
+	for _, b := range decoded {
+		switch {
+		case len(b) == digestSize:
 			found = append(found, b)
-		case 2 * digestSize:
-			if b, err := hex.DecodeString(string(b)); err == nil {
-				found = append(found, b)
-			}
+		case depth > 1 && len(b) > digestSize:
+			found = append(found, decodings(string(b), depth-1)...)
 		}
 	}
 	return found
@@ -78,26 +88,31 @@ func unbase64(s string) (found [][]byte) {
 	return found
 }
 
-// spaced returns the key with white space or quotes that people and tools add, or without those that it has.
+// invisible are the characters around a key that people and tools add.
+const invisible = " \t\r\n\"'`\u00a0\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u3000\ufeff\u2018\u2019\u201c\u201d"
+
+// spaced returns the key with white space or quotes that people and tools add, or without those that it has. The first
+// ones are likely.
 func spaced(key string) []string {
-	bare := strings.Trim(key, " \t\r\n\"'`\u00a0\ufeff\u201c\u201d")
+	written := strings.NewReplacer(`\n`, "", `\r`, "", `\t`, "").Replace(key) // as an .env file has it
+	bare := strings.Trim(written, invisible)
 	made := []string{bare}
 	for _, around := range [][2]string{
-		{"", "\n"}, {"", "\r\n"}, {"", " "}, {" ", ""}, {" ", " "}, {`"`, `"`}, {"'", "'"}, {"", "\r"}, {"", "\t"},
+		{"", "\n"}, {"", "\r\n"}, {"", " "}, {" ", ""}, {`"`, `"`}, {"'", "'"}, {" ", " "}, {"", "\r"}, {"", "\t"},
 		{"\n", ""}, {"\t", ""}, {"\n", "\n"}, {"", "\n\n"}, {"", "\r\n\r\n"}, {"", "  "}, {"  ", ""}, {"`", "`"},
 		{`"`, ""}, {"", `"`}, {"'", ""}, {"", "'"}, {`"`, "\"\n"}, {"'", "'\n"}, {` "`, `" `}, {"\u201c", "\u201d"},
-		{"\ufeff", ""}, {"", "\u00a0"}, {"", "\u200b"}, {"[\"", "\"]"}, {"", ","},
+		{"\u2018", "\u2019"}, {"\ufeff", ""}, {"", "\u00a0"}, {"", "\u200b"}, {"", `\n`}, {"[\"", "\"]"}, {"", ","},
 	} {
 		made = append(made, around[0]+bare+around[1])
 	}
-	words := strings.FieldsFunc(bare, func(c rune) bool { return strings.ContainsRune(" \t\r\n;,\"'\u00a0\u200b", c) })
+	words := strings.FieldsFunc(bare, func(c rune) bool { return strings.ContainsRune(invisible+";,", c) })
 	if len(words) > 1 {
 		made = append(append(made, strings.Join(words, "")), words[:min(len(words), 10)]...)
 	}
 	return others(key, made)
 }
 
-// encoded returns the key decoded or encoded, and with other numbers of "=" at its end.
+// encoded returns the key decoded or encoded, and with other numbers of "=" at its end. The first ones are likely.
 //
 // SPEC: https://pinter.org/archives/11140, read 2026-11-30: DocuSign's page showed a key with "=" at its end, and a
 // copy without it did not match.
