@@ -5,9 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -41,12 +39,6 @@ type Patient struct {
 // shortest is the length from which a shared secret is hard to guess. All vendors' secrets are longer.
 const shortest = 16
 
-// Fingerprint returns the first 4 hex digits of a secret's SHA-256.
-func Fingerprint(s webhook.Secret) string {
-	sum := sha256.Sum256([]byte(s.Reveal()))
-	return hex.EncodeToString(sum[:2])
-}
-
 // Written returns what is odd about how keys are written. They were trimmed, so they work.
 func Written(values []string) (problems []string) {
 	for _, value := range values {
@@ -55,7 +47,7 @@ func Written(values []string) (problems []string) {
 		case len(trimmed) == 0 && value != "":
 			problems = append(problems, "an entry is nothing but white space or quotes")
 		case len(trimmed) > 0 && trimmed[0].Reveal() != value:
-			problems = append(problems, "white space or quotes around the key "+Fingerprint(trimmed[0])+" were removed")
+			problems = append(problems, "white space or quotes around the key "+trimmed[0].Fingerprint()+" were removed")
 		}
 	}
 	return problems
@@ -93,15 +85,15 @@ func (p Patient) keys(all []Patient) (found []Finding) {
 	}
 	var prints []string
 	for _, key := range p.Keys.Keys {
-		prints = append(prints, Fingerprint(key))
+		prints = append(prints, key.Fingerprint())
 		if value := key.Reveal(); len(value) < shortest && !p.public(key) && value != info.DevelopmentKey {
 			add(Warning, "the key %s has only %d characters: it may be cut off, and can be guessed; copy it again from the "+
-				"vendor's page into %s", Fingerprint(key), len(value), p.Place)
+				"vendor's page into %s", key.Fingerprint(), len(value), p.Place)
 		}
 		for _, other := range all {
 			if other.Provider.Info().Name != info.Name && webhook.Any(other.Keys.Keys, key.Reveal()) {
 				add(Warning, "the key %s is also one of %s: each vendor has its own; remove it where it is wrong",
-					Fingerprint(key), other.Provider.Info().Title)
+					key.Fingerprint(), other.Provider.Info().Title)
 			}
 		}
 	}
@@ -145,7 +137,7 @@ func (p Patient) tokens() []Finding {
 
 func fingerprints(secrets []webhook.Secret) (prints []string) {
 	for _, s := range secrets {
-		prints = append(prints, Fingerprint(s))
+		prints = append(prints, s.Fingerprint())
 	}
 	return prints
 }

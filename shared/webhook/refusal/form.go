@@ -241,13 +241,9 @@ func (t text) documents(yield func([]byte) bool) bool {
 // there are many.
 type token struct{ start, end int32 }
 
-// maxDepth is the nesting of a JSON text of which forms are made. An indented text grows with the square of its depth.
-const maxDepth = 64
-
-// scan splits a valid JSON text into its tokens. It returns nil if the text is nested too deeply.
+// scan splits a valid JSON text into its tokens.
 func scan(text []byte) []token {
 	tokens := make([]token, 0, len(text)/4)
-	depth := 0
 	for i := 0; i < len(text); {
 		start := i
 		switch text[i] {
@@ -261,15 +257,7 @@ func scan(text []byte) []token {
 				}
 			}
 			i++
-		case '{', '[':
-			if depth++; depth > maxDepth {
-				return nil
-			}
-			i++
-		case '}', ']':
-			depth--
-			i++
-		case ':', ',':
+		case '{', '}', '[', ']', ':', ',':
 			i++
 		default:
 			for i < len(text) && strings.IndexByte(" \t\r\n{}[]:,", text[i]) < 0 {
@@ -410,7 +398,8 @@ func (e escaping) unit(made []byte, unit uint16) []byte {
 	return append(made, '\\', 'u', digits[unit>>12], digits[unit>>8&15], digits[unit>>4&15], digits[unit&15])
 }
 
-// write appends a JSON text with this layout and escaping. It stops when the text has become much larger.
+// write appends a JSON text with this layout and escaping. It returns nil if the text becomes much larger: indentation
+// grows with the square of the depth.
 func (l layout) write(made, text []byte, tokens []token, e escaping) []byte {
 	limit := 4*len(text) + 1024
 	depth := 0

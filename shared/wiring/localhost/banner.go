@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"esignhooks/shared/operate/doctor"
 	"esignhooks/shared/vendorapi/all"
 	"esignhooks/shared/webhook"
 )
@@ -47,7 +46,7 @@ func (c Config) keysOf(p webhook.Provider) string {
 	const most = 6 // on one line
 	var prints []string
 	for _, key := range keys.Keys.Keys[:min(len(keys.Keys.Keys), most)] {
-		prints = append(prints, doctor.Fingerprint(key))
+		prints = append(prints, key.Fingerprint())
 	}
 	text := fmt.Sprintf("%d keys: %s", len(keys.Keys.Keys), strings.Join(prints, " "))
 	switch n := len(keys.Keys.Keys); {
