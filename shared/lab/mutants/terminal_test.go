@@ -12,7 +12,7 @@ var inTerminal = []mistake{
 		`fmt.Sprintf("--%s=%v", flag.Name, flag.Target.Interface())`, `fmt.Sprintf("--%s=%v", flag.Name, flag.Name)`,
 		"operate TestACommandIsPassedOn"},
 	{"the banner shows keys", "shared/wiring/localhost/banner.go",
-		`doctor.Fingerprint(key)`, `doctor.Fingerprint(key)+key.Reveal()`, "wiring/localhost TestTheBannerFitsOnAScreen"},
+		`key.Fingerprint()`, `key.Fingerprint()+key.Reveal()`, "wiring/localhost TestTheBannerFitsOnAScreen"},
 	{"a printed command holds the key", "shared/wiring/localhost/banner.go",
 		`(r.Key != nil || !keys.Development) &&`, `r.Key != nil &&`, "wiring/localhost TestACommandToPaste"},
 	{"a vendor writes escape sequences to the terminal", "shared/wiring/localhost/line.go",
