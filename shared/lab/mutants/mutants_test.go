@@ -54,6 +54,7 @@ var areas = []struct {
 	{"simulate", false, inSimulate},
 	{"bench", false, inBench},
 	{"terminal", false, inTerminal},
+	{"console", false, inConsole},
 }
 
 var which = flag.String("plant", "",

@@ -126,6 +126,11 @@ func (g *Gateway) serveRequest(w http.ResponseWriter, r *http.Request, id string
 			return
 		}
 		t.AgreementID, t.VendorType = mask.mask(t.AgreementID), mask.mask(t.VendorType)
+		if t.Event != nil {
+			for i, via := range t.Event.Via { // it may hold a client ID
+				t.Event.Via[i] = mask.mask(via)
+			}
+		}
 		shown.Events = append(shown.Events, t)
 	}
 	answer(w, shown, nil)

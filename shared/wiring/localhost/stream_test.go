@@ -108,7 +108,7 @@ func TestTheStreamIsBounded(t *testing.T) {
 	}
 	s.send("a", 1) // nobody reads
 	if len(s.readers) != 0 {
-		t.Error("slow readers stay")
+		t.Fatal("slow readers stay")
 	}
 	for range r.messages { // ends
 	}
