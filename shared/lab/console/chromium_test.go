@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"esignhooks/shared/lab/gateway"
 )
 
 // browser is Chromium, driven by the DevTools protocol over two pipes.
@@ -290,8 +292,8 @@ func (p *page) quiet() {
 	}
 }
 
-// patience is how long to wait.
-var patience = 15 * time.Second
+// patience is how long to wait for what a quiet machine does within a second.
+const patience = gateway.Patience
 
 func must(t *testing.T, err error) {
 	t.Helper()
