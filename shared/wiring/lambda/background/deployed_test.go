@@ -26,6 +26,7 @@ import (
 	"esignhooks/shared/plumbing/metric"
 	"esignhooks/shared/process"
 	"esignhooks/shared/provider"
+	"esignhooks/shared/receive"
 	"esignhooks/shared/sample"
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/document"
@@ -176,6 +177,10 @@ func (w *wired) use(t *testing.T, field any) (facts []string) {
 		return nil
 	case *func() time.Time:
 		return []string{fmt.Sprint((*f)().Equal(now))}
+	case **receive.Limiter: // only localhost shares it
+		return []string{fmt.Sprint(*f == nil)}
+	case *func(context.Context, *webhook.Request, *webhook.Response, receive.Observation): // only localhost observes
+		return []string{fmt.Sprint(*f == nil)}
 	case **slog.Logger:
 		w.log.Reset()
 		(*f).Info("logged")
