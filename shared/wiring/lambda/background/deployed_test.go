@@ -425,7 +425,8 @@ func want(s *lambdatest.Stack, function string) facts {
 		read := "secretsmanager GetSecretValue " + strings.TrimSuffix(function, "Function") + "Secret"
 		p, _ := webhook.Find(provider.All(), name)
 		keys, _ := wiring.ParseKeys(noKey, s.Parameters["RequireUrlToken"] == "true" && !p.Info().SignsAll)
-		found["Provider"] = []string{name}
+		found["Provider"], found["Others"] = []string{name}, names
+		found["Explanations"], found["Observe"] = []string{"true"}, []string{"true"}
 		found["Keys"] = []string{"false", fmt.Sprint(webhook.RefusesAll(p, keys)), read, read, read}
 		found["Payloads"] = []string{"s3 PUT PayloadBucket", "s3 GET PayloadBucket"}
 		found["Claims"] = []string{expiring("dynamodb PutItem Table", 1), "dynamodb UpdateItem Table"}
