@@ -239,7 +239,7 @@ func retries(t *testing.T, p webhook.Provider) {
 	for name, r := range Examples(t, p.Info().Name) {
 		if r.Method == http.MethodPost && (!retrier.Acknowledges(r, p.Acknowledge(r)) ||
 			retrier.Acknowledges(r, &webhook.Response{Status: http.StatusServiceUnavailable})) {
-			t.Errorf("%s: our acknowledgement is none to the vendor, or a failure is one", name)
+			t.Errorf("%s: the vendor does not take our acknowledgement, or takes a failure for one", name)
 		}
 	}
 	for _, pause := range retrier.Retries().Pauses {

@@ -88,7 +88,7 @@ func (g *Gateway) redeliver(w http.ResponseWriter, r *http.Request, id string) {
 	}
 	again, err := http.NewRequestWithContext(context.WithoutCancel(r.Context()), x.method, "/", bytes.NewReader(x.body))
 	if err != nil {
-		http.Error(w, "the request cannot be sent again: its method is none", http.StatusConflict)
+		http.Error(w, "the request cannot be sent again: its method is not valid", http.StatusConflict)
 		return
 	}
 	path := x.url

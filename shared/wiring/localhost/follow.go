@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Requests returns the last requests that the running gateway has received, the newest first. An empty provider stands
-// for all.
+// Requests returns the last requests that the running gateway has received, the newest first. An empty provider
+// means all.
 func Requests(ctx context.Context, config Config, provider string, limit int) ([]Request, error) {
 	query := url.Values{"provider": {provider}, "limit": {strconv.Itoa(limit)}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet,

@@ -222,7 +222,7 @@ func (g *Gateway) steps(x *exchange) (steps []step) {
 	case !observed:
 		add("url-token", "skipped", "Not reached.")
 	case x.status == http.StatusNotFound && x.hasToken():
-		add("url-token", "failed", "The token in the path is none of the configured ones: %d.", tokens)
+		add("url-token", "failed", "The token in the path is not one of the %d that are configured.", tokens)
 	case x.status == http.StatusNotFound:
 		add("url-token", "failed", "The path has no token. Configured tokens: %d.", tokens)
 	case tokens == 0:

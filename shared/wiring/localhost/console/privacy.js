@@ -1,5 +1,5 @@
 // Conceals personal data in what vendors send: names, e-mail addresses, telephone numbers, and free text that may hold
-// them. Whoever debugs asks for them by a button.
+// them. A button shows them.
 
 export const bullets = '•••••'
 
