@@ -164,7 +164,7 @@ func (c *crowd) published() (events, changes map[string]map[string]bool) {
 			} `json:"envelope"`
 		} `json:"published"`
 	}
-	answer := must(http.Get(c.url.Load().(string) + "/api/published"))
+	answer := must(http.Get(c.url.Load().(string) + "/api/published?limit=1000000000"))
 	defer answer.Body.Close()
 	check(json.NewDecoder(answer.Body).Decode(&list))
 	events, changes = map[string]map[string]bool{}, map[string]map[string]bool{}

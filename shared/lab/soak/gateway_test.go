@@ -463,7 +463,7 @@ func (l *life) verify(v *vendors, app *application) {
 	redriven := false
 	for deadline := time.Now().Add(gateway.Patience); ; time.Sleep(200 * time.Millisecond) {
 		var list struct{ Events []entry }
-		l.get("/api/events", &list)
+		l.get("/api/events?limit=1000000000", &list)
 		clear(shown)
 		pending, failed := false, false
 		for _, e := range list.Events {
@@ -549,7 +549,7 @@ func (l *life) verifyPublished(v *vendors, shown map[string]entry, app *applicat
 	var list struct {
 		Published []struct{ Envelope struct{ Detail bus.Detail } }
 	}
-	l.get("/api/published", &list)
+	l.get("/api/published?limit=1000000000", &list)
 	slices.Reverse(list.Published) // the first first
 	details, place := map[string]bus.Detail{}, map[string]int{}
 	for i, p := range list.Published {
