@@ -21,7 +21,7 @@ type text struct {
 	bytes  []byte
 	bare   []byte  // without byte order mark and white space around it
 	json   bool    // it is valid, and not too large to look
-	tokens []token // of a JSON object or list
+	tokens []token // of a JSON object or list that is small enough
 }
 
 func read(body []byte) text {
@@ -29,7 +29,7 @@ func read(body []byte) text {
 	if len(t.bare) > maxFormBody || !json.Valid(t.bare) {
 		return t
 	}
-	if t.json = true; t.bare[0] == '{' || t.bare[0] == '[' {
+	if t.json = true; len(t.bare) <= 2*maxScanned && (t.bare[0] == '{' || t.bare[0] == '[') {
 		t.tokens = scan(t.bare)
 	}
 	return t

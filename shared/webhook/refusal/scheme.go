@@ -14,7 +14,7 @@ import (
 // Limits of the work for one request, in bytes.
 const (
 	maxHashed     = 6 << 20   // in all; verifying the request has cost a part of it already
-	maxRespelt    = 3 << 20   // of that, for other keys and other forms of the body
+	maxRespelt    = 2 << 20   // of that, for other keys and other forms of the body
 	maxFormBody   = 256 << 10 // a larger body is tried as it is only
 	maxScanned    = 64 << 10  // a larger JSON text has few forms
 	maxCandidates = 32        // digests that the headers may hold
