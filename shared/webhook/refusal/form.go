@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -194,13 +195,18 @@ func fromUTF16(body []byte) []byte {
 	return []byte(string(utf16.Decode(units)))
 }
 
+// The patterns are compiled when a refusal needs them, not at a cold start.
 var (
-	betweenTags = regexp.MustCompile(`>\s+<`)
-	emptyTag    = regexp.MustCompile(`\s*/>`)
-	emptyPair   = regexp.MustCompile(`<([A-Za-z_][\w.:-]*)([^<>]*)></([A-Za-z_][\w.:-]*)>`)
-	declaration = regexp.MustCompile(`^<\?xml[^>]*\?>\s*`)
-	rootTag     = regexp.MustCompile(`<([A-Za-z_][\w.:-]*)`)
+	betweenTags = pattern(`>\s+<`)
+	emptyTag    = pattern(`\s*/>`)
+	emptyPair   = pattern(`<([A-Za-z_][\w.:-]*)([^<>]*)></([A-Za-z_][\w.:-]*)>`)
+	declaration = pattern(`^<\?xml[^>]*\?>\s*`)
+	rootTag     = pattern(`<([A-Za-z_][\w.:-]*)`)
 )
+
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 // documents returns other forms of an XML document: without white space between the tags, with other spellings of empty
 // tags, and with another declaration.
@@ -208,21 +214,21 @@ func (t text) documents(yield func([]byte) bool) bool {
 	if !t.isXML() {
 		return true
 	}
-	for _, spaced := range [][]byte{t.bare, betweenTags.ReplaceAll(t.bare, []byte("><"))} {
-		joined := emptyPair.ReplaceAllFunc(spaced, func(pair []byte) []byte {
-			parts := emptyPair.FindSubmatch(pair)
+	for _, spaced := range [][]byte{t.bare, betweenTags().ReplaceAll(t.bare, []byte("><"))} {
+		joined := emptyPair().ReplaceAllFunc(spaced, func(pair []byte) []byte {
+			parts := emptyPair().FindSubmatch(pair)
 			if !bytes.Equal(parts[1], parts[3]) {
 				return pair
 			}
 			return slices.Concat([]byte("<"), parts[1], parts[2], []byte("/>"))
 		})
 		for _, text := range [][]byte{
-			spaced, emptyTag.ReplaceAll(spaced, []byte("/>")), emptyTag.ReplaceAll(spaced, []byte(" />")), joined,
-			emptyTag.ReplaceAll(joined, []byte(" />")),
+			spaced, emptyTag().ReplaceAll(spaced, []byte("/>")), emptyTag().ReplaceAll(spaced, []byte(" />")), joined,
+			emptyTag().ReplaceAll(joined, []byte(" />")),
 		} {
-			root := declaration.ReplaceAll(text, nil)
+			root := declaration().ReplaceAll(text, nil)
 			for _, start := range []string{
-				string(declaration.Find(text)), "", `<?xml version="1.0" encoding="utf-8"?>`,
+				string(declaration().Find(text)), "", `<?xml version="1.0" encoding="utf-8"?>`,
 				`<?xml version="1.0" encoding="UTF-8"?>`, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n",
 				"<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
 				`<?xml version="1.0"?>`,
@@ -458,7 +464,7 @@ func (t text) cutOff() bool {
 	case '[':
 		return last != ']' || small && !t.json
 	case '<':
-		root := rootTag.FindSubmatch(t.bare[:min(len(t.bare), 1024)])
+		root := rootTag().FindSubmatch(t.bare[:min(len(t.bare), 1024)])
 		return last != '>' || root != nil && !bytes.HasSuffix(t.bare, slices.Concat([]byte("</"), root[1], []byte(">"))) &&
 			!bytes.HasSuffix(t.bare, []byte("/>"))
 	}
