@@ -185,7 +185,7 @@ func newClient() *http.Client {
 
 func (p *Play) has(f Fault) bool { return slices.Contains(p.Faults, f) }
 
-// prepare tells the stories and arranges the faults. The stories end when they have been played, so that nothing happens
+// prepare makes the stories and arranges the faults. The stories end when they have been played, so that nothing happens
 // in the future. Many agreements begin within ten minutes, and go on at different paces.
 func (p *Play) prepare(book *story.Book, told story.Story) error {
 	r := mathrand.New(mathrand.NewPCG(p.Seed, 0))

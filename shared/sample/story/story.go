@@ -53,7 +53,7 @@ func (s Story) Length(pace float64) (all time.Duration) {
 	return all
 }
 
-// optional are the steps that a vendor need not report. Without any other step a vendor cannot tell a story.
+// optional are the steps that a vendor need not report. Without any other step a vendor does not have the story.
 var optional = []string{"created", "sent", "asked", "viewed"}
 
 // All lists the stories.
@@ -83,7 +83,7 @@ func All() []Story {
 	}
 }
 
-// Book holds the stories that a vendor can tell.
+// Book holds the stories of a vendor.
 type Book struct {
 	provider string
 	templates
@@ -182,7 +182,7 @@ func (b *Book) Tell(s Story, start time.Time, pace float64) (*Agreement, error) 
 	return told, nil
 }
 
-// conclude enters how things stand with a person.
+// conclude enters the state of a person.
 func (b *Book) conclude(all map[string]Person, p *person) error {
 	id, err := b.word("participant", p)
 	if err != nil {

@@ -8,14 +8,14 @@ import (
 	"esignhooks/shared/esign"
 )
 
-// Truth is how things stand at the end.
+// Truth is the state of an agreement at the end.
 type Truth struct {
 	Status       esign.Status      `json:"status"`
 	Participants map[string]Person `json:"participants"` // by the vendor's ID
 	Events       int               `json:"events"`       // different ones
 }
 
-// Person is how things stand with a participant at the end.
+// Person is the state of a participant at the end.
 type Person struct {
 	Status   esign.Status `json:"status"`
 	Replaced bool         `json:"replaced,omitempty"`
