@@ -204,6 +204,7 @@ vulnerabilities:
 
 template: $(PYTHON)/bin/sam
 	$(PYTHON)/bin/cfn-lint template.yaml
+	$(PYTHON)/bin/python shared/lab/template/lint.py template.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(PYTHON)/bin/sam validate --lint
 
 $(PYTHON)/bin/sam:

@@ -1,0 +1,93 @@
+"""Lints template.yaml as CloudFormation gets it, after SAM's transformation.
+
+cfn-lint reads a template with its conditions. Some mistakes, such as DependsOn a resource whose condition is not met,
+it finds only in the transformed template. SAM may write another template for other parameters, so it transforms the
+template for each value of every parameter that a condition reads. Equal results are linted once.
+"""
+
+import copy
+import json
+import logging
+import re
+import sys
+import time
+
+import boto3
+from cfnlint.api import ManualArgs, lint
+from samcli.yamlhelper import yaml_parse
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+logging.disable(logging.WARNING)
+
+# SAM copies a resource's condition to what it makes of the resource. So the condition is met wherever the resource's
+# properties ask for it, and the other branch of Fn::If is unreachable.
+IGNORED = ["W1028"]
+PSEUDO = {
+    "AWS::AccountId": "123456789012",
+    "AWS::Partition": "aws",
+    "AWS::Region": "us-east-1",
+    "AWS::StackName": "esignhooks",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+
+
+def transform(source, parameters):
+    """Returns the template that CloudFormation gets with these parameters."""
+    template = copy.deepcopy(source)  # SAM changes it
+    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
+    values = {name: str(p["Default"]) for name, p in template["Parameters"].items()}
+    values.update(PSEUDO, **parameters)
+    session = boto3.Session(region_name="us-east-1")
+    return Translator({}, Parser(), boto_session=session).translate(template, values)
+
+
+def deployment(template):
+    """Returns the logical ID of the API's deployment."""
+    (found,) = [n for n, r in template["Resources"].items() if r["Type"] == "AWS::ApiGateway::Deployment"]
+    return found
+
+
+def read_by(conditions, name):
+    """Reports whether a condition reads a parameter."""
+    return '{"Ref": "%s"}' % name in json.dumps(conditions)
+
+
+def choices(parameter):
+    """Returns values of a parameter other than its default. SAM compares none with a pattern."""
+    allowed = parameter.get("AllowedValues", [1 if parameter["Type"] == "Number" else "192.0.2.1,198.51.100.0/24"])
+    return [str(value) for value in allowed if value != parameter["Default"]]
+
+
+def main(path):
+    with open(path, encoding="utf-8") as file:
+        source = yaml_parse(file.read())
+    standard, started = transform(source, {}), time.time()
+    variants = {}
+    for name, parameter in source["Parameters"].items():
+        if not read_by(source["Conditions"], name):
+            continue
+        for value in choices(parameter):
+            variants[f"{name}={value}"] = transform(source, {name: value})
+    different = {}
+    for name, template in {"defaults": standard, **variants}.items():
+        # The deployment's ID and description have a hash.
+        written = json.dumps(template).replace(deployment(template), "ApiDeployment")
+        different.setdefault(re.sub(r"deployment id: \w+", "", written), name)
+    failed = False
+    for template, name in different.items():
+        for match in lint(template, config=ManualArgs(regions=["us-east-1"], ignore_checks=IGNORED)):
+            failed = True
+            print(f"{path}, transformed with {name}: {match.rule.id} {match.message} at {match.path}")
+    # A stage keeps its settings until there is another deployment. SAM's hash does not know conditions, so the hash must
+    # have the time too.
+    time.sleep(max(0.0, 1.1 - (time.time() - started)))
+    if deployment(transform(source, {})) == deployment(standard):
+        failed = True
+        print(f"{path}: another sam deploy would not deploy the API")
+    print(f"transformed for {1 + len(variants)} choices of parameters, linted {len(different)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
