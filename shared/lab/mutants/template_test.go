@@ -196,6 +196,10 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 		`TreatMissingData: breaching
 
   GatewayClientErrorsAlarm:`},
+	{"overlook failures that are minutes apart",
+		`EvaluationPeriods: 1 # failures that are minutes apart would not add up over several periods`,
+		`EvaluationPeriods: 3
+      DatapointsToAlarm: 2`},
 	{"overlook dropped records", `MetricName: DroppedEventCount`, `MetricName: InvokedEventCount`},
 	{"compare a text with a number", `"413"`, `413`},
 	{"log the paths with the tokens", `LoggingLevel: 'OFF'`, `LoggingLevel: INFO`},
