@@ -200,6 +200,10 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 		`EvaluationPeriods: 1 # failures that are minutes apart would not add up over several periods`,
 		`EvaluationPeriods: 3
       DatapointsToAlarm: 2`},
+	{"leave a way around the domain", `!If [ExecuteApiClosed, true, false]`, `!If [PublicUrlGiven, true, false]`},
+	{"accept no proof at all at the own URL",
+		`RuleCondition: !Equals [!Ref RequireUrlToken, 'false']`,
+		`RuleCondition: !Equals [!Ref RequireUrlToken, 'true']`},
 	{"overlook dropped records", `MetricName: DroppedEventCount`, `MetricName: InvokedEventCount`},
 	{"compare a text with a number", `"413"`, `413`},
 	{"log the paths with the tokens", `LoggingLevel: 'OFF'`, `LoggingLevel: INFO`},

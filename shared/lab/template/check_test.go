@@ -262,7 +262,7 @@ func stacks() []map[string]string {
 		"AccessLogs": "use-role", "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms", "Arch": "x86_64",
 		"ArchiveDays": "7", "ArchiveFormData": "true",
 		"DeletionProtection": "true", "ExpireAfterDays": "365", "IncludeReasons": "true",
-		"LogRetentionDays": "14", "References": "deal_id,crm",
+		"KeepExecuteApi": "true", "LogRetentionDays": "14", "References": "deal_id,crm",
 		"MaxConcurrency": "9", "OutletUrl": "https://app.example.com/events",
 		"PublicUrl": "https://hooks.example.com", "RefusedThreshold": "5",
 		"RepairSubscriptions": "true", "RequireUrlToken": "false", "SilentAgreementHours": "48",
@@ -276,7 +276,8 @@ func stacks() []map[string]string {
 		}
 		received[info.Resource], received[info.Resource+"SilentAfterHours"] = "enabled", "12"
 	}
-	all := []map[string]string{{}, received, changed, {"AccessLogs": "off"}}
+	all := []map[string]string{{}, received, changed, {"AccessLogs": "off"},
+		{"PublicUrl": "https://hooks.example.com", "KeepExecuteApi": "true"}}
 	for _, name := range slices.Sorted(maps.Keys(changed)) {
 		all = append(all, map[string]string{name: changed[name]})
 	}

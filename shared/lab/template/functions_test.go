@@ -30,12 +30,15 @@ import (
 func apiRules(c *checker) {
 	for _, name := range c.of("AWS::Serverless::Api") {
 		c.want(name+".", map[string]string{
-			"AlwaysDeploy":        "true", // or the path of a vendor that is enabled later would be missing
+			"AlwaysDeploy":        "true", // or paths and settings that follow from parameters would stay
 			"Auth.ApiKeyRequired": "false",
 			// API Gateway decodes other types as UTF-8. These can have other bytes, and are signed.
 			"BinaryMediaTypes":           "[application~1octet-stream, application~1xml, multipart~1form-data, text~1xml]",
 			"EndpointAccessMode":         "BASIC", // STRICT refuses domains in front of the API
 			"EndpointConfiguration.Type": "REGIONAL",
+			// Or what proves the sender at PublicUrl could be bypassed.
+			"DisableExecuteApiEndpoint": strconv.FormatBool(c.parameters["PublicUrl"] != "" &&
+				c.parameters["KeepExecuteApi"] == "false"),
 			// API Gateway's own answer to an unknown path is 403, which a vendor's console shows as a wrong key.
 			"GatewayResponses.MISSING_AUTHENTICATION_TOKEN.StatusCode":                         "404",
 			"GatewayResponses.MISSING_AUTHENTICATION_TOKEN.ResponseTemplates.application/json": `{"message":"Not Found"}`,

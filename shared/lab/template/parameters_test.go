@@ -168,6 +168,15 @@ func parameterRules(c *checker) {
 		"Assert.Fn::Contains.0": "[" + strings.Join(switches, ", ") + "]", "Assert.Fn::Contains.1": "enabled",
 	})
 	c.text(rule + "AssertDescription")
+	// Where nothing but the URL proves who calls, the URL that anybody can call must be closed.
+	const tokens = "Rules.UrlTokenRequiredAtExecuteApi."
+	c.want(tokens, map[string]string{
+		"RuleCondition":       strconv.FormatBool(c.parameters["RequireUrlToken"] == "false"),
+		"Assertions.0.Assert": strconv.FormatBool(c.parameters["PublicUrl"] != ""),
+		"Assertions.1.Assert": strconv.FormatBool(c.parameters["KeepExecuteApi"] == "false"),
+	})
+	c.text(tokens + "Assertions.0.AssertDescription")
+	c.text(tokens + "Assertions.1.AssertDescription")
 	for _, p := range provider.All() { // in the template itself, since with equal values a list hides what it refers to
 		c.holds(used["Ref "+p.Info().Resource] >= 2, "the rule does not name %s", p.Info().Resource)
 	}

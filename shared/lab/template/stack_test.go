@@ -199,6 +199,8 @@ func (e *evaluation) value(n *yaml.Node) any {
 		return nil
 	case "!Condition":
 		return strconv.FormatBool(e.condition(n.Value))
+	case "!Equals", "!Not": // of Rules
+		return strconv.FormatBool(e.truth(n))
 	}
 	if !strings.HasPrefix(n.Tag, "!!") {
 		e.problem("unknown function %s", n.Tag)
