@@ -82,7 +82,7 @@ func deploy(t *testing.T) *deployment {
 	if d.endpoint != "" {
 		d.vendors = startVendors(t)
 		d.vendors.trust(t, d.template)
-		keepDeployment(t, d.template)
+		suitEmulator(t, d.template)
 	}
 	t.Cleanup(d.delete)
 	d.deployStack(d.stack, d.template, d.parameters("ArchiveDays=30"))
@@ -93,12 +93,14 @@ func deploy(t *testing.T) *deployment {
 	return d
 }
 
-// keepDeployment makes an update keep the API's deployment. With the old deployment the emulator deletes the stage.
-func keepDeployment(t *testing.T, template string) {
+// suitEmulator makes an update keep the API's deployment: with the old one the emulator deletes the stage. It also makes
+// the emulator keep what outlives the stack: it takes RetainExceptOnCreate for Delete.
+func suitEmulator(t *testing.T, template string) {
 	t.Helper()
 	source, err := os.ReadFile(template)
 	must(t, err)
 	kept := bytes.ReplaceAll(source, []byte("AlwaysDeploy: true"), []byte("AlwaysDeploy: false"))
+	kept = bytes.ReplaceAll(kept, []byte("RetainExceptOnCreate"), []byte("Retain"))
 	if bytes.Equal(kept, source) {
 		t.Fatal("the template has no AlwaysDeploy")
 	}

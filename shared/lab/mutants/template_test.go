@@ -70,10 +70,17 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 	{"keep no backups of the table", `PointInTimeRecoveryEnabled: true`, `PointInTimeRecoveryEnabled: false`},
 	{"delete the table with the stack",
 		`    Type: AWS::DynamoDB::Table
-    DeletionPolicy: Retain
+    DeletionPolicy: RetainExceptOnCreate
 `,
 		`    Type: AWS::DynamoDB::Table
     DeletionPolicy: Delete
+`},
+	{"leave the table of a failed deployment behind",
+		`    Type: AWS::DynamoDB::Table
+    DeletionPolicy: RetainExceptOnCreate
+`,
+		`    Type: AWS::DynamoDB::Table
+    DeletionPolicy: Retain
 `},
 	{"protect the table the other way round",
 		`!If [DeletionProtected, true, false]`,

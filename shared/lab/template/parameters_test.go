@@ -218,11 +218,14 @@ func existenceRules(c *checker) {
 		"AWS::ApiGateway::Account", "AWS::IAM::Role",
 	}
 	for name, r := range c.resources {
-		policy := absent
+		deleted, replaced := absent, absent
 		if kind, _ := r["Type"].(string); slices.Contains(kept, kind) {
-			policy = "Retain"
+			deleted, replaced = "RetainExceptOnCreate", "Retain" // a failed first deployment leaves nothing behind
 		}
-		c.want(name+"/", map[string]string{"DeletionPolicy": policy, "UpdateReplacePolicy": policy})
+		if name == "ApiAccount" || name == "ApiLogsRole" { // other APIs may use them already
+			deleted = "Retain"
+		}
+		c.want(name+"/", map[string]string{"DeletionPolicy": deleted, "UpdateReplacePolicy": replaced})
 		// SPEC: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-condition.html, read
 		// 2026-11-30: if a resource with a condition is not created, nor are those that depend on it.
 		if on, ok := r["DependsOn"].(string); ok {
