@@ -62,7 +62,7 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
           INCLUDE_REASONS`,
 		`GOMEMLIMIT: 512MiB
           INCLUDE_REASONS`},
-	{"throttle a vendor that sends all at once", `ThrottlingBurstLimit: 1000`, `ThrottlingBurstLimit: 10`},
+	{"throttle a vendor that sends all at once", `ThrottlingBurstLimit: !Ref BurstLimit`, `ThrottlingBurstLimit: 10`},
 	{"reconcile once a day", `rate(15 minutes)`, `rate(1 day)`},
 	{"repeat a pass that failed at once", `MaximumRetryAttempts: 0`, `MaximumRetryAttempts: 2`},
 	{"let no item expire", `AttributeName: expires`, `AttributeName: expiry`},
@@ -211,6 +211,7 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 	{"accept no proof at all at the own URL",
 		`RuleCondition: !Equals [!Ref RequireUrlToken, 'false']`,
 		`RuleCondition: !Equals [!Ref RequireUrlToken, 'true']`},
+	{"attach the web ACL to no stage", `stages/${Api.Stage}`, `stages/${AWS::StackName}`},
 	{"overlook dropped records", `MetricName: DroppedEventCount`, `MetricName: InvokedEventCount`},
 	{"compare a text with a number", `"413"`, `413`},
 	{"log the paths with the tokens", `LoggingLevel: 'OFF'`, `LoggingLevel: INFO`},

@@ -260,12 +260,13 @@ func readRoot(t *testing.T) *yaml.Node {
 func stacks() []map[string]string {
 	changed := map[string]string{
 		"AccessLogs": "use-role", "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms", "Arch": "x86_64",
-		"ArchiveDays": "7", "ArchiveFormData": "true",
+		"ArchiveDays": "7", "ArchiveFormData": "true", "BurstLimit": "300",
 		"DeletionProtection": "true", "ExpireAfterDays": "365", "IncludeReasons": "true",
 		"KeepExecuteApi": "true", "LogRetentionDays": "14", "References": "deal_id,crm",
 		"MaxConcurrency": "9", "OutletUrl": "https://app.example.com/events",
-		"PublicUrl": "https://hooks.example.com", "RefusedThreshold": "5",
+		"PublicUrl": "https://hooks.example.com", "RateLimit": "50", "RefusedThreshold": "5",
 		"RepairSubscriptions": "true", "RequireUrlToken": "false", "SilentAgreementHours": "48",
+		"WebAclArn": "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/acl/1a2b3c4d",
 	}
 	received := maps.Clone(changed) // with all vendors
 	for _, p := range provider.All() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -58,17 +59,37 @@ func apiRules(c *checker) {
 			"DefinitionBody":   absent,
 			"MethodSettings.1": absent,
 		})
-		// Adobe sends 30 requests at once: https://helpx.adobe.com/sign/developer/webhook/overview.html. A fifth of the
-		// account's limit is left for other APIs.
-		// SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html: 10,000 a second and 5,000 at once.
-		const method, account, burst = 500, 10000, 5000
-		rate := c.number(name + ".MethodSettings.0.ThrottlingRateLimit")
-		c.holds(rate == method && rate*2*len(provider.All()) <= account*4/5, "%d requests a second are throttled", rate)
-		at := c.number(name + ".MethodSettings.0.ThrottlingBurstLimit")
-		c.holds(at == 2*rate && at >= 30*10 && at <= burst, "%d requests at once are throttled", at)
+		c.want(name+".MethodSettings.0.", map[string]string{
+			"ThrottlingRateLimit": c.parameters["RateLimit"], "ThrottlingBurstLimit": c.parameters["BurstLimit"],
+		})
+		c.throttling()
 		c.accessLog(name)
 	}
 	c.accountRole()
+}
+
+// throttling expects defaults with which no vendor is throttled, and a flood stays affordable, and the web ACL.
+//
+// Adobe sends 30 requests at once: https://helpx.adobe.com/sign/developer/webhook/overview.html. It sends the next one
+// after the answer, so after a pause that is many a second, for as long as its queue lasts. A fifth of the account's
+// limit is left for other APIs.
+//
+// SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html: 10,000 a second and 5,000 at once.
+func (c *checker) throttling() {
+	const account, burst = 10000, 5000
+	rate, at := c.number("Parameters/RateLimit.Default"), c.number("Parameters/BurstLimit.Default")
+	c.holds(rate >= 3*30 && rate*2*len(provider.All()) <= account*4/5, "%d requests a second are throttled", rate)
+	c.holds(at >= 30*10 && at <= burst/5, "%d requests at once are throttled", at)
+	for _, association := range c.of("AWS::WAFv2::WebACLAssociation") {
+		c.want(association+".", map[string]string{
+			"ResourceArn": "arn:<AWS::Partition>:apigateway:<AWS::Region>::/restapis/<Api>/stages/<Api.Stage>",
+			"WebACLArn":   c.parameters["WebAclArn"],
+		})
+	}
+	// Each vendor has two paths. 5 is what a million of a stranger's requests costs.
+	daily := func(rate int) int { return rate * 86400 * 5 / 1e6 }
+	stated := fmt.Sprintf("at 100 a second, a day costs $%d for each URL that is flooded", daily(rate))
+	c.holds(strings.Contains(operate(), stated), "operate.md does not state %q", stated)
 }
 
 // accessLog expects fields that hold neither the path, which has the URL token, nor a header, and what the alarm on 413

@@ -38,6 +38,11 @@ var patterns = map[string]samples{
 			"https://hooks.example.com/a?b", "https://user@hooks.example.com", "https://hooks.example.com//a",
 			"https://Hooks.example.com", "https://hooks.example.com/a/"},
 	},
+	"WebAclArn": {
+		[]string{"", "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/my-acl_2/1a2b3c4d-1a2b-3c4d-5e6f-1a2b3c4d5e6f"},
+		[]string{"my-acl", "arn:aws:wafv2:us-east-1:123456789012:global/webacl/for-cloudfront/1a2b", // not of a region
+			"arn:aws:waf-regional:eu-central-1:123456789012:webacl/1a2b"},
+	},
 	"ExpireAfterDays": expiries(),
 }
 
@@ -71,6 +76,8 @@ var ranges = map[string]map[string]string{
 		"2192, 2557, 2922, 3288, 3653]"},
 	// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html: 2 to 1,000.
 	"MaxConcurrency":       {"MinValue": "2", "MaxValue": "1000"},
+	"BurstLimit":           {"MinValue": "1"},
+	"RateLimit":            {"MinValue": "1"},
 	"References":           {"MaxLength": "1000"}, // all variables of a function have 4 KB
 	"RefusedThreshold":     {"MinValue": "0"},
 	"SilentAgreementHours": {"MinValue": "0", "MaxValue": "8760"}, // a year
@@ -200,6 +207,9 @@ func existenceRules(c *checker) {
 			return c.parameters["AccessLogs"] != "off"
 		case "ArchiveBucket", "ArchiveBucketPolicy", "ArchiveBucketName":
 			return c.parameters["ArchiveDays"] != "0"
+		}
+		if name == "WebAclAssociation" {
+			return c.parameters["WebAclArn"] != ""
 		}
 		return !strings.HasPrefix(name, "Outlet") || c.parameters["OutletUrl"] != ""
 	}

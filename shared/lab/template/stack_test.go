@@ -268,6 +268,7 @@ var attributes = map[string][]string{
 	"AWS::IAM::Role":        {"Arn"},
 	"AWS::S3::Bucket":       {"Arn"},
 	"AWS::SQS::Queue":       {"Arn", "QueueName"},
+	"AWS::Serverless::Api":  {"Stage"}, // by SAM: https://docs.aws.amazon.com/serverless-application-model/
 }
 
 func (e *evaluation) attribute(text string) any {

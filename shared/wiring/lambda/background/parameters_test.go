@@ -30,6 +30,7 @@ var arrivals = map[string]struct {
 	"ArchiveDays": {[]string{"Bucket", "BucketPolicy", "Function.Environment", "Function.Policies", "Outputs"},
 		[]string{"Worker.Archive"}},
 	"ArchiveFormData":    {[]string{"Function.Environment"}, []string{"Archiver.FormData"}},
+	"BurstLimit":         {[]string{"all Api.MethodSettings"}, nil},
 	"DeletionProtection": {[]string{"all Table.DeletionProtectionEnabled"}, nil},
 	"ExpireAfterDays": {[]string{"Globals.Function"},
 		[]string{"Reconciler.Remembers", "Worker.Ledger", "vendors' Claims"}},
@@ -41,6 +42,7 @@ var arrivals = map[string]struct {
 		"Outlet.DeadLetters", "Outlet.Keys", "Outlet.Later", "Outlet.Log", "Publisher.Bus"}},
 	"PublicUrl": {[]string{"Function.Environment", "Outputs", "all Api.DisableExecuteApiEndpoint"},
 		[]string{"Reconciler.Webhook"}},
+	"RateLimit":           {[]string{"all Api.MethodSettings"}, nil},
 	"RefusedThreshold":    {[]string{"vendors' Alarm.Threshold"}, nil},
 	"RepairSubscriptions": {[]string{"Function.Environment"}, []string{"Reconciler.Repair"}},
 	"IncludeReasons":      {[]string{"Function.Environment"}, []string{"Reconciler.Policy", "Worker.Policy"}},
@@ -48,6 +50,7 @@ var arrivals = map[string]struct {
 	"RequireUrlToken": {[]string{"Function.Environment", "Outputs"},
 		[]string{"AdobeSign.accepts", "DropboxSign.accepts", "ESignGlobal.Keys", "ESignGlobal.accepts",
 			"Reconciler.Webhook"}},
+	"WebAclArn":            {[]string{"all WebACLAssociation"}, nil},
 	"SilentAgreementHours": {[]string{"Function.Environment"}, []string{"Reconciler.SilentAfter"}},
 }
 

@@ -82,6 +82,7 @@ var patterned = map[string]string{
 	"OutletUrl":       "https://app.example.com/events",
 	"PublicUrl":       "https://hooks.example.com",
 	"References":      "deal_id",
+	"WebAclArn":       "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/acl/1a2b3c4d",
 }
 
 // Changed returns a value for each parameter that differs from its default. Numbers differ from each other.
