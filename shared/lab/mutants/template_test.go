@@ -212,6 +212,14 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 		`RuleCondition: !Equals [!Ref RequireUrlToken, 'false']`,
 		`RuleCondition: !Equals [!Ref RequireUrlToken, 'true']`},
 	{"attach the web ACL to no stage", `stages/${Api.Stage}`, `stages/${AWS::StackName}`},
+	{"allow only strangers", `NotIpAddress:
+                    aws:SourceIp: !Split [',', !Ref AdobeSignAllowedIps]`, `IpAddress:
+                    aws:SourceIp: !Split [',', !Ref AdobeSignAllowedIps]`},
+	{"take a list of addresses for one",
+		`aws:SourceIp: !Split [',', !Ref AdobeSignAllowedIps]`, `aws:SourceIp: !Ref AdobeSignAllowedIps`},
+	{"protect the URL without a token only",
+		`Resource: [execute-api:/*/*/webhooks/adobesign, execute-api:/*/*/webhooks/adobesign/*]`,
+		`Resource: [execute-api:/*/*/webhooks/adobesign]`},
 	{"overlook dropped records", `MetricName: DroppedEventCount`, `MetricName: InvokedEventCount`},
 	{"compare a text with a number", `"413"`, `413`},
 	{"log the paths with the tokens", `LoggingLevel: 'OFF'`, `LoggingLevel: INFO`},

@@ -115,6 +115,9 @@ func (c *checker) alarmTable() map[string]alarmRow {
 	}
 	if c.parameters["AccessLogs"] != "off" {
 		rows["TooLargeAlarm"] = one(own("Sum", 300, "TooLarge"), true)
+		if c.addressesListed() {
+			rows["ForbiddenAlarm"] = one(own("Sum", 300, "Forbidden"), true)
+		}
 	}
 	for _, info := range c.vendors() {
 		by := " Provider=" + info.Name
@@ -241,7 +244,7 @@ func (c *checker) operators() {
 		c.holds(strings.Contains(operate(), "`"+metric+"`"), "operate.md does not mention the metric %s", metric)
 	}
 	if c.parameters["AlarmTopicArn"] == "" && c.parameters["OutletUrl"] == "" &&
-		c.parameters["AccessLogs"] == "create-role" && len(c.vendors()) == 4 {
+		c.parameters["AccessLogs"] == "create-role" && !c.addressesListed() && len(c.vendors()) == 4 {
 		silent := 0
 		for _, info := range c.vendors() {
 			if c.parameters[info.Resource+"SilentAfterHours"] != "0" {
@@ -491,7 +494,7 @@ func (c *checker) metricsOfTheCode(watched map[string]bool) {
 	}
 	for metric := range read {
 		_, written := codeMetrics()[metric]
-		c.holds(written || metric == "TooLarge", "the code does not write %s", metric)
+		c.holds(written || metric == "TooLarge" || metric == "Forbidden", "the code does not write %s", metric)
 	}
 }
 

@@ -259,7 +259,8 @@ func readRoot(t *testing.T) *yaml.Node {
 // stacks are the parameters with which the rules are checked: the defaults, each parameter changed, and many at once.
 func stacks() []map[string]string {
 	changed := map[string]string{
-		"AccessLogs": "use-role", "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms", "Arch": "x86_64",
+		"AccessLogs": "use-role", "AdobeSignAllowedIps": "192.0.2.1,198.51.100.0/24",
+		"ESignGlobalAllowedIps": "192.0.2.2", "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms", "Arch": "x86_64",
 		"ArchiveDays": "7", "ArchiveFormData": "true", "BurstLimit": "300",
 		"DeletionProtection": "true", "ExpireAfterDays": "365", "IncludeReasons": "true",
 		"KeepExecuteApi": "true", "LogRetentionDays": "14", "References": "deal_id,crm",
@@ -278,7 +279,8 @@ func stacks() []map[string]string {
 		received[info.Resource], received[info.Resource+"SilentAfterHours"] = "enabled", "12"
 	}
 	all := []map[string]string{{}, received, changed, {"AccessLogs": "off"},
-		{"PublicUrl": "https://hooks.example.com", "KeepExecuteApi": "true"}}
+		{"PublicUrl": "https://hooks.example.com", "KeepExecuteApi": "true"},
+		{"AccessLogs": "off", "AdobeSignAllowedIps": "192.0.2.1"}}
 	for _, name := range slices.Sorted(maps.Keys(changed)) {
 		all = append(all, map[string]string{name: changed[name]})
 	}

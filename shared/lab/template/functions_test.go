@@ -63,9 +63,32 @@ func apiRules(c *checker) {
 			"ThrottlingRateLimit": c.parameters["RateLimit"], "ThrottlingBurstLimit": c.parameters["BurstLimit"],
 		})
 		c.throttling()
+		c.addresses(name)
 		c.accessLog(name)
 	}
 	c.accountRole()
+}
+
+// addresses expects that everybody may call all paths, but those of a vendor with a list of addresses.
+func (c *checker) addresses(api string) {
+	const statements = ".Auth.ResourcePolicy.CustomStatements."
+	c.want(api+statements+"0.", map[string]string{
+		"Effect": "Allow", "Principal": "*", "Action": "execute-api:Invoke", "Resource": "execute-api:/*",
+	})
+	next := 1
+	for _, vendor := range []string{"AdobeSign", "ESignGlobal"} { // they sign nothing
+		listed := c.parameters[vendor+"AllowedIps"]
+		if listed == "" {
+			continue
+		}
+		path := "execute-api:/*/*/webhooks/" + strings.ToLower(vendor)
+		c.want(fmt.Sprint(api, statements, next, "."), map[string]string{
+			"Effect": "Deny", "Principal": "*", "Action": "execute-api:Invoke", "Resource": "[" + path + ", " + path + "/*]",
+			"Condition.NotIpAddress.aws:SourceIp": "[" + strings.ReplaceAll(listed, ",", ", ") + "]",
+		})
+		next++
+	}
+	c.want(fmt.Sprint(api, statements, next, "."), map[string]string{"Effect": absent})
 }
 
 // throttling expects defaults with which no vendor is throttled, and a flood stays affordable, and the web ACL.
@@ -117,18 +140,26 @@ func (c *checker) accessLog(api string) {
 		c.holds(format[field] == "$context."+want, "the access log's %s is %q", field, format[field])
 	}
 	c.holds(len(format) == len(harmless), "the access log has other fields: %s", text)
-	filters := c.of("AWS::Logs::MetricFilter")
-	c.holds(len(filters) == 1, "%d filters write TooLarge", len(filters))
-	for _, filter := range filters {
+	for _, filter := range c.of("AWS::Logs::MetricFilter") {
+		metric := strings.TrimSuffix(filter, "Filter")
 		c.want(filter+".", map[string]string{
 			// SPEC: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
-			"FilterPattern": `{ $.status = "413" }`, "LogGroupName": "<ApiLogs>",
-			"MetricTransformations.0.MetricName":      "TooLarge",
+			"FilterPattern": map[string]string{
+				"TooLarge":  `{ $.status = "413" }`,
+				"Forbidden": `{ $.status = "403" && $.error != "WAF_FILTERED" }`,
+			}[metric],
+			"LogGroupName":                            "<ApiLogs>",
+			"MetricTransformations.0.MetricName":      metric,
 			"MetricTransformations.0.MetricNamespace": c.namespace(),
 			"MetricTransformations.0.MetricValue":     "1",
 			"MetricTransformations.0.Unit":            "Count",
 		})
 	}
+}
+
+// addressesListed reports whether the API refuses senders by their addresses.
+func (c *checker) addressesListed() bool {
+	return c.parameters["AdobeSignAllowedIps"]+c.parameters["ESignGlobalAllowedIps"] != ""
 }
 
 // accountRole expects the role with which API Gateway writes access logs, and that the API waits for it.

@@ -59,6 +59,13 @@ def choices(parameter):
     return [str(value) for value in allowed if value != parameter["Default"]]
 
 
+def addresses(node):
+    """Returns all values of aws:SourceIp in a template."""
+    if isinstance(node, dict):
+        return [v for k, v in node.items() if k == "aws:SourceIp"] + addresses(list(node.values()))
+    return [found for child in node for found in addresses(child)] if isinstance(node, list) else []
+
+
 def main(path):
     with open(path, encoding="utf-8") as file:
         source = yaml_parse(file.read())
@@ -79,6 +86,10 @@ def main(path):
         for match in lint(template, config=ManualArgs(regions=["us-east-1"], ignore_checks=IGNORED)):
             failed = True
             print(f"{path}, transformed with {name}: {match.rule.id} {match.message} at {match.path}")
+        for listed in addresses(json.loads(template)):
+            if isinstance(listed, str) and "," in listed:  # SAM writes a CommaDelimitedList like this
+                failed = True
+                print(f"{path}, transformed with {name}: a list of addresses is one text: {listed}")
     # A stage keeps its settings until there is another deployment. SAM's hash does not know conditions, so the hash must
     # have the time too.
     time.sleep(max(0.0, 1.1 - (time.time() - started)))

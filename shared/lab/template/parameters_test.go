@@ -20,6 +20,7 @@ import (
 type samples struct{ accepted, refused []string }
 
 var patterns = map[string]samples{
+	"AdobeSignAllowedIps": addresses, "ESignGlobalAllowedIps": addresses,
 	"AlarmTopicArn": {
 		[]string{"", "arn:aws:sns:eu-central-1:123456789012:my-alarms_2", "arn:aws-us-gov:sns:us-gov-west-1:123456789012:x"},
 		[]string{"alarms", "arn:aws:sqs:eu-central-1:123456789012:x", "arn:aws:sns:eu-central-1:12345678901:x",
@@ -44,6 +45,11 @@ var patterns = map[string]samples{
 			"arn:aws:waf-regional:eu-central-1:123456789012:webacl/1a2b"},
 	},
 	"ExpireAfterDays": expiries(),
+}
+
+var addresses = samples{
+	[]string{"", "192.0.2.1", "192.0.2.1,198.51.100.0/24"},
+	[]string{"192.0.2.1, 198.51.100.1", "192.0.2.1,", "192.0.2", "192.0.2.1/", "example.com", " "},
 }
 
 // expiries tries days around the limits. What the template takes, the functions must take too.
@@ -207,6 +213,9 @@ func existenceRules(c *checker) {
 			return c.parameters["AccessLogs"] != "off"
 		case "ArchiveBucket", "ArchiveBucketPolicy", "ArchiveBucketName":
 			return c.parameters["ArchiveDays"] != "0"
+		}
+		if strings.HasPrefix(name, "Forbidden") {
+			return c.parameters["AccessLogs"] != "off" && c.addressesListed()
 		}
 		if name == "WebAclAssociation" {
 			return c.parameters["WebAclArn"] != ""

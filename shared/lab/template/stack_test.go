@@ -149,6 +149,8 @@ func (e *evaluation) truth(n *yaml.Node) bool {
 		if len(n.Content) == 1 {
 			return !e.truth(n.Content[0])
 		}
+	case "!Or":
+		return slices.ContainsFunc(n.Content, e.truth)
 	case "!And":
 		return !slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return !e.truth(c) })
 	}

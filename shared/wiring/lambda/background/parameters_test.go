@@ -23,6 +23,7 @@ var arrivals = map[string]struct {
 }{
 	"<Vendor>": {[]string{"Alarm", "Function", "Function.Environment", "Function.Policies", "LogGroup", "Outputs",
 		"Secret"}, []string{"Archiver.Clients", "Reconciler.Clients", "Reconciler.Webhook"}},
+	"<Vendor>AllowedIps":       {[]string{"Alarm", "MetricFilter", "all Api.Auth"}, nil},
 	"<Vendor>SilentAfterHours": {[]string{"Alarm"}, nil},
 	"AccessLogs":               {[]string{"LogGroup.Metadata", "all Account", "all Role"}, nil},
 	"AlarmTopicArn":            {[]string{"Alarm.OKActions", "all Alarm.AlarmActions"}, nil},

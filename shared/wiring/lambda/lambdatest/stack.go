@@ -77,6 +77,7 @@ func Deploy(t testing.TB, parameters map[string]string) *Stack {
 
 // patterned are values of the parameters that are text.
 var patterned = map[string]string{
+	"AdobeSignAllowedIps": "192.0.2.1", "ESignGlobalAllowedIps": "192.0.2.2",
 	"AlarmTopicArn":   "arn:aws:sns:eu-central-1:123456789012:alarms",
 	"ExpireAfterDays": "37",
 	"OutletUrl":       "https://app.example.com/events",
