@@ -2,6 +2,8 @@ module esignhooks
 
 go 1.26.0
 
+toolchain go1.26.11 // the newest patch: builds and deployments must not have known vulnerabilities of an older one
+
 require (
 	github.com/alecthomas/kong v1.17.0
 	github.com/aws/aws-lambda-go v1.55.1

@@ -130,7 +130,8 @@ func (c *checker) accessLog(api string) {
 		c.errorf("the access log is no JSON: %v", err)
 	}
 	renamed := map[string]string{"time": "requestTime", "sourceIp": "identity.sourceIp", "error": "error.responseType"}
-	harmless := []string{"error", "httpMethod", "integrationLatency", "requestId", "resourcePath", "responseLatency",
+	// A sender may choose requestId, but not extendedRequestId.
+	harmless := []string{"error", "extendedRequestId", "httpMethod", "integrationLatency", "requestId", "resourcePath", "responseLatency",
 		"responseLength", "sourceIp", "status", "time", "tlsVersion"}
 	for _, field := range harmless {
 		want := renamed[field]
