@@ -178,8 +178,8 @@ type look struct {
 	scheme string // light or dark
 }
 
-// visit opens a page.
-func (b *browser) visit(t *testing.T, l look, url string) *page {
+// visit opens a page. The scripts run before the page's own.
+func (b *browser) visit(t *testing.T, l look, url string, scripts ...string) *page {
 	t.Helper()
 	var target struct{ TargetID string }
 	var attached struct{ SessionID string }
@@ -196,6 +196,9 @@ func (b *browser) visit(t *testing.T, l look, url string) *page {
 	p.do("Emulation.setEmulatedMedia", map[string]any{
 		"features": []map[string]string{{"name": "prefers-color-scheme", "value": l.scheme}},
 	}, nil)
+	for _, script := range scripts {
+		p.do("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": script}, nil)
+	}
 	p.do("Page.navigate", map[string]any{"url": url}, nil)
 	p.until("the page is live", `document.getElementById('live')?.dataset.state === 'live'`)
 	return p

@@ -132,6 +132,36 @@ func TestTheConsole(t *testing.T) {
 	p.quiet()
 }
 
+// TestAnswersAreLate sends while the page waits for answers that were read before.
+func TestAnswersAreLate(t *testing.T) {
+	slow.Test(t)
+	b, g := open(t), start(t)
+	first := send(t, g, "docusign", "envelope-sent", envelope)
+	p := b.visit(t, looks[0], g.URL+"/#agreements/docusign/"+envelope, `{
+		const now = fetch
+		window.read = []
+		fetch = async (path, ...more) => {
+			const answer = await now(path, ...more)
+			read.push(path)
+			await new Promise(late => setTimeout(late, 2000))
+			return answer
+		}
+	}`)
+	reads := func(path string) {
+		p.until(path+" is read", fmt.Sprintf("read.some(one => one.startsWith(%q))", path))
+	}
+	reads("/api/requests?")
+	order(t, g, "/api/requests/"+first+"/redeliver", nil)
+	p.shows(".timeline", "redelivered")
+
+	p.follow("#requests/" + first)
+	p.shows("#items", "duplicate")
+	reads("/api/requests/" + first)
+	order(t, g, "/api/requests/"+first+"/redeliver", nil)
+	p.shows("#detail", "2 more")
+	p.quiet()
+}
+
 func TestWhatVendorsSendIsText(t *testing.T) {
 	slow.Test(t)
 	b, g := open(t), start(t)

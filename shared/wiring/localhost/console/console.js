@@ -40,7 +40,13 @@ async function post(path, body) {
 
 async function load(name, more) {
 	const list = lists[name]
-	const page = await get(`/api/${name}?limit=${pageSize}` + (more ? `&after=${list.next}` : ''))
+	reading++
+	let page
+	try {
+		page = await get(`/api/${name}?limit=${pageSize}` + (more ? `&after=${list.next}` : ''))
+	} finally {
+		if (--reading === 0) setTimeout(release)
+	}
 	const known = new Set(more ? list.items.map(list.key) : [])
 	list.items = [...(more ? list.items : []), ...page[name].filter(item => !known.has(list.key(item)))]
 	list.next = page.next ?? ''
@@ -81,6 +87,21 @@ const loadSoon = soon(async () => {
 
 let source
 let awayTimer
+let reading = 0 // lists
+let held = [] // messages that came meanwhile: a list may have been read before or after them
+
+const hold = take => message => {
+	const data = JSON.parse(message.data)
+	if (reading) held.push(() => take(data))
+	else take(data)
+}
+
+function release() {
+	if (reading) return
+	const all = held
+	held = []
+	for (const take of all) take()
+}
 
 function connect() {
 	source = new EventSource('/api/stream')
@@ -89,9 +110,9 @@ function connect() {
 		if (JSON.parse(message.data).missed) reload()
 	})
 	source.addEventListener('reload', reload)
-	source.addEventListener('request', message => arrived(JSON.parse(message.data)))
-	source.addEventListener('event', message => happened(JSON.parse(message.data)))
-	source.addEventListener('published', message => published(JSON.parse(message.data)))
+	source.addEventListener('request', hold(arrived))
+	source.addEventListener('event', hold(happened))
+	source.addEventListener('published', hold(published))
 	source.onerror = () => {
 		live('lost', 'Gateway is not reachable')
 		if (source.readyState === EventSource.CLOSED) { // the browser has given up
@@ -145,10 +166,12 @@ function published(one) {
 	loadSoon()
 }
 
-// relates reports whether the open request has one of these events.
+// relates reports whether what is open may show one of these events.
 function relates(ids) {
-	if (route.list !== 'requests' || !route.id || !opened) return false
-	return JSON.parse(opened).eventIds?.some(id => ids.includes(id))
+	if (!route.id) return false
+	if (!opened) return true // it is being read, perhaps without them
+	const data = JSON.parse(opened)
+	return (data?.eventIds ?? data?.events?.map(e => e.id))?.some(id => ids.includes(id))
 }
 
 let said = 0
@@ -329,6 +352,7 @@ async function drawDetail() {
 			h('p', { class: 'muted' }, 'Choose a request to see what came, each step of its verification, the answer, and what became of its event.'))])
 		return
 	}
+	const number = ++drawDetail.begun
 	let content, data
 	try {
 		if (route.list === 'requests') {
@@ -342,7 +366,8 @@ async function drawDetail() {
 	} catch (error) {
 		content = () => [back(), h('div', { class: 'empty' }, h('h2', null, 'This cannot be shown'), h('p', null, error.message))]
 	}
-	if (at !== `${route.list}/${route.id}`) return // another one is open now
+	if (at !== `${route.list}/${route.id}` || number < drawDetail.drawn) return // another one, or a newer answer, is open now
+	drawDetail.drawn = number
 	const json = JSON.stringify(data ?? null)
 	const fresh = json + [...revealed, ...raw].join() + JSON.stringify(result) + copies(data)
 	if (fresh === drawDetail.last) return
@@ -350,6 +375,8 @@ async function drawDetail() {
 	opened = json
 	replaceDetail(content())
 }
+
+drawDetail.begun = drawDetail.drawn = 0
 
 // copies describes the requests of an agreement's events, on which its timeline depends.
 const copies = data => lists.requests.items.filter(r => data?.events?.some(e => r.eventIds.includes(e.id))).map(r => r.id).join()
@@ -693,6 +720,7 @@ function navigate() {
 	drawList()
 	if (moved || other) {
 		drawDetail.last = undefined
+		opened = ''
 		drawDetail()
 		if (route.id && matchMedia('(max-width: 56rem)').matches) {
 			scrollTo(0, 0)
