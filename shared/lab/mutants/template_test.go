@@ -49,10 +49,10 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 	{"end the worker before it reports",
 		`Timeout: 30 # it stops after 25 s itself, and reports failed items
 
-  WorkerLogs:`,
+  WorkerFunctionRole:`,
 		`Timeout: 20 # it stops after 25 s itself, and reports failed items
 
-  WorkerLogs:`},
+  WorkerFunctionRole:`},
 	{"end the archiver during a download",
 		`Timeout: 300 # a download may take 240 s of it`,
 		`Timeout: 120 # a download may take 240 s of it`},
@@ -122,47 +122,60 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 		`Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:Query]`},
 	{"forbid the worker to read large payloads",
 		`Action: s3:GetObject
-              Resource: !Sub ${PayloadBucket.Arn}/*`,
+                Resource: !Sub ${PayloadBucket.Arn}/*`,
 		`Action: s3:PutObject
-              Resource: !Sub ${PayloadBucket.Arn}/*`},
+                Resource: !Sub ${PayloadBucket.Arn}/*`},
 	{"forbid the worker to send dead letters", `Resource: !GetAtt DeadLetterQueue.Arn`, `Resource: !GetAtt Queue.Arn`},
 	{"forbid the archiver to see that an object is missing",
 		`Action: s3:ListBucket # without it, S3 answers 403 for a missing object`,
 		`Action: s3:GetObject # without it, S3 answers 403 for a missing object`},
 	{"forbid the archiver to delay a job",
 		`sqs:ChangeMessageVisibility, sqs:DeleteMessage, sqs:GetQueueAttributes, sqs:ReceiveMessage]
-              Resource: !GetAtt DocumentQueue.Arn`,
+                Resource: !GetAtt DocumentQueue.Arn`,
 		`sqs:DeleteMessage, sqs:GetQueueAttributes, sqs:ReceiveMessage]
-              Resource: !GetAtt DocumentQueue.Arn`},
+                Resource: !GetAtt DocumentQueue.Arn`},
 	{"let the archiver overwrite only",
 		`s3:if-none-match: 'false'
-            - Effect: Allow`,
+              - Effect: Allow`,
 		`s3:if-none-match: 'true'
-            - Effect: Allow`},
+              - Effect: Allow`},
 	{"forbid Lambda to read the stream", `dynamodb:GetShardIterator, `, ``},
 	{"let the reconciler delete",
 		`Action: [dynamodb:GetItem, dynamodb:Scan]`,
 		`Action: [dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:Scan]`},
 	{"let the reconciler write events",
 		`dynamodb:LeadingKeys: ['@*']
-            - Effect: Allow
-              Action: secretsmanager:GetSecretValue`,
+              - Effect: Allow
+                Action: [logs:CreateLogStream, logs:PutLogEvents]
+                Resource: !GetAtt ReconcilerLogs.Arn`,
 		`dynamodb:LeadingKeys: ['*']
-            - Effect: Allow
-              Action: secretsmanager:GetSecretValue`},
+              - Effect: Allow
+                Action: [logs:CreateLogStream, logs:PutLogEvents]
+                Resource: !GetAtt ReconcilerLogs.Arn`},
+	{"write to the log of another function",
+		`Resource: !GetAtt WorkerLogs.Arn`, `Resource: !GetAtt PublisherLogs.Arn`},
+	{"let another service take a role",
+		`Service: lambda.amazonaws.com
+            Action: sts:AssumeRole
+      Policies:
+        - PolicyName: WorkerFunctionRolePolicy0`,
+		`Service: apigateway.amazonaws.com
+            Action: sts:AssumeRole
+      Policies:
+        - PolicyName: WorkerFunctionRolePolicy0`},
 	{"forbid a receiver to count duplicates",
-		`        LogGroup: !Ref BoldSignLogs
-      Policies:
-        - Version: '2012-10-17'
-          Statement:
-            - Effect: Allow
-              Action: [dynamodb:PutItem, dynamodb:UpdateItem]`,
-		`        LogGroup: !Ref BoldSignLogs
-      Policies:
-        - Version: '2012-10-17'
-          Statement:
-            - Effect: Allow
-              Action: dynamodb:PutItem`},
+		`        - PolicyName: BoldSignFunctionRolePolicy0
+          PolicyDocument:
+            Version: '2012-10-17'
+            Statement:
+              - Effect: Allow
+                Action: [dynamodb:PutItem, dynamodb:UpdateItem]`,
+		`        - PolicyName: BoldSignFunctionRolePolicy0
+          PolicyDocument:
+            Version: '2012-10-17'
+            Statement:
+              - Effect: Allow
+                Action: dynamodb:PutItem`},
 	{"forbid a receiver to store large payloads", `????/??/??/docusign/*`, `????/??/docusign/*`},
 	{"watch the throttles of another function",
 		`Value: !Ref WorkerFunction

@@ -173,16 +173,14 @@ func (c *checker) accountRole() {
 		for _, account := range c.of("AWS::ApiGateway::Account") {
 			c.want(account+".", map[string]string{"CloudWatchRoleArn": "<ApiLogsRole.Arn>"})
 		}
-		for _, role := range c.of("AWS::IAM::Role") {
-			c.want(role+".", map[string]string{
-				"AssumeRolePolicyDocument.Version":                       "2012-10-17",
-				"AssumeRolePolicyDocument.Statement.0.Effect":            "Allow",
-				"AssumeRolePolicyDocument.Statement.0.Principal.Service": "apigateway.amazonaws.com",
-				"AssumeRolePolicyDocument.Statement.0.Action":            "sts:AssumeRole",
-				"ManagedPolicyArns": "[arn:<AWS::Partition>:iam::aws:policy/service-role/" +
-					"AmazonAPIGatewayPushToCloudWatchLogs]",
-			})
-		}
+		c.want("ApiLogsRole.", map[string]string{
+			"AssumeRolePolicyDocument.Version":                       "2012-10-17",
+			"AssumeRolePolicyDocument.Statement.0.Effect":            "Allow",
+			"AssumeRolePolicyDocument.Statement.0.Principal.Service": "apigateway.amazonaws.com",
+			"AssumeRolePolicyDocument.Statement.0.Action":            "sts:AssumeRole",
+			"ManagedPolicyArns": "[arn:<AWS::Partition>:iam::aws:policy/service-role/" +
+				"AmazonAPIGatewayPushToCloudWatchLogs]",
+		})
 	}
 	if c.parameters["AccessLogs"] != "off" {
 		c.want("ApiLogs/", map[string]string{"Metadata.After": after})

@@ -234,7 +234,7 @@ func existenceRules(c *checker) {
 	// What outlives the stack: data, the vendors' secrets, and what belongs to the account.
 	kept := []string{
 		"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SecretsManager::Secret",
-		"AWS::ApiGateway::Account", "AWS::IAM::Role",
+		"AWS::ApiGateway::Account",
 	}
 	for name, r := range c.resources {
 		deleted, replaced := absent, absent
@@ -242,7 +242,7 @@ func existenceRules(c *checker) {
 			deleted, replaced = "RetainExceptOnCreate", "Retain" // a failed first deployment leaves nothing behind
 		}
 		if name == "ApiAccount" || name == "ApiLogsRole" { // other APIs may use them already
-			deleted = "Retain"
+			deleted, replaced = "Retain", "Retain"
 		}
 		c.want(name+"/", map[string]string{"DeletionPolicy": deleted, "UpdateReplacePolicy": replaced})
 		// SPEC: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-condition.html, read

@@ -51,6 +51,10 @@ func permissionRules(c *checker) {
 		}
 	}
 	for _, function := range c.of("AWS::Serverless::Function") {
+		logs := " <" + strings.TrimSuffix(function, "Function") + "Logs.Arn>"
+		// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html, read 2026-12-01: what tracing needs.
+		want[function] = append(want[function], "logs:CreateLogStream"+logs, "logs:PutLogEvents"+logs,
+			"xray:PutTelemetryRecords *", "xray:PutTraceSegments *")
 		got := c.policyOf(function)
 		needed := narrowed(want[function])
 		if c.parameters["OutletUrl"] == "" {
@@ -66,9 +70,6 @@ func permissionRules(c *checker) {
 			c.holds(slices.Contains(needed, s), "%s may %s, and does not", function, s)
 			c.holds(!beyond(function, s), "%s may %s: no function of its kind may, whatever its code does", function, s)
 		}
-		// With an event of these types SAM would widen the policy to all queues, or all streams, of the account.
-		c.holds(c.values[function+".Events.Pass.Type"] != "SQS" && c.values[function+".Role"] == "", "%s has another role",
-			function)
 	}
 }
 
@@ -147,11 +148,23 @@ func ofMapping(source string) (all []string) {
 	return all
 }
 
-// policyOf returns the permissions of a function, as statement writes them.
+// policyOf returns the permissions of a function's role, as statement writes them. SAM's own role may write to all log
+// groups of the account.
 func (c *checker) policyOf(function string) (all []string) {
-	policies, _ := c.under(function, "Policies").([]any)
+	role := function + "Role"
+	c.holds(slices.Contains(c.of("AWS::IAM::Role"), role), "%s has no role of its own", function)
+	c.want(function+".", map[string]string{"Role": "<" + role + ".Arn>", "Policies": absent})
+	const trust = "AssumeRolePolicyDocument."
+	c.want(role+".", map[string]string{
+		trust + "Version": "2012-10-17", trust + "Statement.0.Effect": "Allow",
+		trust + "Statement.0.Principal.Service": "lambda.amazonaws.com", trust + "Statement.0.Action": "sts:AssumeRole",
+		"ManagedPolicyArns": absent,
+		// SAM's name: another one would take the permissions away while the role is updated.
+		"Policies.0.PolicyName": role + "Policy0",
+	})
+	policies, _ := c.under(role, "Policies").([]any)
 	for _, policy := range policies {
-		p, _ := policy.(object)
+		p, _ := policy.(object)["PolicyDocument"].(object)
 		c.holds(p["Version"] == "2012-10-17" && len(p) == 2, "%s has another kind of policy: %v", function, policy)
 		statements, _ := p["Statement"].([]any)
 		for _, one := range statements {

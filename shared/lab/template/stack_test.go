@@ -268,6 +268,7 @@ var attributes = map[string][]string{
 	"AWS::Events::EventBus": {"Arn"},
 	"AWS::Events::Rule":     {"Arn"},
 	"AWS::IAM::Role":        {"Arn"},
+	"AWS::Logs::LogGroup":   {"Arn"}, // of its streams: it ends in :*
 	"AWS::S3::Bucket":       {"Arn"},
 	"AWS::SQS::Queue":       {"Arn", "QueueName"},
 	"AWS::Serverless::Api":  {"Stage"}, // by SAM: https://docs.aws.amazon.com/serverless-application-model/

@@ -21,14 +21,14 @@ var arrivals = map[string]struct {
 	template  []string
 	functions []string
 }{
-	"<Vendor>": {[]string{"Alarm", "Function", "Function.Environment", "Function.Policies", "LogGroup", "Outputs",
-		"Secret"}, []string{"Archiver.Clients", "Reconciler.Clients", "Reconciler.Webhook"}},
+	"<Vendor>": {[]string{"Alarm", "Function", "Function.Environment", "LogGroup", "Outputs", "Role",
+		"Role.Policies", "Secret"}, []string{"Archiver.Clients", "Reconciler.Clients", "Reconciler.Webhook"}},
 	"<Vendor>AllowedIps":       {[]string{"Alarm", "MetricFilter", "all Api.Auth"}, nil},
 	"<Vendor>SilentAfterHours": {[]string{"Alarm"}, nil},
-	"AccessLogs":               {[]string{"LogGroup.Metadata", "all Account", "all Role"}, nil},
+	"AccessLogs":               {[]string{"LogGroup.Metadata", "Role", "all Account"}, nil},
 	"AlarmTopicArn":            {[]string{"Alarm.OKActions", "all Alarm.AlarmActions"}, nil},
 	"Arch":                     {[]string{"Globals.Function", "all Function.Metadata"}, nil},
-	"ArchiveDays": {[]string{"Bucket", "BucketPolicy", "Function.Environment", "Function.Policies", "Outputs"},
+	"ArchiveDays": {[]string{"Bucket", "BucketPolicy", "Function.Environment", "Outputs", "Role.Policies"},
 		[]string{"Worker.Archive"}},
 	"ArchiveFormData":    {[]string{"Function.Environment"}, []string{"Archiver.FormData"}},
 	"BurstLimit":         {[]string{"all Api.MethodSettings"}, nil},
@@ -39,7 +39,7 @@ var arrivals = map[string]struct {
 	"LogRetentionDays": {[]string{"all LogGroup.RetentionInDays"}, nil},
 	"MaxConcurrency":   {[]string{"EventSourceMapping.ScalingConfig"}, nil},
 	"OutletUrl": {[]string{"Alarm", "Alarm.Metrics", "EventSourceMapping", "Function", "Function.Environment",
-		"Function.Policies", "LogGroup", "Outputs", "Queue", "Secret"}, []string{"Outlet.Application",
+		"LogGroup", "Outputs", "Queue", "Role", "Role.Policies", "Secret"}, []string{"Outlet.Application",
 		"Outlet.DeadLetters", "Outlet.Keys", "Outlet.Later", "Outlet.Log", "Publisher.Bus"}},
 	"PublicUrl": {[]string{"Function.Environment", "Outputs", "all Api.DisableExecuteApiEndpoint"},
 		[]string{"Reconciler.Webhook"}},
