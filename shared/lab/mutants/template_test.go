@@ -237,7 +237,7 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 		`Expression: IF(FILL(processed, 0) > 0, IF(FILL(invocations, 0) > 0, 0, 1), 0)`,
 		`Expression: IF(processed > 0, IF(invocations > 0, 0, 1), 0)`},
 	{"take a schedule without passes for good",
-		`TreatMissingData: breaching # without invocations there is no data`,
+		`TreatMissingData: breaching # before the first invocation there is nothing to fill`,
 		`TreatMissingData: notBreaching`},
 	{"overlook dropped records", `MetricName: DroppedEventCount`, `MetricName: InvokedEventCount`},
 	{"compare a text with a number", `"413"`, `413`},
@@ -290,6 +290,8 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 		`    DependsOn: ApiAccount
     Metadata:
       After`},
+	{"count an old event as one of today", `Expression: FILL(invocations, 0)`, `Expression: invocations`},
+	{"overlook a disabled publisher of one event a day", `EvaluationPeriods: 72`, `EvaluationPeriods: 24`},
 })
 
 // inFile are mistakes in one file that one test finds: their names, and the text before and after.

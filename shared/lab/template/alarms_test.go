@@ -89,9 +89,9 @@ func (c *checker) alarmTable() map[string]alarmRow {
 				"processed":   own("Sum", 3600, "Processed"),
 			},
 			ring: []string{"processed 1 1; invocations - -", "processed 1 - 1; invocations 0 1 0",
-				"processed 1" + strings.Repeat(" -", 22) + " 1; invocations" + strings.Repeat(" -", 24)},
+				"processed 1" + strings.Repeat(" -", 70) + " 1; invocations" + strings.Repeat(" -", 72)},
 			quiet: []string{"processed 1 1; invocations 0 1", "processed - -; invocations - -", "processed 0 0; invocations - -",
-				"processed 1" + strings.Repeat(" -", 23) + " 1; invocations" + strings.Repeat(" -", 25)},
+				"processed 1" + strings.Repeat(" -", 71) + " 1; invocations" + strings.Repeat(" -", 73)},
 			ends: true,
 		},
 		"QueueAgeAlarm": {map[string]string{"": "Maximum 60 AWS/SQS ApproximateAgeOfOldestMessage " +
@@ -102,8 +102,8 @@ func (c *checker) alarmTable() map[string]alarmRow {
 			[]string{"1 1 1", "1 1 0 1", "1 1 - 1"}, // a pass may start a little late
 			[]string{"1 1", "1 1 0 0 1", "0 0 0 0", "- - - -"}, true},
 		"ReconcilerStoppedAlarm": {
-			map[string]string{"": "Sum 3600 AWS/Lambda Invocations FunctionName=<ReconcilerFunction>"},
-			[]string{"4 -", "4 0", "-"}, []string{"1", "- 4"}, true},
+			map[string]string{"invocations": "Sum 3600 AWS/Lambda Invocations FunctionName=<ReconcilerFunction>"},
+			[]string{"invocations 4 -", "invocations 4 0", "invocations -"}, []string{"invocations 1", "invocations - 4"}, true},
 		"ReconciledAlarm":  one(own("Sum", 900, "Reconciled"), true),
 		"StaleClaimsAlarm": one(own("Sum", 900, "StaleClaims"), false),
 		// Each pass reports it, so its end is good news. Two passes make a period, or it would end between them.
@@ -146,8 +146,8 @@ func (c *checker) alarmTable() map[string]alarmRow {
 		hours, err := strconv.Atoi(c.parameters[info.Resource+"SilentAfterHours"])
 		if err == nil && hours > 0 {
 			silence := strings.Repeat(" -", hours-1)
-			rows[info.Resource+"SilentAlarm"] = alarmRow{map[string]string{"": own("Sum", 3600, "Received") + by},
-				[]string{"1 -" + silence, "1 0" + silence}, []string{"1" + silence}, true}
+			rows[info.Resource+"SilentAlarm"] = alarmRow{map[string]string{"received": own("Sum", 3600, "Received") + by},
+				[]string{"received 1 1 1 -" + silence, "received 1 0" + silence}, []string{"received 1" + silence}, true}
 		}
 	}
 	return rows
@@ -319,6 +319,7 @@ func (c *checker) readAlarm(name string) alarm {
 		period = c.metric(path+".MetricStat", c.get(path+".Id"), &a)
 	}
 	c.holds(len(a.metrics) > 0 && len(a.metrics) <= 10, "%s reads %d metrics", name, len(a.metrics))
+	c.holds(!a.breaching || strings.Contains(a.expression, "FILL("), "%s starts late: older data hides what is missing", name)
 	// SPEC: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html: one day at most, or
 	// seven with periods of an hour or more.
 	limit := 86400
@@ -481,9 +482,17 @@ func values(e ast.Expr, now map[string]float64) ([]float64, error) {
 	return nil, fmt.Errorf("%T is not known", e)
 }
 
-// statistics are metrics of the code that no alarm reads: the documentation shows what they are for.
-var statistics = []string{"AcknowledgeTime", "Archived", "Confirmed", "Duplicate", "NoStatusChange", "Parked",
-	"Undeliverable", "Unreadable"}
+// statistics are metrics of the code that need no alarm, and why.
+var statistics = map[string]string{
+	"AcknowledgeTime": "an answer that is too late is a 503, and UnavailableAlarm starts",
+	"Archived":        "no failure",
+	"Confirmed":       "no failure",
+	"Duplicate":       "no failure: vendors repeat",
+	"NoStatusChange":  "no failure",
+	"Parked":          "the job is in the dead-letter queue, and DocumentDeadLettersAlarm starts",
+	"Undeliverable":   "the sender's failure, and an event for the application",
+	"Unreadable":      "the delivery is in the dead-letter queue, and DeadLettersAlarm starts",
+}
 
 // metricsOfTheCode expects that an alarm reads each metric of the code, with the dimension with which it is written, or
 // that it is a statistic. CloudWatch bills a metric with the dimension Provider once for each vendor.
@@ -500,7 +509,7 @@ func (c *checker) metricsOfTheCode(watched map[string]bool) {
 	}
 	for metric := range codeMetrics() {
 		switch {
-		case read[metric], slices.Contains(statistics, metric), metric == "Received":
+		case read[metric], statistics[metric] != "", metric == "Received":
 		case metric == "Refused", metric == "WrongKey":
 			c.holds(len(c.vendors()) == 0, "no alarm reads %s", metric)
 		default:

@@ -281,6 +281,9 @@ func stacks() []map[string]string {
 	all := []map[string]string{{}, received, changed, {"AccessLogs": "off"},
 		{"PublicUrl": "https://hooks.example.com", "KeepExecuteApi": "true"},
 		{"AccessLogs": "off", "AdobeSignAllowedIps": "192.0.2.1"}}
+	for _, hours := range []string{"1", "24", "168"} { // the least, a day, and the most
+		all = append(all, map[string]string{"DocuSignSilentAfterHours": hours})
+	}
 	for _, name := range slices.Sorted(maps.Keys(changed)) {
 		all = append(all, map[string]string{name: changed[name]})
 	}

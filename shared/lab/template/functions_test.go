@@ -147,7 +147,7 @@ func (c *checker) accessLog(api string) {
 			// SPEC: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
 			"FilterPattern": map[string]string{
 				"TooLarge":  `{ $.status = "413" }`,
-				"Forbidden": `{ $.status = "403" && $.error != "WAF_FILTERED" }`,
+				"Forbidden": `{ ($.status = "403") && ($.error != "WAF_FILTERED") }`,
 			}[metric],
 			"LogGroupName":                            "<ApiLogs>",
 			"MetricTransformations.0.MetricName":      metric,
@@ -182,9 +182,7 @@ func (c *checker) accountRole() {
 				"AmazonAPIGatewayPushToCloudWatchLogs]",
 		})
 	}
-	if c.parameters["AccessLogs"] != "off" {
-		c.want("ApiLogs/", map[string]string{"Metadata.After": after})
-	}
+	c.want("Api/", map[string]string{"Metadata.After": after})
 }
 
 func (c *checker) namespace() string { return "esignhooks/<AWS::StackName>" }

@@ -25,7 +25,7 @@ var arrivals = map[string]struct {
 		"Role.Policies", "Secret"}, []string{"Archiver.Clients", "Reconciler.Clients", "Reconciler.Webhook"}},
 	"<Vendor>AllowedIps":       {[]string{"Alarm", "MetricFilter", "all Api.Auth"}, nil},
 	"<Vendor>SilentAfterHours": {[]string{"Alarm"}, nil},
-	"AccessLogs":               {[]string{"LogGroup.Metadata", "Role", "all Account"}, nil},
+	"AccessLogs":               {[]string{"Role", "all Account", "all Api.Metadata"}, nil},
 	"AlarmTopicArn":            {[]string{"Alarm.OKActions", "all Alarm.AlarmActions"}, nil},
 	"Arch":                     {[]string{"Globals.Function", "all Function.Metadata"}, nil},
 	"ArchiveDays": {[]string{"Bucket", "BucketPolicy", "Function.Environment", "Outputs", "Role.Policies"},
