@@ -190,7 +190,7 @@ func TestAnyStory(t *testing.T) {
 // TestWhoseTurnItIs folds a life that has not ended, in any order. Of two events in one second, none is known to be the
 // later, so there are no such events.
 func TestWhoseTurnItIs(t *testing.T) {
-	for seed := range uint64(slow.Cases(100, 1000)) {
+	for seed := range uint64(slow.Cases(100, 500)) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		l, same := begin(r, time.Second)
 		var want []string

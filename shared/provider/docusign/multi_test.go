@@ -170,7 +170,7 @@ func TestAfterACorrection(t *testing.T) {
 // TestManyRecipientsAreFewEvents has as many recipients as are read, all of whom do everything at one time.
 func TestManyRecipientsAreFewEvents(t *testing.T) {
 	var all []string
-	for i := range slow.Cases(100, 2000) {
+	for i := range slow.Cases(100, 1000) {
 		all = append(all, fmt.Sprintf(`{"recipientId":"%d","status":"completed","sentDateTime":"2026-11-02T10:00:00Z",
 			"signedDateTime":"2026-11-02T10:00:00Z","autoRespondedReason":"550"}`, i))
 	}

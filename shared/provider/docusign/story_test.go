@@ -232,7 +232,7 @@ func TestAnyShortLifeIsComplete(t *testing.T) {
 		}
 		return folded, count
 	}
-	for seed := range uint64(slow.Cases(150, 1000)) {
+	for seed := range uint64(slow.Cases(150, 500)) {
 		w := &world{r: rand.New(rand.NewPCG(seed, 2)), short: true}
 		w.live()
 		agreement, want := read(w.sims)

@@ -28,7 +28,7 @@ type Happening []*webhook.Request
 // times.
 func Tell(t *testing.T, p webhook.Provider, life func(*rand.Rand) [][]Happening) {
 	t.Helper()
-	for seed := range uint64(slow.Cases(25, 300)) {
+	for seed := range uint64(slow.Cases(25, 150)) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		families := life(r)
 		h := history{p, map[*webhook.Request][]reported{}}
