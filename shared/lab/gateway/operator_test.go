@@ -135,6 +135,8 @@ func refuses(t *testing.T, g *gateway, order request) {
 		"through a tunnel with an empty header":  order.with("X-Forwarded-For", ""),
 		"through a tunnel that sends the host":   order.with("X-Forwarded-Host", "tunnel.example"),
 		"by the standard":                        order.with("Forwarded", "for=192.0.2.1"),
+		"through Cloudflare":                     order.with("CF-Ray", "230b030023ae2822-SJC"),
+		"through ngrok":                          order.with("ngrok-skip-browser-warning", "1"),
 	} {
 		if got := g.send(r); got.Status != 404 {
 			t.Errorf("%s: %+v", name, got)

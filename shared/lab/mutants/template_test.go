@@ -126,6 +126,9 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 		`Action: s3:PutObject
                 Resource: !Sub ${PayloadBucket.Arn}/*`},
 	{"forbid the worker to send dead letters", `Resource: !GetAtt DeadLetterQueue.Arn`, `Resource: !GetAtt Queue.Arn`},
+	{"forbid the worker to see that a payload is missing",
+		`Action: s3:ListBucket # without it, S3 answers 403 for a missing payload`,
+		`Action: s3:GetObject # without it, S3 answers 403 for a missing payload`},
 	{"forbid the archiver to see that an object is missing",
 		`Action: s3:ListBucket # without it, S3 answers 403 for a missing object`,
 		`Action: s3:GetObject # without it, S3 answers 403 for a missing object`},

@@ -89,6 +89,7 @@ var inWiring = []mistake{
 		`context.WithTimeout(context.Background(), ReadTimeout)`, deployed},
 	{"take old keys for new ones", keysGo, `k.state.keys, k.state.known, k.state.nextRead = read, true,`,
 		`k.state.known, k.state.nextRead = true,`, deployed},
+	{"dial AWS although all endpoints are set", awsGo, `BaseEndpoint:  all,`, ``, "wiring/lambda TestEndpoints"},
 	{"follow redirects of AWS", awsGo, `return http.ErrUseLastResponse`, `return nil`, patient},
 	{"wait for a response as long as for the attempt", awsGo, `transport.ResponseHeaderTimeout = responseTimeout`,
 		`transport.ResponseHeaderTimeout = timeout`, patient},

@@ -300,6 +300,7 @@ func (r *recorder) work() {
 	acme := acmesign.Provider{Renamed: true}
 	worker := background.Worker(append(provider.All(), acme))
 	at := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+	lost := false // the payload of a delivery
 	deliver := func(change func(*webhook.Delivery)) {
 		request := acmesign.Request(acmesign.Event{Number: 1, Type: "completed", Agreement: "a", At: at})
 		ids, err := acme.Identify(request)
@@ -319,11 +320,12 @@ func (r *recorder) work() {
 		for name, value := range m.Attributes {
 			record.MessageAttributes[name] = events.SQSMessageAttribute{StringValue: &value, DataType: "String"}
 		}
-		if key != "" {
+		if key != "" && !lost {
 			r.objects["<PayloadBucket>/"+key] = stored{body: d.Payload}
 		}
-		if _, err := worker(r.t.Context(), events.SQSEvent{Records: []events.SQSMessage{record}}); err != nil {
-			r.t.Error(err)
+		failed, err := worker(r.t.Context(), events.SQSEvent{Records: []events.SQSMessage{record}})
+		if err != nil || (len(failed.BatchItemFailures) > 0) != lost {
+			r.t.Errorf("%v, %v", failed, err)
 		}
 	}
 	same := func(*webhook.Delivery) {}
@@ -339,6 +341,8 @@ func (r *recorder) work() {
 		`{"Code":"ConditionalCheckFailed","Item":{"pk":{"S":"x"},"sk":{"S":"e"},"state":{"S":"processed"},` +
 		`"event":{"S":"{` + strings.ReplaceAll(item.InexactMark, `"`, `\"`) + `}"}}},{"Code":"None"}]}`
 	deliver(func(d *webhook.Delivery) { d.FormerIDs = nil })
+	lost = true
+	deliver(func(d *webhook.Delivery) { d.Payload = []byte(strings.Repeat(" ", queue.MaxMessage)) })
 }
 
 func (r *recorder) publish() {

@@ -39,7 +39,10 @@ func Create(ctx context.Context, client *s3.Client, in *s3.PutObjectInput, body 
 // ErrNotFound reports that there is no object under the key.
 var ErrNotFound = errors.New("object: not found")
 
-// Read returns the content of an object, or ErrNotFound.
+// Read returns the content of an object, or ErrNotFound. The caller needs the permission s3:ListBucket too: without it,
+// S3 answers 403 for a missing object, as if the key were forbidden.
+//
+// SPEC: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, read 2026-12-01
 func Read(ctx context.Context, client *s3.Client, bucket, key string) ([]byte, error) {
 	out, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 	var missing *types.NoSuchKey

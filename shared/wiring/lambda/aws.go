@@ -46,8 +46,13 @@ const (
 //
 // WithReadTimeout is no substitute for responseTimeout: it closes idle connections too.
 func AWS(responseTimeout time.Duration) aws.Config {
+	var all *string // the SDK does not ask ConfigSources if AWS_ENDPOINT_URL is set and the service's variable is not
+	if url := os.Getenv("AWS_ENDPOINT_URL"); url != "" {
+		all = &url
+	}
 	return aws.Config{
 		Region:        os.Getenv("AWS_REGION"),
+		BaseEndpoint:  all,
 		Credentials:   aws.CredentialsProviderFunc(roleCredentials),
 		ConfigSources: []any{endpoints{}},
 		HTTPClient:    HTTPClient(5*time.Second, responseTimeout),

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"esignhooks/shared/lab/acmesign"
 	"esignhooks/shared/receive"
@@ -178,6 +180,15 @@ func TestEndpoints(t *testing.T) {
 			got, found, err := endpoints{}.GetServiceBaseEndpoint(t.Context(), tt.service)
 			if got != tt.want || found != (tt.want != "") || err != nil {
 				t.Errorf("%q, %v, %v", got, found, err)
+			}
+			for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"} {
+				if _, set := tt.env[name]; !set {
+					os.Unsetenv(name) // for the SDK, an empty one is another case
+				}
+			}
+			if client := sqs.NewFromConfig(AWS(ResponseTimeout)); tt.service == "SQS" &&
+				aws.ToString(client.Options().BaseEndpoint) != tt.want {
+				t.Errorf("the client calls %q", aws.ToString(client.Options().BaseEndpoint))
 			}
 		})
 	}

@@ -165,11 +165,10 @@ func (r signed) curl(keys Keys, address string) (string, error) {
 // transport reports whether the transport of a request adds this header, and not the vendor.
 func transport(name string) bool {
 	switch name {
-	case "Accept", "Accept-Encoding", "Connection", "Content-Length", "Host", "User-Agent", "Via":
+	case "Accept", "Accept-Encoding", "Connection", "Content-Length", "Host", "User-Agent":
 		return true
 	}
-	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Amz") ||
-		strings.HasPrefix(name, "Cloudfront-")
+	return proxied(name) || strings.HasPrefix(name, "X-Amz") || strings.HasPrefix(name, "Cloudfront-")
 }
 
 // form returns curl's arguments for the body. A multipart body is passed as its fields, since a shell cannot write its

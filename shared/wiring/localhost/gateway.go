@@ -181,18 +181,20 @@ func (g *Gateway) Listen() (net.Listener, error) {
 	return listener, err
 }
 
-// ServeHTTP routes as API Gateway does. It does not use http.ServeMux, whose redirects would lose a vendor's event.
+// ServeHTTP routes as API Gateway does. It does not use http.ServeMux, whose redirects would lose a vendor's event. A
+// webhook's path with a slash at its end is another path, and unknown.
 //
 // The page and /api/ answer direct requests of this machine only: a tunnel must neither publish the store nor let
 // strangers run commands.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/"), "/")
+	path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
+	segments := strings.Split(path, "/")
 	if segments[0] == "webhooks" {
 		g.serveWebhook(w, r, segments[1:])
 	} else if !isLocal(r.Host) || r.URL.Host != "" || forwarded(r.Header) { // a host in the URL overrides the Host header
 		http.NotFound(w, r)
 	} else {
-		g.serveReader(w, r, segments)
+		g.serveReader(w, r, strings.Split(strings.TrimSuffix(path, "/"), "/"))
 	}
 }
 
@@ -216,11 +218,20 @@ func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request, segments 
 // forwarded reports whether a request came through a proxy, which may have changed the Host header.
 func forwarded(h http.Header) bool {
 	for name := range h {
-		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+		if proxied(name) {
 			return true
 		}
 	}
 	return false
+}
+
+// proxied reports whether proxies and tunnels add this header. Cloudflare's and ngrok's can be set up to send no other.
+//
+// SPEC: https://developers.cloudflare.com/fundamentals/reference/http-headers/ and
+// https://ngrok.com/docs/http/#upstream-headers, read 2026-12-01: Cf-Connecting-Ip, Cf-Ray and others; Ngrok-…
+func proxied(name string) bool {
+	return name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") ||
+		strings.HasPrefix(name, "Cf-") || strings.HasPrefix(name, "Ngrok-")
 }
 
 // isLocal reports whether a Host header names this machine.
