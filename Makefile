@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send explain simulate record fixture doctor pull version urls register registered logs inspect redrive replay archive forget confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send explain simulate record fixture doctor pull version deploy urls register registered logs inspect redrive replay archive forget confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
 
 BENCH := $(or $(STACK),localhost)# the commands for developers act on localhost, unless STACK is given
 STACK ?= esignhooks
@@ -129,6 +129,13 @@ pull: operator
 ## version: show the version of esignhooks, and whether it can act on stacks
 version: gateway
 	@exec $(GATEWAY) version
+
+## deploy: build the stack STACK and deploy it; a name that AWS would refuse is refused at once [STACK=esignhooks] [PARAMETERS='Arch=x86_64 …']
+deploy:
+	@printf %s '$(STACK)' | grep -Eqx '[A-Za-z][A-Za-z0-9-]{0,54}' || { echo 'the name of a stack has at most 55 letters,' \
+		'digits and hyphens, since the names of its queues begin with it: they have 80 characters at most' >&2; exit 2; }
+	sam build$(if $(PARAMETERS), --parameter-overrides $(PARAMETERS))
+	sam deploy --stack-name '$(STACK)'$(if $(PARAMETERS), --parameter-overrides $(PARAMETERS))
 
 operator:
 	$(call build,-tags stacks -o $(OPERATOR),a few minutes)

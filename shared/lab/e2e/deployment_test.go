@@ -332,6 +332,12 @@ func (d *deployment) delete() {
 		})
 		d.note(err)
 	}
+	for name, id := range d.resources {
+		if strings.HasSuffix(name, "Queue") {
+			_, err := d.sqs.DeleteQueue(context.Background(), &awssqs.DeleteQueueInput{QueueUrl: &id})
+			d.note(err)
+		}
+	}
 	for _, name := range []string{"ArchiveBucket", "DocumentBucket", "PayloadBucket"} {
 		d.deleteBucket(d.resources[name])
 	}

@@ -6,6 +6,15 @@ const onRules = "lab/template TestTheTemplateFollowsItsRules"
 // inTemplate are mistakes in the template. The test of the rules must find each.
 var inTemplate = inFile("template.yaml", onRules, [][3]string{
 	{"give a message one attempt", `maxReceiveCount: 200`, `maxReceiveCount: 1`},
+	{"delete what was acknowledged with the stack",
+		`    Type: AWS::SQS::Queue
+    DeletionPolicy: RetainExceptOnCreate
+    UpdateReplacePolicy: Retain
+    Properties:
+      ContentBasedDeduplication: false # the receiver`,
+		`    Type: AWS::SQS::Queue
+    Properties:
+      ContentBasedDeduplication: false # the receiver`},
 	{"keep messages for an hour", `MessageRetentionPeriod: 345600`, `MessageRetentionPeriod: 3600`},
 	{"keep dead letters for four days",
 		`MessageRetentionPeriod: 1209600 # 14 days`,

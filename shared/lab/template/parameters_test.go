@@ -234,7 +234,7 @@ func existenceRules(c *checker) {
 	// What outlives the stack: data, the vendors' secrets, and what belongs to the account.
 	kept := []string{
 		"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SecretsManager::Secret",
-		"AWS::ApiGateway::Account",
+		"AWS::ApiGateway::Account", "AWS::SQS::Queue", // what waits in a queue is acknowledged
 	}
 	for name, r := range c.resources {
 		deleted, replaced := absent, absent

@@ -2,6 +2,10 @@ package template
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +41,7 @@ func logical(value string) string {
 // queueNames are the names of the queues, after the stack's.
 //
 // SPEC: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html: 80 characters. A
-// stack's name must leave room for the longest.
+// stack's name must leave room for the longest: see TestALongStackNameIsRefusedAtOnce.
 var queueNames = map[string]string{
 	"Queue": "deliveries.fifo", "DeadLetterQueue": "dead-letters.fifo",
 	"OutletQueue": "outlet.fifo", "OutletDeadLetterQueue": "outlet-dead-letters.fifo",
@@ -385,6 +389,39 @@ func TestMatches(t *testing.T) {
 		var value any
 		if err := json.Unmarshal([]byte(text), &value); err != nil || matches(pattern, value) != want {
 			t.Errorf("%s: %t, %v", text, !want, err)
+		}
+	}
+}
+
+// TestALongStackNameIsRefusedAtOnce runs make deploy with a SAM CLI that only shows its arguments.
+func TestALongStackNameIsRefusedAtOnce(t *testing.T) {
+	longest := 80
+	for _, name := range queueNames {
+		longest = min(longest, 80-len("-"+name))
+	}
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "sam"), []byte("#!/bin/sh\necho sam $*\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
+	for name, accepted := range map[string]bool{
+		"esignhooks": true, strings.Repeat("x", longest): true, strings.Repeat("x", longest+1): false,
+		"": false, "1x": false, "a_b": false,
+	} {
+		command := exec.Command("make", "-s", "deploy", "STACK="+name)
+		command.Dir = "../../.."
+		out, err := command.CombinedOutput()
+		if deployed := err == nil && strings.Contains(string(out), "sam deploy --stack-name "+name+"\n"); deployed != accepted ||
+			!accepted && (strings.Contains(string(out), "sam ") || !strings.Contains(string(out), strconv.Itoa(longest))) {
+			t.Errorf("%q: %v, %s", name, err, out)
+		}
+	}
+	for file, stated := range map[string]string{
+		"../../../template.yaml": "a name of %d characters", "../../docs/deploy.md": "at most %d characters",
+	} {
+		text, err := os.ReadFile(file)
+		if stated = fmt.Sprintf(stated, longest); err != nil || !strings.Contains(string(text), stated) {
+			t.Errorf("%s does not state %q: %v", file, stated, err)
 		}
 	}
 }
