@@ -69,6 +69,8 @@ func inStream(t *testing.T, v types.AttributeValue) events.DynamoDBAttributeValu
 		return events.NewNumberAttribute(v.Value)
 	case *types.AttributeValueMemberSS:
 		return events.NewStringSetAttribute(v.Value)
+	case *types.AttributeValueMemberB:
+		return events.NewBinaryAttribute(v.Value)
 	}
 	t.Fatalf("the driver writes %T", v)
 	return events.DynamoDBAttributeValue{}

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/stored"
 	"esignhooks/shared/publish"
 	"esignhooks/shared/store/bus"
@@ -38,6 +39,27 @@ func TestTheStreamOfVersion1IsPublished(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestRecordsOfVersion2 reads events whose content is packed.
+func TestRecordsOfVersion2(t *testing.T) {
+	var items []map[string]events.DynamoDBAttributeValue
+	stored.V2(t, "items.json", &items)
+	var want []struct {
+		Event     *esign.Event
+		Agreement *esign.Agreement
+	}
+	stored.V2(t, "items.want.json", &want)
+	for i, now := range items {
+		record := events.DynamoDBEventRecord{Change: events.DynamoDBStreamRecord{NewImage: now}}
+		e, committed, err := publish.Committed(record)
+		if err != nil || !committed {
+			t.Fatalf("%v, %v", committed, err)
+		}
+		if diff := cmp.Diff([]any{want[i].Event, want[i].Agreement}, []any{e.Event, e.Agreement}); diff != "" {
+			t.Error(diff)
+		}
 	}
 }
 

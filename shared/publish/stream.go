@@ -24,6 +24,8 @@ func itemOf(from image) item.Item {
 			i[name] = item.S(v.String())
 		case events.DataTypeNumber:
 			i[name] = item.Value{Kind: item.Number, Text: v.Number()}
+		case events.DataTypeBinary:
+			i[name] = item.Value{Kind: item.Binary, Text: string(v.Binary())}
 		}
 	}
 	return i

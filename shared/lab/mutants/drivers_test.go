@@ -50,20 +50,11 @@ var inDrivers = []mistake{
 	{"let an agreement expire before its events", "shared/store/ledger/dynamodb/dynamodb.go",
 		`l.expire(after, last.At)`, `l.expire(after, last.At.Add(-l.expiry/2))`, expiry},
 	{"let an effect expire with its claim", "shared/store/ledger/dynamodb/dynamodb.go",
-		`l.expire(changed, c.At)
-	u := update{placeholders: newPlaceholders()}
-	u.set(changed)
-	u.setIfAbsent(kept)`, `l.expire(kept, c.At)
-	u := update{placeholders: newPlaceholders()}
-	u.set(changed)
-	u.setIfAbsent(kept)`, expiry},
+		`changed, kept, removed := item.OfEffect(c, event, agreement)
+	l.expire(changed, c.At)`, `changed, kept, removed := item.OfEffect(c, event, agreement)`, expiry},
 	{"let a correction expire with its event", "shared/store/ledger/dynamodb/dynamodb.go",
-		`l.expire(changed, c.At)
-	u := update{placeholders: newPlaceholders()}
-	u.set(changed)
-	after`, `u := update{placeholders: newPlaceholders()}
-	u.set(changed)
-	after`, expiry},
+		`changed, kept, removed := item.OfCorrection(c, texts[0], texts[1])
+	l.expire(changed, c.At)`, `changed, kept, removed := item.OfCorrection(c, texts[0], texts[1])`, expiry},
 	{"let a mark expire with its claim", "shared/store/ledger/dynamodb/dynamodb.go",
 		`l.expire(changed, c.ReceivedAt)`, `l.expire(claimed, c.ReceivedAt)`, expiry},
 	{"let a claim expire never", "shared/store/ledger/dynamodb/dynamodb.go", `l.expire(claimed, c.ReceivedAt)
@@ -77,7 +68,11 @@ var inDrivers = []mistake{
 	{"write over a newer release's item", "shared/store/ledger/dynamodb/attributes.go",
 		`" <= " + p.value("current", item.N(item.Version))`, `" >= " + p.value("current", item.N(item.Version))`, table},
 	{"overwrite the first copy's arrival", "shared/store/ledger/dynamodb/dynamodb.go",
-		`u.setIfAbsent(kept)`, `u.set(kept)`, table},
+		`u.setIfAbsent(kept)
+	u.remove(removed)
+	return`, `u.set(kept)
+	u.remove(removed)
+	return`, table},
 	{"read one page of a history", "shared/store/ledger/dynamodb/dynamodb.go",
 		`for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -124,12 +119,36 @@ var inDrivers = []mistake{
 		`CorrectedAt: Instant(c.At),
 		Proof`, `Proof`, table},
 	{"swap an event's statuses", "shared/store/ledger/item/event.go",
-		`changed[StatusBefore] = S(string(c.StatusBefore))
-		changed[StatusAfter] = S(string(c.StatusAfter()))`, `changed[StatusBefore] = S(string(c.StatusAfter()))
-		changed[StatusAfter] = S(string(c.StatusBefore))`, table},
+		`plain[StatusBefore] = S(string(c.StatusBefore))
+		plain[StatusAfter] = S(string(c.StatusAfter()))`, `plain[StatusBefore] = S(string(c.StatusAfter()))
+		plain[StatusAfter] = S(string(c.StatusBefore))`, table},
 	{"keep an agreement's version", "shared/store/ledger/item/agreement.go",
 		`i[RecordVersion] = N(last.Version + 1)`, `i[RecordVersion] = N(last.Version)`, table},
 
+	{"store long events as JSON", "shared/store/ledger/item/pack.go",
+		`if all.Bytes() <= Unit-expiryBytes-countBytes {`, `if all.Bytes() <= 400<<10 {`,
+		"lab/bill TestAUsualEventFitsOneUnit"},
+	{"leave the claim's fields in a packed event", "shared/store/ledger/dynamodb/dynamodb.go",
+		`u.setIfAbsent(kept)
+	u.remove(removed)
+	return`, `u.setIfAbsent(kept)
+	u.remove(removed[:1])
+	return`, "lab/bill TestAUsualEventFitsOneUnit"},
+	{"take a packed event's time for exact", "shared/store/ledger/item/pack.go",
+		`packed[Event] = S(InexactMark)`, `packed[Event] = S("inexact")`, "store/ledger/item TestAnEventHasOneForm"},
+	{"take a vendor's text for a mark", "shared/store/ledger/item/pack.go",
+		`possible = false`, `possible = true`, "store/ledger/item TestAnEventHasOneForm"},
+	{"publish a packed event without its agreement", "shared/store/ledger/item/pack.go",
+		`objects[Agreement] = c.Agreement`, `delete(objects, Agreement)`, "publish TestRecordsOfVersion2"},
+	{"count no duplicates of a packed event", "shared/store/ledger/dynamodb/attributes.go",
+		`" AND attribute_exists(" + p.name(item.Packed) + "))"`,
+		`" AND attribute_not_exists(" + p.name(item.Packed) + "))"`, "store/ledger/dynamodb TestItemsOfVersion2"},
+	{"change the dictionary", "shared/store/ledger/item/pack.go",
+		"`\"sha256\":\"=\",\"size\":2000}`", "`\"size\":2000,\"sha256\":\"=\"}`",
+		"store/ledger/dynamodb TestItemsOfVersion2"},
+	{"leave the names of a hashed agreement out", "shared/store/ledger/item/agreement.go",
+		`i.string(PK) == i.string(Provider)+"#"+i.string(AgreementID)`, `strings.Contains(i.string(PK), "#")`,
+		"store/ledger/item TestATrimmedAgreementIsPatrolled"},
 	{"embedded: claim a known event again", "shared/store/ledger/embedded/embedded.go",
 		`if e.State != ledger.New || !buried.IsZero() {
 			return false

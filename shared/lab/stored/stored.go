@@ -13,6 +13,10 @@
 //	job.json          a job of the archiver
 //	local.tar.gz      a .local folder with pending messages, dead letters, unpublished changes, archived documents and
 //	                  notes; want: what the read API shows of it before anything in it runs
+//
+// testdata/v2 has events of version 2, whose content is compressed with a dictionary:
+//
+//	items.json        DynamoDB items; want: the events in them
 package stored
 
 import (
@@ -33,7 +37,18 @@ var files embed.FS
 // V1 reads a JSON file of version 1 into v.
 func V1(t testing.TB, name string, v any) {
 	t.Helper()
-	if err := json.Unmarshal(V1Bytes(t, name), v); err != nil {
+	read(t, "v1/"+name, v)
+}
+
+// V2 reads a JSON file of version 2 into v.
+func V2(t testing.TB, name string, v any) {
+	t.Helper()
+	read(t, "v2/"+name, v)
+}
+
+func read(t testing.TB, name string, v any) {
+	t.Helper()
+	if err := json.Unmarshal(contents(t, name), v); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 }
@@ -41,7 +56,12 @@ func V1(t testing.TB, name string, v any) {
 // V1Bytes returns a file of version 1.
 func V1Bytes(t testing.TB, name string) []byte {
 	t.Helper()
-	b, err := files.ReadFile("testdata/v1/" + name)
+	return contents(t, "v1/"+name)
+}
+
+func contents(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := files.ReadFile("testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,6 +74,7 @@ type item map[string]value
 type value struct {
 	S  *string  `json:",omitempty"`
 	N  *string  `json:",omitempty"`
+	B  []byte   `json:",omitempty"`
 	SS []string `json:",omitempty"`
 }
 
@@ -269,7 +270,7 @@ func (i item) key() key {
 
 func (i item) size() (n int) {
 	for name, v := range i {
-		n += len(name) + len(v.text())
+		n += len(name) + len(v.text()) + len(v.B)
 		for _, s := range v.SS {
 			n += len(s)
 		}
@@ -308,7 +309,7 @@ func (t *Table) try(w write) (after item, err error) {
 		return nil, err
 	}
 	for name, v := range after {
-		if v.S == nil && v.N == nil && len(v.SS) == 0 {
+		if v.S == nil && v.N == nil && len(v.B) == 0 && len(v.SS) == 0 {
 			return nil, invalid("%s has no value", name)
 		}
 	}

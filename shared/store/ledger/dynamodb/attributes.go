@@ -30,6 +30,8 @@ func attributeOf(v item.Value) types.AttributeValue {
 		return &types.AttributeValueMemberN{Value: v.Text}
 	case item.StringSet:
 		return &types.AttributeValueMemberSS{Value: v.Set}
+	case item.Binary:
+		return &types.AttributeValueMemberB{Value: []byte(v.Text)}
 	}
 	return &types.AttributeValueMemberS{Value: v.Text}
 }
@@ -45,6 +47,8 @@ func itemOf(from attributes) item.Item {
 			i[name] = item.Value{Kind: item.Number, Text: v.Value}
 		case *types.AttributeValueMemberSS:
 			i[name] = item.Value{Kind: item.StringSet, Set: v.Value}
+		case *types.AttributeValueMemberB:
+			i[name] = item.Value{Kind: item.Binary, Text: string(v.Value)}
 		}
 	}
 	return i
@@ -107,13 +111,15 @@ func (p placeholders) unchanged(expected int64) string {
 // readable is the condition that no newer release has written the item: see [format.ErrNewer].
 func (p placeholders) readable() string {
 	v := p.name(item.V)
-	return "(attribute_not_exists(" + v + ") OR " + v + " <= " + p.value("current", item.N(item.Version)) + ")"
+	return "(attribute_not_exists(" + v + ") OR " + v + " <= " + p.value("current", item.N(item.Version)) +
+		" OR " + v + " = " + p.value("newest", item.N(item.PackedVersion)) +
+		" AND attribute_exists(" + p.name(item.Packed) + "))"
 }
 
 // update collects an update expression.
 type update struct {
 	placeholders
-	clauses []string
+	clauses, removed []string
 }
 
 // set overwrites attributes.
@@ -132,8 +138,18 @@ func (u *update) setIfAbsent(i item.Item) {
 	}
 }
 
+// remove removes attributes that the item may have.
+func (u *update) remove(names []string) {
+	for _, name := range names {
+		u.removed = append(u.removed, u.name(name))
+	}
+}
+
 func (u *update) expression() *string {
 	expression := "SET " + strings.Join(u.clauses, ", ")
+	if len(u.removed) > 0 {
+		expression += " REMOVE " + strings.Join(u.removed, ", ")
+	}
 	return &expression
 }
 

@@ -218,11 +218,12 @@ func refusal(found attributes, other error) error {
 // eventUpdate is an Update, not a Put, so that the counts and the arrival time of the claim survive. Proof and hash
 // become those of the copy that was processed.
 func (l *Ledger) eventUpdate(c ledger.Commit, event, agreement string) *types.Update {
-	changed, kept := item.OfEffect(c, event, agreement)
+	changed, kept, removed := item.OfEffect(c, event, agreement)
 	l.expire(changed, c.At)
 	u := update{placeholders: newPlaceholders()}
 	u.set(changed)
 	u.setIfAbsent(kept)
+	u.remove(removed)
 	return &types.Update{
 		TableName: &l.table, Key: attributesOf(item.Key(c.Key)), UpdateExpression: u.expression(),
 		ConditionExpression:      aws.String(u.unsettled(c.At)),
@@ -273,10 +274,12 @@ func (l *Ledger) Correct(ctx context.Context, c ledger.Correction) error {
 		}
 		texts[i] = string(b)
 	}
-	changed := item.OfCorrection(c, texts[0], texts[1])
+	changed, kept, removed := item.OfCorrection(c, texts[0], texts[1])
 	l.expire(changed, c.At)
 	u := update{placeholders: newPlaceholders()}
 	u.set(changed)
+	u.setIfAbsent(kept)
+	u.remove(removed)
 	after := ledger.Commit{Claim: c.Claim, Agreement: &c.Agreement, Version: c.Version, At: c.At}
 	writes := []types.TransactWriteItem{
 		{Update: &types.Update{

@@ -47,6 +47,7 @@ func storedItem(t *testing.T, b []byte) map[string]types.AttributeValue {
 	t.Helper()
 	var attributes map[string]struct {
 		S, N *string
+		B    []byte
 		SS   []string
 	}
 	if err := json.Unmarshal(b, &attributes); err != nil {
@@ -59,11 +60,70 @@ func storedItem(t *testing.T, b []byte) map[string]types.AttributeValue {
 			item[name] = &types.AttributeValueMemberS{Value: *v.S}
 		case v.N != nil:
 			item[name] = &types.AttributeValueMemberN{Value: *v.N}
+		case v.B != nil:
+			item[name] = &types.AttributeValueMemberB{Value: v.B}
 		default:
 			item[name] = &types.AttributeValueMemberSS{Value: v.SS}
 		}
 	}
 	return item
+}
+
+// fill puts items into a table.
+func fill(t *testing.T, c *sdk.Client, items []json.RawMessage) {
+	t.Helper()
+	for _, item := range items {
+		if _, err := c.PutItem(t.Context(),
+			&sdk.PutItemInput{TableName: aws.String(table), Item: storedItem(t, item)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func storedEventOf(e ledger.Entry) storedEvent {
+	return storedEvent{
+		e.Subject, e.ID, e.State, e.Provider, e.Type, e.VendorType, e.AgreementID, e.OccurredAt, e.ReceivedAt,
+		e.ProcessedAt, e.Proof, e.Duplicates, e.Via, e.SHA256, e.Size, e.Event, e.Agreement, e.StatusBefore, e.StatusAfter,
+	}
+}
+
+// TestItemsOfVersion2 reads events whose content is packed, and takes none of them for new.
+func TestItemsOfVersion2(t *testing.T) {
+	c := tablemodel.New().Client()
+	var items []json.RawMessage
+	stored.V2(t, "items.json", &items)
+	fill(t, c, items)
+	var want []storedEvent
+	stored.V2(t, "items.want.json", &want)
+	l := dynamodb.New(c, table, 0)
+	for _, w := range want {
+		key := ledger.Key{Subject: w.Subject, ID: w.ID}
+		e, err := l.Event(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(w, storedEventOf(e), cmpopts.EquateEmpty()); diff != "" {
+			t.Error(diff)
+		}
+		claim := ledger.Claim{Key: key, Provider: w.Provider, ReceivedAt: w.ReceivedAt.Add(time.Hour)}
+		found, err := l.Claim(t.Context(), claim)
+		if wanted := (ledger.Found{State: ledger.Processed, Inexact: w.Event.Approximate}); err != nil || found != wanted {
+			t.Errorf("claim found %+v, %v", found, err)
+		}
+		commit := ledger.Commit{Claim: claim, Event: *w.Event, At: claim.ReceivedAt}
+		if err := l.Commit(t.Context(), commit); !errors.Is(err, ledger.ErrProcessed) {
+			t.Errorf("committed twice: %v", err)
+		}
+		if err := l.Repeated(t.Context(), key, "another"); err != nil {
+			t.Error(err)
+		}
+		if again, err := l.Event(t.Context(), key); err != nil || again.Duplicates != w.Duplicates+1 {
+			t.Errorf("%d duplicates, %v", again.Duplicates, err)
+		}
+	}
+	if len(want) < 15 {
+		t.Errorf("%d events", len(want))
+	}
 }
 
 // TestItemsOfVersion1 reads a table that version 1 wrote, then works on it.
@@ -72,12 +132,7 @@ func TestItemsOfVersion1(t *testing.T) {
 	c := model.Client()
 	var items []json.RawMessage
 	stored.V1(t, "items.json", &items)
-	for _, item := range items {
-		if _, err := c.PutItem(t.Context(),
-			&sdk.PutItemInput{TableName: aws.String(table), Item: storedItem(t, item)}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	fill(t, c, items)
 	var want struct {
 		Events     []storedEvent
 		Agreements map[string]storedAgreement
@@ -96,10 +151,7 @@ func TestItemsOfVersion1(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, e := range history {
-				got[w.Subject] = append(got[w.Subject], storedEvent{
-					e.Subject, e.ID, e.State, e.Provider, e.Type, e.VendorType, e.AgreementID, e.OccurredAt, e.ReceivedAt,
-					e.ProcessedAt, e.Proof, e.Duplicates, e.Via, e.SHA256, e.Size, e.Event, e.Agreement, e.StatusBefore, e.StatusAfter,
-				})
+				got[w.Subject] = append(got[w.Subject], storedEventOf(e))
 			}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 
 	"esignhooks/shared/esign"
@@ -21,6 +23,23 @@ func OfAgreement(last ledger.Commit, agreement string) Item {
 	i[AgreementID] = S(last.Agreement.ID)
 	i[Status] = S(string(last.Agreement.Status))
 	i[UpdatedAt] = Instant(last.Agreement.UpdatedAt)
+	return trimmed(i)
+}
+
+// trimmed leaves out what the key holds already, if the agreement then takes one [Unit] instead of two. [ReadStanding]
+// needs no time of an agreement that has ended. Earlier releases read everything else of it.
+func trimmed(i Item) Item {
+	left := maps.Clone(i)
+	if i.string(PK) == i.string(Provider)+"#"+i.string(AgreementID) {
+		delete(left, Provider)
+		delete(left, AgreementID)
+	}
+	if esign.Status(i.string(Status)).Terminal() {
+		delete(left, UpdatedAt)
+	}
+	if i.Bytes() > Unit-expiryBytes && left.Bytes() <= Unit-expiryBytes {
+		return left
+	}
 	return i
 }
 
@@ -117,6 +136,9 @@ func ReadStanding(i Item) ledger.Standing {
 		AgreementID: i.string(AgreementID),
 		Status:      esign.Status(i.string(Status)),
 		EventID:     i.string(SK),
+	}
+	if s.Provider == "" { // see trimmed
+		s.Provider, s.AgreementID, _ = strings.Cut(s.Subject, "#")
 	}
 	since := ReceivedAt
 	if i.IsAgreement() {

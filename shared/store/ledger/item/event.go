@@ -33,9 +33,9 @@ func OfClaim(c ledger.Claim) Item {
 
 // OfEffect returns the attributes that a commit writes to its event, without the key. Event and agreement are JSON. A
 // commit overwrites those in changed. It writes those in kept only if the claim has not, since they describe the first
-// copy.
-func OfEffect(c ledger.Commit, event, agreement string) (changed, kept Item) {
-	changed = Item{
+// copy. It removes those in removed, which the claim or an expired event has left.
+func OfEffect(c ledger.Commit, event, agreement string) (changed, kept Item, removed []string) {
+	plain := Item{
 		V:           N(Version),
 		State:       S(string(ledger.Processed)),
 		Type:        S(string(c.Event.Type)),
@@ -49,21 +49,26 @@ func OfEffect(c ledger.Commit, event, agreement string) (changed, kept Item) {
 		Event:       S(event),
 	}
 	if c.Agreement != nil {
-		changed[Agreement] = S(agreement)
-		changed[StatusBefore] = S(string(c.StatusBefore))
-		changed[StatusAfter] = S(string(c.StatusAfter()))
+		plain[Agreement] = S(agreement)
+		plain[StatusBefore] = S(string(c.StatusBefore))
+		plain[StatusAfter] = S(string(c.StatusAfter()))
 	}
 	kept = Item{Provider: S(c.Provider), ReceivedAt: Instant(c.ReceivedAt)}
 	if c.Via != "" {
 		kept[Via] = Value{Kind: StringSet, Set: []string{c.Via}}
 	}
-	return changed, kept
+	changed, removed = fitted(c.Key, plain, kept, content{c.Event, c.Agreement, c.SHA256, c.Size})
+	for _, name := range removed {
+		delete(kept, name)
+	}
+	return changed, kept, removed
 }
 
-// OfCorrection returns the attributes that a correction writes to its event, without the key. Event and agreement are
-// JSON.
-func OfCorrection(c ledger.Correction, event, agreement string) Item {
-	return Item{
+// OfCorrection returns the attributes that a correction writes to its event, without the key, as [OfEffect] does. Event
+// and agreement are JSON.
+func OfCorrection(c ledger.Correction, event, agreement string) (changed, kept Item, removed []string) {
+	kept = Item{Provider: S(c.Event.Provider), VendorType: S(c.Event.VendorType), AgreementID: S(c.Event.AgreementID)}
+	changed, removed = fitted(c.Key, Item{
 		V:           N(Version),
 		OccurredAt:  Instant(c.Event.OccurredAt),
 		CorrectedAt: Instant(c.At),
@@ -72,7 +77,11 @@ func OfCorrection(c ledger.Correction, event, agreement string) Item {
 		Size:        N(int64(c.Size)),
 		Event:       S(event),
 		Agreement:   S(agreement),
+	}, kept, content{c.Event, &c.After, c.SHA256, c.Size})
+	for _, name := range removed {
+		delete(kept, name)
 	}
+	return changed, kept, removed
 }
 
 // InexactMark is a part of the JSON of every event without its exact time, and of no other event.
@@ -102,6 +111,7 @@ func StateOf(i Item) ledger.State { return ledger.State(i.string(State)) }
 
 // ReadEvent reads an event.
 func ReadEvent(i Item) (ledger.Entry, error) {
+	i, unreadable := i.unpack()
 	e := ledger.Entry{
 		Key:          KeyOf(i),
 		State:        StateOf(i),
@@ -116,8 +126,11 @@ func ReadEvent(i Item) (ledger.Entry, error) {
 		StatusBefore: esign.Status(i.string(StatusBefore)),
 		StatusAfter:  esign.Status(i.string(StatusAfter)),
 	}
-	if err := i.CheckVersion(); err != nil {
-		return e, err
+	if unreadable == nil {
+		unreadable = i.CheckVersion()
+	}
+	if unreadable != nil {
+		return e, unreadable
 	}
 	for name, n := range map[string]*int{Duplicates: &e.Duplicates, Size: &e.Size} {
 		value, err := i.number(name)
@@ -166,6 +179,9 @@ func Committed(before, after Item) (e ledger.Entry, committed bool, err error) {
 	}
 	if StateOf(before) == ledger.Processed && before.string(ProcessedAt) == after.string(ProcessedAt) {
 		return e, false, nil
+	}
+	if after, err = after.unpack(); err != nil {
+		return e, true, err
 	}
 	e, err = readCommitted(after)
 	return e, true, err

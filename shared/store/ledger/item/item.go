@@ -27,6 +27,10 @@ import (
 // processed yet, and the publisher ignores it. With a newer version, that release could read no history of the subject.
 const Version = 1
 
+// PackedVersion is the format version of an event with the attribute [Packed], and of nothing else. A release that does
+// not know it refuses the item: its publisher waits with [format.ErrNewer], and so does a message of the same event.
+const PackedVersion = 2
+
 // AgreementSK is the sort key of agreements, notes and tombstones. Event IDs are hexadecimal, so it is no event's.
 const AgreementSK = "@"
 
@@ -59,6 +63,7 @@ const (
 	Event        = "event"       // JSON
 	StatusBefore = "statusBefore"
 	StatusAfter  = "statusAfter"
+	Packed       = "packed" // the event, the agreement and more, in place of their attributes: see pack
 
 	// Of agreements. Notes have RecordVersion and Text.
 	Status        = "status"
@@ -72,8 +77,8 @@ const (
 // Names are the names of all attributes.
 var Names = []string{
 	PK, SK, V, Expires, Provider, AgreementID, Agreement, State, Type, VendorType, OccurredAt, ReceivedAt, ProcessedAt,
-	CorrectedAt, UnreadableAt, Proof, SHA256, Size, Via, Duplicates, DuplicateOf, Event, StatusBefore, StatusAfter, Status,
-	UpdatedAt, RecordVersion, Text, ForgottenAt,
+	CorrectedAt, UnreadableAt, Proof, SHA256, Size, Via, Duplicates, DuplicateOf, Event, StatusBefore, StatusAfter, Packed,
+	Status, UpdatedAt, RecordVersion, Text, ForgottenAt,
 }
 
 // Kind is the type of an attribute's value.
@@ -85,12 +90,13 @@ const (
 	String
 	Number
 	StringSet
+	Binary
 )
 
 // Value is the value of an attribute.
 type Value struct {
 	Kind Kind
-	Text string   // of a String, or the digits of a Number
+	Text string   // of a String, the digits of a Number, or the bytes of a Binary
 	Set  []string // of a StringSet
 }
 
@@ -143,6 +149,9 @@ func (i Item) CheckVersion() error {
 	v, err := i.number(V)
 	if err != nil {
 		return err
+	}
+	if i.isPacked() {
+		return nil
 	}
 	return format.Check(int(v), Version)
 }
