@@ -156,14 +156,27 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 		`Action: [dynamodb:GetItem, dynamodb:Scan]`,
 		`Action: [dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:Scan]`},
 	{"let the reconciler write events",
-		`dynamodb:LeadingKeys: ['@*']
+		`Condition: # only notes: its findings go through the queue, like every delivery
+                  ForAllValues:StringLike:
+                    dynamodb:LeadingKeys: ['@*']`,
+		`Condition: # only notes: its findings go through the queue, like every delivery
+                  ForAllValues:StringLike:
+                    dynamodb:LeadingKeys: ['*']`},
+	{"encrypt the table with another key", `KMSMasterKeyId: !Ref KmsKeyArn`, `KMSMasterKeyId: alias/aws/dynamodb`},
+	{"let the outlet use the key for the table",
+		`- !Sub secretsmanager.${AWS::Region}.${AWS::URLSuffix}
+                        - !Sub sqs.${AWS::Region}.${AWS::URLSuffix}
+                - !Ref AWS::NoValue
               - Effect: Allow
                 Action: [logs:CreateLogStream, logs:PutLogEvents]
-                Resource: !GetAtt ReconcilerLogs.Arn`,
-		`dynamodb:LeadingKeys: ['*']
+                Resource: !GetAtt OutletLogs.Arn`,
+		`- !Sub dynamodb.${AWS::Region}.${AWS::URLSuffix}
+                        - !Sub secretsmanager.${AWS::Region}.${AWS::URLSuffix}
+                        - !Sub sqs.${AWS::Region}.${AWS::URLSuffix}
+                - !Ref AWS::NoValue
               - Effect: Allow
                 Action: [logs:CreateLogStream, logs:PutLogEvents]
-                Resource: !GetAtt ReconcilerLogs.Arn`},
+                Resource: !GetAtt OutletLogs.Arn`},
 	{"write to the log of another function",
 		`Resource: !GetAtt WorkerLogs.Arn`, `Resource: !GetAtt PublisherLogs.Arn`},
 	{"let another service take a role",
@@ -262,10 +275,12 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 	{"make short tokens",
 		`PasswordLength: 43 # 256 bits
         SecretStringTemplate: '{"keys":[],"urlTokens":[]}'
+      KmsKeyId: !If [KeyGiven, !Ref KmsKeyArn, !Ref AWS::NoValue]
 
   BoldSignFunction:`,
 		`PasswordLength: 8 # 256 bits
         SecretStringTemplate: '{"keys":[],"urlTokens":[]}'
+      KmsKeyId: !If [KeyGiven, !Ref KmsKeyArn, !Ref AWS::NoValue]
 
   BoldSignFunction:`},
 	{"make tokens that are no segment of a URL",

@@ -263,7 +263,7 @@ func stacks() []map[string]string {
 		"ESignGlobalAllowedIps": "192.0.2.2", "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms", "Arch": "x86_64",
 		"ArchiveDays": "7", "ArchiveFormData": "true", "BurstLimit": "300",
 		"DeletionProtection": "true", "ExpireAfterDays": "365", "IncludeReasons": "true",
-		"KeepExecuteApi": "true", "LogRetentionDays": "14", "References": "deal_id,crm",
+		"KeepExecuteApi": "true", "KmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/1a2b", "LogRetentionDays": "14", "References": "deal_id,crm",
 		"MaxConcurrency": "9", "OutletUrl": "https://app.example.com/events",
 		"PublicUrl": "https://hooks.example.com", "RateLimit": "50", "RefusedThreshold": "5",
 		"RepairSubscriptions": "true", "RequireUrlToken": "false", "SilentAgreementHours": "48",

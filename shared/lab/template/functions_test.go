@@ -348,7 +348,9 @@ func (c *checker) variablesOf(function, vendor string, memory int) {
 // logRules expects that each log belongs to one function or the API, and expires.
 func logRules(c *checker) {
 	for _, name := range c.of("AWS::Logs::LogGroup") {
-		c.want(name+".", map[string]string{"RetentionInDays": c.parameters["LogRetentionDays"]})
+		c.want(name+".", map[string]string{
+			"RetentionInDays": c.parameters["LogRetentionDays"], "KmsKeyId": c.keyOr(absent),
+		})
 		c.holds(name == "ApiLogs" || c.resources[strings.TrimSuffix(name, "Logs")+"Function"] != nil, "nothing writes to %s",
 			name)
 	}
@@ -389,6 +391,9 @@ func secretRules(c *checker) {
 		})
 	}
 	slices.Sort(wanted)
+	for _, name := range wanted {
+		c.want(name+".", map[string]string{"KmsKeyId": c.keyOr(absent)})
+	}
 	got := c.of("AWS::SecretsManager::Secret")
 	c.holds(slices.Equal(got, wanted), "there are the secrets %q, not %q", got, wanted)
 }

@@ -28,6 +28,12 @@ var patterns = map[string]samples{
 			"arn:aws:sns:eu-central-1:123456789012:x.fifo", // CloudWatch cannot notify a FIFO topic
 			" arn:aws:sns:eu-central-1:123456789012:x", "arn:aws:sns:eu-central-1:123456789012:x y"},
 	},
+	"KmsKeyArn": {
+		[]string{"", "arn:aws:kms:eu-central-1:123456789012:key/1a2b3c4d-1a2b-3c4d-5e6f-1a2b3c4d5e6f",
+			"arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1a2b"},
+		[]string{"1a2b3c4d-1a2b-3c4d-5e6f-1a2b3c4d5e6f", "alias/esignhooks", // a permission on an alias is none on its key
+			"arn:aws:kms:eu-central-1:123456789012:alias/esignhooks", "arn:aws:kms:eu-central-1:123456789012:key/"},
+	},
 	"OutletUrl": {
 		[]string{"", "https://app.example.com", "https://App.example.com:8443/events?a=b&c=%20"},
 		[]string{"http://app.example.com", "app.example.com", "https://", "https://app.example.com/a b",

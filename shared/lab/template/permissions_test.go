@@ -2,9 +2,13 @@ package template
 
 import (
 	_ "embed"
+	"encoding/json"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
 	"strings"
+	"testing"
 )
 
 // calls are the AWS calls of each function, as TestTheFunctionsMakeTheirCalls records them: function, action, resource,
@@ -63,6 +67,7 @@ func permissionRules(c *checker) {
 		if c.parameters["ArchiveDays"] == "0" {
 			needed = slices.DeleteFunc(needed, func(s string) bool { return strings.Contains(s, "<ArchiveBucket.") })
 		}
+		needed = append(needed, c.ofKey(needed)...)
 		for _, s := range needed {
 			c.holds(slices.Contains(got, s), "%s does %s, and may not", function, s)
 		}
@@ -71,6 +76,39 @@ func permissionRules(c *checker) {
 			c.holds(!beyond(function, s), "%s may %s: no function of its kind may, whatever its code does", function, s)
 		}
 	}
+}
+
+// ofKey returns what a function with these permissions needs of the key: a service uses it with the caller's rights.
+//
+// SPEC: read 2026-12-01:
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html: a producer needs
+// kms:GenerateDataKey and kms:Decrypt, a consumer kms:Decrypt.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html: PutObject needs kms:GenerateDataKey,
+// GetObject kms:Decrypt.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html and
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html: reads need kms:Decrypt.
+func (c *checker) ofKey(permissions []string) []string {
+	if c.parameters["KmsKeyArn"] == "" {
+		return nil
+	}
+	var services []string
+	for _, permission := range permissions {
+		service, _, _ := strings.Cut(permission, ":")
+		if slices.Contains([]string{"dynamodb", "s3", "secretsmanager", "sqs"}, service) {
+			services = append(services, service+".<AWS::Region>.<AWS::URLSuffix>")
+		}
+	}
+	slices.Sort(services)
+	on := fmt.Sprint(" ", c.parameters["KmsKeyArn"], " StringEquals kms:ViaService ", slices.Compact(services))
+	return []string{"kms:Decrypt" + on, "kms:GenerateDataKey" + on} // each function sends messages or stores objects
+}
+
+// keyOr returns the key of the stack, or what is there without one.
+func (c *checker) keyOr(without string) string {
+	if key := c.parameters["KmsKeyArn"]; key != "" {
+		return key
+	}
+	return without
 }
 
 // beyond reports whether a permission breaks a promise of the guarantees. A compromised function must not destroy
@@ -206,4 +244,59 @@ func either(v any) (all []string) {
 		all = append(all, fmt.Sprint(one))
 	}
 	return all
+}
+
+// TestTheKeyPolicyInTheDocumentation checks that AWS accepts the policy, and that it lets every service use the key that
+// uses it without one of our roles.
+//
+// SPEC: read 2026-12-01:
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html,
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html (EventBridge),
+// https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html (alarms)
+func TestTheKeyPolicyInTheDocumentation(t *testing.T) {
+	page, err := os.ReadFile("../../docs/deploy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "## Encrypt with your own key")
+	_, text, _ = strings.Cut(text, "```json")
+	text, _, _ = strings.Cut(text, "```")
+	type statement struct {
+		Sid, Effect, Resource string
+		Principal             map[string]string
+		Action                any
+		Condition             map[string]map[string]string
+	}
+	var policy struct {
+		Version   string
+		Statement []statement
+	}
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&policy); err != nil || policy.Version != "2012-10-17" {
+		t.Fatalf("%v, %s", err, policy.Version)
+	}
+	const region, account = "eu-central-1", "123456789012"
+	want := map[string]statement{
+		"arn:aws:iam::" + account + ":root": {Action: "[kms:*]"},
+		"logs." + region + ".amazonaws.com": {
+			Action: "[kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey* kms:ReEncrypt*]",
+			// CloudFormation begins the names of log groups with that of the stack.
+			Condition: map[string]map[string]string{"ArnLike": {"kms:EncryptionContext:aws:logs:arn": "arn:aws:logs:" +
+				region + ":" + account + ":log-group:esignhooks-*"}},
+		},
+		"events.amazonaws.com":     {Action: "[kms:Decrypt kms:GenerateDataKey]"},
+		"cloudwatch.amazonaws.com": {Action: "[kms:Decrypt kms:GenerateDataKey*]"},
+	}
+	for _, s := range policy.Statement {
+		expected := want[s.Principal["AWS"]+s.Principal["Service"]]
+		if len(s.Principal) != 1 || s.Effect != "Allow" || s.Resource != "*" || s.Sid == "" ||
+			fmt.Sprint(either(s.Action)) != expected.Action || fmt.Sprint(s.Condition) != fmt.Sprint(expected.Condition) {
+			t.Errorf("%+v", s)
+		}
+		delete(want, s.Principal["AWS"]+s.Principal["Service"])
+	}
+	if len(want) > 0 {
+		t.Errorf("there is no statement for %v", slices.Collect(maps.Keys(want)))
+	}
 }

@@ -58,7 +58,9 @@ func queueRules(c *checker) {
 		own, _ := strings.CutPrefix(c.get(name+".QueueName"), "<AWS::StackName>-")
 		c.holds(own == queueNames[name], "%s is called %q: another name would replace it, with its messages", name, own)
 		fifo := strings.HasSuffix(own, ".fifo")
-		want := map[string]string{"SqsManagedSseEnabled": "true"}
+		want := map[string]string{ // one of both encrypts it
+			"SqsManagedSseEnabled": strconv.FormatBool(c.keyOr("") == ""), "KmsMasterKeyId": c.keyOr(absent),
+		}
 		if fifo {
 			want["FifoQueue"] = "true"
 			want["ContentBasedDeduplication"] = "false" // queue.Encode makes the deduplication ID
@@ -272,13 +274,21 @@ func bucketRules(c *checker) {
 	const rule = ".LifecycleConfiguration.Rules.0."
 	for _, name := range c.of("AWS::S3::Bucket") {
 		c.holds(policies[name] != "", "%s has no policy, and may be reached without TLS", name)
+		algorithm, cached := "AES256", absent
+		if c.keyOr("") != "" {
+			algorithm, cached = "aws:kms", "true"
+		}
+		c.want(name+".BucketEncryption.ServerSideEncryptionConfiguration.0.", map[string]string{
+			"ServerSideEncryptionByDefault.SSEAlgorithm":   algorithm,
+			"ServerSideEncryptionByDefault.KMSMasterKeyID": c.keyOr(absent),
+			"BucketKeyEnabled":                             cached,
+		})
 		c.want(name+".", map[string]string{
-			"BucketEncryption.ServerSideEncryptionConfiguration.0.ServerSideEncryptionByDefault.SSEAlgorithm": "AES256",
-			"OwnershipControls.Rules.0.ObjectOwnership":                                                       "BucketOwnerEnforced",
-			"PublicAccessBlockConfiguration.BlockPublicAcls":                                                  "true",
-			"PublicAccessBlockConfiguration.BlockPublicPolicy":                                                "true",
-			"PublicAccessBlockConfiguration.IgnorePublicAcls":                                                 "true",
-			"PublicAccessBlockConfiguration.RestrictPublicBuckets":                                            "true",
+			"OwnershipControls.Rules.0.ObjectOwnership":            "BucketOwnerEnforced",
+			"PublicAccessBlockConfiguration.BlockPublicAcls":       "true",
+			"PublicAccessBlockConfiguration.BlockPublicPolicy":     "true",
+			"PublicAccessBlockConfiguration.IgnorePublicAcls":      "true",
+			"PublicAccessBlockConfiguration.RestrictPublicBuckets": "true",
 			// to restore objects
 			"VersioningConfiguration.Status": "Enabled",
 		})
@@ -300,6 +310,10 @@ func bucketRules(c *checker) {
 // tableRules expects the table of the drivers.
 func tableRules(c *checker) {
 	protected := c.parameters["DeletionProtection"]
+	kind, encrypted := absent, absent
+	if c.keyOr("") != "" {
+		kind, encrypted = "KMS", "true"
+	}
 	for _, name := range c.of("AWS::DynamoDB::Table") {
 		c.want(name+".", map[string]string{
 			"AttributeDefinitions.0.AttributeName": item.PK, "AttributeDefinitions.0.AttributeType": "S",
@@ -312,7 +326,9 @@ func tableRules(c *checker) {
 			"BillingMode":                        "PAY_PER_REQUEST", // nobody watches a capacity
 			"DeletionProtectionEnabled":          protected,
 			"PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled": "true",
-			"TableName": absent, // two stacks fit in an account
+			"SSESpecification.KMSMasterKeyId":                             c.keyOr(absent), "SSESpecification.SSEType": kind,
+			"SSESpecification.SSEEnabled": encrypted,
+			"TableName":                   absent, // two stacks fit in an account
 		})
 	}
 }

@@ -35,7 +35,10 @@ var arrivals = map[string]struct {
 	"DeletionProtection": {[]string{"all Table.DeletionProtectionEnabled"}, nil},
 	"ExpireAfterDays": {[]string{"Globals.Function"},
 		[]string{"Reconciler.Remembers", "Worker.Ledger", "vendors' Claims"}},
-	"KeepExecuteApi":   {nil, nil}, // only with PublicUrl
+	"KeepExecuteApi": {nil, nil}, // only with PublicUrl
+	"KmsKeyArn": {[]string{"Role.Policies", "all Bucket.BucketEncryption", "all LogGroup.KmsKeyId",
+		"all Queue.KmsMasterKeyId", "all Queue.SqsManagedSseEnabled", "all Secret.KmsKeyId", "all Table.SSESpecification"},
+		nil},
 	"LogRetentionDays": {[]string{"all LogGroup.RetentionInDays"}, nil},
 	"MaxConcurrency":   {[]string{"EventSourceMapping.ScalingConfig"}, nil},
 	"OutletUrl": {[]string{"Alarm", "Alarm.Metrics", "EventSourceMapping", "Function", "Function.Environment",

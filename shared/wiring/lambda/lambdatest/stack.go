@@ -83,6 +83,7 @@ var patterned = map[string]string{
 	"OutletUrl":       "https://app.example.com/events",
 	"PublicUrl":       "https://hooks.example.com",
 	"References":      "deal_id",
+	"KmsKeyArn":       "arn:aws:kms:eu-central-1:123456789012:key/1a2b3c4d",
 	"WebAclArn":       "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/acl/1a2b3c4d",
 }
 
