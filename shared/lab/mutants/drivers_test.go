@@ -127,13 +127,13 @@ var inDrivers = []mistake{
 
 	{"store long events as JSON", "shared/store/ledger/item/pack.go",
 		`if all.Bytes() <= Unit-expiryBytes-countBytes {`, `if all.Bytes() <= 400<<10 {`,
-		"lab/bill TestAUsualEventFitsOneUnit"},
+		"lab/template TestAUsualEventFitsOneUnit"},
 	{"leave the claim's fields in a packed event", "shared/store/ledger/dynamodb/dynamodb.go",
 		`u.setIfAbsent(kept)
 	u.remove(removed)
 	return`, `u.setIfAbsent(kept)
 	u.remove(removed[:1])
-	return`, "lab/bill TestAUsualEventFitsOneUnit"},
+	return`, "lab/template TestAUsualEventFitsOneUnit"},
 	{"take a packed event's time for exact", "shared/store/ledger/item/pack.go",
 		`packed[Event] = S(InexactMark)`, `packed[Event] = S("inexact")`, "store/ledger/item TestAnEventHasOneForm"},
 	{"take a vendor's text for a mark", "shared/store/ledger/item/pack.go",

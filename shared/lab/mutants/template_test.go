@@ -15,6 +15,22 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 		`    Type: AWS::SQS::Queue
     Properties:
       ContentBasedDeduplication: false # the receiver`},
+	{"poll for documents that nobody asks for", `Enabled: !If [Asked, true, false]`, `Enabled: true`},
+	{"reconcile although nobody asks",
+		`Schedule: rate(15 minutes)
+            State: !If [Asked, ENABLED, DISABLED]`,
+		`Schedule: rate(15 minutes)
+            State: ENABLED`},
+	{"stop the archiver while vendors are asked", `AskVendors:
+    Type: String
+    Default: 'true'`, `AskVendors:
+    Type: String
+    Default: 'false'`},
+	{"watch for forgeries only if events are forwarded", `ForgedAlarm:
+    Type: AWS::CloudWatch::Alarm
+    Condition: Asked`, `ForgedAlarm:
+    Type: AWS::CloudWatch::Alarm
+    Condition: Forwarded`},
 	{"keep messages for an hour", `MessageRetentionPeriod: 345600`, `MessageRetentionPeriod: 3600`},
 	{"keep dead letters for four days",
 		`MessageRetentionPeriod: 1209600 # 14 days`,

@@ -254,6 +254,7 @@ func functionRules(c *checker) {
 		"EventInvokeConfig.MaximumEventAgeInSeconds": "900", // until the next pass
 		"Events.Pass.Type":                           "Schedule",
 		"Events.Pass.Properties.Schedule":            "rate(15 minutes)",
+		"Events.Pass.Properties.State":               c.ifAsked("ENABLED", "DISABLED"),
 	})
 	c.holds(archive.MaxDocument < 512_000_000, "the largest document does not fit in the archiver's /tmp")
 	c.text("ReconcilerFunction.Events.Pass.Properties.Description")

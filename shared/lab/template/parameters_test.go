@@ -201,6 +201,13 @@ func parameterRules(c *checker) {
 	}
 }
 
+// asking are the alarms of the archiver and the reconciler.
+var asking = map[string]bool{
+	"ContradictedAlarm": true, "DocumentDeadLettersAlarm": true, "ForgedAlarm": true, "NotAskedAlarm": true,
+	"ReconcileFailedAlarm": true, "ReconciledAlarm": true, "ReconcilerStoppedAlarm": true, "StaleClaimsAlarm": true,
+	"SubscriptionAlarm": true,
+}
+
 // existenceRules expects each resource and output under exactly its condition.
 func existenceRules(c *checker) {
 	expected := func(name string) bool {
@@ -219,6 +226,9 @@ func existenceRules(c *checker) {
 			return c.parameters["AccessLogs"] != "off"
 		case "ArchiveBucket", "ArchiveBucketPolicy", "ArchiveBucketName":
 			return c.parameters["ArchiveDays"] != "0"
+		}
+		if asking[name] {
+			return c.parameters["AskVendors"] == "true"
 		}
 		if strings.HasPrefix(name, "Forbidden") {
 			return c.parameters["AccessLogs"] != "off" && c.addressesListed()

@@ -131,11 +131,15 @@ func mappingRules(c *checker) {
 	for _, name := range c.of("AWS::Lambda::EventSourceMapping") {
 		source := c.get(name + ".EventSourceArn")
 		sources[source] = c.get(name + ".FunctionName")
+		enabled := absent // true by default
+		if name == "ArchiverSource" {
+			enabled = c.ifAsked("true", "false")
+		}
 		c.want(name+".", map[string]string{
 			// All our functions report what failed. Without this, Lambda takes the report for a success, and deletes the batch.
 			// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 			"FunctionResponseTypes": "[ReportBatchItemFailures]",
-			"Enabled":               absent, // true by default
+			"Enabled":               enabled,
 		})
 		queueName, isQueue := c.values[logical(source)+".QueueName"]
 		switch {
@@ -344,7 +348,7 @@ func busRules(c *checker) {
 		queueARN, letters := c.get(name+".Targets.0.Arn"), c.get(name+".Targets.0.DeadLetterConfig.Arn")
 		targets[queueARN] = true
 		c.want(name+".", map[string]string{
-			"EventBusName": "<EventBus>", "State": absent, // enabled by default
+			"EventBusName": "<EventBus>", "State": c.ifAsked("ENABLED", "DISABLED"),
 			"Targets.0.Id":                   "documents",
 			"Targets.0.DeadLetterConfig.Arn": c.get(logical(queueARN) + ".RedrivePolicy.deadLetterTargetArn"),
 			"Targets.0.InputPath":            absent, "Targets.0.InputTransformer": absent, // all of it is read

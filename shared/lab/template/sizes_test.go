@@ -1,5 +1,4 @@
-// Package bill computes what a stack costs, and holds the documentation to it.
-package bill
+package template
 
 import (
 	"context"
