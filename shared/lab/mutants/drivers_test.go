@@ -149,6 +149,9 @@ var inDrivers = []mistake{
 	{"leave the names of a hashed agreement out", "shared/store/ledger/item/agreement.go",
 		`i.string(PK) == i.string(Provider)+"#"+i.string(AgreementID)`, `strings.Contains(i.string(PK), "#")`,
 		"store/ledger/item TestATrimmedAgreementIsPatrolled"},
+	{"leave the time of a trimmed agreement unread", "shared/store/ledger/dynamodb/patrol.go",
+		`item.ReceivedAt,
+	item.Agreement,`, `item.ReceivedAt,`, "store/ledger/dynamodb TestAPatrolReadsATrimmedAgreement"},
 	{"embedded: claim a known event again", "shared/store/ledger/embedded/embedded.go",
 		`if e.State != ledger.New || !buried.IsZero() {
 			return false

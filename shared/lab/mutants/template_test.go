@@ -16,6 +16,7 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
     Properties:
       ContentBasedDeduplication: false # the receiver`},
 	{"poll for documents that nobody asks for", `Enabled: !If [Asked, true, false]`, `Enabled: true`},
+	{"log each success of Lambda", `SystemLogLevel: WARN`, `SystemLogLevel: INFO`},
 	{"reconcile although nobody asks",
 		`Schedule: rate(15 minutes)
             State: !If [Asked, ENABLED, DISABLED]`,

@@ -268,9 +268,14 @@ func (i item) key() key {
 	return key{}
 }
 
+// size is the size that DynamoDB bills: a number takes one byte for two digits, and one more.
 func (i item) size() (n int) {
 	for name, v := range i {
-		n += len(name) + len(v.text()) + len(v.B)
+		if n += len(name) + len(v.B); v.N != nil {
+			n += (len(*v.N)+1)/2 + 1
+		} else {
+			n += len(v.text())
+		}
 		for _, s := range v.SS {
 			n += len(s)
 		}

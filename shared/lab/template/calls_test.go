@@ -47,6 +47,7 @@ type recorder struct {
 	name, vendor string            // of the function, and its provider if it is a receiver
 	told         map[string]string // answers, by operation; one that begins with ! is an error
 	calls        map[string]string // what of the resource, by "function action resource"
+	made         map[string]int    // how many, by "function operation", if they are counted
 
 	mu      sync.Mutex
 	objects map[string]stored // by bucket and key
@@ -76,6 +77,9 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_, operation, isJSON := strings.Cut(request.Header.Get("X-Amz-Target"), ".")
+	if r.made != nil {
+		r.made[r.name+" "+operation]++
+	}
 	if !isJSON {
 		r.object(w, request, body)
 		return

@@ -217,10 +217,11 @@ func functionRules(c *checker) {
 			"/Metadata.BuildMethod": "makefile", "/Metadata.ContextPath": ".sam/" + c.parameters["Arch"],
 			".Architectures": "[" + c.parameters["Arch"] + "]", ".CodeUri": ".", ".Handler": "bootstrap",
 			// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html: to 2029-06-30.
-			".Runtime":                 "provided.al2023",
-			".LoggingConfig.LogFormat": "JSON", // or a metric would be wrapped in another line
-			".LoggingConfig.LogGroup":  "<" + strings.TrimSuffix(name, "Function") + "Logs>",
-			".Tracing":                 "Active",
+			".Runtime":                      "provided.al2023",
+			".LoggingConfig.LogFormat":      "JSON", // or a metric would be wrapped in another line
+			".LoggingConfig.SystemLogLevel": "WARN", // no lines about success
+			".LoggingConfig.LogGroup":       "<" + strings.TrimSuffix(name, "Function") + "Logs>",
+			".Tracing":                      "Active",
 			// A limit of one function takes executions from the others, and an account may have 10 in all.
 			".ReservedConcurrentExecutions": absent,
 			".EphemeralStorage":             absent, // 512 MB

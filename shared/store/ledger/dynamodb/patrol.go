@@ -16,6 +16,7 @@ import (
 // patrolled are the attributes that [item.ReadStanding] reads.
 var patrolled = []string{
 	item.PK, item.SK, item.Provider, item.AgreementID, item.Status, item.State, item.UpdatedAt, item.ReceivedAt,
+	item.Agreement,
 }
 
 // Patrol implements [ledger.Patroller]. A part is one page of a scan. Its cursor is the key of the page's last item.

@@ -3,6 +3,8 @@ package dynamodb_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -221,6 +223,35 @@ func TestItemsOfVersion1(t *testing.T) {
 		}
 		if err := l.Commit(t.Context(), commit); err != nil {
 			t.Errorf("%s: %v", subject, err)
+		}
+	}
+}
+
+// TestAPatrolReadsATrimmedAgreement finds when an agreement last changed, if only its JSON has it.
+func TestAPatrolReadsATrimmedAgreement(t *testing.T) {
+	model := tablemodel.New()
+	l := dynamodb.New(model.Client(), table, 0)
+	c := referring(esign.Agreement{}, 0, 0, time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC))
+	c.Agreement.Provider = "acmesign"
+	for n := 0; n < 900; n += 9 { // until it is trimmed, and no longer fits
+		c.Agreement.SharedReference = strings.Repeat("x", n)
+		if n > 0 {
+			c.Version++
+		}
+		c.Key.ID = fmt.Sprint("event-", n)
+		if err := l.Commit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		model.Replicate()
+		if _, err := l.Patrol(t.Context(), "", func(s ledger.Standing) error {
+			want := ledger.Standing{Provider: "acmesign", Subject: "acmesign#a", AgreementID: "a", Status: c.Agreement.Status,
+				Since: c.Agreement.UpdatedAt}
+			if diff := cmp.Diff(want, s); diff != "" {
+				t.Errorf("with %d bytes: %s", n, diff)
+			}
+			return nil
+		}); err != nil || t.Failed() {
+			t.Fatal(err)
 		}
 	}
 }

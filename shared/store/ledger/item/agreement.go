@@ -26,17 +26,16 @@ func OfAgreement(last ledger.Commit, agreement string) Item {
 	return trimmed(i)
 }
 
-// trimmed leaves out what the key holds already, if the agreement then takes one [Unit] instead of two. [ReadStanding]
-// needs no time of an agreement that has ended. Earlier releases read everything else of it.
+// trimmed leaves out what the key and the JSON hold already, if the agreement then takes one [Unit] instead of two. Only
+// [ReadStanding] needs these attributes. To an earlier release, such an agreement has no provider, so its patrols pass
+// it by.
 func trimmed(i Item) Item {
 	left := maps.Clone(i)
 	if i.string(PK) == i.string(Provider)+"#"+i.string(AgreementID) {
 		delete(left, Provider)
 		delete(left, AgreementID)
 	}
-	if esign.Status(i.string(Status)).Terminal() {
-		delete(left, UpdatedAt)
-	}
+	delete(left, UpdatedAt)
 	if i.Bytes() > Unit-expiryBytes && left.Bytes() <= Unit-expiryBytes {
 		return left
 	}
@@ -145,5 +144,10 @@ func ReadStanding(i Item) ledger.Standing {
 		s.EventID, since = "", UpdatedAt
 	}
 	s.Since, _ = time.Parse(time.RFC3339Nano, i.string(since))
+	if i.string(since) == "" && !s.Status.Terminal() {
+		var a esign.Agreement
+		json.Unmarshal([]byte(i.string(Agreement)), &a) // an error leaves the zero time
+		s.Since = a.UpdatedAt
+	}
 	return s
 }

@@ -178,33 +178,44 @@ func TestACorrectionKeepsTheRest(t *testing.T) {
 	}
 }
 
-// TestATrimmedAgreementIsPatrolled reads what was left out from the key.
+// TestATrimmedAgreementIsPatrolled reads what was left out from the key and from the JSON.
 func TestATrimmedAgreementIsPatrolled(t *testing.T) {
 	c := long()
 	c.Subject, c.Agreement.ID = "acmesign#agreement-0123456789", "agreement-0123456789"
-	whole := OfAgreement(c, "")
+	c.Agreement.Participants = nil
 	for name, tt := range map[string]struct {
 		status  esign.Status
 		subject string
-		fill    int // bytes of JSON beyond one unit
+		over    int // bytes beyond one unit
 		left    bool
 	}{
-		"fits":                   {esign.Sent, c.Subject, -20, false},
-		"fits without the names": {esign.Sent, c.Subject, 30, true},
-		"ended":                  {esign.Completed, c.Subject, 60, true},
-		"too long anyway":        {esign.Sent, c.Subject, 80, false},
-		"under a hash":           {esign.Sent, "acmesign#5f", 30, false},
+		"fits":              {esign.Sent, c.Subject, 0, false},
+		"fits without them": {esign.Sent, c.Subject, 86, true},
+		"ended":             {esign.Completed, c.Subject, 86, true},
+		"too long anyway":   {esign.Sent, c.Subject, 87, false},
+		"under a hash":      {esign.Sent, "acmesign#5f", 30, true},
 	} {
-		c.Agreement.Status, c.Subject = tt.status, tt.subject
-		text := strings.Repeat("x", Unit+tt.fill-whole.Bytes())
-		i := OfAgreement(c, text)
-		if left := i[Provider].Kind == None; left != tt.left || left && i.Bytes()+expiryBytes > Unit {
-			t.Errorf("%s: %d bytes, without names: %v", name, i.Bytes(), left)
+		c.Agreement.Status, c.Subject, c.Agreement.SharedReference = tt.status, tt.subject, ""
+		text := func() string {
+			b, err := json.Marshal(c.Agreement)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(b)
+		}
+		c.Agreement.SharedReference = "x"
+		c.Agreement.SharedReference += strings.Repeat("x", Unit-expiryBytes+tt.over-OfAgreement(c, text()).Bytes())
+		i := OfAgreement(c, text())
+		if left := i[UpdatedAt].Kind == None; left != tt.left || left && i.Bytes()+expiryBytes > Unit {
+			t.Errorf("%s: %d bytes, left out: %v", name, i.Bytes(), left)
 		}
 		s := ReadStanding(i)
 		if s.Provider != "acmesign" || s.AgreementID != c.Agreement.ID || s.Status != tt.status ||
-			s.Since.IsZero() && !tt.status.Terminal() {
+			!s.Since.Equal(c.Agreement.UpdatedAt) && !tt.status.Terminal() {
 			t.Errorf("%s: %+v", name, s)
+		}
+		if a, _, err := ReadAgreement(i); err != nil || cmp.Diff(*c.Agreement, a) != "" {
+			t.Errorf("%s: %+v, %v", name, a, err)
 		}
 	}
 }

@@ -534,19 +534,23 @@ func wantWhole(t *testing.T, l Ledger, subject string) {
 	}))
 }
 
+// everybody returns as many participants as an agreement may have. No compression makes their IDs short.
+func everybody() (all []esign.Participant) {
+	for i := range esign.MaxParticipants {
+		id := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte{byte(i)}))
+		all = append(all, esign.Participant{ID: id, Status: esign.Cancelled, At: start})
+	}
+	return all
+}
+
 // testCommittedIsLarge reads more than one page of a scan, which is 1 MB, with a subject on both sides of its end.
 func testCommittedIsLarge(t *testing.T, l Ledger, subject string) {
-	var everybody []esign.Participant
-	for i := range esign.MaxParticipants {
-		id := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte{byte(i), byte(i >> 8)})) // no compression makes it short
-		everybody = append(everybody, esign.Participant{ID: id, Status: esign.Cancelled, At: start})
-	}
-	const events = 24
+	const events = 130
 	want := map[string][]string{}
 	for i := range events {
-		id := fmt.Sprintf("%02d", events-i)
+		id := fmt.Sprintf("%03d", events-i)
 		commit := commitOf(claimOf(subject, id), esign.AgreementUpdated, esign.Agreement{}, int64(i))
-		commit.Event.Participants, commit.At = everybody, start.Add(time.Duration(i))
+		commit.Event.Participants, commit.At = everybody(), start.Add(time.Duration(i))
 		must(t, l.Commit(t.Context(), commit))
 		want[""] = append(want[""], id)
 	}
