@@ -192,8 +192,12 @@ func (p *Processor) fold(ctx context.Context, events []decoded) ([]ledger.Commit
 
 // reportProcessed logs and counts a committed event.
 func (p *Processor) reportProcessed(ctx context.Context, c ledger.Commit) {
-	p.Log.InfoContext(ctx, "processed", "provider", c.Event.Provider, "event", c.ID, "type", c.Event.Type,
-		"agreement", webhook.Label(c.Event.AgreementID), "statusBefore", c.StatusBefore, "statusAfter", c.StatusAfter())
+	attributes := []any{"provider", c.Event.Provider, "event", c.ID, "type", c.Event.Type,
+		"agreement", webhook.Label(c.Event.AgreementID), "statusBefore", c.StatusBefore, "statusAfter", c.StatusAfter()}
+	if c.Event.Payload != nil && !c.Event.Approximate { // seconds from the vendor's time to the effect; the dashboard reads it
+		attributes = append(attributes, "delay", c.At.Sub(c.Event.OccurredAt).Round(time.Millisecond).Seconds())
+	}
+	p.Log.InfoContext(ctx, "processed", attributes...)
 	values := []metric.Value{metric.Count("Processed", 1)}
 	if c.Agreement != nil {
 		unchanged := 0

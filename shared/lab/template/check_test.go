@@ -218,7 +218,7 @@ var yaml11 = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|\d{4}-\d\d-\d\d|0\d+)$`
 
 // rules are all rules of the template.
 var rules = []func(*checker){
-	existenceRules, alarmRules, functionRules, outputRules, queueRules, apiRules, mappingRules, bucketRules, tableRules,
+	existenceRules, alarmRules, dashboardRules, functionRules, outputRules, queueRules, apiRules, mappingRules, bucketRules, tableRules,
 	busRules, secretRules, logRules, configRules, permissionRules, shapeRules, parameterRules,
 }
 
