@@ -197,6 +197,9 @@ func (p *Processor) reportProcessed(ctx context.Context, c ledger.Commit) {
 	if c.Event.Payload != nil && !c.Event.Approximate { // seconds from the vendor's time to the effect; the dashboard reads it
 		attributes = append(attributes, "delay", c.At.Sub(c.Event.OccurredAt).Round(time.Millisecond).Seconds())
 	}
+	if c.Trace != "" {
+		attributes = append(attributes, "trace", c.Trace)
+	}
 	p.Log.InfoContext(ctx, "processed", attributes...)
 	values := []metric.Value{metric.Count("Processed", 1)}
 	if c.Agreement != nil {

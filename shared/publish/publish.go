@@ -74,7 +74,11 @@ func (p *Publisher) publish(ctx context.Context, records []events.DynamoDBEventR
 	for i, err := range p.Bus.Publish(ctx, all) {
 		errs[recordOf[i]] = err
 		if err == nil {
-			p.log(records[recordOf[i]]).InfoContext(ctx, "published", "provider", all[i].Detail.Event.Provider,
+			log := p.log(records[recordOf[i]])
+			if all[i].Trace != "" {
+				log = log.With("trace", all[i].Trace)
+			}
+			log.InfoContext(ctx, "published", "provider", all[i].Detail.Event.Provider,
 				"type", all[i].DetailType, "statusChanged", all[i].Detail.StatusChanged)
 		}
 	}

@@ -419,6 +419,16 @@ func TestLogsHoldOnlyTheIdentity(t *testing.T) {
 	}
 }
 
+func TestTheTraceOfTheRequestIsContinued(t *testing.T) {
+	const id = "1-5759e988-bd862e3fe1be46a994272793"
+	w, record := newWorld(), recordOf(t, 1, ledger.New, entryOf("e1"))
+	record.Change.NewImage["trace"] = events.NewStringAttribute(id)
+	w.handle(t, record)
+	if len(w.published) != 1 || w.published[0].Trace != id || !strings.Contains(w.log.String(), `"trace":"`+id+`"`) {
+		t.Errorf("%+v\n%s", w.published, &w.log)
+	}
+}
+
 func TestKeptRecordsAreLambdas(t *testing.T) {
 	const metadata = `"requestContext":{"condition":"RetryAttemptsExhausted"},"version":"1.0","DDBStreamBatchInfo":{"batchSize":1}`
 	batch := events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{committed(t, 1, "e1"), committed(t, 2, "e2")}}

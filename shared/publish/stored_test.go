@@ -19,6 +19,7 @@ func TestTheStreamOfVersion1IsPublished(t *testing.T) {
 	type event struct {
 		Source, DetailType string
 		Time               time.Time
+		Trace              string
 		Detail             bus.Detail
 	}
 	var batch events.DynamoDBEvent

@@ -243,7 +243,11 @@ func (r *Receiver) readable(delivery *webhook.Delivery) (ok bool) {
 }
 
 func (r *Receiver) logOf(claim ledger.Claim) *slog.Logger {
-	return r.Log.With("event", claim.ID, "vendorType", claim.VendorType)
+	log := r.Log.With("event", claim.ID, "vendorType", claim.VendorType)
+	if claim.Trace != "" {
+		log = log.With("trace", claim.Trace)
+	}
+	return log
 }
 
 // claim returns the state in which the ledger found the event. If the ledger is unavailable, the event counts as new:

@@ -9,6 +9,14 @@ const (
 )
 
 var inDrivers = []mistake{
+	{"continue a trace that X-Ray does not keep", "shared/store/ledger/ledger.go", `kept = value == "1"`, `kept = true`,
+		"store/ledger TestOnlySampledTracesAreKept"},
+	{"keep the trace of an expired event", "shared/store/ledger/item/event.go", `removed = append(removed, Trace)`, `removed = append(removed, Packed)`,
+		"store/ledger/item TestAnEventHasOneForm"},
+	{"lose the trace on the bus", "shared/store/bus/bus.go", `		Trace: e.Trace,
+`, ``, "publish TestTheTraceOfTheRequestIsContinued"},
+	{"log the delay of an effect elsewhere", "shared/process/commit.go", `"delay", c.At`, `"took", c.At`,
+		"lab/template TestTheDashboardReadsWhatTheFunctionsLog"},
 	{"read an agreement that may be old", "shared/store/ledger/dynamodb/dynamodb.go",
 		`Key: attributesOf(item.AgreementKey(subject)), ConsistentRead: aws.Bool(true),`,
 		`Key: attributesOf(item.AgreementKey(subject)), ConsistentRead: aws.Bool(false),`, table},

@@ -6,6 +6,13 @@ const onRules = "lab/template TestTheTemplateFollowsItsRules"
 // inTemplate are mistakes in the template. The test of the rules must find each.
 var inTemplate = inFile("template.yaml", onRules, [][3]string{
 	{"give a message one attempt", `maxReceiveCount: 200`, `maxReceiveCount: 1`},
+	{"query the logs of a vendor that is disabled",
+		`DocuSign: !If [DocuSignEnabled, !Sub "SOURCE '${DocuSignLogs}' | ", '']`,
+		`DocuSign: !Sub "SOURCE '${DocuSignLogs}' | "`},
+	{"show the dead letters of an outlet that does not exist", `- Outlet: !If
+            - Forwarded`, `- Outlet: !If
+            - Asked`},
+	{"lay one widget over another", `"x": 8, "y": 10,`, `"x": 7, "y": 10,`},
 	{"delete what was acknowledged with the stack",
 		`    Type: AWS::SQS::Queue
     DeletionPolicy: RetainExceptOnCreate

@@ -260,7 +260,7 @@ func readRoot(t *testing.T) *yaml.Node {
 func stacks() []map[string]string {
 	changed := map[string]string{
 		"AccessLogs": "use-role", "AdobeSignAllowedIps": "192.0.2.1,198.51.100.0/24",
-		"ESignGlobalAllowedIps": "192.0.2.2", "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms", "Arch": "x86_64",
+		"ESignGlobalAllowedIps": "192.0.2.2,192.0.2.3", "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms", "Arch": "x86_64",
 		"ArchiveDays": "7", "ArchiveFormData": "true", "AskVendors": "false", "BurstLimit": "300",
 		"DeletionProtection": "true", "ExpireAfterDays": "365", "IncludeReasons": "true",
 		"KeepExecuteApi": "true", "KmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/1a2b", "LogRetentionDays": "14", "References": "deal_id,crm",

@@ -204,6 +204,23 @@ func TestTheDashboardReadsWhatTheFunctionsLog(t *testing.T) {
 	}
 }
 
+// TestTheLogsConnectAcknowledgementAndEffect expects the event ID and the ID of the trace in the lines of both.
+func TestTheLogsConnectAcknowledgementAndEffect(t *testing.T) {
+	var receiver, worker bytes.Buffer
+	vendorToEffect(t, &receiver, &worker)
+	ids := map[string]bool{}
+	for message, log := range map[string]*bytes.Buffer{"received": &receiver, "processed": &worker} {
+		found := regexp.MustCompile(`"message":"` + message + `".*"event":"(\w{64})".*"trace":"(1-[\w-]+)"`).FindStringSubmatch(log.String())
+		if found == nil {
+			t.Fatalf("the line %q has no event ID or no trace:\n%s", message, log)
+		}
+		ids[found[1]+found[2]] = true
+	}
+	if len(ids) != 1 {
+		t.Errorf("they differ: %v", ids)
+	}
+}
+
 // vendorToEffect receives and processes an event, and refuses a request.
 func vendorToEffect(t *testing.T, receiverLog, workerLog *bytes.Buffer) {
 	t.Helper()
@@ -233,7 +250,10 @@ func vendorToEffect(t *testing.T, receiverLog, workerLog *bytes.Buffer) {
 		Log: logger(workerLog), Metrics: metric.New(workerLog, "esignhooks/stack", now),
 	}
 	r.Queue = direct(func(m queue.Message) {
-		record := events.SQSMessage{Body: m.Body, MessageAttributes: map[string]events.SQSMessageAttribute{}}
+		record := events.SQSMessage{
+			Body: m.Body, Attributes: map[string]string{"AWSTraceHeader": m.Trace},
+			MessageAttributes: map[string]events.SQSMessageAttribute{},
+		}
 		for name, value := range m.Attributes {
 			record.MessageAttributes[name] = events.SQSMessageAttribute{DataType: "String", StringValue: &value}
 		}
@@ -242,6 +262,7 @@ func vendorToEffect(t *testing.T, receiverLog, workerLog *bytes.Buffer) {
 		}
 	})
 	genuine := acmesign.Request(acmesign.Event{Number: 1, Type: "completed", Agreement: "a", At: now().Add(-time.Minute)})
+	genuine.Trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
 	r.Receive(t.Context(), genuine)
 	genuine.Header.Del(acmesign.SignatureHeader)
 	r.Receive(t.Context(), genuine)

@@ -141,7 +141,12 @@ func (c *checker) accessLog(api string) {
 		c.holds(format[field] == "$context."+want, "the access log's %s is %q", field, format[field])
 	}
 	c.holds(len(format) == len(harmless), "the access log has other fields: %s", text)
-	for _, filter := range c.of("AWS::Logs::MetricFilter") {
+	filters := c.of("AWS::Logs::MetricFilter")
+	for _, name := range []string{"TooLarge", "Forbidden"} {
+		c.holds(c.resources[name+"Alarm"] == nil || slices.Contains(filters, name+"Filter"), "nothing counts what %sAlarm reads",
+			name)
+	}
+	for _, filter := range filters {
 		metric := strings.TrimSuffix(filter, "Filter")
 		c.want(filter+".", map[string]string{
 			// SPEC: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html

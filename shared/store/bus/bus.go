@@ -16,6 +16,7 @@ type Event struct {
 	Source     string    // "esign." and the provider's name
 	DetailType string    // the event's type
 	Time       time.Time // when the event was committed
+	Trace      string    // the ID of the X-Ray trace that it continues; optional
 	Detail     Detail
 }
 
@@ -49,6 +50,7 @@ func Source(provider string) string { return "esign." + provider }
 func EventOf(e ledger.Entry) Event {
 	return Event{
 		Source: Source(e.Event.Provider), DetailType: string(e.Event.Type), Time: e.ProcessedAt,
+		Trace: e.Trace,
 		Detail: Detail{
 			Version: Version,
 			EventID: e.Event.ID, Proof: e.Event.Proof, StatusBefore: e.StatusBefore, StatusAfter: e.StatusAfter,

@@ -15,6 +15,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"esignhooks/shared/esign"
@@ -78,6 +80,7 @@ type Claim struct {
 	Via         string // see [webhook.Identity]
 	SHA256      string // of the payload, lower-case hex
 	Size        int    // of the payload, in bytes
+	Trace       string // the ID of the X-Ray trace of the request, if it is sampled
 }
 
 // NewClaim returns the claim of a delivery.
@@ -94,8 +97,31 @@ func NewClaim(d *webhook.Delivery, vendorType, agreementID string, occurredAt ti
 		Via:         d.Via,
 		SHA256:      hex.EncodeToString(sum[:]),
 		Size:        len(d.Payload),
+		Trace:       sampled(d.Trace),
 	}
 }
+
+// sampled returns the ID of the trace in a trace header, if X-Ray keeps that trace.
+//
+// SPEC: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader, read
+// 2026-12-01.
+func sampled(header string) (id string) {
+	kept := false
+	for part := range strings.SplitSeq(header, ";") {
+		switch name, value, _ := strings.Cut(strings.TrimSpace(part), "="); name {
+		case "Root":
+			id = value
+		case "Sampled":
+			kept = value == "1"
+		}
+	}
+	if !kept || !traceID.MatchString(id) {
+		return ""
+	}
+	return id
+}
+
+var traceID = regexp.MustCompile(`^1-[0-9a-f]{8}-[0-9a-f]{24}$`)
 
 // MaxCommits is the maximum number of effects in one call of Commit.
 //
@@ -164,6 +190,7 @@ type Entry struct {
 	Via          []string    // the subscriptions that delivered it, sorted, at most MaxVia
 	SHA256       string      // of the same copy as Proof
 	Size         int
+	Trace        string `json:"-"` // see [Claim]; set only where the change of the table is read
 
 	// These are set once the event is processed. Agreement is the state after the event, nil if the event is not about
 	// one.

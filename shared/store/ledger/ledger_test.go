@@ -11,6 +11,23 @@ import (
 	"esignhooks/shared/webhook"
 )
 
+func TestOnlySampledTracesAreKept(t *testing.T) {
+	const id = "1-5759e988-bd862e3fe1be46a994272793"
+	for header, want := range map[string]string{
+		"Root=" + id + ";Parent=53995c3f42cd8ad8;Sampled=1": id,
+		"Parent=53995c3f42cd8ad8; Sampled=1; Root=" + id:    id,
+		"Root=" + id + ";Sampled=0":                         "",
+		"Root=" + id:                                        "",
+		"Root=" + id + "\"x;Sampled=1":                      "",
+		"Self=" + id + ";Sampled=1":                         "",
+		"Sampled=1":                                         "", "": "",
+	} {
+		if got := ledger.NewClaim(&webhook.Delivery{Trace: header}, "", "", time.Time{}).Trace; got != want {
+			t.Errorf("%s: %q, not %q", header, got, want)
+		}
+	}
+}
+
 func TestAClaimHoldsTheDelivery(t *testing.T) {
 	at := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
 	got := ledger.NewClaim(&webhook.Delivery{

@@ -62,10 +62,14 @@ func (b *Bus) Publish(ctx context.Context, events []bus.Event) []error {
 			errs[i] = fmt.Errorf("bus/eventbridge: %w: %w", bus.ErrRefused, err)
 			continue
 		}
-		waiting = append(waiting, pending{i, types.PutEventsRequestEntry{
+		entry := types.PutEventsRequestEntry{
 			EventBusName: &b.name, Source: &e.Source, DetailType: &e.DetailType, Detail: aws.String(string(detail)),
 			Time: &e.Time,
-		}})
+		}
+		if e.Trace != "" {
+			entry.TraceHeader = aws.String("Root=" + e.Trace + ";Sampled=1")
+		}
+		waiting = append(waiting, pending{i, entry})
 	}
 	for attempt := 0; attempt < maxAttempts && len(waiting) > 0; attempt++ {
 		pause(ctx, attempt)

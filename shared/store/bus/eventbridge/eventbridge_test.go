@@ -26,6 +26,7 @@ import (
 type entry struct {
 	EventBusName, Source, DetailType, Detail string
 	Time                                     float64
+	TraceHeader                              string
 }
 
 func (e entry) id() string {
@@ -205,7 +206,12 @@ func TestAnEntryHoldsTheEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := [][]entry{{{"the-bus", "esign.acmesign", "agreement.sent", string(detail), float64(at.Unix())}}}
+	want := [][]entry{{{"the-bus", "esign.acmesign", "agreement.sent", string(detail), float64(at.Unix()), ""}}}
+	e.Trace = "1-5759e988-bd862e3fe1be46a994272793"
+	s.publish(t, []bus.Event{e})
+	traced := want[0][0]
+	traced.TraceHeader = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
+	want = append(want, []entry{traced})
 	if diff := cmp.Diff(want, s.requests); diff != "" {
 		t.Error(diff)
 	}

@@ -53,11 +53,17 @@ func OfEffect(c ledger.Commit, event, agreement string) (changed, kept Item, rem
 		plain[StatusBefore] = S(string(c.StatusBefore))
 		plain[StatusAfter] = S(string(c.StatusAfter()))
 	}
+	if c.Trace != "" {
+		plain[Trace] = S(c.Trace)
+	}
 	kept = Item{Provider: S(c.Provider), ReceivedAt: Instant(c.ReceivedAt)}
 	if c.Via != "" {
 		kept[Via] = Value{Kind: StringSet, Set: []string{c.Via}}
 	}
 	changed, removed = fitted(c.Key, plain, kept, content{c.Event, c.Agreement, c.SHA256, c.Size})
+	if c.Trace == "" {
+		removed = append(removed, Trace)
+	}
 	for _, name := range removed {
 		delete(kept, name)
 	}
@@ -193,6 +199,7 @@ func readCommitted(i Item) (ledger.Entry, error) {
 		State:        StateOf(i),
 		StatusBefore: esign.Status(i.string(StatusBefore)),
 		StatusAfter:  esign.Status(i.string(StatusAfter)),
+		Trace:        i.string(Trace),
 	}
 	var err error
 	if e.ProcessedAt, err = time.Parse(time.RFC3339Nano, i.string(ProcessedAt)); err != nil {

@@ -63,6 +63,7 @@ const (
 	Event        = "event"       // JSON
 	StatusBefore = "statusBefore"
 	StatusAfter  = "statusAfter"
+	Trace        = "trace"
 	Packed       = "packed" // the event, the agreement and more, in place of their attributes: see pack
 
 	// Of agreements. Notes have RecordVersion and Text.
@@ -77,8 +78,8 @@ const (
 // Names are the names of all attributes.
 var Names = []string{
 	PK, SK, V, Expires, Provider, AgreementID, Agreement, State, Type, VendorType, OccurredAt, ReceivedAt, ProcessedAt,
-	CorrectedAt, UnreadableAt, Proof, SHA256, Size, Via, Duplicates, DuplicateOf, Event, StatusBefore, StatusAfter, Packed,
-	Status, UpdatedAt, RecordVersion, Text, ForgottenAt,
+	CorrectedAt, UnreadableAt, Proof, SHA256, Size, Via, Duplicates, DuplicateOf, Event, StatusBefore, StatusAfter, Trace,
+	Packed, Status, UpdatedAt, RecordVersion, Text, ForgottenAt,
 }
 
 // Kind is the type of an attribute's value.

@@ -89,6 +89,8 @@ func TestAnEventHasOneForm(t *testing.T) {
 	hashed.Subject, hashed.Event.Subject = "acmesign#5f", "acmesign#5f"
 	nothing := long()
 	nothing.Event.AgreementID, nothing.AgreementID, nothing.Agreement, nothing.StatusBefore = "", "", nil, ""
+	traced := long()
+	traced.Trace = "1-5759e988-bd862e3fe1be46a994272793"
 	inexact := long()
 	inexact.Event.Approximate = true
 	for name, tt := range map[string]struct {
@@ -97,11 +99,11 @@ func TestAnEventHasOneForm(t *testing.T) {
 	}{
 		"long": {big, true}, "short": {small, false}, "with a text that is a mark": {literal, false},
 		"with an ID that is hashed": {hashed, true}, "about no agreement": {nothing, true},
-		"without its exact time": {inexact, true},
+		"without its exact time": {inexact, true}, "of a trace": {traced, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for state, before := range map[string]Item{
-				"new": nil, "claimed": OfClaim(tt.commit.Claim), "expired, packed": stored(t, nil, big),
+				"new": nil, "claimed": OfClaim(tt.commit.Claim), "expired, packed": stored(t, nil, big), "expired, of a trace": stored(t, nil, traced),
 				"expired, plain": stored(t, nil, small),
 			} {
 				i := stored(t, before, tt.commit)
@@ -131,7 +133,7 @@ func TestAnEventHasOneForm(t *testing.T) {
 				if diff := cmp.Diff(want, e); diff != "" && c.Agreement != nil {
 					t.Errorf("%s: %s", state, diff)
 				}
-				if diff := cmp.Diff([]any{c.Event, c.Agreement}, []any{*published.Event, published.Agreement}); diff != "" {
+				if diff := cmp.Diff([]any{c.Event, c.Agreement, c.Trace}, []any{*published.Event, published.Agreement, published.Trace}); diff != "" {
 					t.Errorf("%s: published: %s", state, diff)
 				}
 			}
