@@ -23,6 +23,7 @@ import (
 	"esignhooks/shared/publish"
 	"esignhooks/shared/sample"
 	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/ledger/item"
 	"esignhooks/shared/store/queue"
 	"esignhooks/shared/webhook"
 	wiring "esignhooks/shared/wiring/lambda"
@@ -139,6 +140,7 @@ func measure(t *testing.T) usage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	request.Trace = traced
 	r.enter(c, "DocuSignFunction")
 	run("receiver", func(log *slog.Logger, out *os.File) {
 		receiver, err := wiring.NewReceiver(p, log, out)
@@ -167,7 +169,7 @@ func measure(t *testing.T) usage {
 		worker := background.Worker(provider.All())
 		d := &webhook.Delivery{Provider: info.Name, EventID: ids[0].EventID, Subject: ids[0].Subject, Via: ids[0].Via,
 			FormerIDs: ids[0].FormerIDs, ReceivedAt: time.Now(), Proof: esign.ProofSigned, Payload: request.Body,
-			ContentType: request.Header.Get("Content-Type")}
+			ContentType: request.Header.Get("Content-Type"), Trace: traced}
 		message, _ := queue.Encode(d)
 		clear(r.made)
 		r.told["GetItem"] = `{"Item":{"pk":{"S":"x"},"sk":{"S":"@"},"version":{"N":"1"},"agreement":{"S":"{}"}}}`
@@ -187,6 +189,7 @@ func measure(t *testing.T) usage {
 		if err != nil {
 			t.Fatal(err)
 		}
+		record.Change.NewImage[item.Trace] = events.NewStringAttribute(traced[len("Root="):40])
 		clear(r.made)
 		response, err := publisher(t.Context(), events.DynamoDBEvent{Records: []events.DynamoDBEventRecord{record}})
 		if err != nil || len(response.BatchItemFailures) > 0 {
@@ -277,10 +280,14 @@ func (c *checker) idle() (b bill) {
 		polls += month * receivesAnHour * price
 	}
 	b.add(polls, "polls of %d queues", queues)
+	traced := 0.0
+	if c.parameters["Tracing"] == "Active" {
+		traced = trace
+	}
 	if c.parameters["AskVendors"] == "true" {
 		const passes = month * passesAnHour
 		memory := float64(c.number("ReconcilerFunction.MemorySize")) / 1024
-		b.add(passes*(invocation+passRuns*memory*gbSecond+trace+float64(len(c.vendors()))*secretCall), "reconciler")
+		b.add(passes*(invocation+passRuns*memory*gbSecond+traced+float64(len(c.vendors()))*secretCall), "reconciler")
 	}
 	return b
 }

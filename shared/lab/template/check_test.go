@@ -266,7 +266,7 @@ func stacks() []map[string]string {
 		"KeepExecuteApi": "true", "KmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/1a2b", "LogRetentionDays": "14", "References": "deal_id,crm",
 		"MaxConcurrency": "9", "OutletUrl": "https://app.example.com/events",
 		"PublicUrl": "https://hooks.example.com", "RateLimit": "50", "RefusedThreshold": "5",
-		"RepairSubscriptions": "true", "RequireUrlToken": "false", "SilentAgreementHours": "48",
+		"RepairSubscriptions": "true", "RequireUrlToken": "false", "SilentAgreementHours": "48", "Tracing": "PassThrough",
 		"WebAclArn": "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/acl/1a2b3c4d",
 	}
 	received := maps.Clone(changed) // with all vendors

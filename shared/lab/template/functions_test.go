@@ -226,7 +226,7 @@ func functionRules(c *checker) {
 			".LoggingConfig.LogFormat":      "JSON", // or a metric would be wrapped in another line
 			".LoggingConfig.SystemLogLevel": "WARN", // no lines about success
 			".LoggingConfig.LogGroup":       "<" + strings.TrimSuffix(name, "Function") + "Logs>",
-			".Tracing":                      "Active",
+			".Tracing":                      c.parameters["Tracing"],
 			// A limit of one function takes executions from the others, and an account may have 10 in all.
 			".ReservedConcurrentExecutions": absent,
 			".EphemeralStorage":             absent, // 512 MB

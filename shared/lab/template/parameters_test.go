@@ -89,6 +89,7 @@ var ranges = map[string]map[string]string{
 	// SPEC: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html: 2 to 1,000.
 	"MaxConcurrency":       {"MinValue": "2", "MaxValue": "1000"},
 	"BurstLimit":           {"MinValue": "1"},
+	"Tracing":              {"AllowedValues": "[Active, PassThrough]"},
 	"RateLimit":            {"MinValue": "1"},
 	"References":           {"MaxLength": "1000"}, // all variables of a function have 4 KB
 	"RefusedThreshold":     {"MinValue": "0"},

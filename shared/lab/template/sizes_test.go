@@ -94,7 +94,7 @@ func tell(t *testing.T, vendor webhook.Provider, references int) (s told) {
 		d := &webhook.Delivery{
 			Provider: p.Info().Name, EventID: id.EventID, Subject: subject, Via: id.Via, FormerIDs: id.FormerIDs,
 			ReceivedAt: m.At.Add(1_234_567_891), Proof: esign.ProofSigned, ContentType: r.Header.Get("Content-Type"),
-			Payload: r.Body,
+			Payload: r.Body, Trace: traced,
 		}
 		_, err = l.Claim(t.Context(), ledger.NewClaim(d, id.VendorType, id.AgreementID, id.OccurredAt))
 		must(err)
@@ -135,8 +135,11 @@ func tell(t *testing.T, vendor webhook.Provider, references int) (s told) {
 	return s
 }
 
+// traced is the trace header of an invocation that X-Ray samples.
+const traced = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+
 func recordOf(m queue.Message) events.SQSMessage {
-	record := events.SQSMessage{MessageId: "m", Body: m.Body, Attributes: map[string]string{"MessageGroupId": m.Group},
+	record := events.SQSMessage{MessageId: "m", Body: m.Body, Attributes: map[string]string{"MessageGroupId": m.Group, "AWSTraceHeader": m.Trace},
 		MessageAttributes: map[string]events.SQSMessageAttribute{}}
 	for name, value := range m.Attributes {
 		record.MessageAttributes[name] = events.SQSMessageAttribute{StringValue: &value, DataType: "String"}
