@@ -51,6 +51,7 @@ import (
 	"esignhooks/shared/sample"
 	"esignhooks/shared/store/bus"
 	"esignhooks/shared/store/ledger"
+	"esignhooks/shared/store/ledger/item"
 	"esignhooks/shared/store/payload"
 	"esignhooks/shared/store/queue"
 	"esignhooks/shared/store/queue/sqs"
@@ -333,6 +334,7 @@ func (d *deployment) examples() {
 	}
 	for _, s := range all {
 		d.compare(resolved, d.history(s.subject, 1), s.event)
+		d.sizes(s.subject)
 	}
 }
 
@@ -411,6 +413,36 @@ func (d *deployment) order() {
 	}
 	if diff := cmp.Diff(map[esign.Status]int{"created": 1, "sent": 1, "viewed": 1, "completed": 1}, entered); diff != "" {
 		d.t.Errorf("each status is entered once: %s", diff)
+	}
+}
+
+// sizes expects that each event of a subject takes one KB at most, which the bill counts on.
+func (d *deployment) sizes(subject string) {
+	out, err := d.table.Query(d.t.Context(), &awsdynamodb.QueryInput{
+		TableName: aws.String(d.outputs["TableName"]), KeyConditionExpression: aws.String("pk = :subject"),
+		ExpressionAttributeValues: map[string]dynamodbtypes.AttributeValue{":subject": text(subject)},
+	})
+	must(d.t, err)
+	for _, stored := range out.Items {
+		if stored["state"] == nil { // the agreement
+			continue
+		}
+		size := 0
+		for name, v := range stored {
+			switch v := v.(type) {
+			case *dynamodbtypes.AttributeValueMemberS:
+				size += len(name) + len(v.Value)
+			case *dynamodbtypes.AttributeValueMemberB:
+				size += len(name) + len(v.Value)
+			case *dynamodbtypes.AttributeValueMemberN:
+				size += len(name) + 1 + (len(v.Value)+1)/2
+			case *dynamodbtypes.AttributeValueMemberSS:
+				size += len(name) + len(strings.Join(v.Value, ""))
+			}
+		}
+		if size > item.Unit {
+			d.t.Errorf("an event of %s takes %d bytes", subject, size)
+		}
 	}
 }
 
