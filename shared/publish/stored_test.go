@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,13 @@ func TestRecordsOfVersion2(t *testing.T) {
 	stored.V2(t, "items.want.json", &want)
 	for i, now := range items {
 		record := events.DynamoDBEventRecord{Change: events.DynamoDBStreamRecord{NewImage: now}}
+		kept, err := json.Marshal(record) // as in the bucket
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(kept, &record); err != nil {
+			t.Fatal(err)
+		}
 		e, committed, err := publish.Committed(record)
 		if err != nil || !committed {
 			t.Fatalf("%v, %v", committed, err)
