@@ -1,7 +1,7 @@
 # Targets for people; `sam build` has its own in .sam. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: run send explain simulate record fixture doctor pull version deploy urls register registered logs inspect redrive replay archive forget confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
+.PHONY: run send explain simulate record fixture doctor pull preflight version deploy urls register registered logs inspect redrive replay archive forget confirm test test-all faults fuzz sim mutants soak e2e bench generate check format vet staticcheck vulnerabilities template help gateway operator
 
 BENCH := $(or $(STACK),localhost)# the commands for developers act on localhost, unless STACK is given
 STACK ?= esignhooks
@@ -125,6 +125,10 @@ confirm: $(operated)
 ## pull: replay what a stack has received into localhost, which must run: SINCE=8h or a time; APPLY=1, or yes, copies the payloads
 pull: operator
 	@exec $(OPERATOR) --stack='$(STACK)' pull --since='$(SINCE)'$(if $(filter 1,$(APPLY)), --apply)
+
+## preflight: check a stack and its account before production: quotas, secrets, alarms, mappings, URL, subscriptions
+preflight: operator
+	@exec $(OPERATOR) --stack='$(STACK)' preflight
 
 ## version: show the version of esignhooks, and whether it can act on stacks
 version: gateway

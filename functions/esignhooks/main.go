@@ -33,13 +33,14 @@ type commands struct {
 	Simulate simulate `cmd:"" help:"Play a vendor's story, with faults, and compare what became of it with the truth."`
 	Explain  explain  `cmd:"" help:"Explain why a saved request is refused, under the keys of localhost or of a stack."`
 	operate.Commands
-	Doctor  doctor  `cmd:"" help:"Examine keys, clock, tunnel, TLS, the URL from outside in, and the vendor."`
-	Record  record  `cmd:"" help:"Record the next requests to localhost as they come."`
-	Fixture fixture `cmd:"" help:"Make an example, without personal data, of a recorded request."`
-	Pull    pull    `cmd:"" help:"Replay what a stack has received since a time into localhost."`
-	URLs    urls    `cmd:"" name:"urls" help:"Show what to register at each vendor, with the URLs' secret tokens."`
-	Logs    logs    `cmd:"" help:"Follow the logs of a stack, or the requests to localhost."`
-	Version version `cmd:"" help:"Show the version, and whether this binary can act on stacks."`
+	Doctor    doctor    `cmd:"" help:"Examine keys, clock, tunnel, TLS, the URL from outside in, and the vendor."`
+	Record    record    `cmd:"" help:"Record the next requests to localhost as they come."`
+	Fixture   fixture   `cmd:"" help:"Make an example, without personal data, of a recorded request."`
+	Pull      pull      `cmd:"" help:"Replay what a stack has received since a time into localhost."`
+	Preflight preflight `cmd:"" help:"Check a stack and its account before production."`
+	URLs      urls      `cmd:"" name:"urls" help:"Show what to register at each vendor, with the URLs' secret tokens."`
+	Logs      logs      `cmd:"" help:"Follow the logs of a stack, or the requests to localhost."`
+	Version   version   `cmd:"" help:"Show the version, and whether this binary can act on stacks."`
 }
 
 // app is what every command may use.
@@ -153,6 +154,7 @@ type stack interface {
 	URLs(context.Context, io.Writer) error
 	Logs(ctx context.Context, from time.Time, show func(source string, at time.Time, text string)) error
 	Doctor(ctx context.Context, w io.Writer, provider, url string) error
+	Preflight(ctx context.Context, w io.Writer) error
 	Pull(ctx context.Context, w io.Writer, since time.Time, apply bool,
 		deliver func(context.Context, operate.Pulled) (bool, error)) (int, error)
 }

@@ -79,6 +79,7 @@ func TestUsageErrors(t *testing.T) {
 		"pull":                  "SINCE is missing: name a time",
 		"pull -since yesterday": "SINCE is wrong: name a time",
 		"pull -since 8h":        "STACK is missing: name the stack",
+		"preflight":             "STACK is missing: name the stack",
 	} {
 		status, out, stderr := execute(t, nil, strings.Fields(arguments)...)
 		if status != 2 || out != "" || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
@@ -169,7 +170,7 @@ func TestVersion(t *testing.T) {
 func TestCommandsOnStacks(t *testing.T) {
 	t.Setenv("AWS_REGION", "")
 	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
-	for _, arguments := range []string{"urls", "logs", "doctor", "redrive", "inspect -provider docusign -id a"} {
+	for _, arguments := range []string{"urls", "logs", "doctor", "preflight", "redrive", "inspect -provider docusign -id a"} {
 		status, out, stderr := execute(t, nil, append(strings.Fields(arguments), "-stack", "another")...)
 		want, fails := `this binary cannot act on the stack "another": build it with -tags stacks`, 2
 		if withStacks {

@@ -67,23 +67,32 @@ func enable(info webhook.Info) string {
 }
 
 func (s *Stack) stored(ctx context.Context, name string) (webhook.StoredKeys, error) {
+	text, err := s.secret(ctx, name)
+	if err != nil {
+		return webhook.StoredKeys{}, err
+	}
+	stored, err := webhook.ParseStoredKeys(text)
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, s.output(name, "Secret"))
+	}
+	return stored, err
+}
+
+// secret returns the text of a provider's secret.
+func (s *Stack) secret(ctx context.Context, name string) (string, error) {
 	arn := s.output(name, "Secret")
 	if p, ok := webhook.Find(provider.All(), name); ok && s.disabled(p.Info()) {
-		return webhook.StoredKeys{}, fmt.Errorf("%w: %s", operate.ErrDisabled, enable(p.Info()))
+		return "", fmt.Errorf("%w: %s", operate.ErrDisabled, enable(p.Info()))
 	}
 	if arn == "" || s.output(name, "WebhookUrl") == "" {
-		return webhook.StoredKeys{}, errors.New("the stack has no outputs for it; deploy it from this version")
+		return "", errors.New("the stack has no outputs for it; deploy it from this version")
 	}
 	out, err := secretsmanager.NewFromConfig(s.config).GetSecretValue(ctx,
 		&secretsmanager.GetSecretValueInput{SecretId: &arn})
 	if err != nil {
-		return webhook.StoredKeys{}, fmt.Errorf("%w: %s", err, arn)
+		return "", fmt.Errorf("%w: %s", err, arn)
 	}
-	stored, err := webhook.ParseStoredKeys(aws.ToString(out.SecretString))
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, arn)
-	}
-	return stored, err
+	return aws.ToString(out.SecretString), nil
 }
 
 // These are jq's arguments that change a secret.

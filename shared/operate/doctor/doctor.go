@@ -38,7 +38,10 @@ type Finding struct {
 const Computer = "This computer"
 
 // Report writes the findings, one line each, grouped as they come. It returns an error if a check failed.
-func Report(w io.Writer, findings []Finding) error {
+func Report(w io.Writer, findings []Finding) error { return ReportOf("doctor", w, findings) }
+
+// ReportOf is [Report] of another command that finds something.
+func ReportOf(command string, w io.Writer, findings []Finding) error {
 	table, group, failed := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), "", 0
 	for _, f := range findings {
 		if f.Group != group {
@@ -59,7 +62,7 @@ func Report(w io.Writer, findings []Finding) error {
 	}
 	table.Flush()
 	if failed > 0 {
-		return fmt.Errorf("doctor: %d of %d checks failed", failed, len(findings))
+		return fmt.Errorf("%s: %d of %d checks failed", command, failed, len(findings))
 	}
 	return nil
 }
@@ -71,6 +74,8 @@ type Doctor struct {
 	// Arrived reports whether a request with this value of [NonceHeader] has arrived at the gateway. Nil: nobody can tell,
 	// and nothing may be stored, because the URL is that of a deployed stack.
 	Arrived func(ctx context.Context, nonce string) bool
+	// Quiet leaves out the request that nothing proves, which starts an alarm of a deployed stack.
+	Quiet bool
 }
 
 // NonceHeader marks the doctor's requests.
@@ -92,6 +97,23 @@ func (d *Doctor) client(only12 bool) *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       timeout,
 	}
+}
+
+// AcceptsOldTLS reports whether the server of a URL speaks TLS 1.0 or 1.1. It must have answered before.
+func (d *Doctor) AcceptsOldTLS(ctx context.Context, url string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, url, nil)
+	if err != nil {
+		return false
+	}
+	client := d.client(true)
+	config := client.Transport.(*http.Transport).TLSClientConfig
+	config.MinVersion, config.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+	answer, err := client.Do(request)
+	if err != nil {
+		return false
+	}
+	answer.Body.Close()
+	return true
 }
 
 // tolerance is how wrong the clock may be.

@@ -422,6 +422,10 @@ func (d *Doctor) acknowledgement(ctx context.Context, client *http.Client, p Pat
 // refusal sends a request that nothing proves.
 func (d *Doctor) refusal(ctx context.Context, client *http.Client, p Patient, address string) Finding {
 	f := Finding{Check: "refusal", Level: NotChecked}
+	if d.Quiet {
+		f.Text = "a forgery would start the alarm of wrong keys: make doctor sends one"
+		return f
+	}
 	r := &webhook.Request{
 		Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte("{}"),
 	}
