@@ -3,6 +3,7 @@ package stack
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"esignhooks/shared/operate"
+	"esignhooks/shared/operate/doctor"
 	"esignhooks/shared/plumbing/apigw"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/receive"
@@ -213,5 +215,64 @@ func TestDoctor(t *testing.T) {
 				t.Errorf("a secret is shown:\n%s%v", &report, err)
 			}
 		})
+	}
+}
+
+// TestPreflight examines a deployed stack whose console refuses what the stack does not need.
+func TestPreflight(t *testing.T) {
+	const key = "canary-key-of-the-stack"
+	parameters := lambdatest.Deploy(t, nil).Changed()
+	for _, p := range provider.All() {
+		parameters[p.Info().Resource] = "disabled"
+	}
+	parameters["DocuSign"], parameters["AlarmTopicArn"], parameters["AccessLogs"] = "enabled", "", "off"
+	c := &console{stack: lambdatest.Deploy(t, parameters), AWS: &lambdatest.AWS{Secret: `{"keys":["` + key + `"]}`}}
+	aws := httptest.NewServer(c)
+	defer aws.Close()
+	lambdatest.Enter(t, map[string]string{"AWS_ENDPOINT_URL": aws.URL, "AWS_MAX_ATTEMPTS": "1"})
+	s, err := Open(t.Context(), "hooks")
+	must(t, err)
+	docusign, _ := webhook.Find(provider.All(), "docusign")
+	receiver := &receive.Receiver{Provider: docusign, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Keys: func(context.Context) (webhook.Keys, error) { return webhook.Keys{Keys: webhook.Secrets(key)}, nil }}
+	domain := httptest.NewTLSServer(apigw.HTTP(apigw.Function(receiver.Receive), "/webhooks/docusign", receiver.Log))
+	defer domain.Close()
+	s.roots = domain.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	s.parameters["PublicUrl"] = domain.URL
+	s.outputs["DocuSignWebhookUrl"] = domain.URL + "/webhooks/docusign"
+	for name, tt := range map[string]struct {
+		oldest uint16
+		says   string
+	}{
+		"new TLS": {tls.VersionTLS12, "ok           old TLS"},
+		"old TLS": {tls.VersionTLS10, "warning      old TLS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			domain.TLS.MinVersion = tt.oldest
+			var report bytes.Buffer
+			err := s.Preflight(t.Context(), &report)
+			for _, says := range []string{tt.says, "failure      alarm topic", "warning      access logs", "ok           keys",
+				"ok           reachability", "ok           TLS", "not checked  refusal", "not checked  vendor",
+				"not checked  concurrency"} {
+				if !strings.Contains(report.String(), says) {
+					t.Errorf("it does not say %q", says)
+				}
+			}
+			if err == nil || strings.Contains(report.String()+err.Error(), "canary") ||
+				strings.Count(report.String(), "failure ") != 1 {
+				t.Errorf("%v\n%s", err, &report)
+			}
+		})
+	}
+}
+
+// TestAdobeNeedsTLS12 expects that what is a warning at other vendors is a failure at Adobe.
+func TestAdobeNeedsTLS12(t *testing.T) {
+	for name, want := range map[string]doctor.Level{"adobesign": doctor.Failure, "docusign": doctor.Warning} {
+		p, _ := webhook.Find(provider.All(), name)
+		f := doctor.Finding{Check: "TLS", Level: doctor.Warning, Text: "the server speaks only TLS 1.3: allow TLS 1.2 too"}
+		if got := needs12(p.Info(), []doctor.Finding{f}); got[0].Level != want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
-	"esignhooks/shared/operate"
 	"esignhooks/shared/operate/doctor"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/vendorapi"
@@ -79,11 +79,15 @@ func grouped(group, check string, findings ...doctor.Finding) []doctor.Finding {
 	return findings
 }
 
+// errEmpty is that of an answer without what was asked for: nothing may pass because of it.
+var errEmpty = errors.New("stack: an empty answer")
+
 // accountFindings are about what all stacks of an account share.
 func (s *Stack) accountFindings(ctx context.Context) []doctor.Finding {
 	settings := fact[concurrency]{action: "lambda:GetAccountSettings"}
 	limits, err := lambda.NewFromConfig(s.config).GetAccountSettings(ctx, &lambda.GetAccountSettingsInput{})
-	if settings.err = err; err == nil && limits.AccountLimit != nil {
+	if settings.err = cmp.Or(err, errEmpty); err == nil && limits.AccountLimit != nil {
+		settings.err = nil
 		settings.value = concurrency{
 			int(limits.AccountLimit.ConcurrentExecutions),
 			int(aws.ToInt32(limits.AccountLimit.UnreservedConcurrentExecutions)),
@@ -117,8 +121,8 @@ func (s *Stack) stackFindings(ctx context.Context, resources fact[[]resource]) [
 	attributes := fact[map[string]string]{action: "sns:GetTopicAttributes"}
 	if to != "" {
 		out, err := sns.NewFromConfig(s.config).GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &to})
-		if attributes.err = err; err == nil {
-			attributes.value = out.Attributes
+		if attributes.err = cmp.Or(err, errEmpty); err == nil && len(out.Attributes) > 0 {
+			attributes.err, attributes.value = nil, out.Attributes
 		}
 	}
 	all := grouped(theStack, "", topic(attributes, to)...)
@@ -202,11 +206,13 @@ func (s *Stack) durability(ctx context.Context) durability {
 	}
 	client, name := awsdynamodb.NewFromConfig(s.config), s.outputs["TableName"]
 	described, err := client.DescribeTable(ctx, &awsdynamodb.DescribeTableInput{TableName: &name})
-	if t.protected.err = err; err == nil && described.Table != nil {
+	if t.protected.err = cmp.Or(err, errEmpty); err == nil && described.Table != nil {
+		t.protected.err = nil
 		t.protected.value = aws.ToBool(described.Table.DeletionProtectionEnabled)
 	}
 	backups, err := client.DescribeContinuousBackups(ctx, &awsdynamodb.DescribeContinuousBackupsInput{TableName: &name})
-	if t.recoverable.err = err; err == nil && backups.ContinuousBackupsDescription != nil {
+	if t.recoverable.err = cmp.Or(err, errEmpty); err == nil && backups.ContinuousBackupsDescription != nil {
+		t.recoverable.err = nil
 		d := backups.ContinuousBackupsDescription.PointInTimeRecoveryDescription
 		t.recoverable.value = d != nil && d.PointInTimeRecoveryStatus == dynamodbtypes.PointInTimeRecoveryStatusEnabled
 	}
@@ -231,11 +237,14 @@ func (s *Stack) vendorFindings(ctx context.Context, resources fact[[]resource]) 
 	var patients []doctor.Patient
 	for _, p := range provider.All() {
 		info := p.Info()
+		if s.disabled(info) {
+			continue
+		}
 		text, err := s.secret(ctx, info.Name)
 		if err != nil {
-			f := doctor.Finding{Level: doctor.NotChecked, Text: err.Error()}
-			if !errors.Is(err, operate.ErrDisabled) {
-				f = fact[string]{err: err, action: "secretsmanager:GetSecretValue"}.unread()
+			f := fact[string]{err: err, action: "secretsmanager:GetSecretValue"}.unread()
+			if arn := s.output(info.Name, "Secret"); arn == "" || code(err) == "ResourceNotFoundException" {
+				f = found(doctor.Failure, "the stack has no secret for it: deploy the stack again")
 			}
 			all = append(all, grouped(info.Title, "secret", f)...)
 			continue
@@ -247,7 +256,9 @@ func (s *Stack) vendorFindings(ctx context.Context, resources fact[[]resource]) 
 				found(doctor.Failure, "%v: repair the secret, or deploy the stack again", err))...)
 			continue
 		}
-		if patient.ClientErr == nil {
+		if err := patient.ClientErr; err != nil && !errors.Is(err, vendorapi.ErrOff) {
+			all = append(all, grouped(info.Title, "secret", found(doctor.Failure, "%v: repair the secret", err))...)
+		} else if err == nil {
 			subscriptions, err := patient.Client.Subscriptions(ctx)
 			patient.Client = listed{patient.Client, subscriptions, err}
 		}
@@ -265,6 +276,7 @@ func (s *Stack) vendorFindings(ctx context.Context, resources fact[[]resource]) 
 		}
 		all = append(all, needs12(info, reached)...)
 	}
+	slices.SortStableFunc(all, func(a, b doctor.Finding) int { return strings.Compare(a.Group, b.Group) })
 	return append(all, s.oldTLS(ctx, d, all)...)
 }
 

@@ -76,6 +76,9 @@ type concurrency struct{ limit, unreserved int }
 // forEachReceiver is how many requests of one vendor may be answered at a time: at 50 ms each, 200 a second.
 const forEachReceiver = 10
 
+// publishers run at a time, one for each shard of the stream. A new table has four.
+const publishers = 4
+
 // concurrent checks that all functions can run at the same time. Throttled receivers lose no event, but some vendors
 // pause or give up. vendors is how many are enabled.
 //
@@ -85,19 +88,25 @@ func concurrent(f fact[concurrency], parameters map[string]string, vendors int) 
 	if f.err != nil {
 		return f.unread()
 	}
-	behind := number(parameters, "MaxConcurrency") + 1 + 2 + 1 // worker; publisher, archiver, reconciler
+	behind := number(parameters, "MaxConcurrency") + publishers + 2 + 1 // worker; archiver, reconciler
 	if parameters["OutletUrl"] != "" {
 		behind += 10
 	}
-	need, left := behind+forEachReceiver*vendors, f.value.unreserved-behind
-	if f.value.unreserved < need {
-		return found(doctor.Failure, "%d of the account's %d executions at a time are not reserved, and the stack "+
-			"needs %d (%d behind the queue, %d for each vendor), so receivers are throttled: aws service-quotas "+
-			"request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000; until then "+
-			"deploy with a lower MaxConcurrency", f.value.unreserved, f.value.limit, need, behind, forEachReceiver)
+	const more = "aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 " +
+		"--desired-value 1000"
+	switch left := f.value.unreserved - behind; {
+	case left < vendors:
+		return found(doctor.Failure, "%d of the account's %d executions at a time are not reserved. The functions "+
+			"behind the queue may take %d, and each vendor needs one: %s; until then deploy with a lower MaxConcurrency",
+			f.value.unreserved, f.value.limit, behind, more)
+	case left < forEachReceiver*vendors:
+		return found(doctor.Warning, "%d of the account's %d executions at a time are not reserved. The functions "+
+			"behind the queue may take %d, which leaves %d for receivers, and peaks are answered 429: %s",
+			f.value.unreserved, f.value.limit, behind, left, more)
+	default:
+		return found(doctor.OK, "%d executions at a time are not reserved, of which %d are left for receivers",
+			f.value.unreserved, left)
 	}
-	return found(doctor.OK, "%d executions at a time are not reserved, of which %d are left for receivers",
-		f.value.unreserved, left)
 }
 
 // gateway is what API Gateway has for the whole account in a region.
@@ -112,11 +121,13 @@ func throttled(f fact[gateway], parameters map[string]string) doctor.Finding {
 	switch {
 	case f.err != nil:
 		return f.unread()
-	case f.value.rate > 0 && f.value.rate < rate:
+	case f.value.rate == 0:
+		return found(doctor.NotChecked, "the answer to %s names no limits", f.action)
+	case f.value.rate < rate:
 		return found(doctor.Failure, "API Gateway takes %d requests a second for the whole account, less than "+
 			"RateLimit=%d: ask for more, with the quota's code from aws service-quotas list-service-quotas "+
 			"--service-code apigateway; or deploy with a lower RateLimit", f.value.rate, rate)
-	case f.value.burst > 0 && f.value.burst < burst:
+	case f.value.burst < burst:
 		return found(doctor.Warning, "API Gateway takes %d requests at once for the whole account, less than "+
 			"BurstLimit=%d: deploy with a lower BurstLimit", f.value.burst, burst)
 	}
@@ -299,8 +310,8 @@ func (t durability) check(name string) []doctor.Finding {
 
 // placeholder matches what people write where a value is still to be filled in.
 var placeholder = regexp.MustCompile(`(?i)^(<.*>|\{.*\}|\$\{?\w+\}?|\.{3}|…|x{3,}|key|secret|token|` +
-	`hmac[-_ ]?key|api[-_ ]?key|client[-_ ]?id|test|todo|tbd|none|null|undefined|(change|replace|fill)[-_ ]?(me|this|in)?|your[-_ ].*|dummy|` +
-	`example|placeholder|password)$`)
+	`hmac[-_ ]?key|api[-_ ]?key|client[-_ ]?id|test|todo|tbd|none|null|undefined|` +
+	`(change|replace|fill)[-_ ]?(me|this|in)?|your[-_ ].*|dummy|example|placeholder|password)$`)
 
 // written checks how the secret of a vendor is written. Nothing of it is shown but names and fingerprints.
 func written(text, secret string) (all []doctor.Finding) {

@@ -69,15 +69,15 @@ func TestPreflightChecks(t *testing.T) {
 		want doctor.Level
 		says string
 	}{
-		"concurrency": {concurrent(account(1000, 900), parameters(), 4), doctor.OK, "891 are left"},
+		"concurrency": {concurrent(account(1000, 900), parameters(), 4), doctor.OK, "888 are left"},
 		"a new account": {concurrent(account(10, 10), parameters(), 1),
 			doctor.Failure, "--quota-code L-B99A9384"},
-		"just enough": {concurrent(account(29, 29), parameters(), 2), doctor.OK, "20 are left"},
-		"one too few": {concurrent(account(28, 28), parameters(), 2), doctor.Failure, "needs 29"},
-		"the outlet runs too": {concurrent(account(29, 29), parameters("OutletUrl", "https://a.example"), 2),
-			doctor.Failure, "needs 39"},
-		"reserved for others": {concurrent(account(1000, 20), parameters(), 4),
-			doctor.Failure, "20 of the account's 1000"},
+		"just enough": {concurrent(account(32, 32), parameters(), 2), doctor.OK, "20 are left"},
+		"one too few": {concurrent(account(31, 31), parameters(), 2), doctor.Warning, "leaves 19"},
+		"the outlet runs too": {concurrent(account(23, 23), parameters("OutletUrl", "https://a.example"), 2),
+			doctor.Failure, "may take 22"},
+		"reserved for others": {concurrent(account(1000, 15), parameters(), 4),
+			doctor.Failure, "15 of the account's 1000"},
 		"concurrency unread": {concurrent(fact[concurrency]{err: errDenied, action: "a:B"}, parameters(), 4),
 			doctor.NotChecked, "needs a:B: let your role use it"},
 		"AWS fails": {concurrent(fact[concurrency]{err: errors.New("canary"), action: "a:B"}, parameters(), 4),
@@ -338,6 +338,23 @@ func TestPreflightReadsTheAccount(t *testing.T) {
 			strings.Contains(report, "canary") {
 			t.Errorf("without %s:\n%s", action, report)
 		}
+	}
+	for action, empty := range map[string]any{
+		"lambda:GetAccountSettings": &lambda.GetAccountSettingsOutput{}, "apigateway:GET": &apigateway.GetAccountOutput{},
+		"sns:GetTopicAttributes":             &sns.GetTopicAttributesOutput{},
+		"dynamodb:DescribeTable":             &awsdynamodb.DescribeTableOutput{},
+		"dynamodb:DescribeContinuousBackups": &awsdynamodb.DescribeContinuousBackupsOutput{},
+	} {
+		c := healthy()
+		c.answers[action] = empty
+		if report, _ := examined(t, c); !regexp.MustCompile(`not checked .* (needs|to) ` + action + "[ ,]").MatchString(report) {
+			t.Errorf("an empty answer to %s:\n%s", action, report)
+		}
+	}
+	c := healthy()
+	c.answers["secretsmanager:GetSecretValue"] = &smithy.GenericAPIError{Code: "ResourceNotFoundException"}
+	if report, _ := examined(t, c); !strings.Contains(report, "failure      secret") {
+		t.Errorf("a deleted secret:\n%s", report)
 	}
 }
 
