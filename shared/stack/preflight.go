@@ -57,7 +57,7 @@ func code(err error) string {
 	if errors.As(err, &answer) {
 		return answer.ErrorCode()
 	}
-	return "no answer"
+	return "no usable answer"
 }
 
 func found(level doctor.Level, text string, arguments ...any) doctor.Finding {
@@ -242,7 +242,9 @@ func alarmed(f fact[[]alarm], names []string, topicARN string) doctor.Finding {
 		}
 	}
 	switch {
-	case len(missing) > 0 || len(names) == 0:
+	case len(names) == 0:
+		return found(doctor.Failure, "the stack has none: deploy it again")
+	case len(missing) > 0:
 		return found(doctor.Failure, "%d alarms are missing (%s): deploy the stack again", len(missing),
 			strings.Join(missing, ", "))
 	case len(off) > 0:

@@ -133,7 +133,7 @@ func TestPreflightChecks(t *testing.T) {
 		"alarms to nobody": {alarmed(alarms(alarm{"a", true, nil}), []string{"a"}, someTopic),
 			doctor.Failure, "do not notify"},
 		"a deleted alarm": {alarmed(alarms(), []string{"a"}, someTopic), doctor.Failure, "missing (a)"},
-		"no alarms":       {alarmed(alarms(), nil, someTopic), doctor.Failure, "missing"},
+		"no alarms":       {alarmed(alarms(), nil, someTopic), doctor.Failure, "has none"},
 		"alarms unread": {alarmed(fact[[]alarm]{err: errDenied, action: "a:B"}, nil, someTopic),
 			doctor.NotChecked, "a:B"},
 		"a mapping": {source("WorkerSource", "Enabled").on("true"),

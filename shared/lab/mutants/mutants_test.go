@@ -55,6 +55,7 @@ var areas = []struct {
 	{"bench", false, inBench},
 	{"terminal", false, inTerminal},
 	{"console", false, inConsole},
+	{"preflight", false, inPreflight},
 }
 
 var which = flag.String("plant", "",
