@@ -257,7 +257,8 @@ func (s *Stack) vendorFindings(ctx context.Context, resources fact[[]resource]) 
 			continue
 		}
 		if err := patient.ClientErr; err != nil && !errors.Is(err, vendorapi.ErrOff) {
-			all = append(all, grouped(info.Title, "secret", found(doctor.Failure, "%v: repair the secret", err))...)
+			all = append(all, grouped(info.Title, "secret", found(doctor.Failure, "%s: repair it",
+				strings.ReplaceAll(err.Error(), "\n", "; ")))...)
 		} else if err == nil {
 			subscriptions, err := patient.Client.Subscriptions(ctx)
 			patient.Client = listed{patient.Client, subscriptions, err}

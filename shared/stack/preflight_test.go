@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -29,6 +30,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
+	"esignhooks/shared/lab/vendorstub"
 	"esignhooks/shared/operate/doctor"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/vendorapi"
@@ -301,11 +303,15 @@ func healthy() *cloud {
 }
 
 // examined is the report of a stack with DocuSign alone, whose URL nobody answers.
-func examined(t *testing.T, c *cloud) (report string, err error) {
+func examined(t *testing.T, c *cloud, parameters ...string) (report string, err error) {
 	t.Helper()
 	s := &Stack{name: "esignhooks", config: c.config(), outputs: map[string]string{"TableName": "T",
 		"DocuSignSecret": "the-secret", "DocuSignWebhookUrl": "https://127.0.0.1:1/webhooks/docusign"},
-		parameters: map[string]string{"AccessLogs": "use-role", "AlarmTopicArn": someTopic, "MaxConcurrency": "5"}}
+		http: http.DefaultClient, parameters: map[string]string{"AccessLogs": "use-role", "AlarmTopicArn": someTopic,
+			"MaxConcurrency": "5"}}
+	for i := 0; i < len(parameters); i += 2 {
+		s.parameters[parameters[i]] = parameters[i+1]
+	}
 	for _, p := range provider.All() {
 		if s.parameters[p.Info().Resource] = "disabled"; p.Info().Name == "docusign" {
 			s.parameters[p.Info().Resource] = "enabled"
@@ -355,6 +361,37 @@ func TestPreflightReadsTheAccount(t *testing.T) {
 	c.answers["secretsmanager:GetSecretValue"] = &smithy.GenericAPIError{Code: "ResourceNotFoundException"}
 	if report, _ := examined(t, c); !strings.Contains(report, "failure      secret") {
 		t.Errorf("a deleted secret:\n%s", report)
+	}
+}
+
+// TestPreflightListsSubscriptions asks DocuSign's API, as before an update of a stack of an earlier release.
+func TestPreflightListsSubscriptions(t *testing.T) {
+	vendor := vendorstub.New(t)
+	own := "https://abc.execute-api.eu-central-1.amazonaws.com/live/webhooks/docusign"
+	vendor.Subscribe("docusign", vendorstub.Subscription{ID: "7", URL: own})
+	vendor.Subscribe("docusign", vendorstub.Subscription{ID: "8", URL: "https://127.0.0.1:1/webhooks/docusign",
+		Settings: map[string]any{"requiresAcknowledgement": "false"}})
+	c := healthy()
+	c.answers["secretsmanager:GetSecretValue"] = &secretsmanager.GetSecretValueOutput{SecretString: aws.String(
+		`{"keys":["canary-key-of-docusign"],"api":` + string(vendor.Credentials("docusign")) + `}`)}
+	c.answers["dynamodb:GetItem"], c.answers["dynamodb:PutItem"] = &awsdynamodb.GetItemOutput{},
+		&awsdynamodb.PutItemOutput{}
+	for kept, want := range map[string]string{
+		"": "failure      subscription ", "false": "failure      subscription ", "true": "warning      subscription ",
+	} {
+		report, err := examined(t, c, "PublicUrl", "https://127.0.0.1:1", "KeepExecuteApi", kept)
+		if err == nil || !regexp.MustCompile(want+".* still calls "+regexp.QuoteMeta(own)+", which "+
+			"").MatchString(report) ||
+			!strings.Contains(report, "it requires no acknowledgement: a failed message is never resent: make register") ||
+			strings.Contains(report, " vendor ") || strings.Contains(report, "canary") {
+			t.Errorf("KeepExecuteApi=%s: %v\n%s", kept, err, report)
+		}
+	}
+	c.answers["secretsmanager:GetSecretValue"] = &secretsmanager.GetSecretValueOutput{SecretString: aws.String(
+		`{"keys":["canary-key-of-docusign"],"api":{"integrationKeys":"canary"}}`)}
+	if report, _ := examined(t, c); !strings.Contains(report, "failure      secret ") ||
+		!strings.Contains(report, `api has the unknown member "integrationKeys"`) || strings.Contains(report, "canary") {
+		t.Error(report)
 	}
 }
 

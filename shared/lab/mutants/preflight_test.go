@@ -25,6 +25,8 @@ var inPreflight = []mistake{
 		"stack TestPreflightOfSubscriptions"},
 	{"believe that an acknowledgement is required", preflightGo, `for _, problem := range s.Problems {`,
 		`for _, problem := range s.Problems[:0] {`, "stack TestPreflightOfSubscriptions"},
+	{"forget that the own URL is kept open", gatherGo, `kept: s.parameters["KeepExecuteApi"] == "true"`,
+		`kept: s.parameters["KeepExecuteApi"] == "yes"`, "stack TestPreflightListsSubscriptions"},
 	{"start the alarm of wrong keys", gatherGo, `Quiet: true`, `Quiet: false`, "stack TestPreflight"},
 	{"accept TLS 1.3 alone at Adobe", gatherGo, `info.Name == "adobesign" && f.Check`, `info.Name == "adobe" && f.Check`,
 		"stack TestAdobeNeedsTLS12"},
