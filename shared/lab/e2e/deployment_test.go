@@ -41,6 +41,7 @@ type deployment struct {
 	template string // built
 	endpoint string // of the emulator; empty on AWS
 
+	config         aws.Config
 	cloudformation *cloudformation.Client
 	secrets        *secretsmanager.Client
 	sqs            *awssqs.Client
@@ -66,31 +67,53 @@ type deployment struct {
 // deploy builds the template and deploys it under a name of its own. It is deleted with the test.
 func deploy(t *testing.T) *deployment {
 	t.Helper()
+	d := prepare(t)
+	d.template = d.build(webhooktest.Root(t))
+	if d.endpoint != "" {
+		d.vendors = startVendors(t)
+		d.vendors.trust(t, d.template)
+	}
+	d.create(d.template)
+	return d
+}
+
+// prepare returns a deployment without a stack.
+func prepare(t *testing.T) *deployment {
+	t.Helper()
 	config, err := awsconfig.LoadDefaultConfig(t.Context())
 	must(t, err)
 	d := &deployment{
-		t: t, stack: "esignhooks-e2e-" + random(4), endpoint: os.Getenv("AWS_ENDPOINT_URL"),
+		t: t, stack: "esignhooks-e2e-" + random(4), endpoint: os.Getenv("AWS_ENDPOINT_URL"), config: config,
 		cloudformation: cloudformation.NewFromConfig(config), secrets: secretsmanager.NewFromConfig(config),
 		sqs: awssqs.NewFromConfig(config), events: eventbridge.NewFromConfig(config),
 		table: awsdynamodb.NewFromConfig(config),
 		keys:  map[string]webhook.Secret{}, urls: map[string]string{}, emitted: map[string]bool{},
 	}
 	d.s3 = awss3.NewFromConfig(config, func(o *awss3.Options) { o.UsePathStyle = d.endpoint != "" })
-	build := t.TempDir()
-	d.template = filepath.Join(build, "template.yaml")
-	d.sam("build", "--build-dir", build, d.parameters())
-	if d.endpoint != "" {
-		d.vendors = startVendors(t)
-		d.vendors.trust(t, d.template)
-		suitEmulator(t, d.template)
-	}
-	t.Cleanup(d.delete)
-	d.deployStack(d.stack, d.template, d.parameters("ArchiveDays=30"))
+	return d
+}
+
+// create deploys a template for the first time.
+func (d *deployment) create(template string, parameters ...string) {
+	d.t.Helper()
+	d.t.Cleanup(d.delete)
+	d.deployStack(d.stack, template, d.parameters(append(parameters, "ArchiveDays=30")...))
 	d.outputs = d.outputsOf(d.stack)
 	d.resources = d.resourcesOf(d.stack)
 	d.ledger = dynamodb.New(d.table, d.outputs["TableName"], 0)
 	d.putKeys()
-	return d
+}
+
+// build builds a release, and returns its template.
+func (d *deployment) build(source string) (template string) {
+	d.t.Helper()
+	built := d.t.TempDir()
+	d.runIn(source, os.Getenv("SAM"), "build", "--build-dir", built, d.parameters())
+	template = filepath.Join(built, "template.yaml")
+	if d.endpoint != "" {
+		suitEmulator(d.t, template)
+	}
+	return template
 }
 
 // suitEmulator makes an update keep the API's deployment: with the old one the emulator deletes the stage. It also makes
@@ -144,7 +167,13 @@ func (d *deployment) make(target string, variables ...string) string {
 
 func (d *deployment) run(name string, arguments ...string) string {
 	d.t.Helper()
-	out, err := d.try(name, arguments...)
+	return d.runIn(webhooktest.Root(d.t), name, arguments...)
+}
+
+// runIn runs a command in a folder.
+func (d *deployment) runIn(folder, name string, arguments ...string) string {
+	d.t.Helper()
+	out, err := d.tryIn(folder, name, arguments...)
 	if err != nil {
 		d.t.Fatalf("%s %s: %v\n%s", name, strings.Join(arguments, " "), err, out)
 	}
@@ -153,10 +182,14 @@ func (d *deployment) run(name string, arguments ...string) string {
 
 // try returns both outputs: the tools report to either.
 func (d *deployment) try(name string, arguments ...string) (string, error) {
+	return d.tryIn(webhooktest.Root(d.t), name, arguments...)
+}
+
+func (d *deployment) tryIn(folder, name string, arguments ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.t.Context()), 10*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, name, arguments...)
-	command.Dir = webhooktest.Root(d.t)
+	command.Dir = folder
 	command.Env = append(os.Environ(), "SAM_CLI_TELEMETRY=0")
 	if d.vendors.certificate != "" {
 		command.Env = append(command.Env, "SSL_CERT_FILE="+d.vendors.certificate)

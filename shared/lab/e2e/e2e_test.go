@@ -64,6 +64,7 @@ func TestDeployed(t *testing.T) {
 	if os.Getenv("SAM") == "" {
 		t.Skip("it deploys to AWS or an emulator: make e2e")
 	}
+	t.Parallel() // as TestUpgrade, since both wait most of the time
 	d := deploy(t)
 	d.catchAll()
 	d.deployReadmeRule()
@@ -305,12 +306,6 @@ func (d *deployment) published(what string, n int, such func(bus.Detail) bool) (
 
 // examples sends every example, and compares the table and the bus with each other and with the published schema.
 func (d *deployment) examples() {
-	file, err := os.ReadFile(filepath.Join(webhooktest.Root(d.t), "shared/store/bus/detail.schema.json"))
-	must(d.t, err)
-	var schema jsonschema.Schema
-	must(d.t, json.Unmarshal(file, &schema))
-	resolved, err := schema.Resolve(nil)
-	must(d.t, err)
 	type sent struct{ subject, event string }
 	var all []sent
 	for _, p := range provider.All() {
@@ -333,13 +328,20 @@ func (d *deployment) examples() {
 		}
 	}
 	for _, s := range all {
-		d.compare(resolved, d.history(s.subject, 1), s.event)
+		d.compare(d.history(s.subject, 1), s.event)
 		d.sizes(s.subject)
 	}
 }
 
-func (d *deployment) compare(schema *jsonschema.Resolved, history []ledger.Entry, eventID string) {
+// compare compares an event in the table with what is on the bus, in the schema and in the archive.
+func (d *deployment) compare(history []ledger.Entry, eventID string) {
 	d.t.Helper()
+	file, err := os.ReadFile(filepath.Join(webhooktest.Root(d.t), "shared/store/bus/detail.schema.json"))
+	must(d.t, err)
+	var source jsonschema.Schema
+	must(d.t, json.Unmarshal(file, &source))
+	schema, err := source.Resolve(nil)
+	must(d.t, err)
 	i := slices.IndexFunc(history, func(e ledger.Entry) bool { return e.ID == eventID })
 	if i < 0 {
 		d.t.Fatalf("%s is not in %+v", eventID, history)
