@@ -181,20 +181,19 @@ func (g *Gateway) Listen() (net.Listener, error) {
 	return listener, err
 }
 
-// ServeHTTP routes as API Gateway does. It does not use http.ServeMux, whose redirects would lose a vendor's event. A
-// webhook's path with a slash at its end is another path, and unknown.
+// ServeHTTP routes as API Gateway does. It does not use http.ServeMux, whose redirects would lose a vendor's event. Unlike
+// API Gateway it ignores a slash at the end of a path, but the log warns of it.
 //
 // The page and /api/ answer direct requests of this machine only: a tunnel must neither publish the store nor let
 // strangers run commands.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
-	segments := strings.Split(path, "/")
+	segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/"), "/")
 	if segments[0] == "webhooks" {
 		g.serveWebhook(w, r, segments[1:])
 	} else if !isLocal(r.Host) || r.URL.Host != "" || forwarded(r.Header) { // a host in the URL overrides the Host header
 		http.NotFound(w, r)
 	} else {
-		g.serveReader(w, r, strings.Split(strings.TrimSuffix(path, "/"), "/"))
+		g.serveReader(w, r, segments)
 	}
 }
 
@@ -210,6 +209,10 @@ func (g *Gateway) serveWebhook(w http.ResponseWriter, r *http.Request, segments 
 			function = http.NotFoundHandler()
 		}
 		r.SetPathValue("token", token)
+	}
+	if strings.HasSuffix(r.URL.Path, "/") {
+		g.log.WarnContext(r.Context(), "the path ends in a slash", "provider", segments[0],
+			"hint", "in AWS no such path exists, and the answer is 404: register the URL without the slash")
 	}
 	g.recordings.record(r, segments[0])
 	g.requests.serve(w, r, segments[0], function)
