@@ -198,6 +198,7 @@ func TestOperatorTargetsPassTheirVariables(t *testing.T) {
 		"forget": {"provider", "id", "apply"},
 		"replay": {"provider", "id", "from", "to", "rebuild"}, "send": {"provider", "event", "agreement", "url", "file"},
 		"doctor": {"provider", "url"}, "fixture": {"file", "out", "provider"},
+		"preflight": nil,
 	}
 	for target := range readMakefile(t).help {
 		wanted, ok := flags[target]
@@ -217,6 +218,9 @@ func TestOperatorTargetsPassTheirVariables(t *testing.T) {
 			"of stack": "-tags stacks -o .build/esignhooks-stacks ./functions/esignhooks|" +
 				".build/esignhooks-stacks --stack='of stack' ",
 			"localhost": "-o Makefile ./functions/esignhooks|Makefile --stack=localhost ",
+		}
+		if target == "preflight" {
+			delete(stacks, "localhost")
 		}
 		if target == "send" || target == "fixture" {
 			stacks = map[string]string{"of stack": "-o Makefile ./functions/esignhooks|Makefile "}

@@ -241,25 +241,28 @@ func TestPreflight(t *testing.T) {
 	s.parameters["PublicUrl"] = domain.URL
 	s.outputs["DocuSignWebhookUrl"] = domain.URL + "/webhooks/docusign"
 	for name, tt := range map[string]struct {
-		oldest uint16
-		says   string
+		oldest   uint16
+		topic    string
+		failures int
+		says     []string
 	}{
-		"new TLS": {tls.VersionTLS12, "ok           old TLS"},
-		"old TLS": {tls.VersionTLS10, "warning      old TLS"},
+		"new TLS":        {tls.VersionTLS12, "", 1, []string{"ok           old TLS", "failure      alarm topic"}},
+		"old TLS":        {tls.VersionTLS10, "", 1, []string{"warning      old TLS", "failure      alarm topic"}},
+		"nothing to fix": {tls.VersionTLS12, someTopic, 0, []string{"not checked  alarm topic", "nothing must be fixed; "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			domain.TLS.MinVersion = tt.oldest
+			s.parameters["AlarmTopicArn"] = tt.topic
 			var report bytes.Buffer
 			err := s.Preflight(t.Context(), &report)
-			for _, says := range []string{tt.says, "failure      alarm topic", "warning      access logs", "ok           keys",
-				"ok           reachability", "ok           TLS", "not checked  refusal", "not checked  vendor",
-				"not checked  concurrency"} {
+			for _, says := range append(tt.says, "warning      access logs", "ok           keys", "ok           reachability",
+				"ok           TLS", "not checked  refusal", "not checked  vendor", "not checked  concurrency") {
 				if !strings.Contains(report.String(), says) {
 					t.Errorf("it does not say %q", says)
 				}
 			}
-			if err == nil || strings.Contains(report.String()+err.Error(), "canary") ||
-				strings.Count(report.String(), "failure ") != 1 {
+			if (err != nil) != (tt.failures > 0) || strings.Contains(report.String()+fmt.Sprint(err), "canary") ||
+				strings.Count(report.String(), "failure ") != tt.failures {
 				t.Errorf("%v\n%s", err, &report)
 			}
 		})

@@ -242,7 +242,11 @@ func (s *Stack) vendorFindings(ctx context.Context, resources fact[[]resource]) 
 		}
 		text, err := s.secret(ctx, info.Name)
 		if err != nil {
-			f := fact[string]{err: err, action: "secretsmanager:GetSecretValue"}.unread()
+			read := fact[string]{err: err, action: "secretsmanager:GetSecretValue"}
+			if s.parameters["KmsKeyArn"] != "" {
+				read.action += " and kms:Decrypt"
+			}
+			f := read.unread()
 			if arn := s.output(info.Name, "Secret"); arn == "" || code(err) == "ResourceNotFoundException" {
 				f = found(doctor.Failure, "the stack has no secret for it: deploy the stack again")
 			}
@@ -283,7 +287,7 @@ func (s *Stack) vendorFindings(ctx context.Context, resources fact[[]resource]) 
 
 // needs12 makes a failure of a URL that speaks only TLS 1.3, if the vendor speaks only TLS 1.2.
 //
-// SPEC: https://helpx.adobe.com/sign/system-requirements.html (from memory): webhooks use TLS 1.2, and not TLS 1.3.
+// SPEC: https://helpx.adobe.com/sign/developer/webhook/overview.html (from memory): webhooks use TLS 1.2, and not 1.3.
 func needs12(info webhook.Info, findings []doctor.Finding) []doctor.Finding {
 	for i, f := range findings {
 		if info.Name == "adobesign" && f.Check == "TLS" && strings.Contains(f.Text, "only TLS 1.3") {
