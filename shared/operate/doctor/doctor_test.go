@@ -266,6 +266,20 @@ func slowly(step time.Duration) func(*httptest.Server, *gateway, *doctor.Doctor,
 	}
 }
 
+// TestQuiet expects nothing that would start the alarm of wrong keys.
+func TestQuiet(t *testing.T) {
+	p := patient(t, "adobesign")
+	p.Address, p.Keys.Keys = "https://127.0.0.1:1/webhooks/adobesign", nil
+	for quiet, want := range map[bool]doctor.Level{true: doctor.NotChecked, false: doctor.Failure} {
+		d := &doctor.Doctor{Now: time.Now, Quiet: quiet}
+		for _, f := range d.Examine(t.Context(), []doctor.Patient{p}, nil) {
+			if f.Check == "reachability" && f.Level != want {
+				t.Errorf("quiet %v: %v", quiet, f)
+			}
+		}
+	}
+}
+
 func TestOneKeyAtTwoVendors(t *testing.T) {
 	d := &doctor.Doctor{Now: time.Now}
 	all := []doctor.Patient{patient(t, "docusign"), patient(t, "boldsign")}

@@ -207,6 +207,10 @@ func (d *Doctor) url(ctx context.Context, p Patient) []Finding {
 		return skip("the URL is not known: name it, as in URL=https://tunnel.example", append([]string{"reachability",
 			"TLS"}, all...)...)
 	}
+	if _, want := p.knock(); d.Quiet && want.Status == http.StatusUnauthorized {
+		return skip("there is no key to ask with, and a request without one would start the alarm of wrong keys",
+			append([]string{"reachability", "TLS"}, all...)...)
+	}
 	client := d.client(false)
 	defer client.CloseIdleConnections()
 	var found []Finding
