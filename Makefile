@@ -9,6 +9,7 @@ STACK ?= esignhooks
 GATEWAY  := .build/esignhooks
 OPERATOR := .build/esignhooks-stacks# the same, with the AWS SDK
 PYTHON   := .build/python
+CHECKOV  := .build/checkov# for itself: it needs another boto3 than SAM
 RACE     := $(if $(shell command -v "$$(go env CC)" 2>/dev/null),-race)# the race detector needs a C compiler
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -218,14 +219,19 @@ vulnerabilities:
 	echo "govulncheck: https://vuln.go.dev cannot be reached; the module has $$(echo "$$module" | sed -n 's/.*"Version": "\(.*\)",/\1/p')"; \
 	go run $(GOVULNCHECK) -db "file://$$(echo "$$module" | sed -n 's/.*"Dir": "\(.*\)",/\1/p')/data/osv" -tags stacks ./... ; fi
 
-template: $(PYTHON)/bin/sam
+template: $(PYTHON)/bin/sam $(CHECKOV)/bin/checkov
 	$(PYTHON)/bin/cfn-lint template.yaml
-	$(PYTHON)/bin/python shared/lab/template/lint.py template.yaml
+	$(PYTHON)/bin/python shared/lab/template/lint.py template.yaml .build/transformed
+	$(CHECKOV)/bin/python shared/lab/template/security.py .build/transformed .checkov.yaml shared/docs
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(PYTHON)/bin/sam validate --lint
 
 $(PYTHON)/bin/sam:
 	python3 -m venv $(PYTHON)
 	$(PYTHON)/bin/pip install -q --disable-pip-version-check aws-sam-cli==1.170.0 cfn-lint==1.58.0
+
+$(CHECKOV)/bin/checkov:
+	python3 -m venv $(CHECKOV)
+	$(CHECKOV)/bin/pip install -q --disable-pip-version-check checkov==3.3.30 parliament==1.6.4
 
 help:
 	@sed -n 's/^## \([a-z0-9-]*\): /\1\t/p' $(MAKEFILE_LIST) | expand -t 12

@@ -316,8 +316,8 @@ func TestMakeTestRunsEverything(t *testing.T) {
 	for _, want := range []string{
 		`test -z "$(gofmt -l .)"`, "go vet -tags stacks ./...", "go vet ./functions/esignhooks", "honnef.co/go/tools/cmd/staticcheck@v", " -tags stacks -checks all,", "-ST1022 ./...", "-ST1022 ./functions/esignhooks",
 		"golang.org/x/vuln/cmd/govulncheck@v", "; then go run", " ./...; \\\nelse", "go mod download -json golang.org/x/vulndb@",
-		"/data/osv\" -tags stacks ./...", "bin/cfn-lint template.yaml", "shared/lab/template/lint.py template.yaml",
-		"bin/sam validate --lint",
+		"/data/osv\" -tags stacks ./...", "bin/cfn-lint template.yaml", "shared/lab/template/lint.py template.yaml .build/transformed",
+		"shared/lab/template/security.py .build/transformed .checkov.yaml shared/docs", "bin/sam validate --lint",
 	} {
 		if !strings.Contains(check, want) {
 			t.Errorf("make check does not run %s", want)

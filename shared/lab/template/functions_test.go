@@ -65,6 +65,8 @@ func apiRules(c *checker) {
 		c.throttling()
 		c.addresses(name)
 		c.accessLog(name)
+		c.want(name+"/Metadata.checkov.skip.0.", map[string]string{"id": "CKV_AWS_76"})
+		c.text(name + "/Metadata.checkov.skip.0.comment")
 	}
 	c.accountRole()
 }

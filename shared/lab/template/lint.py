@@ -3,11 +3,14 @@
 cfn-lint reads a template with its conditions. Some mistakes, such as DependsOn a resource whose condition is not met,
 it finds only in the transformed template. SAM may write another template for other parameters, so it transforms the
 template for each value of every parameter that a condition reads. Equal results are linted once.
+
+It also writes what security.py examines to a folder: the template as it is, and two transformed ones.
 """
 
 import copy
 import json
 import logging
+import os
 import re
 import sys
 import time
@@ -53,9 +56,10 @@ def read_by(conditions, name):
     return '{"Ref": "%s"}' % name in json.dumps(conditions)
 
 
-def choices(parameter):
+def choices(name, parameter):
     """Returns values of a parameter other than its default. SAM compares none with a pattern."""
-    allowed = parameter.get("AllowedValues", [1 if parameter["Type"] == "Number" else "192.0.2.1,198.51.100.0/24"])
+    text = "arn:aws:kms:us-east-1:123456789012:key/1a2b" if name.endswith("Arn") else "192.0.2.1,198.51.100.0/24"
+    allowed = parameter.get("AllowedValues", [1 if parameter["Type"] == "Number" else text])
     return [str(value) for value in allowed if value != parameter["Default"]]
 
 
@@ -66,16 +70,29 @@ def addresses(node):
     return [found for child in node for found in addresses(child)] if isinstance(node, list) else []
 
 
-def main(path):
+def write(folder, source, changed):
+    """Writes the template, and what it becomes with the defaults and with other parameters, as their new defaults."""
+    os.makedirs(folder, exist_ok=True)
+    for name, values in {"source": None, "defaults": {}, "changed": changed}.items():
+        template = source if values is None else transform(source, values)
+        for parameter, value in (values or {}).items():
+            template["Parameters"][parameter]["Default"] = value
+        with open(os.path.join(folder, name + ".json"), "w", encoding="utf-8") as file:
+            json.dump(template, file)
+
+
+def main(path, folder):
     with open(path, encoding="utf-8") as file:
         source = yaml_parse(file.read())
-    standard, started = transform(source, {}), time.time()
+    standard, started, changed = transform(source, {}), time.time(), {}
     variants = {}
     for name, parameter in source["Parameters"].items():
         if not read_by(source["Conditions"], name):
             continue
-        for value in choices(parameter):
+        for value in choices(name, parameter):
+            changed.setdefault(name, value)
             variants[f"{name}={value}"] = transform(source, {name: value})
+    write(folder, source, changed)
     different = {}
     for name, template in {"defaults": standard, **variants}.items():
         # The deployment's ID and description have a hash.
@@ -101,4 +118,4 @@ def main(path):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
