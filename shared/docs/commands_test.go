@@ -3,6 +3,8 @@ package docs
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"debug/elf"
 	"encoding/json"
 	"errors"
@@ -12,6 +14,8 @@ import (
 	"go/token"
 	"io/fs"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -674,7 +678,11 @@ func checkSAM(t *testing.T, c command) {
 				t.Errorf("%s: samconfig.toml has no such environment", c)
 			}
 		case "--parameter-overrides":
-			checkParameter(t, c.String(), value)
+			for i++; i < len(words) && !strings.HasPrefix(words[i], "--"); i++ {
+				checkParameter(t, c.String(), strings.Trim(words[i], "'"))
+			}
+			i--
+			continue
 		case "-e":
 			if _, err := os.Stat(filepath.Join(root, value)); err != nil {
 				t.Errorf("%s: %v", c, err)
@@ -947,6 +955,44 @@ func TestBlocksOfDataParse(t *testing.T) {
 	}
 }
 
+// certificateIsShown shows the client certificate that deploy.md makes to a server that trusts its CA only, and expects
+// that its subject is accepted as the page writes it.
+func certificateIsShown(t *testing.T, dir string) {
+	t.Helper()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	client, err := tls.LoadX509KeyPair(file("client.pem"), file("client.key"))
+	ca, caErr := os.ReadFile(file("ca-1.pem"))
+	written, subjectErr := os.ReadFile(file("subject.txt"))
+	if err := errors.Join(err, caErr, subjectErr); err != nil {
+		t.Fatal(err)
+	}
+	var shown string
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		shown = r.TLS.PeerCertificates[0].Subject.String()
+	}))
+	s.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool()}
+	if !s.TLS.ClientCAs.AppendCertsFromPEM(ca) {
+		t.Fatal("no certificate in ca-1.pem")
+	}
+	s.StartTLS()
+	defer s.Close()
+	s.Client().Transport.(*http.Transport).TLSClientConfig.Certificates = []tls.Certificate{client}
+	if _, err := s.Client().Get(s.URL); err != nil {
+		t.Fatal(err)
+	}
+	_, subject, _ := strings.Cut(strings.TrimSpace(string(written)), "subject=")
+	onThePage := regexp.MustCompile(`AdobeSignClientSubjects="([^"]*)"`).FindStringSubmatch(pages(t)["deploy.md"])
+	for _, listed := range []string{subject, onThePage[1]} {
+		c, err := webhook.ParseClientCertificates("mtls.example.com", listed)
+		if err != nil || !c.Accept(&webhook.Request{Domain: "mtls.example.com", ClientSubject: shown}) {
+			t.Errorf("%q is not accepted under %q: %v", shown, listed, err)
+		}
+	}
+	if info, err := os.Stat(file("client.p12")); err != nil || info.Size() < 1000 || info.Mode().Perm()&0o077 != 0 {
+		t.Errorf("client.p12: %v, %v", info, err)
+	}
+}
+
 // TestShellBlocks runs the shell blocks that make files.
 func TestShellBlocks(t *testing.T) {
 	for _, tool := range []string{"bash", "jq", "openssl"} {
@@ -966,6 +1012,7 @@ func TestShellBlocks(t *testing.T) {
 	for _, b := range blocks(t, "bash") {
 		shell(dir, b.text)
 	}
+	certificateIsShown(t, dir)
 	made, err := os.ReadFile(filepath.Join(dir, "events/northsign/document-completed.json"))
 	var e struct {
 		Path, HTTPMethod, Body string

@@ -134,11 +134,12 @@ type Proof string
 
 // The proofs, strongest first.
 const (
-	ProofConfirmed    Proof = "confirmed"     // read from the vendor's API with our own credentials
-	ProofSigned       Proof = "signed"        // a keyed signature covers everything that the event was read from
-	ProofPartlySigned Proof = "partly-signed" // a keyed signature covers a part of it
-	ProofURLToken     Proof = "url-token"     // nothing is signed; the sender knew the secret URL
-	ProofClientID     Proof = "client-id"     // nothing is signed; the sender knew a public identifier
+	ProofConfirmed     Proof = "confirmed"     // read from the vendor's API with our own credentials
+	ProofSigned        Proof = "signed"        // a keyed signature covers everything that the event was read from
+	ProofPartlySigned  Proof = "partly-signed" // a keyed signature covers a part of it
+	ProofAuthenticated Proof = "authenticated" // nothing is signed; the sender showed the client certificate of the vendor
+	ProofURLToken      Proof = "url-token"     // nothing is signed; the sender knew the secret URL
+	ProofClientID      Proof = "client-id"     // nothing is signed; the sender knew a public identifier
 )
 
 // Event is one event at a vendor. It holds no names, e-mail addresses or document contents, since it is stored and

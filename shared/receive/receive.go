@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/plumbing/format"
 	"esignhooks/shared/plumbing/metric"
 	"esignhooks/shared/store/ledger"
@@ -80,6 +81,8 @@ var (
 	errNoSuchURL = errors.New("receive: no URL token matches")
 	errMethod    = errors.New("receive: method not allowed")
 	errTooLarge  = errors.New("receive: body over the limit")
+	// errNoCertificate has the answer of a request that is not genuine.
+	errNoCertificate = fmt.Errorf("receive: no accepted client certificate: %w", webhook.ErrNotGenuine)
 )
 
 func (r *Receiver) receive(ctx context.Context, request *webhook.Request, start time.Time,
@@ -98,11 +101,15 @@ func (r *Receiver) receive(ctx context.Context, request *webhook.Request, start 
 		return nil, keys, errTooLarge
 	}
 	response, err = r.challenge(ctx, request, keys)
+	event := request.Method == http.MethodPost && errors.Is(err, webhook.ErrNoChallenge)
 	switch {
+	// A challenge needs the certificate too, or the wrong URL could be registered, and all events would be refused.
+	case (err == nil || event) && keys.Certificates.Demanded() && !keys.Certificates.Accept(request):
+		return nil, keys, errNoCertificate
 	case err == nil:
 		o.Outcome = Challenge
 		r.Log.InfoContext(ctx, "challenge answered", "method", request.Method)
-	case request.Method == http.MethodPost && errors.Is(err, webhook.ErrNoChallenge):
+	case event:
 		response, err = r.post(ctx, request, keys, start, o)
 	}
 	return response, keys, err
@@ -127,6 +134,9 @@ func (r *Receiver) post(ctx context.Context, request *webhook.Request, keys webh
 	proof, err := r.Provider.Verify(request, keys)
 	if err != nil {
 		return nil, err
+	}
+	if keys.Certificates.Demanded() && (proof == esign.ProofURLToken || proof == esign.ProofClientID) {
+		proof = esign.ProofAuthenticated // receive has checked the certificate
 	}
 	o.Proof = proof
 	r.first.Do(func() { r.logHeaders(ctx, request) })
@@ -307,8 +317,11 @@ func (r *Receiver) refuse(ctx context.Context, request *webhook.Request, keys we
 			info.Allow)
 	case errors.Is(err, webhook.ErrNotGenuine), errors.Is(err, webhook.ErrNoKey):
 		reason := "signature"
-		if errors.Is(err, webhook.ErrNoKey) {
+		switch {
+		case errors.Is(err, webhook.ErrNoKey):
 			reason = "no key"
+		case errors.Is(err, errNoCertificate):
+			reason = "client certificate"
 		}
 		r.measure(metric.ProviderCount("Refused", 1), metric.ProviderCount("WrongKey", 1))
 		r.Log.With(r.explain(ctx, request, keys, o)...).WarnContext(ctx, "refused", "reason", reason, "error", err,

@@ -149,6 +149,7 @@ func signed(t *testing.T, body string) *webhook.Request {
 // TestAnswers is the table of answers.
 func TestAnswers(t *testing.T) {
 	withToken := webhook.Keys{Keys: genuine.Keys, URLTokens: webhook.Secrets("token-one", "token-two")}
+	certified := webhook.Keys{Keys: genuine.Keys, Certificates: certificates(t)}
 	for name, tt := range map[string]struct {
 		keys    webhook.Keys
 		request *webhook.Request
@@ -191,6 +192,17 @@ func TestAnswers(t *testing.T) {
 		},
 		"second URL token":                 {withToken, tokened(completed(), "token-two"), nil, 200, 1, "", "Received"},
 		"a URL token where none is needed": {genuine, tokened(completed(), "token"), nil, 200, 1, "", "Received"},
+		"a certificate is missing":         {certified, completed(), nil, 401, 0, "", "Refused client certificate"},
+		"a certificate, and a wrong signature": {
+			certified, shown(signed(t, "x"), "CN=a", "X"), nil, 401, 0, "", "Refused signature",
+		},
+		"a certificate": {certified, shown(completed(), "CN=a", ""), nil, 200, 1, "", "Received"},
+		"a foreign certificate": {
+			certified, shown(completed(), "CN=b", ""), nil, 401, 0, "", "Refused client certificate",
+		},
+		"GET without a certificate": {
+			certified, &webhook.Request{Method: "GET", Header: http.Header{}}, nil, 405, 0, "Allow: POST", "Refused method",
+		},
 		"over the size limit": {
 			genuine, signed(t, strings.Repeat(" ", webhook.MaxBody+1)), nil, 413, 0, "", "Refused size",
 		},
@@ -242,7 +254,7 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("counted %+v, want %s", lines, tt.metric)
 			}
 			var wrongKey float64
-			if reason == "signature" || reason == "no key" {
+			if reason == "signature" || reason == "no key" || reason == "client certificate" {
 				wrongKey = 1
 			}
 			if got := lines[0].Values["WrongKey"]; got != wrongKey {
@@ -257,6 +269,22 @@ func TestAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// certificates demand the subject CN=a at mtls.example.com.
+func certificates(t *testing.T) webhook.ClientCertificates {
+	t.Helper()
+	c, err := webhook.ParseClientCertificates("mtls.example.com", "CN=a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// shown returns a request that came by the domain with a certificate. If changed is not empty, it follows the body.
+func shown(r *webhook.Request, subject, changed string) *webhook.Request {
+	r.Domain, r.ClientSubject, r.Body = "mtls.example.com", subject, append(r.Body, changed...)
+	return r
 }
 
 func tokened(r *webhook.Request, token string) *webhook.Request {

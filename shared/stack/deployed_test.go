@@ -97,6 +97,9 @@ func TestADeployedStack(t *testing.T) {
 	parameters := lambdatest.Deploy(t, nil).Changed()
 	for _, p := range provider.All() {
 		parameters[p.Info().Resource] = "enabled"
+		if p.Info().Name != "adobesign" { // which shows a client certificate
+			parameters[p.Info().Resource+"ClientSubjects"] = ""
+		}
 	}
 	parameters["DocuSign"] = "disabled"
 	c := &console{stack: lambdatest.Deploy(t, parameters), AWS: &lambdatest.AWS{Secret: `{"keys":["k"],"urlToken":"u"}`}}
@@ -150,7 +153,11 @@ func TestADeployedStack(t *testing.T) {
 			wants(name)
 			continue
 		}
-		if want := "https://hooks.example.com/webhooks/" + name; err != nil || keys.URL(address) != want {
+		want := "https://hooks.example.com/webhooks/" + name
+		if name == "adobesign" {
+			want = "https://mtls.example.com/webhooks/" + name
+		}
+		if err != nil || keys.URL(address) != want {
 			t.Errorf("%s is at %s, %v", name, keys.URL(address), err)
 		}
 		wants(name, "secretsmanager GetSecretValue "+p.Info().Resource+"Secret")
@@ -171,7 +178,7 @@ func TestADeployedStack(t *testing.T) {
 func TestDoctor(t *testing.T) {
 	const key = "canary-key-of-the-stack"
 	parameters := lambdatest.Deploy(t, nil).Changed()
-	parameters["DocuSign"], parameters["BoldSign"] = "enabled", "disabled"
+	parameters["DocuSign"], parameters["BoldSign"], parameters["DocuSignClientSubjects"] = "enabled", "disabled", ""
 	c := &console{stack: lambdatest.Deploy(t, parameters),
 		AWS: &lambdatest.AWS{Secret: `{"keys":[" ` + key + `"],"urlToken":"canary-token"}`}}
 	aws := httptest.NewServer(c)
@@ -216,6 +223,12 @@ func TestDoctor(t *testing.T) {
 			}
 		})
 	}
+	s.parameters["MutualTlsDomain"], s.parameters["DocuSignClientSubjects"] = "mtls.example.com", "CN=a"
+	var report bytes.Buffer
+	if err := s.Doctor(t.Context(), &report, "docusign", ""); err == nil ||
+		!strings.Contains(report.String(), "failure      client certificate  the vendor must show a certificate at mtls.example.com") {
+		t.Errorf("%v\n%s", err, &report)
+	}
 }
 
 // TestPreflight examines a deployed stack whose console refuses what the stack does not need.
@@ -226,6 +239,7 @@ func TestPreflight(t *testing.T) {
 		parameters[p.Info().Resource] = "disabled"
 	}
 	parameters["DocuSign"], parameters["AlarmTopicArn"], parameters["AccessLogs"] = "enabled", "", "off"
+	parameters["DocuSignClientSubjects"] = ""
 	c := &console{stack: lambdatest.Deploy(t, parameters), AWS: &lambdatest.AWS{Secret: `{"keys":["` + key + `"]}`}}
 	aws := httptest.NewServer(c)
 	defer aws.Close()

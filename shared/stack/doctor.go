@@ -72,6 +72,11 @@ func (s *Stack) patient(ctx context.Context, p webhook.Provider) (doctor.Patient
 		Provider: p, Keys: keys, Problems: doctor.Written(stored.Keys), Place: place, TokenPlace: place,
 		Address: keys.URL(address),
 	}
+	patient.Keys.Certificates, err = webhook.ParseClientCertificates(s.parameters["MutualTlsDomain"],
+		s.parameters[p.Info().Resource+"ClientSubjects"])
+	if err != nil {
+		return doctor.Patient{}, fmt.Errorf("%sClientSubjects: %w", p.Info().Resource, err)
+	}
 	patient.Client, patient.ClientErr = s.client(ctx, name)
 	return patient, nil
 }

@@ -95,11 +95,13 @@ func phone(id string) bool {
 
 // Label makes a vendor's word safe to log, store and publish. It replaces characters that are not printable ASCII by
 // '?', and truncates after 100.
-func Label(s string) string {
-	if plain(s, 100) {
+func Label(s string) string { return label(s, 100) }
+
+func label(s string, limit int) string {
+	if plain(s, limit) {
 		return s
 	}
-	b := []byte(s)[:min(len(s), 100)]
+	b := []byte(s)[:min(len(s), limit)]
 	for i, c := range b {
 		if c < 0x20 || c > 0x7e {
 			b[i] = '?'

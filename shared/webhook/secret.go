@@ -59,6 +59,8 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 type Keys struct {
 	Keys      []Secret // the vendor's keys, or client IDs
 	URLTokens []Secret // if not empty, the URL must end in one of them; the newest is last
+	// Certificates are those of which the vendor must show one, whatever else proves a request.
+	Certificates ClientCertificates
 }
 
 // URL returns the address to register: the webhook's, with the newest token if there is one.

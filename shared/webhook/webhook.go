@@ -42,6 +42,9 @@ type Request struct {
 	URLToken string
 	// TokenMatched reports that URLToken is one of the configured tokens. The receiver sets it before Verify.
 	TokenMatched bool
+	// Domain is the host name by which the request came, and ClientSubject the subject of the client certificate that was
+	// verified there; empty if there was none. No header can set them. See [ClientCertificates].
+	Domain, ClientSubject string
 	// Trace is the AWS X-Ray trace header of the invocation; empty outside Lambda.
 	Trace string
 }

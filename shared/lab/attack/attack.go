@@ -28,6 +28,7 @@ func Run(t *testing.T, p webhook.Provider, claims webhooktest.Claims) {
 		"replays":                        replays,
 		"requests of other vendors":      otherVendors,
 		"URL tokens":                     urlTokens,
+		"client certificates":            clientCertificates,
 		"ambiguous JSON":                 ambiguousJSON,
 		"IDs beyond the precision":       bigIDs,
 		"wrong content types":            contentTypes,

@@ -114,10 +114,16 @@ func (q *letters) Send(_ context.Context, m queue.Message) error {
 	return nil
 }
 
+type certificate = events.APIGatewayCustomAuthorizerRequestTypeRequestIdentityClientCert
+
 // proxyEvent returns r as API Gateway passes it on.
 func proxyEvent(r *webhook.Request) events.APIGatewayProxyRequest {
 	e := events.APIGatewayProxyRequest{
 		HTTPMethod: r.Method, MultiValueHeaders: r.Header, MultiValueQueryStringParameters: r.Query, Body: string(r.Body),
+	}
+	e.RequestContext.DomainName = r.Domain
+	if r.ClientSubject != "" {
+		e.RequestContext.Identity.ClientCert = &certificate{SubjectDN: r.ClientSubject}
 	}
 	if r.URLToken != "" {
 		e.PathParameters = map[string]string{"token": r.URLToken}

@@ -56,6 +56,7 @@ var areas = []struct {
 	{"terminal", false, inTerminal},
 	{"console", false, inConsole},
 	{"preflight", false, inPreflight},
+	{"certificates", false, inCertificates},
 }
 
 var which = flag.String("plant", "",

@@ -35,6 +35,8 @@ var inRefusals = []mistake{
 		return content`, `case false:
 		return content`, "provider/dropboxsign TestExplain"},
 	{"explain what was refused for its token alone", "shared/webhook/refusal/refusal.go",
-		`len(r.Body) > maxFormBody || accepts(p, &r, keys)`, `len(r.Body) > maxFormBody`,
+		`causes = append(causes, urlToken(r.URLToken))
+		if len(r.Body) > maxFormBody || accepts(p, &r, keys)`, `causes = append(causes, urlToken(r.URLToken))
+		if len(r.Body) > maxFormBody`,
 		"provider/boldsign ^TestProvider$"},
 }

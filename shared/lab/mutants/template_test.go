@@ -273,6 +273,16 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
 	{"accept no proof at all at the own URL",
 		`RuleCondition: !Equals [!Ref RequireUrlToken, 'false']`,
 		`RuleCondition: !Equals [!Ref RequireUrlToken, 'true']`},
+	{"trust any client at the domain with mutual TLS", `MutualTlsAuthentication:
+        TruststoreUri: !Ref MutualTlsTruststore
+`, ``},
+	{"register a URL without mutual TLS", `!If
+          - DocuSignCertified
+          - !Sub https://${MutualTlsDomain}`, `!If
+          - DocuSignCertified
+          - !Ref PublicUrl`},
+	{"demand certificates that nobody can show",
+		`Assert: !Equals [!Ref DocuSignClientSubjects, '']`, `Assert: !Equals [!Ref DocuSignClientSubjects, !Ref DocuSignClientSubjects]`},
 	{"attach the web ACL to no stage", `stages/${Api.Stage}`, `stages/${AWS::StackName}`},
 	{"allow only strangers", `NotIpAddress:
                     aws:SourceIp: !Split [',', !Ref AdobeSignAllowedIps]`, `IpAddress:

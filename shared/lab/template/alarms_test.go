@@ -133,7 +133,7 @@ func (c *checker) alarmTable() map[string]alarmRow {
 	}
 	if c.parameters["AccessLogs"] != "off" {
 		rows["TooLargeAlarm"] = one(own("Sum", 300, "TooLarge"), true)
-		if c.addressesListed() {
+		if c.forbids() {
 			rows["ForbiddenAlarm"] = one(own("Sum", 300, "Forbidden"), true)
 		}
 	}

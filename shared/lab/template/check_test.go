@@ -264,6 +264,8 @@ func stacks() []map[string]string {
 		"ArchiveDays": "7", "ArchiveFormData": "true", "AskVendors": "false", "BurstLimit": "300",
 		"DeletionProtection": "true", "ExpireAfterDays": "365", "IncludeReasons": "true",
 		"KeepExecuteApi": "true", "KmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/1a2b", "LogRetentionDays": "14", "References": "deal_id,crm",
+		"MutualTlsCertificateArn": "arn:aws:acm:eu-central-1:123456789012:certificate/1a2b",
+		"MutualTlsDomain":         "mtls.example.com", "MutualTlsTruststore": "s3://trust/ca.pem",
 		"MaxConcurrency": "9", "OutletUrl": "https://app.example.com/events",
 		"PublicUrl": "https://hooks.example.com", "RateLimit": "50", "RefusedThreshold": "5",
 		"RepairSubscriptions": "true", "RequireUrlToken": "false", "SilentAgreementHours": "48", "Tracing": "PassThrough",
@@ -273,13 +275,18 @@ func stacks() []map[string]string {
 	for _, p := range provider.All() {
 		info := p.Info()
 		changed[info.Resource], changed[info.Resource+"SilentAfterHours"] = "disabled", "12"
+		changed[info.Resource+"ClientSubjects"] = "CN=" + info.Name
 		if info.Disabled {
 			changed[info.Resource] = "enabled"
 		}
 		received["AskVendors"] = "true"
 		received[info.Resource], received[info.Resource+"SilentAfterHours"] = "enabled", "12"
 	}
-	all := []map[string]string{{}, received, changed, {"AccessLogs": "off"},
+	mutual := maps.Clone(received) // some show a certificate, and some do not
+	for _, p := range provider.All()[:2] {
+		mutual[p.Info().Resource+"ClientSubjects"] = "CN=" + p.Info().Name
+	}
+	all := []map[string]string{{}, received, changed, mutual, {"AccessLogs": "off"},
 		{"PublicUrl": "https://hooks.example.com", "KeepExecuteApi": "true"},
 		{"AccessLogs": "off", "AdobeSignAllowedIps": "192.0.2.1"}}
 	for _, hours := range []string{"1", "24", "168"} { // the least, a day, and the most

@@ -64,6 +64,7 @@ func apiRules(c *checker) {
 		})
 		c.throttling()
 		c.addresses(name)
+		c.mutualTLS()
 		c.accessLog(name)
 		c.want(name+"/Metadata.checkov.skip.0.", map[string]string{"id": "CKV_AWS_76"})
 		c.text(name + "/Metadata.checkov.skip.0.comment")
@@ -91,6 +92,29 @@ func (c *checker) addresses(api string) {
 		next++
 	}
 	c.want(fmt.Sprint(api, statements, next, "."), map[string]string{"Effect": absent})
+}
+
+// mutualTLS expects a domain at which API Gateway verifies client certificates, and that leads to the API.
+//
+// SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-custom-domain-tls-version.html, read
+// 2026-12-01: an enhanced security policy excludes mutual TLS.
+func (c *checker) mutualTLS() {
+	for _, name := range c.of("AWS::ApiGateway::DomainName") {
+		c.want(name+".", map[string]string{
+			"DomainName":                            c.parameters["MutualTlsDomain"],
+			"EndpointConfiguration.Types":           "[REGIONAL]",
+			"MutualTlsAuthentication.TruststoreUri": c.parameters["MutualTlsTruststore"],
+			"RegionalCertificateArn":                c.parameters["MutualTlsCertificateArn"],
+			"SecurityPolicy":                        "TLS_1_2",
+		})
+	}
+	mappings := c.of("AWS::ApiGateway::BasePathMapping")
+	c.holds(len(mappings) == len(c.of("AWS::ApiGateway::DomainName")), "the domain leads nowhere")
+	for _, name := range mappings {
+		c.want(name+".", map[string]string{
+			"DomainName": "<MutualTlsDomainName>", "RestApiId": "<Api>", "Stage": "<Api.Stage>",
+		})
+	}
 }
 
 // throttling expects defaults with which no vendor is throttled, and a flood stays affordable, and the web ACL.
@@ -165,9 +189,9 @@ func (c *checker) accessLog(api string) {
 	}
 }
 
-// addressesListed reports whether the API refuses senders by their addresses.
-func (c *checker) addressesListed() bool {
-	return c.parameters["AdobeSignAllowedIps"]+c.parameters["ESignGlobalAllowedIps"] != ""
+// forbids reports whether the API refuses senders by their addresses or certificates.
+func (c *checker) forbids() bool {
+	return c.parameters["AdobeSignAllowedIps"]+c.parameters["ESignGlobalAllowedIps"]+c.parameters["MutualTlsDomain"] != ""
 }
 
 // accountRole expects the role with which API Gateway writes access logs, and that the API waits for it.
@@ -298,6 +322,14 @@ func (c *checker) variablesOf(function, vendor string, memory int) {
 	if c.parameters["OutletUrl"] != "" {
 		outletQueue = "<OutletQueue>"
 	}
+	var certified []string
+	for _, p := range provider.All() {
+		name := ""
+		if c.parameters[p.Info().Resource+"ClientSubjects"] != "" {
+			name = p.Info().Name
+		}
+		certified = append(certified, name)
+	}
 	want := map[string]string{
 		"API_URL":                        c.apiURL(),
 		"ARCHIVE_BUCKET":                 archive,
@@ -318,6 +350,9 @@ func (c *checker) variablesOf(function, vendor string, memory int) {
 		"GOGC":                           "400", // measured: an acknowledgement takes a quarter less CPU time
 		"GOMAXPROCS":                     "1",   // below 1,769 MB there is less than one processor
 		"METRICS_NAMESPACE":              c.namespace(),
+		"CLIENT_SUBJECTS":                c.parameters[vendor+"ClientSubjects"],
+		"MUTUAL_TLS_DOMAIN":              c.parameters["MutualTlsDomain"],
+		"MUTUAL_TLS_VENDORS":             strings.Join(certified, " "),
 		"PAYLOAD_BUCKET":                 "<PayloadBucket>",
 		"QUEUE_URL":                      "<Queue>",
 		"REPAIR_SUBSCRIPTIONS":           c.parameters["RepairSubscriptions"],

@@ -37,9 +37,15 @@ func outputRules(c *checker) {
 		want["OutletDeadLetterQueueUrl"], want["OutletQueueUrl"] = "<OutletDeadLetterQueue>", "<OutletQueue>"
 		want["OutletSecret"] = secretARN("OutletSecret")
 	}
+	if c.parameters["MutualTlsDomain"] != "" {
+		want["MutualTlsTarget"] = "<MutualTlsDomainName.RegionalDomainName>"
+	}
 	for _, info := range c.vendors() {
 		want[info.Resource+"Secret"] = secretARN(info.Resource + "Secret")
 		want[info.Resource+"WebhookUrl"] = c.apiURL() + webhookPath(info)
+		if c.parameters[info.Resource+"ClientSubjects"] != "" {
+			want[info.Resource+"WebhookUrl"] = "https://" + c.parameters["MutualTlsDomain"] + webhookPath(info)
+		}
 		if !info.SignsAll && c.parameters["RequireUrlToken"] == "true" {
 			want[info.Resource+"WebhookUrl"] += "/{token}" // the operator's commands put the token there
 		}
@@ -53,7 +59,8 @@ func outputRules(c *checker) {
 // TestOutputsAreThere checks that the stack has the outputs and resources that the operator's commands and the pages
 // name.
 func TestOutputsAreThere(t *testing.T) {
-	c := newChecker(readRoot(t), map[string]string{"ArchiveDays": "7", "OutletUrl": "https://app.example.com"})
+	c := newChecker(readRoot(t), map[string]string{"ArchiveDays": "7", "OutletUrl": "https://app.example.com",
+		"MutualTlsDomain": "mtls.example.com"})
 	found := 0
 	for _, glob := range []string{"../../stack/*.go", "../../../README.md", "../../docs/*.md"} {
 		files, err := filepath.Glob(glob)

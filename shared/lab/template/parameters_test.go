@@ -1,6 +1,7 @@
 package template
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"esignhooks/shared/provider"
+	"esignhooks/shared/webhook"
 	wiring "esignhooks/shared/wiring/lambda"
 )
 
@@ -33,6 +35,21 @@ var patterns = map[string]samples{
 			"arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1a2b"},
 		[]string{"1a2b3c4d-1a2b-3c4d-5e6f-1a2b3c4d5e6f", "alias/esignhooks", // a permission on an alias is none on its key
 			"arn:aws:kms:eu-central-1:123456789012:alias/esignhooks", "arn:aws:kms:eu-central-1:123456789012:key/"},
+	},
+	"MutualTlsCertificateArn": {
+		[]string{"", "arn:aws:acm:eu-central-1:123456789012:certificate/1a2b3c4d-1a2b-3c4d-5e6f-1a2b3c4d5e6f"},
+		[]string{"1a2b3c4d", "arn:aws:iam::123456789012:server-certificate/x",
+			"arn:aws:acm:eu-central-1:123456789012:certificate/"},
+	},
+	"MutualTlsDomain": {
+		[]string{"", "mtls.example.com", "hooks-2.e-sign.example.com"},
+		[]string{"https://mtls.example.com", "mtls.example.com/", "mtls", "Mtls.example.com", "mtls.example.com.",
+			"*.example.com"},
+	},
+	"MutualTlsTruststore": {
+		[]string{"", "s3://my-bucket/truststore-1.pem", "s3://my.bucket/a/b_2.pem"},
+		[]string{"https://bucket.s3.amazonaws.com/a.pem", "s3://bucket", "s3://bucket/", "s3://bucket/a b.pem",
+			"bucket/a.pem"},
 	},
 	"OutletUrl": {
 		[]string{"", "https://app.example.com", "https://App.example.com:8443/events?a=b&c=%20"},
@@ -74,6 +91,17 @@ func expiries() (s samples) {
 		}
 	}
 	s.refused = append(s.refused, "", "-30", "030", "30.5", " 30")
+	return s
+}
+
+// subjects are lists of distinguished names. What the template takes may still be wrong: the functions then say so.
+func subjects() (s samples) {
+	s.refused = []string{"hooks.example", ";", " CN=a", "CN"}
+	for _, list := range []string{"", "CN=a", `CN=hooks.example, O=Acme\, Inc.;cn = b`, "2.5.4.3=a"} {
+		if _, err := webhook.ParseClientCertificates("mtls.example.com", list); err == nil {
+			s.accepted = append(s.accepted, list)
+		}
+	}
 	return s
 }
 
@@ -131,6 +159,7 @@ func parameterRules(c *checker) {
 	for _, p := range provider.All() {
 		info := p.Info()
 		all[info.Resource] = map[string]string{"AllowedValues": "[enabled, disabled]"}
+		all[info.Resource+"ClientSubjects"] = map[string]string{"MaxLength": "1000"} // as for References
 		// SPEC: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html: with periods of an
 		// hour or more, an alarm evaluates 7 days at most.
 		all[info.Resource+"SilentAfterHours"] = map[string]string{"MinValue": "0", "MaxValue": strconv.Itoa(7 * 24)}
@@ -157,7 +186,11 @@ func parameterRules(c *checker) {
 		c.want(path, want)
 		c.text(path + "Description")
 		c.holds(used["Ref "+name] > 0, "nothing uses the parameter %s", name)
-		if s := patterns[name]; s.accepted != nil {
+		s := patterns[name]
+		if strings.HasSuffix(name, "ClientSubjects") {
+			s = subjects()
+		}
+		if s.accepted != nil {
 			c.text(path + "ConstraintDescription")
 			pattern, err := regexp.Compile(c.get(path + "AllowedPattern"))
 			if err != nil {
@@ -197,6 +230,26 @@ func parameterRules(c *checker) {
 	})
 	c.text(tokens + "Assertions.0.AssertDescription")
 	c.text(tokens + "Assertions.1.AssertDescription")
+	// Half of mutual TLS would refuse a vendor's events.
+	given := func(name string) string { return strconv.FormatBool(c.parameters[name] != "") }
+	absentIs := func(name string) string { return strconv.FormatBool(c.parameters[name] == "") }
+	const complete, missing = "Rules.MutualTlsComplete.", "Rules.MutualTlsDomainMissing."
+	c.want(complete, map[string]string{
+		"RuleCondition":       given("MutualTlsDomain"),
+		"Assertions.0.Assert": given("MutualTlsCertificateArn"),
+		"Assertions.1.Assert": given("MutualTlsTruststore"),
+	})
+	c.want(missing, map[string]string{"RuleCondition": absentIs("MutualTlsDomain")})
+	useless := []string{"MutualTlsCertificateArn", "MutualTlsTruststore"}
+	for _, p := range provider.All() {
+		useless = append(useless, p.Info().Resource+"ClientSubjects")
+	}
+	for i, name := range useless {
+		c.want(fmt.Sprint(missing, "Assertions.", i, "."), map[string]string{"Assert": absentIs(name)})
+		c.text(fmt.Sprint(missing, "Assertions.", i, ".AssertDescription"))
+	}
+	c.text(complete + "Assertions.0.AssertDescription")
+	c.text(complete + "Assertions.1.AssertDescription")
 	for _, p := range provider.All() { // in the template itself, since with equal values a list hides what it refers to
 		c.holds(used["Ref "+p.Info().Resource] >= 2, "the rule does not name %s", p.Info().Resource)
 	}
@@ -232,7 +285,10 @@ func existenceRules(c *checker) {
 			return c.parameters["AskVendors"] == "true"
 		}
 		if strings.HasPrefix(name, "Forbidden") {
-			return c.parameters["AccessLogs"] != "off" && c.addressesListed()
+			return c.parameters["AccessLogs"] != "off" && c.forbids()
+		}
+		if strings.HasPrefix(name, "MutualTls") {
+			return c.parameters["MutualTlsDomain"] != ""
 		}
 		if name == "WebAclAssociation" {
 			return c.parameters["WebAclArn"] != ""

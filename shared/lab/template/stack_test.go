@@ -264,14 +264,15 @@ func secretARN(name string) string {
 // SPEC: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/introduction.html, the return values of
 // each type.
 var attributes = map[string][]string{
-	"AWS::DynamoDB::Table":  {"Arn", "StreamArn"},
-	"AWS::Events::EventBus": {"Arn"},
-	"AWS::Events::Rule":     {"Arn"},
-	"AWS::IAM::Role":        {"Arn"},
-	"AWS::Logs::LogGroup":   {"Arn"}, // of its streams: it ends in :*
-	"AWS::S3::Bucket":       {"Arn"},
-	"AWS::SQS::Queue":       {"Arn", "QueueName"},
-	"AWS::Serverless::Api":  {"Stage"}, // by SAM: https://docs.aws.amazon.com/serverless-application-model/
+	"AWS::ApiGateway::DomainName": {"RegionalDomainName"},
+	"AWS::DynamoDB::Table":        {"Arn", "StreamArn"},
+	"AWS::Events::EventBus":       {"Arn"},
+	"AWS::Events::Rule":           {"Arn"},
+	"AWS::IAM::Role":              {"Arn"},
+	"AWS::Logs::LogGroup":         {"Arn"}, // of its streams: it ends in :*
+	"AWS::S3::Bucket":             {"Arn"},
+	"AWS::SQS::Queue":             {"Arn", "QueueName"},
+	"AWS::Serverless::Api":        {"Stage"}, // by SAM: https://docs.aws.amazon.com/serverless-application-model/
 }
 
 func (e *evaluation) attribute(text string) any {

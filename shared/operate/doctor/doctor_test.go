@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -267,6 +268,50 @@ func slowly(step time.Duration) func(*httptest.Server, *gateway, *doctor.Doctor,
 }
 
 // TestQuiet expects nothing that would start the alarm of wrong keys.
+// TestMutualTLS examines a URL that must let in nobody without a client certificate.
+func TestMutualTLS(t *testing.T) {
+	type change = func(*httptest.Server, *gateway, *doctor.Doctor, *doctor.Patient)
+	demanded := func(domain string) change {
+		return func(s *httptest.Server, _ *gateway, _ *doctor.Doctor, p *doctor.Patient) {
+			s.TLS.ClientAuth = tls.RequireAnyClientCert
+			p.Keys.Certificates, _ = webhook.ParseClientCertificates(domain, "CN=a")
+		}
+	}
+	for name, tt := range map[string]struct {
+		change change
+		level  doctor.Level
+		says   string
+	}{
+		"it is demanded": {demanded("127.0.0.1"), doctor.OK, "lets nobody in"},
+		"403 to all": {func(s *httptest.Server, g *gateway, d *doctor.Doctor, p *doctor.Patient) {
+			demanded("127.0.0.1")(s, g, d, p)
+			s.TLS.ClientAuth = tls.NoClientCert
+			g.change = func(w *httptest.ResponseRecorder) { w.Code = http.StatusForbidden }
+		}, doctor.OK, "lets nobody in"},
+		"it is not demanded": {func(s *httptest.Server, g *gateway, d *doctor.Doctor, p *doctor.Patient) {
+			demanded("127.0.0.1")(s, g, d, p)
+			s.TLS.ClientAuth = tls.NoClientCert
+		}, doctor.Failure, "answers 405 without"},
+		"another URL": {demanded("mtls.example.com"), doctor.Failure, "register the URL"},
+		"unknown root": {func(s *httptest.Server, g *gateway, d *doctor.Doctor, p *doctor.Patient) {
+			demanded("127.0.0.1")(s, g, d, p)
+			d.Roots = x509.NewCertPool()
+		}, doctor.Failure, "no known authority"},
+		"nobody listens": {func(s *httptest.Server, g *gateway, d *doctor.Doctor, p *doctor.Patient) {
+			demanded("127.0.0.1")(s, g, d, p)
+			s.Close()
+		}, doctor.Failure, "MutualTlsTarget"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			levels, report, g := examine(t, patient(t, "docusign"), tt.change)
+			if levels["client certificate"] != tt.level || !strings.Contains(report, tt.says) ||
+				levels["reachability"] != doctor.NotChecked || levels["acknowledgement"] != doctor.NotChecked || g.stored > 0 {
+				t.Errorf("%d stored\n%s", g.stored, report)
+			}
+		})
+	}
+}
+
 func TestQuiet(t *testing.T) {
 	p := patient(t, "adobesign")
 	p.Address, p.Keys.Keys = "https://127.0.0.1:1/webhooks/adobesign", nil

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -213,6 +214,10 @@ func (d *Doctor) url(ctx context.Context, p Patient) []Finding {
 	}
 	client := d.client(false)
 	defer client.CloseIdleConnections()
+	if p.Keys.Certificates.Demanded() {
+		return append(skip("only the vendor has the client certificate: send the vendor's own test, and look with make logs",
+			append([]string{"reachability", "TLS"}, all...)...), d.certificate(ctx, client, p))
+	}
 	var found []Finding
 	if p.Address == "" {
 		found = skip("no public URL is known: start a tunnel, or name its URL, as in URL=https://tunnel.example",
@@ -233,6 +238,35 @@ func (d *Doctor) url(ctx context.Context, p Patient) []Finding {
 		found = append(found, d.wrongToken(ctx, client, p, address))
 	}
 	return found
+}
+
+// certificate checks that the URL is at the domain that demands client certificates, and that nobody gets in without.
+func (d *Doctor) certificate(ctx context.Context, client *http.Client, p Patient) Finding {
+	f := Finding{Check: "client certificate", Level: Failure}
+	domain := p.Keys.Certificates.Domain()
+	if u, err := url.Parse(p.Address); err != nil || !strings.EqualFold(u.Hostname(), domain) {
+		f.Text = "the vendor must show a certificate at " + domain + ", and every other URL refuses it: register the URL " +
+			"that make urls shows"
+		return f
+	}
+	r, _ := p.knock()
+	a := d.send(ctx, client, p.Address, r)
+	var unresolved *net.DNSError
+	var dial *net.OpError
+	var wrong *tls.CertificateVerificationError
+	switch {
+	case a.err == nil && a.StatusCode != http.StatusForbidden:
+		f.Text = fmt.Sprintf("%s answers %d without a client certificate: deploy the stack again, and see that its DNS "+
+			"record points to the output MutualTlsTarget", domain, a.StatusCode)
+	case errors.As(a.err, &wrong):
+		f.Text = certificate(a.err)
+	case errors.As(a.err, &unresolved), errors.As(a.err, &dial) && dial.Op == "dial",
+		errors.Is(a.err, context.DeadlineExceeded):
+		f.Text = domain + " does not answer (" + plain(a.err) + "): let its DNS record point to the output MutualTlsTarget"
+	default:
+		f.Level, f.Text = OK, domain+" lets nobody in without a client certificate"
+	}
+	return f
 }
 
 // knock is a request that stores nothing, and its answer. It is the vendor's challenge if that is a GET.

@@ -92,13 +92,20 @@ func request(e *events.APIGatewayProxyRequest, body []byte) (*webhook.Request, e
 			header.Add(name, textproto.TrimString(value))
 		}
 	}
-	return &webhook.Request{
+	r := &webhook.Request{
 		Method:   e.HTTPMethod,
 		Header:   header,
 		Query:    url.Values(values(e.MultiValueQueryStringParameters, e.QueryStringParameters)),
 		Body:     body,
 		URLToken: e.PathParameters["token"],
-	}, nil
+		Domain:   e.RequestContext.DomainName,
+	}
+	// SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html, read
+	// 2026-12-01: "Present when a client accesses an API by using a custom domain name that has mutual TLS enabled".
+	if certificate := e.RequestContext.Identity.ClientCert; certificate != nil {
+		r.ClientSubject = certificate.SubjectDN
+	}
+	return r, nil
 }
 
 func values(multi map[string][]string, single map[string]string) map[string][]string {

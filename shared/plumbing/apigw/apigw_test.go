@@ -49,6 +49,16 @@ func TestRequest(t *testing.T) {
 			webhook.Request{},
 		},
 		"an empty event": {`{}`, webhook.Request{}},
+		"the domain, and the certificate that was verified there": {
+			`{"requestContext":{"domainName":"mtls.example.com","identity":{"clientCert":{"subjectDN":"CN=a,O=b",
+			  "clientCertPem":"x","issuerDN":"CN=ca","serialNumber":"a1","validity":{"notBefore":"x","notAfter":"y"}}}}}`,
+			webhook.Request{Domain: "mtls.example.com", ClientSubject: "CN=a,O=b"},
+		},
+		"headers name no domain and no certificate": {
+			`{"multiValueHeaders":{"Host":["mtls.example.com"]},"requestContext":{"identity":{"clientCert":null}},
+			  "domainName":"mtls.example.com","clientCert":{"subjectDN":"CN=a"}}`,
+			webhook.Request{Header: http.Header{"Host": {"mtls.example.com"}}},
+		},
 		"null for the values of one header": {
 			`{"multiValueHeaders":{"X-A":null,"X-B":["1"]}}`,
 			webhook.Request{Header: http.Header{"X-B": {"1"}}},

@@ -12,29 +12,30 @@ import (
 
 // The causes, in the order of precedence.
 const (
-	NoKeyConfigured    = "no-key-configured"
-	URLTokenMissing    = "url-token-missing"
-	URLTokenWrong      = "url-token-wrong"
-	OtherVendor        = "other-vendor"
-	ClientIDMissing    = "client-id-missing"
-	ClientIDUnknown    = "client-id-unknown"
-	SignatureMissing   = "signature-missing"
-	OtherHeader        = "other-header"
-	SignatureMalformed = "signature-malformed"
-	DevelopmentKey     = "development-key"
-	KeyWhitespace      = "key-whitespace"
-	KeyEncoding        = "key-encoding"
-	SignatureEncoding  = "signature-encoding"
-	QueryNotSigned     = "query-not-signed"
-	BodyCompressed     = "body-compressed"
-	BodyChanged        = "body-changed"
-	WrongKey           = "wrong-key"
+	NoKeyConfigured          = "no-key-configured"
+	URLTokenMissing          = "url-token-missing"
+	URLTokenWrong            = "url-token-wrong"
+	OtherVendor              = "other-vendor"
+	ClientCertificateMissing = "client-certificate-missing"
+	ClientIDMissing          = "client-id-missing"
+	ClientIDUnknown          = "client-id-unknown"
+	SignatureMissing         = "signature-missing"
+	OtherHeader              = "other-header"
+	SignatureMalformed       = "signature-malformed"
+	DevelopmentKey           = "development-key"
+	KeyWhitespace            = "key-whitespace"
+	KeyEncoding              = "key-encoding"
+	SignatureEncoding        = "signature-encoding"
+	QueryNotSigned           = "query-not-signed"
+	BodyCompressed           = "body-compressed"
+	BodyChanged              = "body-changed"
+	WrongKey                 = "wrong-key"
 )
 
 var precedence = []string{
-	NoKeyConfigured, URLTokenMissing, URLTokenWrong, OtherVendor, ClientIDMissing, ClientIDUnknown, SignatureMissing,
-	OtherHeader, SignatureMalformed, DevelopmentKey, KeyWhitespace, KeyEncoding, SignatureEncoding, QueryNotSigned,
-	BodyCompressed, BodyChanged, WrongKey,
+	NoKeyConfigured, URLTokenMissing, URLTokenWrong, OtherVendor, ClientCertificateMissing, ClientIDMissing,
+	ClientIDUnknown, SignatureMissing, OtherHeader, SignatureMalformed, DevelopmentKey, KeyWhitespace, KeyEncoding,
+	SignatureEncoding, QueryNotSigned, BodyCompressed, BodyChanged, WrongKey,
 }
 
 // Explain returns why p refused a request under these keys, the most likely cause first. It must be called only for a
@@ -58,6 +59,11 @@ func Explain(p webhook.Provider, others []webhook.Provider, request *webhook.Req
 	}
 	if _, err := p.Challenge(&r, keys); r.Method != http.MethodPost && errors.Is(err, webhook.ErrNoChallenge) {
 		explained = nil // refused for its method
+	} else if keys.Certificates.Demanded() && !keys.Certificates.Accept(&r) {
+		causes = append(causes, certificate(p, keys.Certificates, &r))
+		if len(r.Body) > maxFormBody || accepts(p, &r, keys) {
+			explained = nil
+		}
 	}
 	if other != nil {
 		causes = append(causes, webhook.Refusal{Code: OtherVendor, Hint: "the request looks like one of " +
@@ -83,7 +89,17 @@ func urlToken(sent string) webhook.Refusal {
 		", is not configured; it may be an old one, or belong to another vendor or stack: " + register}
 }
 
-// accepts reports whether nothing but the URL's token is wrong with a request.
+func certificate(p webhook.Provider, c webhook.ClientCertificates, r *webhook.Request) webhook.Refusal {
+	hint := "the certificate's subject, " + webhook.Shown(r) + ", is not on the list: if it is the vendor's, add it to " +
+		p.Info().Resource + "ClientSubjects"
+	if !c.Reached(r) || r.ClientSubject == "" {
+		hint = "the request did not come by " + c.Domain() + " with a client certificate, which " + p.Info().Resource +
+			"ClientSubjects demands: register the URL that make urls shows, and let the vendor show its certificate"
+	}
+	return webhook.Refusal{Code: ClientCertificateMissing, Hint: hint}
+}
+
+// accepts reports whether the provider accepts a request, whatever is wrong with the URL's token or the certificate.
 func accepts(p webhook.Provider, r *webhook.Request, keys webhook.Keys) bool {
 	_, err := p.Challenge(r, keys)
 	if r.Method == http.MethodPost && errors.Is(err, webhook.ErrNoChallenge) {

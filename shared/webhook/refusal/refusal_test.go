@@ -36,6 +36,42 @@ func TestCausesAreOrdered(t *testing.T) {
 	}
 }
 
+// TestAMissingCertificateIsExplained expects the cause first, and no other cause if nothing else is wrong.
+func TestAMissingCertificateIsExplained(t *testing.T) {
+	p := docusign.Provider{}
+	keys := webhook.Keys{Keys: webhook.Secrets("key")}
+	var err error
+	if keys.Certificates, err = webhook.ParseClientCertificates("mtls.example.com", "CN=a"); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		method, domain, subject, key string
+		codes, hint                  string
+	}{
+		"no certificate":    {"POST", "mtls.example.com", "", "key", "client-certificate-missing", "make urls"},
+		"the other domain":  {"POST", "hooks.example.com", "CN=a", "key", "client-certificate-missing", "make urls"},
+		"a foreign subject": {"POST", "mtls.example.com", "CN=b\n,O=x", "key", "client-certificate-missing", "subject, CN=b?,O=x, is"},
+		"a wrong key too": {"POST", "mtls.example.com", "", "other", "client-certificate-missing wrong-key",
+			"did not come by mtls.example.com"},
+		"another method":    {"GET", "mtls.example.com", "", "key", "", ""},
+		"the right subject": {"POST", "mtls.example.com", "CN=a", "other", "wrong-key", ""},
+	} {
+		r := &webhook.Request{Method: tt.method, Header: http.Header{}, Body: []byte(`{"envelopeSummary":1}`)}
+		if err := p.Sign(r, webhook.NewSecret(tt.key), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		r.Domain, r.ClientSubject = tt.domain, tt.subject
+		causes := refusal.Explain(p, provider.All(), r, keys)
+		var codes []string
+		for _, cause := range causes {
+			codes = append(codes, cause.Code)
+		}
+		if got := strings.Join(codes, " "); got != tt.codes || got != "" && !strings.Contains(causes[0].Hint, tt.hint) {
+			t.Errorf("%s: %v", name, causes)
+		}
+	}
+}
+
 // TestWorkIsLimited explains a large body, whose key has white space at its end, under many keys: hashing it under all
 // spellings of all keys would find that.
 func TestWorkIsLimited(t *testing.T) {

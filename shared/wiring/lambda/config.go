@@ -1,9 +1,13 @@
 package lambda
 
-import "time"
+import (
+	"time"
+
+	"esignhooks/shared/webhook"
+)
 
 // ReceiverConfig is the configuration of a receiver. Each field names the environment variable that it is read from.
-// All are required. template.yaml sets them.
+// Those without a default are required. template.yaml sets them.
 type ReceiverConfig struct {
 	// TABLE_NAME: the name of the DynamoDB table.
 	Table string
@@ -18,6 +22,11 @@ type ReceiverConfig struct {
 	SecretARN string
 	// REQUIRE_URL_TOKEN: true or false. If true, the URL must end in a token, unless the vendor signs the whole body.
 	RequireURLToken bool
+	// MUTUAL_TLS_DOMAIN: the domain at which vendors show client certificates. Empty by default.
+	MutualTLSDomain string
+	// CLIENT_SUBJECTS: the subjects of client certificates, separated by semicolons. The vendor must show one of them at
+	// the domain. Empty by default: it shows none.
+	Certificates webhook.ClientCertificates
 	// METRICS_NAMESPACE: the CloudWatch namespace of the metrics.
 	MetricsNamespace string
 }
@@ -32,7 +41,9 @@ func ReadReceiverConfig(lookup func(string) (string, bool)) (ReceiverConfig, err
 		QueueURL:         e.Required("QUEUE_URL"),
 		SecretARN:        e.Required("SECRET_ARN"),
 		RequireURLToken:  e.Bool("REQUIRE_URL_TOKEN"),
+		MutualTLSDomain:  e.Optional("MUTUAL_TLS_DOMAIN"),
 		MetricsNamespace: e.Required("METRICS_NAMESPACE"),
 	}
+	c.Certificates = e.certificates("CLIENT_SUBJECTS", c.MutualTLSDomain)
 	return c, e.Err()
 }

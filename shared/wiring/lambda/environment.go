@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"esignhooks/shared/esign"
+	"esignhooks/shared/webhook"
 )
 
 // MinExpiry is in days. It exceeds every vendor's retry period, and the longest life of a message: in the queue, in the
@@ -79,6 +80,16 @@ func (e *Environment) Hours(name string) time.Duration {
 		e.problem("%s is %q, not a number of hours", name, value)
 	}
 	return time.Duration(hours) * time.Hour
+}
+
+// certificates returns the certificates whose subjects a variable lists, as they are shown at a domain. It is unset
+// while a stack is updated from a release that does not know it.
+func (e *Environment) certificates(name, domain string) webhook.ClientCertificates {
+	c, err := webhook.ParseClientCertificates(domain, e.Optional(name))
+	if err != nil {
+		e.problem("%s is wrong: %w", name, err)
+	}
+	return c
 }
 
 func (e *Environment) problem(format string, arguments ...any) {

@@ -24,6 +24,7 @@ const (
 type keys struct {
 	read            func(context.Context) (string, error)
 	requireURLToken bool
+	certificates    webhook.ClientCertificates
 	refusesAll      func(webhook.Keys) bool
 	now             func() time.Time
 	log             *slog.Logger
@@ -94,6 +95,7 @@ func (k *keys) refresh(ctx context.Context) {
 	var read webhook.Keys
 	if err == nil {
 		read, err = ParseKeys(secret, k.requireURLToken)
+		read.Certificates = k.certificates
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

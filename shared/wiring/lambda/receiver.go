@@ -89,6 +89,7 @@ func NewReceiver(p webhook.Provider, log *slog.Logger, metrics io.Writer) (*rece
 	r.Queue = sqs.New(awssqs.NewFromConfig(a), c.QueueURL)
 	r.Metrics = metric.New(metrics, c.MetricsNamespace, time.Now)
 	k := &keys{
+		certificates:    c.Certificates,
 		read:            Secret(secretsmanager.NewFromConfig(a), c.SecretARN),
 		requireURLToken: c.RequireURLToken && !p.Info().SignsAll,
 		refusesAll:      func(keys webhook.Keys) bool { return webhook.RefusesAll(p, keys) },

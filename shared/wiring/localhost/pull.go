@@ -17,7 +17,7 @@ import (
 
 // vendorProofs are the proofs that a request can have.
 var vendorProofs = []esign.Proof{
-	esign.ProofSigned, esign.ProofPartlySigned, esign.ProofURLToken, esign.ProofClientID,
+	esign.ProofSigned, esign.ProofPartlySigned, esign.ProofAuthenticated, esign.ProofURLToken, esign.ProofClientID,
 }
 
 // Pull gives an event of a stack to the running gateway. It reports whether the gateway did not know it.

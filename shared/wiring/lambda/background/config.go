@@ -163,6 +163,10 @@ type ReconcilerConfig struct {
 	SecretARNs map[string]string
 	// API_URL: the URL under which vendors reach the API, without a slash at its end. Required.
 	APIURL string
+	// MUTUAL_TLS_DOMAIN: the domain at which vendors must show a client certificate. Empty by default: there is none.
+	MutualTLSDomain string
+	// MUTUAL_TLS_VENDORS: the names of these vendors, separated by spaces. Empty by default.
+	MutualTLSVendors []string
 	// REQUIRE_URL_TOKEN: true or false. If true, the URL must end in a token, unless the vendor signs the whole body.
 	// Required.
 	RequireURLToken bool
@@ -187,10 +191,15 @@ func ReadReconcilerConfig(providers []webhook.Provider, lookup func(string) (str
 		IncludeReasons:      e.Option("INCLUDE_REASONS"),
 		SecretARNs:          secretARNs(e, providers),
 		APIURL:              e.Required("API_URL"),
+		MutualTLSDomain:     e.Optional("MUTUAL_TLS_DOMAIN"),
+		MutualTLSVendors:    strings.Fields(e.Optional("MUTUAL_TLS_VENDORS")),
 		RequireURLToken:     e.Bool("REQUIRE_URL_TOKEN"),
 		RepairSubscriptions: e.Bool("REPAIR_SUBSCRIPTIONS"),
 		SilentAfter:         e.Hours("SILENT_AGREEMENT_HOURS"),
 		MetricsNamespace:    e.Required("METRICS_NAMESPACE"),
+	}
+	if len(c.MutualTLSVendors) > 0 {
+		e.Required("MUTUAL_TLS_DOMAIN")
 	}
 	return c, e.Err()
 }

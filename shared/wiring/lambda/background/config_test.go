@@ -90,6 +90,29 @@ func TestProblemsAreReportedAtOnce(t *testing.T) {
 	}
 }
 
+// TestHalfOfMutualTLSIsRefused expects an error from a function that would refuse all events, or register a wrong URL.
+func TestHalfOfMutualTLSIsRefused(t *testing.T) {
+	for _, tt := range []struct {
+		function, subjects, domain, vendors string
+		want                                []string
+	}{
+		{"receiver", "CN=a", "mtls.example.com", "", nil},
+		{"receiver", "", "mtls.example.com", "", nil},
+		{"receiver", "CN=a", "", "", []string{"CLIENT_SUBJECTS"}},
+		{"receiver", "CN=a;hooks.example", "mtls.example.com", "", []string{"CLIENT_SUBJECTS"}},
+		{"reconciler", "", "mtls.example.com", " acmesign ", nil},
+		{"reconciler", "", "", "   ", nil},
+		{"reconciler", "", "", "acmesign", []string{"MUTUAL_TLS_DOMAIN"}},
+	} {
+		enter(t, map[string]string{"CLIENT_SUBJECTS": tt.subjects, "MUTUAL_TLS_DOMAIN": tt.domain,
+			"MUTUAL_TLS_VENDORS": tt.vendors})
+		_, err := functions[tt.function]()
+		if diff := cmp.Diff(tt.want, lambdatest.Named(err)); diff != "" {
+			t.Errorf("%+v: %v: %s", tt, err, diff)
+		}
+	}
+}
+
 // enter sets the variables of all functions, with these changes.
 func enter(t *testing.T, change map[string]string) {
 	t.Helper()

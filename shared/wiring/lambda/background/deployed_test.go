@@ -102,6 +102,9 @@ var (
 	noKey  = fmt.Sprintf(`{"keys":[],"urlToken":%q}`, generated)
 )
 
+// certified is the name of a request with everything that a vendor may have to show.
+const certified = "key, token and certificate"
+
 // By provider: requests to its receiver, and credentials of its API.
 var (
 	attempts    = map[string][]attempt{}
@@ -123,6 +126,18 @@ func prepare(t *testing.T) {
 				must(t, err)
 				r.URLToken = token
 				attempts[p.Info().Name] = append(attempts[p.Info().Name], attempt{name + with, *r})
+				if name != "key" || token == "" {
+					continue
+				}
+				for shown, by := range map[string][2]string{
+					certified:                         {"mtls.example.com", "CN=" + p.Info().Resource + "ClientSubjects"},
+					"key, token, another subject":     {"mtls.example.com", "CN=OtherClientSubjects"},
+					"key, token, at another domain":   {"hooks.example.com", "CN=" + p.Info().Resource + "ClientSubjects"},
+					"key, token, without certificate": {"mtls.example.com", ""},
+				} {
+					r.Domain, r.ClientSubject = by[0], by[1]
+					attempts[p.Info().Name] = append(attempts[p.Info().Name], attempt{shown, *r})
+				}
 			}
 		}
 		credentials[p.Info().Name] = string(vendors.Credentials(p.Info().Name))
@@ -372,6 +387,9 @@ func want(s *lambdatest.Stack, function string) facts {
 			continue
 		}
 		url := address + info.Name
+		if s.Parameters[info.Resource+"ClientSubjects"] != "" {
+			url = "https://" + s.Parameters["MutualTlsDomain"] + "/webhooks/" + info.Name
+		}
 		if s.Parameters["RequireUrlToken"] == "true" && !info.SignsAll {
 			url += "/" + generated
 		}
@@ -430,9 +448,13 @@ func want(s *lambdatest.Stack, function string) facts {
 		found["Keys"] = []string{"false", fmt.Sprint(webhook.RefusesAll(p, keys)), read, read, read}
 		found["Payloads"] = []string{"s3 PUT PayloadBucket", "s3 GET PayloadBucket"}
 		found["Claims"] = []string{expiring("dynamodb PutItem Table", 1), "dynamodb UpdateItem Table"}
-		found["accepts"] = []string{"key", "key and token"}
+		found["accepts"] = []string{"key", "key and token", "key, token and certificate", "key, token, another subject",
+			"key, token, at another domain", "key, token, without certificate"}
 		if s.Parameters["RequireUrlToken"] == "true" && !p.Info().SignsAll {
-			found["accepts"] = []string{"key and token"}
+			found["accepts"] = found["accepts"][1:]
+		}
+		if s.Parameters[p.Info().Resource+"ClientSubjects"] != "" {
+			found["accepts"] = []string{certified}
 		}
 	}
 	return found

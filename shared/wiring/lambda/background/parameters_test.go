@@ -24,7 +24,9 @@ var arrivals = map[string]struct {
 	"<Vendor>": {[]string{"Alarm", "Function", "Function.Environment", "LogGroup", "Outputs", "Role",
 		"Role.Policies", "Secret", "all Dashboard.DashboardBody"},
 		[]string{"Archiver.Clients", "Reconciler.Clients", "Reconciler.Webhook"}},
-	"<Vendor>AllowedIps":       {[]string{"Alarm", "MetricFilter", "all Api.Auth"}, nil},
+	"<Vendor>AllowedIps": {[]string{"Alarm", "MetricFilter", "all Api.Auth"}, nil},
+	// And what the vendor's function accepts.
+	"<Vendor>ClientSubjects":   {[]string{"Function.Environment", "Outputs"}, nil},
 	"<Vendor>SilentAfterHours": {[]string{"Alarm"}, nil},
 	"AccessLogs":               {[]string{"Role", "all Account", "all Api.Metadata"}, nil},
 	"AlarmTopicArn":            {[]string{"Alarm.OKActions", "all Alarm.AlarmActions"}, nil},
@@ -42,8 +44,12 @@ var arrivals = map[string]struct {
 	"KmsKeyArn": {[]string{"Role.Policies", "all Bucket.BucketEncryption", "all LogGroup.KmsKeyId",
 		"all Queue.KmsMasterKeyId", "all Queue.SqsManagedSseEnabled", "all Secret.KmsKeyId", "all Table.SSESpecification"},
 		nil},
-	"LogRetentionDays": {[]string{"all LogGroup.RetentionInDays"}, nil},
-	"MaxConcurrency":   {[]string{"EventSourceMapping.ScalingConfig"}, nil},
+	"LogRetentionDays":        {[]string{"all LogGroup.RetentionInDays"}, nil},
+	"MaxConcurrency":          {[]string{"EventSourceMapping.ScalingConfig"}, nil},
+	"MutualTlsCertificateArn": {nil, nil}, // only with MutualTlsDomain
+	"MutualTlsDomain": {[]string{"Alarm", "Function.Environment", "MetricFilter", "Outputs", "all BasePathMapping",
+		"all DomainName"}, nil},
+	"MutualTlsTruststore": {nil, nil},
 	"OutletUrl": {[]string{"Alarm", "Alarm.Metrics", "EventSourceMapping", "Function", "Function.Environment",
 		"LogGroup", "Outputs", "Queue", "Role", "Role.Policies", "Secret", "all Dashboard.DashboardBody"},
 		[]string{"Outlet.Application",
@@ -63,7 +69,7 @@ var arrivals = map[string]struct {
 	"SilentAgreementHours": {[]string{"Function.Environment"}, []string{"Reconciler.SilentAfter"}},
 }
 
-// TestEveryParameterArrives changes one parameter after the other.
+// TestEveryParameterArrives changes one parameter after the other. The subjects of certificates need a domain.
 func TestEveryParameterArrives(t *testing.T) {
 	before := lambdatest.Deploy(t, enabled())
 	changed := before.Changed()
@@ -76,7 +82,11 @@ func TestEveryParameterArrives(t *testing.T) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(changed)) {
 		t.Run(name, func(t *testing.T) {
-			parameters := enabled()
+			before, parameters := before, enabled()
+			if generic(name) == "<Vendor>ClientSubjects" {
+				parameters["MutualTlsDomain"] = changed["MutualTlsDomain"]
+				before = lambdatest.Deploy(t, parameters)
+			}
 			parameters[name] = changed[name]
 			after := lambdatest.Deploy(t, parameters)
 			expected, known := arrivals[generic(name)]
@@ -107,6 +117,9 @@ func TestEveryParameterArrives(t *testing.T) {
 				got = append(got, functions...)
 			}
 			slices.Sort(got)
+			if vendor, ok := strings.CutSuffix(name, "ClientSubjects"); ok {
+				expected.functions = []string{vendor + ".accepts", "Reconciler.Webhook"}
+			}
 			if p, ok := webhook.Find(provider.All(), strings.ToLower(name)); ok && !all.Has(p.Info().Name) {
 				expected.functions = []string{"Reconciler.Webhook"} // there is no client of its API
 			}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -93,5 +94,9 @@ func (w webhooks) get(ctx context.Context, provider string) (address string, key
 		return "", webhook.Keys{}, err
 	}
 	keys, err = wiring.ParseKeys(secret, w.config.RequireURLToken && !p.Info().SignsAll)
-	return w.config.APIURL + "/webhooks/" + provider, keys, err
+	base := w.config.APIURL
+	if slices.Contains(w.config.MutualTLSVendors, provider) {
+		base = "https://" + w.config.MutualTLSDomain
+	}
+	return base + "/webhooks/" + provider, keys, err
 }

@@ -78,13 +78,15 @@ func Deploy(t testing.TB, parameters map[string]string) *Stack {
 // patterned are values of the parameters that are text.
 var patterned = map[string]string{
 	"AdobeSignAllowedIps": "192.0.2.1", "ESignGlobalAllowedIps": "192.0.2.2",
-	"AlarmTopicArn":   "arn:aws:sns:eu-central-1:123456789012:alarms",
-	"ExpireAfterDays": "37",
-	"OutletUrl":       "https://app.example.com/events",
-	"PublicUrl":       "https://hooks.example.com",
-	"References":      "deal_id",
-	"KmsKeyArn":       "arn:aws:kms:eu-central-1:123456789012:key/1a2b3c4d",
-	"WebAclArn":       "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/acl/1a2b3c4d",
+	"AlarmTopicArn":           "arn:aws:sns:eu-central-1:123456789012:alarms",
+	"ExpireAfterDays":         "37",
+	"MutualTlsCertificateArn": "arn:aws:acm:eu-central-1:123456789012:certificate/1a2b3c4d",
+	"MutualTlsDomain":         "mtls.example.com", "MutualTlsTruststore": "s3://bucket/truststore.pem",
+	"OutletUrl":  "https://app.example.com/events",
+	"PublicUrl":  "https://hooks.example.com",
+	"References": "deal_id",
+	"KmsKeyArn":  "arn:aws:kms:eu-central-1:123456789012:key/1a2b3c4d",
+	"WebAclArn":  "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/acl/1a2b3c4d",
 }
 
 // Changed returns a value for each parameter that differs from its default. Numbers differ from each other.
@@ -100,8 +102,10 @@ func (s *Stack) Changed() map[string]string {
 		case p.Type == "Number":
 			changed[name] = strconv.Itoa(p.MinValue + 41 + i)
 		default:
-			changed[name] = patterned[name]
-			if !regexp.MustCompile(p.AllowedPattern).MatchString(patterned[name]) {
+			if changed[name] = patterned[name]; strings.HasSuffix(name, "ClientSubjects") {
+				changed[name] = "CN=" + name
+			}
+			if !regexp.MustCompile(p.AllowedPattern).MatchString(changed[name]) {
 				s.t.Errorf("the parameter %s may not be %q", name, patterned[name])
 			}
 		}
