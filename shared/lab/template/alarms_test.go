@@ -112,8 +112,8 @@ func (c *checker) alarmTable() map[string]alarmRow {
 		// Each pass reports it, so its end is good news. Two passes make a period, or it would end between them.
 		"SubscriptionAlarm": one(own("Maximum", 1800, "SubscriptionProblems"), true),
 		"TableThrottlesAlarm": sumOf(map[string]string{
-			"reads":  "Sum 60 AWS/DynamoDB ReadThrottleEvents TableName=<Table>",
-			"writes": "Sum 60 AWS/DynamoDB WriteThrottleEvents TableName=<Table>",
+			"reads":  "Sum 60 AWS/DynamoDB ReadThrottleEvents TableName=" + c.tableName(),
+			"writes": "Sum 60 AWS/DynamoDB WriteThrottleEvents TableName=" + c.tableName(),
 		}, true, []string{"1 1", "1 0 1", "1 1 -"}, []string{"0 1", "1 0 0 1", "0 0 0", "- - -"}),
 		"ThrottlesAlarm":   lambda("Throttles"),
 		"UnavailableAlarm": one(own("Sum", 300, "Unavailable"), true),

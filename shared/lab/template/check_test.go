@@ -269,7 +269,8 @@ func stacks() []map[string]string {
 		"MaxConcurrency": "9", "OutletUrl": "https://app.example.com/events",
 		"PublicUrl": "https://hooks.example.com", "RateLimit": "50", "RefusedThreshold": "5",
 		"RepairSubscriptions": "true", "RequireUrlToken": "false", "SilentAgreementHours": "48", "Tracing": "PassThrough",
-		"WebAclArn": "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/acl/1a2b3c4d",
+		"TableStreamArn": "arn:aws:dynamodb:eu-central-1:123456789012:table/restored-1.2_x/stream/2026-11-30T09:30:00.000",
+		"WebAclArn":      "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/acl/1a2b3c4d",
 	}
 	received := maps.Clone(changed) // with all vendors
 	for _, p := range provider.All() {

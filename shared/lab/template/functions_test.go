@@ -359,7 +359,7 @@ func (c *checker) variablesOf(function, vendor string, memory int) {
 		"REQUIRE_URL_TOKEN":              c.parameters["RequireUrlToken"],
 		"SECRET_ARN":                     secretARN(vendor + "Secret"),
 		"SILENT_AGREEMENT_HOURS":         c.parameters["SilentAgreementHours"],
-		"TABLE_NAME":                     "<Table>",
+		"TABLE_NAME":                     c.tableName(),
 	}
 	for _, p := range provider.All() {
 		info, value := p.Info(), ""

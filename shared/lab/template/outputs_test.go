@@ -28,7 +28,7 @@ func outputRules(c *checker) {
 		"DocumentQueueUrl":           "<DocumentQueue>",
 		"EventBusName":               "<EventBus>",
 		"QueueUrl":                   "<Queue>",
-		"TableName":                  "<Table>",
+		"TableName":                  c.tableName(),
 	}
 	if c.parameters["ArchiveDays"] != "0" {
 		want["ArchiveBucketName"] = "<ArchiveBucket>"

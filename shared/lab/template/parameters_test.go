@@ -62,6 +62,12 @@ var patterns = map[string]samples{
 			"https://hooks.example.com/a?b", "https://user@hooks.example.com", "https://hooks.example.com//a",
 			"https://Hooks.example.com", "https://hooks.example.com/a/"},
 	},
+	"TableStreamArn": {
+		[]string{"", "arn:aws:dynamodb:eu-central-1:123456789012:table/esignhooks-Table-1A2B/stream/2026-11-30T09:30:00.123",
+			"arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/my_table.2/stream/2026-11-30T09:30:00.123"},
+		[]string{"esignhooks-restored", "arn:aws:dynamodb:eu-central-1:123456789012:table/esignhooks-restored", // no stream
+			"arn:aws:dynamodb:eu-central-1:123456789012:table/x/stream/", "None"}, // what the AWS CLI prints without a stream
+	},
 	"WebAclArn": {
 		[]string{"", "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/my-acl_2/1a2b3c4d-1a2b-3c4d-5e6f-1a2b3c4d5e6f"},
 		[]string{"my-acl", "arn:aws:wafv2:us-east-1:123456789012:global/webacl/for-cloudfront/1a2b", // not of a region

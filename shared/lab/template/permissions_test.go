@@ -30,12 +30,13 @@ func permissionRules(c *checker) {
 			continue
 		}
 		if words[0] != "<Vendor>Function" {
-			want[words[0]] = append(want[words[0]], statement(words[1], words[2], words[3]))
+			want[words[0]] = append(want[words[0]], c.ofTable(statement(words[1], words[2], words[3])))
 			continue
 		}
 		for _, info := range c.vendors() {
 			what := strings.ReplaceAll(words[3], "<vendor>", info.Name)
-			want[info.Resource+"Function"] = append(want[info.Resource+"Function"], statement(words[1], words[2], what))
+			want[info.Resource+"Function"] = append(want[info.Resource+"Function"],
+				c.ofTable(statement(words[1], words[2], what)))
 		}
 	}
 	for _, mapping := range c.of("AWS::Lambda::EventSourceMapping") {
@@ -176,7 +177,7 @@ func narrowed(all []string) (kept []string) {
 // https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html, read 2026-11-30
 func ofMapping(source string) (all []string) {
 	actions := []string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
-	if strings.HasSuffix(source, ".StreamArn>") {
+	if strings.HasSuffix(source, ".StreamArn>") || strings.Contains(source, "/stream/") {
 		actions = []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator",
 			"dynamodb:ListStreams"}
 	}

@@ -163,7 +163,7 @@ func mappingRules(c *checker) {
 		}
 	}
 	for source, function := range map[string]string{
-		"<Queue.Arn>": "<WorkerFunction>", "<Table.StreamArn>": "<PublisherFunction>",
+		"<Queue.Arn>": "<WorkerFunction>", c.streamARN(): "<PublisherFunction>",
 		"<DocumentQueue.Arn>": "<ArchiverFunction>",
 		"<OutletQueue.Arn>":   c.ifForwarded("<OutletFunction>"),
 	} {
@@ -309,6 +309,30 @@ func bucketRules(c *checker) {
 		days := time.Duration(c.number(name+rule+"ExpirationInDays")) * day
 		c.holds(days == lifetime, "%s keeps objects for %s, not %s", name, days, lifetime)
 	}
+}
+
+// tableName is the table that all functions use: the stack's own, or one that was restored.
+func (c *checker) tableName() string {
+	if table, _, restored := strings.Cut(c.parameters["TableStreamArn"], "/stream/"); restored {
+		return table[strings.LastIndex(table, "/")+1:]
+	}
+	return "<Table>"
+}
+
+// streamARN is the stream of that table.
+func (c *checker) streamARN() string {
+	if restored := c.parameters["TableStreamArn"]; restored != "" {
+		return restored
+	}
+	return "<Table.StreamArn>"
+}
+
+// ofTable returns a permission on the stack's own table as one on the table in use.
+func (c *checker) ofTable(permission string) string {
+	if table, _, restored := strings.Cut(c.parameters["TableStreamArn"], "/stream/"); restored {
+		return strings.ReplaceAll(permission, "<Table.Arn>", table)
+	}
+	return permission
 }
 
 // tableRules expects the table of the drivers.
