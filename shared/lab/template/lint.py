@@ -26,6 +26,11 @@ logging.disable(logging.WARNING)
 # SAM copies a resource's condition to what it makes of the resource. So the condition is met wherever the resource's
 # properties ask for it, and the other branch of Fn::If is unreachable.
 IGNORED = ["W1028"]
+# What policies name, by a part of the parameter's pattern.
+ARNS = {
+    ":dynamodb:": "arn:aws:dynamodb:us-east-1:123456789012:table/name/stream/2026",
+    ":kms:": "arn:aws:kms:us-east-1:123456789012:key/1a2b",
+}
 PSEUDO = {
     "AWS::AccountId": "123456789012",
     "AWS::Partition": "aws",
@@ -56,9 +61,10 @@ def read_by(conditions, name):
     return '{"Ref": "%s"}' % name in json.dumps(conditions)
 
 
-def choices(name, parameter):
+def choices(parameter):
     """Returns values of a parameter other than its default. SAM compares none with a pattern."""
-    text = "arn:aws:kms:us-east-1:123456789012:key/1a2b" if name.endswith("Arn") else "192.0.2.1,198.51.100.0/24"
+    pattern = parameter.get("AllowedPattern", "")
+    text = next((arn for service, arn in ARNS.items() if service in pattern), "192.0.2.1,198.51.100.0/24")
     allowed = parameter.get("AllowedValues", [1 if parameter["Type"] == "Number" else text])
     return [str(value) for value in allowed if value != parameter["Default"]]
 
@@ -89,7 +95,7 @@ def main(path, folder):
     for name, parameter in source["Parameters"].items():
         if not read_by(source["Conditions"], name):
             continue
-        for value in choices(name, parameter):
+        for value in choices(parameter):
             changed.setdefault(name, value)
             variants[f"{name}={value}"] = transform(source, {name: value})
     write(folder, source, changed)
