@@ -157,7 +157,7 @@ func logged(f fact[gateway], accessLogs string) doctor.Finding {
 
 // inRegion checks that what the parameters name is in the region of the stack.
 func inRegion(region string, parameters map[string]string) doctor.Finding {
-	for _, name := range []string{"AlarmTopicArn", "KmsKeyArn", "WebAclArn"} {
+	for _, name := range []string{"AlarmTopicArn", "KmsKeyArn", "TableStreamArn", "WebAclArn"} {
 		named, err := arn.Parse(parameters[name])
 		if err == nil && named.Region != region {
 			return found(doctor.Failure, "%s is in %s, and the stack in %s: make one there, and deploy with its ARN", name,
@@ -304,7 +304,8 @@ func (t durability) check(name string) []doctor.Finding {
 	if t.protected.err != nil {
 		protection = t.protected.unread()
 	} else if !t.protected.value {
-		protection = found(doctor.Warning, "the table can be deleted by mistake: deploy with DeletionProtection=true")
+		protection = found(doctor.Warning, "the table can be deleted by mistake: deploy with DeletionProtection=true, or, if "+
+			"it was restored, aws dynamodb update-table --table-name %s --deletion-protection-enabled", name)
 	}
 	backup.Check, protection.Check = "recovery", "protection"
 	return []doctor.Finding{backup, protection}

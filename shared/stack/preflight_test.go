@@ -158,6 +158,8 @@ func TestPreflightChecks(t *testing.T) {
 		"protection": {second(durability{protected: fact[bool]{value: true}}.check("T")),
 			doctor.OK, ""},
 		"no protection": {second(durability{}.check("T")), doctor.Warning, "DeletionProtection=true"},
+		"no protection, restored": {second(durability{}.check("T")), doctor.Warning,
+			"update-table --table-name T --deletion-protection-enabled"},
 		"protection unread": {second(durability{protected: fact[bool]{err: errDenied, action: "a:B"}}.check("T")),
 			doctor.NotChecked, "a:B"},
 		"a secret": {secret(`{"keys":["canary-4711"],"urlTokens":[],"urlToken":"canary","api":{"a":"b"}}`),

@@ -82,11 +82,12 @@ var patterned = map[string]string{
 	"ExpireAfterDays":         "37",
 	"MutualTlsCertificateArn": "arn:aws:acm:eu-central-1:123456789012:certificate/1a2b3c4d",
 	"MutualTlsDomain":         "mtls.example.com", "MutualTlsTruststore": "s3://bucket/truststore.pem",
-	"OutletUrl":  "https://app.example.com/events",
-	"PublicUrl":  "https://hooks.example.com",
-	"References": "deal_id",
-	"KmsKeyArn":  "arn:aws:kms:eu-central-1:123456789012:key/1a2b3c4d",
-	"WebAclArn":  "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/acl/1a2b3c4d",
+	"OutletUrl":      "https://app.example.com/events",
+	"PublicUrl":      "https://hooks.example.com",
+	"References":     "deal_id",
+	"KmsKeyArn":      "arn:aws:kms:eu-central-1:123456789012:key/1a2b3c4d",
+	"TableStreamArn": "arn:aws:dynamodb:eu-central-1:123456789012:table/restored/stream/2026-11-30T09:30:00.000",
+	"WebAclArn":      "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/acl/1a2b3c4d",
 }
 
 // Changed returns a value for each parameter that differs from its default. Numbers differ from each other.
