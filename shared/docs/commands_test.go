@@ -26,6 +26,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"esignhooks/shared/esign"
 	"esignhooks/shared/lab/slow"
 	"esignhooks/shared/provider"
 	"esignhooks/shared/sample"
@@ -944,12 +945,20 @@ func TestBlocksOfDataParse(t *testing.T) {
 			var p struct {
 				Source     []any    `json:"source"`
 				DetailType []string `json:"detail-type"`
-				Detail     struct{ StatusChanged, Replay []bool }
+				Detail     struct {
+					StatusChanged, Replay []bool
+					Proof                 []esign.Proof
+				}
 			}
 			decoder := json.NewDecoder(strings.NewReader(pattern[1]))
 			if err := decoder.Decode(&p); err != nil || fmt.Sprint(p.Source, p.DetailType, p.Detail.StatusChanged,
 				p.Detail.Replay) != "[map[prefix:esign.]] [agreement.completed] [true] [false]" {
 				t.Errorf("%s: the pattern is %+v, %v", b.page, p, err)
+			}
+			strong := []esign.Proof{esign.ProofConfirmed, esign.ProofSigned, esign.ProofPartlySigned, esign.ProofAuthenticated,
+				esign.ProofURLToken} // all but what everybody knows
+			if p.Detail.Proof != nil && !slices.Equal(p.Detail.Proof, strong) {
+				t.Errorf("%s: the pattern takes %q", b.page, p.Detail.Proof)
 			}
 		}
 	}

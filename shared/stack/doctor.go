@@ -47,12 +47,18 @@ func (s *Stack) Doctor(ctx context.Context, w io.Writer, name, given string) err
 	if patients, err = doctor.Select(patients, "", given); err != nil {
 		return err
 	}
-	server, err := url.Parse(patients[0].Address)
-	if err != nil {
-		return errors.New("stack: the URL of a webhook cannot be parsed")
+	var servers []string
+	for _, p := range patients {
+		server, err := url.Parse(p.Address)
+		if err != nil {
+			return errors.New("stack: the URL of a webhook cannot be parsed")
+		}
+		if !p.Keys.Certificates.Demanded() { // or it answers nothing
+			servers = append(servers, server.Scheme+"://"+server.Host+"/")
+		}
 	}
 	d := &doctor.Doctor{Now: time.Now, Roots: s.roots}
-	return doctor.Report(w, slices.Concat([]doctor.Finding{d.Clock(ctx, server.Scheme+"://"+server.Host+"/")},
+	return doctor.Report(w, slices.Concat([]doctor.Finding{d.Clock(ctx, slices.Compact(servers)...)},
 		d.Examine(ctx, patients, patients), others))
 }
 

@@ -16,8 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
-	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	awseventbridge "github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -197,26 +195,6 @@ func (s *Stack) toggles(ctx context.Context, resources []resource) (all []toggle
 		all = append(all, t)
 	}
 	return all
-}
-
-func (s *Stack) durability(ctx context.Context) durability {
-	t := durability{
-		protected:   fact[bool]{action: "dynamodb:DescribeTable"},
-		recoverable: fact[bool]{action: "dynamodb:DescribeContinuousBackups"},
-	}
-	client, name := awsdynamodb.NewFromConfig(s.config), s.outputs["TableName"]
-	described, err := client.DescribeTable(ctx, &awsdynamodb.DescribeTableInput{TableName: &name})
-	if t.protected.err = cmp.Or(err, errEmpty); err == nil && described.Table != nil {
-		t.protected.err = nil
-		t.protected.value = aws.ToBool(described.Table.DeletionProtectionEnabled)
-	}
-	backups, err := client.DescribeContinuousBackups(ctx, &awsdynamodb.DescribeContinuousBackupsInput{TableName: &name})
-	if t.recoverable.err = cmp.Or(err, errEmpty); err == nil && backups.ContinuousBackupsDescription != nil {
-		t.recoverable.err = nil
-		d := backups.ContinuousBackupsDescription.PointInTimeRecoveryDescription
-		t.recoverable.value = d != nil && d.PointInTimeRecoveryStatus == dynamodbtypes.PointInTimeRecoveryStatusEnabled
-	}
-	return t
 }
 
 // listed is a client whose subscriptions were asked for before.

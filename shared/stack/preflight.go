@@ -377,6 +377,9 @@ func (r registration) check() (all []doctor.Finding) {
 				add(doctor.Warning, s, fmt.Sprintf("could not deliver %d events: resend them at the vendor", s.Failures))
 			}
 			healthy = healthy || len(s.Problems) == 0
+		case r.keys.Certificates.Demanded() && own:
+			add(doctor.Failure, s, "calls "+vendorapi.Masked(s.URL)+", where it is refused, because it must show a client "+
+				"certificate at "+r.keys.Certificates.Domain()+": "+register+", then delete it at the vendor")
 		case own && r.publicURL && r.kept:
 			add(doctor.Warning, s, "still calls "+vendorapi.Masked(s.URL)+", which only KeepExecuteApi=true keeps open: "+
 				register+", then delete it at the vendor")

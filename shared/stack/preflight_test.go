@@ -241,6 +241,24 @@ func TestPreflightOfSubscriptions(t *testing.T) {
 	}
 }
 
+// TestPreflightOfSubscriptionsWithoutCertificate expects a failure for a URL at which every event is refused.
+func TestPreflightOfSubscriptionsWithoutCertificate(t *testing.T) {
+	p, _ := webhook.Find(provider.All(), "docusign")
+	r := registration{provider: p.Info(), address: "https://mtls.example/webhooks/docusign", apiID: "abc"}
+	var err error
+	r.keys.Certificates, err = webhook.ParseClientCertificates("mtls.example", "CN=a")
+	must(t, err)
+	r.subscriptions = []vendorapi.Subscription{
+		{Name: "old", URL: "https://abc.execute-api.eu-central-1.amazonaws.com/live/webhooks/docusign", Active: true},
+		{Name: "new", URL: r.address, Active: true},
+	}
+	got := r.check()
+	if len(got) != 2 || got[0].Level != doctor.Failure || !strings.Contains(got[0].Text, "certificate at mtls.example") ||
+		got[1].Level != doctor.OK {
+		t.Errorf("%+v", got)
+	}
+}
+
 // cloud answers the SDK's calls by the type of their input, and notes the actions.
 type cloud struct {
 	answers map[string]any // by action; an error, too

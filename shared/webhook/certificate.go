@@ -1,10 +1,9 @@
 package webhook
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -16,7 +15,7 @@ import (
 // SPEC: https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-mutual-tls.html, read 2026-12-01.
 type ClientCertificates struct {
 	domain   string
-	subjects []string // normalised, see subject
+	subjects []Secret // normalised, see subject; not secret, but compared like it
 }
 
 // ParseClientCertificates returns the certificates with these subjects, distinguished names separated by semicolons, as
@@ -31,7 +30,7 @@ func ParseClientCertificates(domain, subjects string) (ClientCertificates, error
 		if !ok {
 			return ClientCertificates{}, fmt.Errorf("webhook: %q is no distinguished name like CN=example.com,O=Example", name)
 		}
-		c.subjects = append(c.subjects, normalised)
+		c.subjects = append(c.subjects, NewSecret(normalised))
 	}
 	switch {
 	case len(c.subjects) == 0:
@@ -57,20 +56,25 @@ func (c ClientCertificates) Reached(r *Request) bool {
 // of them, in constant time.
 func (c ClientCertificates) Accept(r *Request) bool {
 	shown, ok := subject(r.ClientSubject)
-	got, found := sha256.Sum256([]byte(shown)), 0
-	for _, accepted := range c.subjects {
-		want := sha256.Sum256([]byte(accepted))
-		found |= subtle.ConstantTimeCompare(got[:], want[:])
-	}
-	return ok && found == 1 && c.Reached(r)
+	return ok && Any(c.subjects, shown) && c.Reached(r)
 }
 
-// Shown returns the subject of the certificate that a request showed, safe to log, for the operator; empty if there was
-// none. It is truncated after 300.
-func Shown(r *Request) string { return label(r.ClientSubject, 300) }
+// Shown returns the subject of the certificate that a request showed, for the operator's log; empty if there was none.
+// It is truncated after 1,000 bytes. Bytes that are not printable ASCII are escaped, so it can be put on the list.
+func Shown(r *Request) string {
+	var b strings.Builder
+	for _, c := range []byte(r.ClientSubject[:min(len(r.ClientSubject), 1000)]) {
+		if c < 0x20 || c > 0x7e {
+			fmt.Fprintf(&b, `\%02X`, c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
 
-// subject returns a distinguished name without what its spelling may leave open: white space around the parts, and the
-// case of the attributes' names. The order of the parts matters. It returns false for what has a part without a name or
+// subject returns a distinguished name without what its spelling may leave open: white space around the parts, the case
+// of the attributes' names, and whether a byte that is not ASCII is escaped. The order of the parts matters. It returns false for what has a part without a name or
 // a value.
 //
 // SPEC: https://www.rfc-editor.org/rfc/rfc4514#section-2.4 and, for white space and quotes,
@@ -83,9 +87,30 @@ func subject(name string) (normalised string, ok bool) {
 		if !found || attribute == "" || value == "" {
 			return "", false
 		}
-		parts[i] = strings.ToLower(attribute) + "=" + value
+		parts[i] = strings.ToLower(attribute) + "=" + unescaped(value)
 	}
 	return strings.Join(parts, ","), true
+}
+
+// unescaped returns a value in which bytes that are not printable ASCII are not escaped.
+func unescaped(value string) string {
+	var b strings.Builder
+	for i := 0; i < len(value); i++ {
+		if value[i] != '\\' || i+1 == len(value) {
+			b.WriteByte(value[i])
+			continue
+		}
+		if i+2 < len(value) {
+			if c, err := strconv.ParseUint(value[i+1:i+3], 16, 8); err == nil && (c < 0x20 || c > 0x7e) {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteString(value[i : i+2])
+		i++
+	}
+	return b.String()
 }
 
 // trimEnd removes the spaces at the end of a value, but for one that is escaped.

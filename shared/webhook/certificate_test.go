@@ -1,6 +1,8 @@
 package webhook_test
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -68,9 +70,24 @@ func TestCertificatesAreParsed(t *testing.T) {
 	}
 }
 
+// TestAShownSubjectCanBePutOnTheList expects that what the log shows of a subject is accepted as a list of one.
+func TestAShownSubjectCanBePutOnTheList(t *testing.T) {
+	for _, subject := range []string{"CN=Müller,O=x", "CN=a\tb", `CN=a\,b\\`, "CN=a\x00,O=\xff", `CN=\C3\BC`, `CN="ä, b"`, `CN=\\C3`} {
+		r := &webhook.Request{Domain: "mtls.example.com", ClientSubject: subject}
+		shown := webhook.Shown(r)
+		c, err := webhook.ParseClientCertificates("mtls.example.com", shown)
+		if err != nil || !c.Accept(r) || strings.ContainsFunc(shown, func(c rune) bool { return c < ' ' || c > '~' }) {
+			t.Errorf("%q is shown as %q: %v", subject, shown, err)
+		}
+	}
+	if shown := webhook.Shown(&webhook.Request{ClientSubject: strings.Repeat("x", 5000)}); len(shown) != 1000 {
+		t.Errorf("%d bytes are shown", len(shown))
+	}
+}
+
 // FuzzSubject expects that a subject that is accepted is on the list, in its spelling or another one.
 func FuzzSubject(f *testing.F) {
-	for _, seed := range []string{"CN=a,O=b", `CN=a\,b`, `CN="a,b"`, "cn = a ", `CN=a\`, "CN=a;CN=b", `CN=a\ `, `"`, ";"} {
+	for _, seed := range []string{"CN=a,O=b", `CN=a\,b`, `CN="a,b"`, "cn = a ", `CN=a\`, "CN=a;CN=b", `CN=a\ `, `"`, ";", `CN=\C3\bc`, "CN=ü"} {
 		f.Add(seed, seed)
 	}
 	f.Fuzz(func(t *testing.T, list, shown string) {
@@ -78,9 +95,18 @@ func FuzzSubject(f *testing.F) {
 		if err != nil || !c.Accept(&webhook.Request{Domain: "mtls.example.com", ClientSubject: shown}) {
 			return
 		}
-		plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, " ", "")) }
+		plain := func(s string) string {
+			s = escaped.ReplaceAllStringFunc(s, func(e string) string {
+				c, _ := strconv.ParseUint(e[1:], 16, 8)
+				return string([]byte{byte(c)})
+			})
+			return strings.ToLower(strings.ReplaceAll(s, " ", ""))
+		}
 		if shown == "" || !strings.Contains(plain(list), plain(shown)) {
 			t.Errorf("%q is accepted by %q", shown, list)
 		}
 	})
 }
+
+// escaped matches a byte that is not printable ASCII.
+var escaped = regexp.MustCompile(`\\(?:[01][0-9a-fA-F]|7[fF]|[89a-fA-F][0-9a-fA-F])`)

@@ -95,13 +95,11 @@ func phone(id string) bool {
 
 // Label makes a vendor's word safe to log, store and publish. It replaces characters that are not printable ASCII by
 // '?', and truncates after 100.
-func Label(s string) string { return label(s, 100) }
-
-func label(s string, limit int) string {
-	if plain(s, limit) {
+func Label(s string) string {
+	if plain(s, 100) {
 		return s
 	}
-	b := []byte(s)[:min(len(s), limit)]
+	b := []byte(s)[:min(len(s), 100)]
 	for i, c := range b {
 		if c < 0x20 || c > 0x7e {
 			b[i] = '?'

@@ -43,7 +43,7 @@ type Request struct {
 	// TokenMatched reports that URLToken is one of the configured tokens. The receiver sets it before Verify.
 	TokenMatched bool
 	// Domain is the host name by which the request came, and ClientSubject the subject of the client certificate that was
-	// verified there; empty if there was none. No header can set them. See [ClientCertificates].
+	// verified there; empty if there was none. API Gateway sets them. See [ClientCertificates].
 	Domain, ClientSubject string
 	// Trace is the AWS X-Ray trace header of the invocation; empty outside Lambda.
 	Trace string

@@ -6,8 +6,8 @@ const preflightGo, gatherGo = "shared/stack/preflight.go", "shared/stack/gather.
 var inPreflight = []mistake{
 	{"pass what AWS did not let us read", preflightGo, `found := doctor.Finding{Level: doctor.NotChecked,`,
 		`found := doctor.Finding{Level: doctor.OK,`, "stack TestPreflightChecks"},
-	{"take an empty answer for a table that is protected", gatherGo, `cmp.Or(err, errEmpty); err == nil && described.Table`,
-		`err; err == nil && described.Table`, "stack TestPreflightReadsTheAccount"},
+	{"take an empty answer for a table that is protected", "shared/stack/durability.go",
+		`cmp.Or(err, errEmpty); err == nil && described.Table`, `err; err == nil && described.Table`, "stack TestPreflightReadsTheAccount"},
 	{"forget that the outlet runs too", preflightGo, `behind += 10`, `behind += 0`, "stack TestPreflightChecks"},
 	{"accept a topic that AWS encrypts", preflightGo, `strings.HasSuffix(key, "alias/aws/sns")`, `key == "aws/sns"`,
 		"stack TestPreflightChecks"},

@@ -100,12 +100,18 @@ func expiries() (s samples) {
 	return s
 }
 
-// subjects are lists of distinguished names. What the template takes may still be wrong: the functions then say so.
+// subjects are lists of distinguished names. What the template takes, the functions must take too: a receiver does not
+// start with a list that it cannot read.
 func subjects() (s samples) {
-	s.refused = []string{"hooks.example", ";", " CN=a", "CN"}
-	for _, list := range []string{"", "CN=a", `CN=hooks.example, O=Acme\, Inc.;cn = b`, "2.5.4.3=a"} {
+	s.refused = []string{"hooks.example", ";"}
+	for _, list := range []string{
+		"", "CN=a", `CN=hooks.example, O=Acme\, Inc.;cn = b`, "2.5.4.3=a", " CN=a ; CN=b", `CN="a, b;c",O=d`, "CN=a=b", "CN=Ä",
+		`CN=a\;b`, `CN=\ a`, "CN", "CN=", "CN= ", "CN=a;b", "CN=a,", "CN=a,,O=b", "CN=a,O=Acme; Inc.", "=a", "CN=a,=b",
+	} {
 		if _, err := webhook.ParseClientCertificates("mtls.example.com", list); err == nil {
 			s.accepted = append(s.accepted, list)
+		} else {
+			s.refused = append(s.refused, list)
 		}
 	}
 	return s

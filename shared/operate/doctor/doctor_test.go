@@ -267,7 +267,6 @@ func slowly(step time.Duration) func(*httptest.Server, *gateway, *doctor.Doctor,
 	}
 }
 
-// TestQuiet expects nothing that would start the alarm of wrong keys.
 // TestMutualTLS examines a URL that must let in nobody without a client certificate.
 func TestMutualTLS(t *testing.T) {
 	type change = func(*httptest.Server, *gateway, *doctor.Doctor, *doctor.Patient)
@@ -287,7 +286,7 @@ func TestMutualTLS(t *testing.T) {
 			demanded("127.0.0.1")(s, g, d, p)
 			s.TLS.ClientAuth = tls.NoClientCert
 			g.change = func(w *httptest.ResponseRecorder) { w.Code = http.StatusForbidden }
-		}, doctor.OK, "lets nobody in"},
+		}, doctor.NotChecked, "answers 403"},
 		"it is not demanded": {func(s *httptest.Server, g *gateway, d *doctor.Doctor, p *doctor.Patient) {
 			demanded("127.0.0.1")(s, g, d, p)
 			s.TLS.ClientAuth = tls.NoClientCert
@@ -312,6 +311,7 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
+// TestQuiet expects nothing that would start the alarm of wrong keys.
 func TestQuiet(t *testing.T) {
 	p := patient(t, "adobesign")
 	p.Address, p.Keys.Keys = "https://127.0.0.1:1/webhooks/adobesign", nil

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"esignhooks/shared/sample"
@@ -251,20 +252,21 @@ func (d *Doctor) certificate(ctx context.Context, client *http.Client, p Patient
 	}
 	r, _ := p.knock()
 	a := d.send(ctx, client, p.Address, r)
-	var unresolved *net.DNSError
-	var dial *net.OpError
+	var lower *net.OpError
 	var wrong *tls.CertificateVerificationError
 	switch {
-	case a.err == nil && a.StatusCode != http.StatusForbidden:
+	case a.err == nil && a.StatusCode == http.StatusForbidden:
+		f.Level, f.Text = NotChecked, domain+" answers 403, which may also be due to a list of addresses or a web ACL"
+	case a.err == nil:
 		f.Text = fmt.Sprintf("%s answers %d without a client certificate: deploy the stack again, and see that its DNS "+
 			"record points to the output MutualTlsTarget", domain, a.StatusCode)
 	case errors.As(a.err, &wrong):
 		f.Text = certificate(a.err)
-	case errors.As(a.err, &unresolved), errors.As(a.err, &dial) && dial.Op == "dial",
-		errors.Is(a.err, context.DeadlineExceeded):
-		f.Text = domain + " does not answer (" + plain(a.err) + "): let its DNS record point to the output MutualTlsTarget"
-	default:
+	case errors.As(a.err, &lower) && lower.Op == "remote error", // an alert of TLS
+		errors.Is(a.err, syscall.ECONNRESET), errors.Is(a.err, io.EOF):
 		f.Level, f.Text = OK, domain+" lets nobody in without a client certificate"
+	default:
+		f.Text = domain + " does not answer (" + plain(a.err) + "): let its DNS record point to the output MutualTlsTarget"
 	}
 	return f
 }

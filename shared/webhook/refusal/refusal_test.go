@@ -50,7 +50,7 @@ func TestAMissingCertificateIsExplained(t *testing.T) {
 	}{
 		"no certificate":    {"POST", "mtls.example.com", "", "key", "client-certificate-missing", "make urls"},
 		"the other domain":  {"POST", "hooks.example.com", "CN=a", "key", "client-certificate-missing", "make urls"},
-		"a foreign subject": {"POST", "mtls.example.com", "CN=b\n,O=x", "key", "client-certificate-missing", "subject, CN=b?,O=x, is"},
+		"a foreign subject": {"POST", "mtls.example.com", "CN=b\n,O=x", "key", "client-certificate-missing", "subject, CN=b\\0A,O=x, is"},
 		"a wrong key too": {"POST", "mtls.example.com", "", "other", "client-certificate-missing wrong-key",
 			"did not come by mtls.example.com"},
 		"another method":    {"GET", "mtls.example.com", "", "key", "", ""},
