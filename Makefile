@@ -170,7 +170,7 @@ fuzz:
 	done
 
 ## e2e: deploy to an emulator or a real account, as the environment says, test everything, delete it (needs Python)
-e2e: $(PYTHON)/bin/sam
+e2e: $(PYTHON)/bin/sam $(PYTHON)/bin/aws
 	SAM='$(CURDIR)/$(PYTHON)/bin/sam' go test -count=1 -timeout 20m -v ./shared/lab/e2e
 
 ## bench: measure the built functions, and bare ones for comparison [ROUNDS=15] [AGREEMENTS=1000000] [ONLY=cold,warm]; PROFILE=folder: profiles
@@ -225,9 +225,9 @@ template: $(PYTHON)/bin/sam $(CHECKOV)/bin/checkov
 	$(CHECKOV)/bin/python shared/lab/template/security.py .build/transformed .checkov.yaml shared/docs
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(PYTHON)/bin/sam validate --lint
 
-$(PYTHON)/bin/sam:
+$(PYTHON)/bin/sam $(PYTHON)/bin/aws:
 	python3 -m venv $(PYTHON)
-	$(PYTHON)/bin/pip install -q --disable-pip-version-check aws-sam-cli==1.170.0 cfn-lint==1.58.0
+	$(PYTHON)/bin/pip install -q --disable-pip-version-check aws-sam-cli==1.170.0 cfn-lint==1.58.0 awscli==1.46.3
 
 $(CHECKOV)/bin/checkov:
 	python3 -m venv $(CHECKOV)

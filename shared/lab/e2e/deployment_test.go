@@ -56,12 +56,15 @@ type deployment struct {
 	urls      map[string]string         // by provider, with the token
 	tokens    []string
 	retained  []string // ARNs of secrets that the stack has left behind
+	replaced  []string // names of tables that restored ones have replaced
 	first     string   // subject of an agreement of the first deployment
 	caught    string   // URL of the queue that gets everything on the bus
 	consumer  string   // URL of the queue of README's rule
 	bus       []message
 	emitted   map[string]bool // by event ID: see emit
 	vendors   vendors         // on an emulator
+	scratch   string          // a folder
+	leaks     leaks           // on an emulator
 }
 
 // deploy builds the template and deploys it under a name of its own. It is deleted with the test.
@@ -87,7 +90,7 @@ func prepare(t *testing.T) *deployment {
 		cloudformation: cloudformation.NewFromConfig(config), secrets: secretsmanager.NewFromConfig(config),
 		sqs: awssqs.NewFromConfig(config), events: eventbridge.NewFromConfig(config),
 		table: awsdynamodb.NewFromConfig(config),
-		keys:  map[string]webhook.Secret{}, urls: map[string]string{}, emitted: map[string]bool{},
+		keys:  map[string]webhook.Secret{}, urls: map[string]string{}, emitted: map[string]bool{}, scratch: t.TempDir(),
 	}
 	d.s3 = awss3.NewFromConfig(config, func(o *awss3.Options) { o.UsePathStyle = d.endpoint != "" })
 	return d
@@ -350,9 +353,13 @@ func (d *deployment) delete() {
 		&cloudformation.DescribeStacksInput{StackName: &d.stack}); err == nil {
 		d.t.Errorf("the stack is still there\n%s", out)
 	}
-	_, err = d.table.DeleteTable(context.Background(),
-		&awsdynamodb.DeleteTableInput{TableName: aws.String(d.outputs["TableName"])})
-	d.note(err)
+	for _, table := range append(d.replaced, d.outputs["TableName"]) {
+		_, err = d.table.UpdateTable(context.Background(),
+			&awsdynamodb.UpdateTableInput{TableName: &table, DeletionProtectionEnabled: aws.Bool(false)})
+		d.note(err)
+		_, err = d.table.DeleteTable(context.Background(), &awsdynamodb.DeleteTableInput{TableName: &table})
+		d.note(err)
+	}
 	secrets := d.retained
 	for name, value := range d.outputs {
 		if strings.HasSuffix(name, "Secret") {

@@ -6,6 +6,7 @@
 //     recovery and log retention, but they do nothing; it does not enforce IAM. These are checked by cfn-lint and by
 //     shared/lab/template;
 //   - it makes no metrics of log lines: the lines themselves are checked;
+//   - a restore copies a table as it is now, and at once. There is no previous template: see onEmulator;
 //   - the APIs' host names do not resolve: see deployment.reachable;
 //   - the table's stream omits Updates within a transaction, which commit the events: see deployment.emit. The publisher
 //     is tested with a stream's real images on DynamoDB Local;
@@ -86,6 +87,7 @@ func TestDeployed(t *testing.T) {
 		{"a forged completion is not", (*deployment).forgedCompletion},
 		{"a completion without a webhook is found", (*deployment).unreported},
 		{"an operator registers the URLs", (*deployment).registration},
+		{"an operator follows the runbooks", (*deployment).runbooks},
 		{"a second deployment keeps keys and history", (*deployment).again},
 		{"a vendor is disabled and enabled again", (*deployment).disable},
 		{"metrics are written", (*deployment).metrics},

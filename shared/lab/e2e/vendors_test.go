@@ -206,7 +206,9 @@ func (d *deployment) putCredentials() {
 			}
 		})
 	}
+	d.addSecrets()
 	time.Sleep(70 * time.Second)
+	d.useNewSecrets()
 }
 
 // archived checks that a completion is confirmed and its documents are stored, and that each is published once, even if

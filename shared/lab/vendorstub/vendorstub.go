@@ -178,6 +178,15 @@ func (s *Server) Subscribe(provider string, sub Subscription) {
 	})
 }
 
+// Disable disables all subscriptions, as a vendor does after failures.
+func (s *Server) Disable(provider string) {
+	s.locked(func() {
+		for _, sub := range s.account(provider).subscriptions {
+			sub.Disabled = true
+		}
+	})
+}
+
 // Subscriptions returns the subscriptions that are at the vendor now.
 func (s *Server) Subscriptions(provider string) (all []Subscription) {
 	s.mu.Lock()
