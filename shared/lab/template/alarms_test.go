@@ -358,7 +358,7 @@ func (c *checker) metric(path, id string, a *alarm) int {
 // SPEC: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html: of the last
 // periods some must breach, and missing ones count as TreatMissingData says.
 func (a alarm) rings(series string) (bool, error) {
-	values, length := map[string][]float64{}, 0
+	values, length, published := map[string][]float64{}, 0, false
 	for part := range strings.SplitSeq(series, ";") {
 		words, id := strings.Fields(part), ""
 		if _, named := a.metrics[words[0]]; named {
@@ -370,6 +370,7 @@ func (a alarm) rings(series string) (bool, error) {
 				v = math.NaN() // no data
 			}
 			values[id] = append(values[id], v)
+			published = published || err == nil
 		}
 		length = len(words)
 	}
@@ -382,7 +383,9 @@ func (a alarm) rings(series string) (bool, error) {
 			}
 		}
 		v := now[""]
-		if a.expression != "" {
+		if a.expression != "" && !published {
+			v = math.NaN() // before the first data of any metric, FILL has nothing to fill
+		} else if a.expression != "" {
 			var err error
 			if v, err = compute(a.expression, now); err != nil {
 				return false, err
@@ -436,6 +439,8 @@ func values(e ast.Expr, now map[string]float64) ([]float64, error) {
 			return nil, fmt.Errorf("%s of %d values: %w", e.Op, len(y), err)
 		}
 		switch {
+		case math.IsNaN(x[0] + y[0]):
+			return []float64{math.NaN()}, nil
 		case e.Op == token.GTR && x[0] > y[0]:
 			return []float64{1}, nil
 		case e.Op == token.GTR:
@@ -473,6 +478,8 @@ func values(e ast.Expr, now map[string]float64) ([]float64, error) {
 					parts[0][i] = parts[1][0]
 				}
 			}
+			return parts[0], nil
+		case name.Name == "IF" && len(parts) == 3 && math.IsNaN(parts[0][0]):
 			return parts[0], nil
 		case name.Name == "IF" && len(parts) == 3:
 			if parts[0][0] != 0 {
