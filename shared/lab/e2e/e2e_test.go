@@ -602,9 +602,11 @@ func (d *deployment) operate() {
 	d.readmeRule()
 }
 
-// again deploys with another parameter.
+// again deploys with another parameter. On the emulator, the runbook of the table has done that.
 func (d *deployment) again() {
-	d.deployStack(d.stack, d.template, d.parameters("ArchiveDays=30", "LogRetentionDays=7"))
+	if d.endpoint == "" {
+		d.deployStack(d.stack, d.template, d.parameters("ArchiveDays=30", "LogRetentionDays=7"))
+	}
 	for _, p := range provider.All() {
 		example, err := sample.Completed(p)
 		must(d.t, err)
