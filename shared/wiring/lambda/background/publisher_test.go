@@ -94,6 +94,8 @@ func image(t *testing.T, item map[string]streamtypes.AttributeValue) map[string]
 			converted[name] = events.NewNumberAttribute(v.Value)
 		case *streamtypes.AttributeValueMemberSS:
 			converted[name] = events.NewStringSetAttribute(v.Value)
+		case *streamtypes.AttributeValueMemberB:
+			converted[name] = events.NewBinaryAttribute(v.Value)
 		default:
 			t.Fatalf("%s is a %T", name, v)
 		}
