@@ -308,6 +308,9 @@ func (d *upgrade) rolledBack() {
 		d.completed(s.provider, s.id)
 		d.left.histories[s.subject()] = d.committed(s.subject(), 1)
 	}
+	if d.endpoint != "" {
+		d.keepOutput(d.earlier)
+	}
 	d.over(d.earlier)
 	meanwhile := d.completions()
 	for _, s := range meanwhile {
@@ -316,4 +319,18 @@ func (d *upgrade) rolledBack() {
 	}
 	d.over(d.template)
 	d.found(slices.Concat(before, meanwhile))
+}
+
+// keepOutput adds an output to an earlier template, under a condition that is false. The emulator refuses a template
+// without it, because it then evaluates the attribute of a resource that does not exist.
+func (d *deployment) keepOutput(template string) {
+	d.t.Helper()
+	text, err := os.ReadFile(template)
+	must(d.t, err)
+	const output = "\nOutputs:\n  MutualTlsTarget:\n    Condition: Forwarded\n    Value: none\n"
+	kept := strings.Replace(string(text), "\nOutputs:\n", output, 1)
+	if kept == string(text) {
+		d.t.Fatal("the earlier template has no outputs")
+	}
+	must(d.t, os.WriteFile(template, []byte(kept), 0o600))
 }
