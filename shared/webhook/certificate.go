@@ -74,8 +74,8 @@ func Shown(r *Request) string {
 }
 
 // subject returns a distinguished name without what its spelling may leave open: white space around the parts, the case
-// of the attributes' names, and whether a byte that is not ASCII is escaped. The order of the parts matters. It returns false for what has a part without a name or
-// a value.
+// of the attributes' names, and whether a byte that is not ASCII is escaped. The order of the parts matters. It returns
+// false for what has a part without a name or a value.
 //
 // SPEC: https://www.rfc-editor.org/rfc/rfc4514#section-2.4 and, for white space and quotes,
 // https://www.rfc-editor.org/rfc/rfc2253#section-4.

@@ -282,7 +282,8 @@ var inTemplate = inFile("template.yaml", onRules, [][3]string{
           - DocuSignCertified
           - !Ref PublicUrl`},
 	{"demand certificates that nobody can show",
-		`Assert: !Equals [!Ref DocuSignClientSubjects, '']`, `Assert: !Equals [!Ref DocuSignClientSubjects, !Ref DocuSignClientSubjects]`},
+		`Assert: !Equals [!Ref DocuSignClientSubjects, '']`,
+		`Assert: !Equals [!Ref DocuSignClientSubjects, !Ref DocuSignClientSubjects]`},
 	{"attach the web ACL to no stage", `stages/${Api.Stage}`, `stages/${AWS::StackName}`},
 	{"allow only strangers", `NotIpAddress:
                     aws:SourceIp: !Split [',', !Ref AdobeSignAllowedIps]`, `IpAddress:

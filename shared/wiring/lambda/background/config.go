@@ -163,7 +163,8 @@ type ReconcilerConfig struct {
 	SecretARNs map[string]string
 	// API_URL: the URL under which vendors reach the API, without a slash at its end. Required.
 	APIURL string
-	// MUTUAL_TLS_DOMAIN: the domain at which vendors must show a client certificate. Empty by default: there is none.
+	// MUTUAL_TLS_DOMAIN: the domain at which vendors must show a client certificate. Empty by default: no
+	// vendor must.
 	MutualTLSDomain string
 	// MUTUAL_TLS_VENDORS: the names of these vendors, separated by spaces. Empty by default.
 	MutualTLSVendors []string

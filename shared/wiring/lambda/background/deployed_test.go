@@ -457,7 +457,7 @@ func want(s *lambdatest.Stack, function string) facts {
 			found["accepts"] = []string{certified}
 		}
 	}
-	if s.Parameters["TableStreamArn"] != "" { // a table that is none of the stack's resources
+	if s.Parameters["TableStreamArn"] != "" { // a table that is no resource of the stack
 		for _, facts := range found {
 			for i := range facts {
 				facts[i] = strings.ReplaceAll(facts[i], " Table", " unknown: restored")
